@@ -1,0 +1,58 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "ct_sync",
+    products: [
+        .library(name: "CTSync", targets: ["CTSync"]),
+        .executable(name: "ct_sync", targets: ["ct_sync"]),
+    ],
+    dependencies: [
+        // Flags, subcommands, --help and --version of the executable.
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        // The logging interface; the back end with journal priorities is ours.
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    ],
+    targets: [
+        // Opens the ctnetlink sockets; its parser is the yardstick of our event reader in tests.
+        .systemLibrary(
+            name: "CNetfilterConntrack", pkgConfig: "libnetfilter_conntrack",
+            providers: [.apt(["libnetfilter-conntrack-dev"])]),
+        // Sizes the netlink buffers beneath libnetfilter_conntrack.
+        .systemLibrary(
+            name: "CNfnetlink", pkgConfig: "libnfnetlink",
+            providers: [.apt(["libnfnetlink-dev"])]),
+        // Puts our nftables tables on and off in one transaction, without starting a program.
+        .systemLibrary(
+            name: "CNftables", pkgConfig: "libnftables",
+            providers: [.apt(["libnftables-dev"])]),
+        .target(name: "CCTSyncShims"),
+        .target(
+            name: "CTSync",
+            dependencies: [
+                "CCTSyncShims", "CNetfilterConntrack", "CNfnetlink", "CNftables",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "ct_sync",
+            dependencies: [
+                "CTSync",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CTSyncTests",
+            dependencies: ["CTSync", "CCTSyncShims", "CNetfilterConntrack"],
+            swiftSettings: strict),
+    ]
+)

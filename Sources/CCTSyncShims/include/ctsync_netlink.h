@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * Netlink sockets: sockaddr_nl and the SOL_NETLINK options.
+ */
+#ifndef CTSYNC_NETLINK_H
+#define CTSYNC_NETLINK_H
+
+#include <stdint.h>
+
+/* A bound, non-blocking netlink socket of this protocol (NETLINK_NETFILTER, NETLINK_ROUTE) in the
+ * multicast groups of the mask (the first 32 groups); -1 and errno on failure. */
+int ctsync_netlink_open(int protocol, uint32_t groups);
+
+/* NETLINK_CAP_ACK: error replies without a copy of the request. */
+int ctsync_netlink_short_errors(int fd);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * Descriptors, threads and files: GNU and Linux calls outside the Glibc module.
+ */
+#ifndef CTSYNC_SYSTEM_H
+#define CTSYNC_SYSTEM_H
+
+#include <signal.h>
+#include <stdint.h>
+
+/* eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) */
+int ctsync_eventfd(void);
+
+/* signalfd for SIGTERM, SIGINT and SIGHUP, which the caller's thread and all made later block. */
+int ctsync_signalfd(void);
+
+/* pthread_setname_np of the calling thread, cut to 15 characters. */
+void ctsync_set_thread_name(const char *name);
+
+/* setns(2) with CLONE_NEWNET: the calling thread only. */
+int ctsync_setns_net(int fd);
+
+/* Takes (1) or gives back (0) the write lease of a regular file; F_SETLEASE. */
+int ctsync_write_lease(int fd, int take);
+
+/* inotify on a directory: writes closed, files moved in. Non-blocking. */
+int ctsync_inotify_directory(const char *path);
+
+/* open(2), whose mode argument is variadic. */
+int ctsync_open(const char *path, int flags, unsigned mode);
+
+#endif

@@ -1,0 +1,1 @@
+#include <libnfnetlink/libnfnetlink.h>
