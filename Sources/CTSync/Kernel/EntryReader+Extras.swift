@@ -77,6 +77,7 @@ extension EntryReader {
         }
     }
 
+    /// All zero is as good as none: the kernel gives that with every entry that was injected.
     private static func readSynproxy(
         _ message: RawSpan, _ nest: Attribute, into entry: inout Entry
     ) throws(NetlinkError) {
@@ -92,6 +93,9 @@ extension EntryReader {
             default: break
             }
         }
-        entry.fields.insert(.synproxy)
+        let extras = entry.extras
+        if extras.synproxyISN | extras.synproxyITS | extras.synproxyTSOffset != 0 {
+            entry.fields.insert(.synproxy)
+        }
     }
 }
