@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// A control file that had to make place for a new one while it was open elsewhere; somebody who
+/// was about to write into it may still do so.
+final class DisplacedControlFile {
+    private let file: Descriptor
+    private var known: ControlFileSnapshot?
+
+    /// Watches an open file; `known` is what has been taken from it so far.
+    init(_ file: consuming Descriptor, known: ControlFileSnapshot?) {
+        self.file = file
+        self.known = known
+    }
+
+    /// Whether something stands in it that has not been taken.
+    var hasWord: Bool {
+        get throws(SystemError) { try !ControlFileSnapshot(of: file).saysTheSame(as: known) }
+    }
+
+    /// What has been written into it since; nil for nothing, or while a writer is at it.
+    func lateWord() throws(SystemError) -> ControlFileSnapshot? {
+        let now = try ControlFileSnapshot(of: file)
+        guard !now.saysTheSame(as: known) else { return nil }
+        if now.role == nil {
+            // Held for a moment only, and no more than a look: the next statement gives it back.
+            let lease = ControlFileLease.read(file)
+            ControlFileLease.giveBack(file)
+            if lease == .refused { return nil }
+        }
+        known = now
+        return now
+    }
+}
