@@ -28,7 +28,7 @@ public final class EntryQuery {
     /// - Throws: `SystemError` of the calls, or of the kernel's answer but for ENOENT.
     public func entry(_ key: borrowing Key) throws(SystemError) -> Entry? {
         sequence &+= 1
-        var writer = MessageWriter(memory.base, capacity: Self.bufferBytes)
+        var writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         writer.beginMessage(
             type: IPCTNL_MSG_CT_GET, flags: NLM_F_REQUEST, sequence: sequence,
             family: key.tuple.family.rawValue)

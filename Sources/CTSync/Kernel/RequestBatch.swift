@@ -21,7 +21,7 @@ public final class RequestBatch {
     private let memory: MappedMemory
     private let socket: Descriptor
     private let errors: DatagramBatch
-    private var writer: MessageWriter
+    private var writer: NetlinkWriter
 
     /// Requests written and not yet sent.
     public private(set) var count = 0
@@ -46,7 +46,7 @@ public final class RequestBatch {
         try retrying("netlink send buffer") {
             ctsync_set_send_buffer(raw, CInt(2 * Self.bufferBytes))
         }
-        writer = MessageWriter(memory.base, capacity: Self.bufferBytes)
+        writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         errors = try DatagramBatch()
         self.memory = memory
         self.socket = socket

@@ -43,7 +43,7 @@ public final class TableDump {
         cancel()
         let descriptor = try openedSocket()
         sequence &+= 1
-        var writer = MessageWriter(memory.base, capacity: Self.bufferBytes)
+        var writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         writer.beginMessage(
             type: IPCTNL_MSG_CT_GET, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence: sequence,
             family: family?.rawValue ?? 0)

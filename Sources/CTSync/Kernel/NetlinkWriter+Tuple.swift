@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-extension MessageWriter {
+extension NetlinkWriter {
     /// A tuple's nest.
     ///
     /// - Parameter zone: CTA_TUPLE_ZONE, where the zone is this direction's only; else 0.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-extension MessageWriter {
+extension NetlinkWriter {
     /// The attributes that a create and an update share, but for the tuples.
     @inline(__always)
     mutating func putCommon(_ entry: borrowing Entry, timeoutSeconds: UInt32, status: Status) {

@@ -3,7 +3,7 @@
 /// Writes netlink messages and their attributes one after the other into memory of its owner's.
 ///
 /// It does not grow: who begins a message has made sure that the largest one fits.
-struct MessageWriter {
+struct NetlinkWriter {
     private let base: UnsafeMutableRawPointer
     private let capacity: Int
     private var messageStart = 0
