@@ -32,13 +32,19 @@ public final class MasterProtocol: Sendable {
         var counters = MasterCounters()
         var claim = MasterClaim.none
         var wasAskedAgain = false
+        /// How often events were lost, and the count that the running walk began with.
+        var losses: UInt64 = 0
+        var lossesAtBegin: UInt64 = 0
     }
 
     private let slaves = Mutex(Slaves())
     private let crc = CRC32C()
+    private let ring: SendRing
 
-    /// A master of no epoch yet.
-    public init() {}
+    /// A master of no epoch yet, that sends from this ring.
+    public init(ring: SendRing) {
+        self.ring = ring
+    }
 
     /// Starts an epoch.
     public func start(_ claim: MasterClaim) {
@@ -130,16 +136,35 @@ public final class MasterProtocol: Sendable {
         slaves.withLock { $0.schedule.require() }
     }
 
+    /// Takes note that events were lost: until the walk that this calls for has begun, every packet
+    /// says that no slave is in sync.
+    public func lostEvents() {
+        slaves.withLock { slaves in
+            slaves.losses += 1
+            slaves.schedule.require()
+            ring.setIncomplete(true)
+        }
+    }
+
+    /// How often events were lost.
+    public var losses: UInt64 { slaves.withLock { $0.losses } }
+
     /// Takes up the next walk, if one is wanted.
     ///
     /// - Returns: its number.
     func beginInitsync() -> UInt32? {
-        slaves.withLock { $0.schedule.begin() }
+        slaves.withLock { slaves in
+            slaves.lossesAtBegin = slaves.losses
+            return slaves.schedule.begin()
+        }
     }
 
     /// Takes note of the packet that its begin is in.
     func initsyncBegan(in sequence: UInt64) {
-        slaves.withLock { $0.schedule.began(in: sequence) }
+        slaves.withLock { slaves in
+            slaves.schedule.began(in: sequence)
+            if slaves.losses == slaves.lossesAtBegin { ring.setIncomplete(false) }
+        }
     }
 
     /// Takes note that it is over.

@@ -206,7 +206,8 @@ public final class SendRing: @unchecked Sendable {
     ///   - body: called with each packet's place; valid until `markSent`.
     /// - Returns: how many were handed out.
     public func withUnsent(
-        maximum: Int, clockMicroseconds: UInt64, _ body: (Int, UnsafeMutableRawBufferPointer) -> Void
+        maximum: Int, clockMicroseconds: UInt64,
+        _ body: (Int, UnsafeMutableRawBufferPointer) -> Void
     ) -> Int {
         let first = sent.load(ordering: .relaxed) + 1
         let last = min(closed.load(ordering: .acquiring), first + UInt64(maximum) - 1)

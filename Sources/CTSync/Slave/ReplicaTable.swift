@@ -450,7 +450,7 @@ public final class ReplicaTable {
     }
 
     /// Status bits that an update can hand on.
-    private static let settable: Status = [.IPS_SEEN_REPLY, .IPS_ASSURED, .IPS_FIXED_TIMEOUT]
+    private static let settable: Status = [.IPS_SEEN_REPLY, .IPS_ASSURED]
 
     private static func differs(_ before: Entry, _ after: Entry) -> Bool {
         before.status.intersection(settable) != after.status.intersection(settable)

@@ -206,7 +206,7 @@ public final class SlaveProtocol {
         guard flags.contains(.incomplete) else { return }
         hasBase = false
         // The master begins one unasked; this is for the case that it did so unheard.
-        wantInitsync(at: now + 1 * Duration.second)
+        if initsyncNumber == nil { wantInitsync(at: now + 1 * Duration.second) }
     }
 
     private func wantInitsync(at instant: Instant) {

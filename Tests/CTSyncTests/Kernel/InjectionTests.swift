@@ -15,7 +15,8 @@ struct InjectionTests {
         let original = entry.key.tuple
         if entry.isTranslated {
             expected.status.formUnion([.IPS_SRC_NAT_DONE, .IPS_DST_NAT_DONE])
-            if translated.source != original.source || translated.sourcePort != original.sourcePort {
+            if translated.source != original.source || translated.sourcePort != original.sourcePort
+            {
                 expected.status.insert(.IPS_SRC_NAT)
             }
             if translated.destination != original.destination
