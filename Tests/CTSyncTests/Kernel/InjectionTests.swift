@@ -15,7 +15,8 @@ struct InjectionTests {
         let original = entry.key.tuple
         if entry.isTranslated {
             expected.status.formUnion([.IPS_SRC_NAT_DONE, .IPS_DST_NAT_DONE])
-            if translated.source != original.source || translated.sourcePort != original.sourcePort {
+            if translated.source != original.source || translated.sourcePort != original.sourcePort
+            {
                 expected.status.insert(.IPS_SRC_NAT)
             }
             if translated.destination != original.destination
@@ -25,6 +26,8 @@ struct InjectionTests {
             }
         }
         if entry.fields.contains(.sequenceAdjustment) { expected.status.insert(.IPS_SEQ_ADJUST) }
+        // Said of a helper that was given explicitly, by a rule or by netlink (Linux 6.18).
+        if entry.fields.contains(.helper) { expected.status.insert(.IPS_HELPER) }
         if entry.fields.contains(.master) { expected.status.insert(.IPS_EXPECTED) }
         expected.fields.insert(.id)
         return expected
