@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// Reads conntrack entries out of ctnetlink messages: the path of every event, so the attributes are
-/// walked here and not by libnetfilter_conntrack (38 ns against 540 ns, and no malloc).
+/// walked here and not by libnetfilter_conntrack: some 90 ns for a TCP entry, a sixth of the library's
+/// time, and no malloc.
 ///
 /// Steps: header and kind; family; then one pass over the attributes, in whatever order they come.
 /// Unknown attributes are stepped over. Whatever the bytes are, nothing outside them is read.

@@ -55,7 +55,16 @@ struct InjectionErrorTests {
                 #expect(batch.create(first, timeoutSeconds: 60, tag: tag))
                 #expect(batch.create(second, timeoutSeconds: 60, tag: tag + 1))
             }
-            #expect(try failures(batch) == [1: EEXIST, 3: EEXIST, 5: EEXIST, 7: EEXIST])
+            // Two destinations mapped to one server: the source, which is not to change, clashes.
+            var first = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, 7, 53))
+            var second = first
+            second.key.tuple.destination = Address(ipv4: 0xC000_0202)
+            first.reply.source = Address(ipv4: 0x0A09_0909)
+            second.reply = first.reply
+            #expect(batch.create(first, timeoutSeconds: 60, tag: 8))
+            #expect(batch.create(second, timeoutSeconds: 60, tag: 9))
+            let taken: [UInt32: CInt] = [1: EEXIST, 3: EEXIST, 5: EEXIST, 7: EEXIST, 9: EEXIST]
+            #expect(try failures(batch) == taken)
         }
     }
 

@@ -26,6 +26,8 @@ struct InjectionTests {
             }
         }
         if entry.fields.contains(.sequenceAdjustment) { expected.status.insert(.IPS_SEQ_ADJUST) }
+        // Said of a helper that was given explicitly, by a rule or by netlink (Linux 6.18).
+        if entry.fields.contains(.helper) { expected.status.insert(.IPS_HELPER) }
         if entry.fields.contains(.master) { expected.status.insert(.IPS_EXPECTED) }
         expected.fields.insert(.id)
         return expected

@@ -53,23 +53,42 @@ enum NetworkNamespace {
     /// Sends a datagram from one loopback address and port to another.
     static func sendUDP(from: UInt16, to address: UInt32 = 0x7F00_0001, port: UInt16) throws {
         let socket = try Descriptor("socket") { Glibc.socket(AF_INET, 2, 0) }
-        var local = sockaddr_in()
-        local.sin_family = UInt16(AF_INET)
-        local.sin_port = from.bigEndian
-        local.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var remote = local
-        remote.sin_port = port.bigEndian
-        remote.sin_addr.s_addr = address.bigEndian
-        let raw = socket.raw
-        try withUnsafePointer(to: local) { pointer in
-            _ = try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bound in
-                try retrying("bind") { bind(raw, bound, 16) }
-            }
+        try send([0x78], socket.raw, from: (0x7F00_0001, from), to: (address, port))
+    }
+
+    /// Sends a packet's layer 4 as it is given.
+    static func sendRaw(
+        _ protocolNumber: UInt8, _ bytes: [UInt8], from: UInt32 = 0x7F00_0001, to: UInt32
+    ) throws {
+        let socket = try Descriptor("socket") {
+            Glibc.socket(AF_INET, 3, CInt(protocolNumber))
         }
-        withUnsafePointer(to: remote) { pointer in
-            _ = pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bound in
-                // A refusal by the receiver does not matter: the packet was tracked.
-                sendto(raw, "x", 1, 0, bound, 16)
+        try send(bytes, socket.raw, from: (from, 0), to: (to, 0))
+    }
+
+    private static func send(
+        _ bytes: [UInt8], _ socket: CInt, from: (UInt32, UInt16), to: (UInt32, UInt16)
+    ) throws {
+        try withAddress(from) { address in
+            _ = try retrying("bind") { bind(socket, address, 16) }
+        }
+        withAddress(to) { address in
+            // A refusal by the receiver or by a rule does not matter: the packet was tracked.
+            _ = sendto(socket, bytes, bytes.count, 0, address, 16)
+        }
+    }
+
+    private static func withAddress<Failure: Error>(
+        _ given: (UInt32, UInt16), _ body: (UnsafePointer<sockaddr>) throws(Failure) -> Void
+    ) throws(Failure) {
+        var address = sockaddr_in()
+        address.sin_family = UInt16(AF_INET)
+        address.sin_addr.s_addr = given.0.bigEndian
+        address.sin_port = given.1.bigEndian
+        try withUnsafePointer(to: address) {
+            (pointer: UnsafePointer<sockaddr_in>) throws(Failure) in
+            try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                (bound: UnsafePointer<sockaddr>) throws(Failure) in try body(bound)
             }
         }
     }
