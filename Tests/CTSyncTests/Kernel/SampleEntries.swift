@@ -104,16 +104,9 @@ enum SampleEntries {
     static var translated: [Entry] {
         var entries: [Entry] = []
         for family in [Family.ipv4, .ipv6] {
-<<<<<<< HEAD
-            let source =
-                family == .ipv4 ? Address(ipv4: 0xC633_6401) : Address(high: 1 << 61, low: 9)
-            let target =
-                family == .ipv4 ? Address(ipv4: 0x0A09_0909) : Address(high: 1 << 61, low: 8)
-=======
             let isIPv4 = family == .ipv4
             let source = isIPv4 ? Address(ipv4: 0xC633_6401) : Address(high: 1 << 61, low: 9)
             let target = isIPv4 ? Address(ipv4: 0x0A09_0909) : Address(high: 1 << 61, low: 8)
->>>>>>> kernel
             let icmp = family == .ipv4 ? ProtocolNumber.icmp : ProtocolNumber.icmpv6
             let echo: UInt16 = family == .ipv4 ? 8 << 8 : 128 << 8
             let numbers = [
@@ -135,13 +128,7 @@ enum SampleEntries {
                             if kind == 4 { other.source = source }
                             if kind >= 3, hasPorts { other.sourcePort += 1000 }
                             if kind == 3, hasPorts, number != icmp { other.destinationPort = 4200 }
-<<<<<<< HEAD
-                            if !hasPorts, kind == 3 || kind == 4 {
-                                other.source.low += UInt64(kind)
-                            }
-=======
                             if !hasPorts { other.source.low += UInt64(kind) }
->>>>>>> kernel
                             $0.reply = other.inverse
                         })
                 }
