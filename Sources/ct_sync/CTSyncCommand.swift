@@ -4,7 +4,7 @@ import ArgumentParser
 import CTSync
 import Glibc
 
-/// The command line: the daemon's settings, and the client's subcommand.
+/// The command line of the daemon; `main` also finds the client's, `ct_sync status`.
 @main
 struct CTSyncCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,10 +17,10 @@ struct CTSyncCommand: ParsableCommand {
             """,
         discussion: """
             Runs in the foreground until SIGTERM. The cluster manager writes master or slave to \
-            the control file to change the role, and reads the role from it.
+            the control file to change the role, and reads the role from it. ct_sync status shows \
+            the state of a running daemon.
             """,
-        version: CTSyncVersion,
-        subcommands: [StatusCommand.self])
+        version: "ct_sync \(CTSyncVersion)")
 
     @OptionGroup var settings: SettingFlags
 
@@ -30,18 +30,29 @@ struct CTSyncCommand: ParsableCommand {
     }
 
     /// Runs what the arguments ask for; a mistake is one sentence on standard error.
+    ///
+    /// `status` is no subcommand to the argument parser, which would take it for a name=value.
     static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        if arguments.first == StatusCommand.name {
+            run(StatusCommand.self, Array(arguments.dropFirst()))
+        } else {
+            run(CTSyncCommand.self, Array(arguments))
+        }
+    }
+
+    private static func run(_ kind: (some ParsableCommand).Type, _ arguments: [String]) {
         do {
-            var command = try parseAsRoot()
+            var command = try kind.parseAsRoot(arguments)
             try command.run()
         } catch let error as ConfigurationError {
             fail(error.sentence, error.exitStatus)
         } catch {
-            let status = exitCode(for: error).rawValue
+            let status = kind.exitCode(for: error).rawValue
             if error is ExitCode { Glibc.exit(status) }
             // --help, --version and what only prints.
-            if status == 0 { exit(withError: error) }
-            fail(message(for: error), status)
+            if status == 0 { kind.exit(withError: error) }
+            fail(kind.message(for: error), status)
         }
     }
 

@@ -52,15 +52,12 @@ extension ControlFile {
     }
 
     /// What a publication comes to without writing: nil where the role is to be written.
-    private mutating func compare(
+    private func compare(
         _ file: borrowing Descriptor, _ role: Role
     ) throws(SystemError) -> Publication? {
         let now = try ControlFileSnapshot(of: file)
-        if now.isCanonical(role) {
-            known = now
-            return .published
-        }
-        return now == known ? nil : .changed
+        guard now == known else { return .changed }
+        return now.isCanonical(role) ? .published : nil
     }
 
     /// Opens the file; makes an empty one, remembered as such, where there is none. Nil where

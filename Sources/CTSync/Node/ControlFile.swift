@@ -8,7 +8,7 @@ import Glibc
 /// Used by one thread: it polls `raw`, calls `take()` when that is readable, and `publish(_:)` once
 /// the role has changed. No write of the manager is lost between the two:
 ///
-/// 1. What was last taken or written is remembered, with the file's inode, size and change time.
+/// 1. What was last taken or written is remembered, with the file's inode, size and time of modification.
 /// 2. `publish` takes a write lease (fcntl(2), F_SETLEASE). The kernel grants it only while nobody
 ///    else has the file open, and lets nobody open it until it is given back.
 /// 3. Under the lease the file is compared with what is remembered. A write that came meanwhile is
@@ -38,7 +38,8 @@ public struct ControlFile: ~Copyable {
         case published
         /// Somebody wrote something newer: `take()` it, then publish what comes of it.
         case changed
-        /// Somebody has the file open for writing: publish again when `raw` is readable.
+        /// Somebody has the file open for writing: publish again when `raw` is readable, which their
+        /// closing makes it.
         case busy
     }
 
@@ -47,7 +48,11 @@ public struct ControlFile: ~Copyable {
     let notifications: Descriptor
     /// What was last taken or written; nil where there was no file.
     var known: ControlFileSnapshot?
+    /// What the file was last made to hold.
     private var published: Role?
+    /// From a call of `publish` until one succeeds: each word found meanwhile is a request, even
+    /// one that names the role the file has, which this node may just have given up.
+    private var isPublishing = false
     var displaced: [DisplacedControlFile] = []
     static let displacedLimit = 8
 
@@ -86,7 +91,7 @@ public struct ControlFile: ~Copyable {
         }
         guard let file = try ControlFile.open(path) else {
             known = nil
-            return published == nil ? .none : .deleted
+            return published == nil && !isPublishing ? .none : .deleted
         }
         var now = try ControlFileSnapshot(of: file)
         if now == known {
@@ -101,14 +106,23 @@ public struct ControlFile: ~Copyable {
         }
         known = now
         guard let role = now.role else { return .refused(now.shown) }
-        return now.isCanonical(published) ? .none : .role(role)
+        return now.isCanonical(published) && !isPublishing ? .none : .role(role)
     }
 
     /// Writes the role, unless something newer than the last `take()` stands there.
     ///
     /// - Throws: `SystemError` where the file cannot be written.
     public mutating func publish(_ role: Role) throws(SystemError) -> Publication {
-        published = role
+        isPublishing = true
+        let outcome = try outcome(of: role)
+        if outcome == .published {
+            published = role
+            isPublishing = false
+        }
+        return outcome
+    }
+
+    private mutating func outcome(of role: Role) throws(SystemError) -> Publication {
         if let outcome = try look(role) { return outcome }
         if let outcome = try writeInPlace(role) { return outcome }
         return try moveOver(role)

@@ -4,14 +4,13 @@ import Glibc
 
 /// What stood in the control file at one moment, and which file it was.
 ///
-/// Two that are equal have no write between them: since Linux 6.13 the change time tells even the
-/// same text written again, before that unless both writes fall in one tick of the kernel's clock.
+/// Two that are equal have no write between them: since Linux 6.13 the time of modification tells
+/// even the same text written again, before that unless both writes fall in one clock tick. A mere
+/// change of owner or mode makes no difference.
 struct ControlFileSnapshot: Equatable {
     private let device: UInt64
     private let inode: UInt64
     private let size: Int
-    private let changedSeconds: Int
-    private let changedNanoseconds: Int
     private let modifiedSeconds: Int
     private let modifiedNanoseconds: Int
     private let text: [UInt8]
@@ -27,8 +26,6 @@ struct ControlFileSnapshot: Equatable {
         device = UInt64(status.st_dev)
         inode = UInt64(status.st_ino)
         size = Int(status.st_size)
-        changedSeconds = status.st_ctim.tv_sec
-        changedNanoseconds = status.st_ctim.tv_nsec
         modifiedSeconds = status.st_mtim.tv_sec
         modifiedNanoseconds = status.st_mtim.tv_nsec
         var bytes = [UInt8](repeating: 0, count: ControlFileSnapshot.textLimit)
@@ -60,14 +57,6 @@ struct ControlFileSnapshot: Equatable {
 
     /// Whether nothing stands in it.
     var isEmpty: Bool { size == 0 }
-
-    /// Whether no write lies between the two, though the file may have got another name.
-    func saysTheSame(as other: ControlFileSnapshot?) -> Bool {
-        guard let other else { return false }
-        return device == other.device && inode == other.inode && size == other.size
-            && modifiedSeconds == other.modifiedSeconds
-            && modifiedNanoseconds == other.modifiedNanoseconds && text == other.text
-    }
 
     /// Whether this is exactly what publishing the role writes.
     func isCanonical(_ role: Role?) -> Bool {

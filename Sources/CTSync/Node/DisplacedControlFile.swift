@@ -14,13 +14,13 @@ final class DisplacedControlFile {
 
     /// Whether something stands in it that has not been taken.
     var hasWord: Bool {
-        get throws(SystemError) { try !ControlFileSnapshot(of: file).saysTheSame(as: known) }
+        get throws(SystemError) { try ControlFileSnapshot(of: file) != known }
     }
 
     /// What has been written into it since; nil for nothing, or while a writer is at it.
     func lateWord() throws(SystemError) -> ControlFileSnapshot? {
         let now = try ControlFileSnapshot(of: file)
-        guard !now.saysTheSame(as: known) else { return nil }
+        guard now != known else { return nil }
         if now.role == nil {
             // Held for a moment only, and no more than a look: the next statement gives it back.
             let lease = ControlFileLease.read(file)
