@@ -12,7 +12,6 @@ struct RunCommand {
     func run() throws -> Int32 {
         let level = configuration.logLevel
         LoggingSystem.bootstrap { _ in JournalLogHandler(level: level) }
-        // DAEMON: return Daemon.run(configuration)
-        throw ConfigurationError("the daemon is not built in yet")
+        return try Daemon.run(configuration, log: Logger(label: "ct_sync"))
     }
 }

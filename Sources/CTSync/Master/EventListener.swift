@@ -77,6 +77,7 @@ final class EventListener: Sendable {
 
     private func drain(_ socket: EventSocket) {
         let filter = filter.current
+        let malformed = socket.malformed
         var isDrained = false
         while !isDrained {
             do throws(SystemError) {
@@ -89,6 +90,8 @@ final class EventListener: Sendable {
                 isDrained = true
             }
         }
+        // An event that cannot be read is a lost event.
+        if socket.malformed != malformed { lostEvents(overruns) }
         ring.flush()
     }
 

@@ -14,6 +14,8 @@ public final class SyncSocket: Sendable {
     /// The same for IPv6 (RFC 4727).
     public static let defaultGroup6 = HostAddress(
         .ipv6, Address(high: 0xFF02 << 48, low: 0x114))
+    /// The least MTU: an IPv6 header, a packet header and the longest message.
+    static let smallestMTU = 48 + PacketHeader.byteCount + MessageWriter.maximumByteCount
     /// Receive and send buffer asked of the kernel, in bytes.
     static let bufferBytes: CInt = 8 * 1024 * 1024
 
