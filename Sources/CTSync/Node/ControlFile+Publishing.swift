@@ -45,7 +45,9 @@ extension ControlFile {
         }
         let old = try Descriptor("open \(new)") { ctsync_open(new, O_RDONLY | O_NONBLOCK, 0) }
         let left = DisplacedControlFile(old, known: known)
-        if displaced.count == ControlFile.displacedLimit { displaced.removeFirst() }
+        if displaced.count == ControlFile.displacedLimit {
+            displaced.remove(at: displaced.firstIndex { $0.isQuiet } ?? 0)
+        }
         displaced.append(left)
         known = try ControlFileSnapshot(of: file)
         return try left.hasWord ? .changed : .published

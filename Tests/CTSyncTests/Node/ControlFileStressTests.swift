@@ -71,7 +71,7 @@ import Testing
                 stop.store(true, ordering: .releasing)
                 while ended.load(ordering: .acquiring) == 0 { usleep(1_000) }
                 if read {
-                    reader.terminate()
+                    kill(reader.processIdentifier, SIGKILL)
                     reader.waitUntilExit()
                 }
             }
