@@ -101,6 +101,7 @@ public struct ControlFile: ~Copyable {
         if now.role == nil {
             // Perhaps half written: then the closing comes, and with it another call.
             guard ControlFileLease.read(file) != .refused else { return .none }
+            defer { ControlFileLease.giveBack(file) }
             now = try ControlFileSnapshot(of: file)
         }
         known = now

@@ -21,25 +21,18 @@ final class DisplacedControlFile {
     func lateWord() throws(SystemError) -> ControlFileSnapshot? {
         let now = try ControlFileSnapshot(of: file)
         guard now != known else { return nil }
-        if now.role == nil && isBeingWritten { return nil }
+        if now.role == nil && ControlFileLease.isBeingWritten(file) { return nil }
         known = now
         return now
     }
 
     /// Whether nobody has it open for writing, and everything in it has been taken.
     var isQuiet: Bool {
-        if isBeingWritten { return false }
+        if ControlFileLease.isBeingWritten(file) { return false }
         do throws(SystemError) {
             return try !hasWord
         } catch {
             return true
         }
-    }
-
-    /// Whether somebody has it open for writing.
-    private var isBeingWritten: Bool {
-        let lease = ControlFileLease.read(file)
-        if lease == .granted { ControlFileLease.giveBack(file) }
-        return lease == .refused
     }
 }

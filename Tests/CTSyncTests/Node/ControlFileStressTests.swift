@@ -93,7 +93,10 @@ import Testing
                 }
                 try #require(
                     role.load(ordering: .acquiring) == new.rawValue,
-                    "turn \(turn): \(new) lost; \(ScratchDirectory.read(path) ?? "no file")"
+                    """
+                    turn \(turn): \(new) lost; \(ScratchDirectory.read(path) ?? "no file"), \
+                    \(failure.withLock { $0 } ?? "no error")
+                    """
                 )
             }
         }
