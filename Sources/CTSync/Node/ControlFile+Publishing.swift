@@ -11,13 +11,15 @@ extension ControlFile {
     mutating func look(_ role: Role) throws(SystemError) -> Publication? {
         guard let file = try openOrCreate() else { return .changed }
         if let outcome = try compare(file, role) { return outcome }
-        return ControlFileLease.read(file) == .refused ? .busy : nil
+        return ControlFileLease.isBeingWritten(file) ? .busy : nil
     }
 
     /// Writes while nobody else has the file open, and nobody else can open it.
     mutating func writeInPlace(_ role: Role) throws(SystemError) -> Publication? {
         guard let file = try ControlFile.open(path, O_RDWR) else { return .changed }
         guard ControlFileLease.write(file) != .refused else { return nil }
+        // Closing alone would not do while a child process shares the descriptor.
+        defer { ControlFileLease.giveBack(file) }
         if let outcome = try compare(file, role) { return outcome }
         // The first line is the role at each moment, even if we die between the two calls.
         try ControlFile.write(role, to: file, path)
@@ -28,8 +30,7 @@ extension ControlFile {
     /// Lets a new file and the one that is being read change places.
     mutating func moveOver(_ role: Role) throws(SystemError) -> Publication {
         guard let reader = try ControlFile.open(path) else { return .changed }
-        guard ControlFileLease.read(reader) != .refused else { return .busy }
-        ControlFileLease.giveBack(reader)
+        guard !ControlFileLease.isBeingWritten(reader) else { return .busy }
         if let outcome = try compare(reader, role) { return outcome }
         let new = path + ".new"
         unlink(new)
@@ -39,15 +40,19 @@ extension ControlFile {
         defer { unlink(new) }
         try ControlFile.copyOwner(from: reader, to: file)
         try ControlFile.write(role, to: file, new)
+        // Before anybody else can find it: what is written into it later is not ours.
+        let ours = try ControlFileSnapshot(of: file)
         guard ctsync_exchange(new, path) == 0 else {
             if errno == ENOENT { return .changed }
             throw SystemError("rename \(new)", errno: errno)
         }
         let old = try Descriptor("open \(new)") { ctsync_open(new, O_RDONLY | O_NONBLOCK, 0) }
         let left = DisplacedControlFile(old, known: known)
-        if displaced.count == ControlFile.displacedLimit { displaced.removeFirst() }
+        if displaced.count == ControlFile.displacedLimit {
+            displaced.remove(at: displaced.firstIndex { $0.isQuiet } ?? 0)
+        }
         displaced.append(left)
-        known = try ControlFileSnapshot(of: file)
+        known = ours
         return try left.hasWord ? .changed : .published
     }
 

@@ -54,7 +54,9 @@ public struct ControlFile: ~Copyable {
     /// one that names the role the file has, which this node may just have given up.
     private var isPublishing = false
     var displaced: [DisplacedControlFile] = []
-    static let displacedLimit = 8
+    /// Files that were moved away are kept up to this number; then the oldest goes that nobody has
+    /// open for writing. One for each publication that met a reader.
+    static let displacedLimit = 32
 
     /// Watches the file's directory, which is made where it is missing; the file is left as it is.
     ///
@@ -85,23 +87,21 @@ public struct ControlFile: ~Copyable {
     /// - Throws: `SystemError` where the file cannot be read.
     public mutating func take() throws(SystemError) -> Request {
         drain()
-        var late: ControlFileSnapshot?
-        for file in displaced {
-            if let word = try file.lateWord() { late = word }
-        }
         guard let file = try ControlFile.open(path) else {
             known = nil
             return published == nil && !isPublishing ? .none : .deleted
         }
         var now = try ControlFileSnapshot(of: file)
+        // Only now: what was written into a file moved away, before the one just read, is older.
+        let late = try lateWord()
         if now == known {
-            // What was written into the file that was moved away counts only if nothing is newer.
             guard let late else { return .none }
             return late.role.map(Request.role) ?? .refused(late.shown)
         }
         if now.role == nil {
             // Perhaps half written: then the closing comes, and with it another call.
             guard ControlFileLease.read(file) != .refused else { return .none }
+            defer { ControlFileLease.giveBack(file) }
             now = try ControlFileSnapshot(of: file)
         }
         known = now
@@ -120,6 +120,15 @@ public struct ControlFile: ~Copyable {
             isPublishing = false
         }
         return outcome
+    }
+
+    /// What was last written into files that were moved away, and not yet taken.
+    private func lateWord() throws(SystemError) -> ControlFileSnapshot? {
+        var late: ControlFileSnapshot?
+        for file in displaced {
+            if let word = try file.lateWord() { late = word }
+        }
+        return late
     }
 
     private mutating func outcome(of role: Role) throws(SystemError) -> Publication {

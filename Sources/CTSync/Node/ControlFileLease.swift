@@ -22,6 +22,13 @@ enum ControlFileLease {
         result(ctsync_write_lease(file.raw, 1))
     }
 
+    /// Whether somebody has a file open for writing; the descriptor must be one that only reads.
+    static func isBeingWritten(_ file: borrowing Descriptor) -> Bool {
+        let lease = read(file)
+        if lease == .granted { giveBack(file) }
+        return lease == .refused
+    }
+
     /// Gives a lease back before the descriptor is closed.
     static func giveBack(_ file: borrowing Descriptor) {
         _ = ctsync_write_lease(file.raw, 0)

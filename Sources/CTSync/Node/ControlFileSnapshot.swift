@@ -17,9 +17,22 @@ struct ControlFileSnapshot: Equatable {
 
     /// More than a role is never read; the size tells a change beyond it.
     private static let textLimit = 128
+    /// A file that changes at each look is taken as it is in the end; another look will follow.
+    private static let readLimit = 16
 
-    /// Reads an open file.
+    /// Reads an open file, again while it is being written.
     init(of file: borrowing Descriptor) throws(SystemError) {
+        var last = try ControlFileSnapshot(reading: file)
+        for _ in 0..<ControlFileSnapshot.readLimit {
+            let next = try ControlFileSnapshot(reading: file)
+            if next == last { break }
+            last = next
+        }
+        self = last
+    }
+
+    /// Reads it once: the text may be newer than the rest.
+    private init(reading file: borrowing Descriptor) throws(SystemError) {
         let raw = file.raw
         var status = stat()
         try retrying("stat of the control file") { fstat(raw, &status) }

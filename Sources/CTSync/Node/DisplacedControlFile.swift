@@ -21,13 +21,18 @@ final class DisplacedControlFile {
     func lateWord() throws(SystemError) -> ControlFileSnapshot? {
         let now = try ControlFileSnapshot(of: file)
         guard now != known else { return nil }
-        if now.role == nil {
-            // Held for a moment only, and no more than a look: the next statement gives it back.
-            let lease = ControlFileLease.read(file)
-            ControlFileLease.giveBack(file)
-            if lease == .refused { return nil }
-        }
+        if now.role == nil && ControlFileLease.isBeingWritten(file) { return nil }
         known = now
         return now
+    }
+
+    /// Whether nobody has it open for writing, and everything in it has been taken.
+    var isQuiet: Bool {
+        if ControlFileLease.isBeingWritten(file) { return false }
+        do throws(SystemError) {
+            return try !hasWord
+        } catch {
+            return true
+        }
     }
 }

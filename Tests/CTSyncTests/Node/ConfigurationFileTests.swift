@@ -37,7 +37,8 @@ import Testing
             ("options", "c:1: \"options\" is not understood; a line is \"options ct_sync name="),
             ("options ct_sync id", "c:1: \"id\" is not of the form name=value"),
             ("options ct_sync =1", "c:1: \"=1\" is not of the form name=value"),
-        ]) func anythingElseIsAnErrorWithItsLine(_ text: String, _ begin: String) {
+        ]) func anythingElseIsAnErrorWithItsLine(_ text: String, _ begin: String)
+    {
         let error = #expect(throws: ConfigurationError.self) {
             try ConfigurationFile(text: text, path: "c")
         }

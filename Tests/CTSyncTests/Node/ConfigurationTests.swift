@@ -28,7 +28,9 @@ import Testing
         Bad("syncdev", "", "--syncdev is \"\" but must be \(device)"),
         Bad("syncdev", "a/b", "--syncdev is \"a/b\" but must be \(device)"),
         Bad("syncdev", "..", "--syncdev is \"..\" but must be \(device)"),
-        Bad("syncdev", "sixteen-letters-", "--syncdev is \"sixteen-letters-\" but must be \(device)"),
+        Bad(
+            "syncdev", "sixteen-letters-", "--syncdev is \"sixteen-letters-\" but must be \(device)"
+        ),
         Bad("syncdev", "a\u{1B}[2J", "--syncdev is \"a?[2J\" but must be \(device)"),
         Bad(
             "state", "backup",

@@ -71,7 +71,7 @@ import Testing
                 stop.store(true, ordering: .releasing)
                 while ended.load(ordering: .acquiring) == 0 { usleep(1_000) }
                 if read {
-                    reader.terminate()
+                    kill(reader.processIdentifier, SIGKILL)
                     reader.waitUntilExit()
                 }
             }
@@ -93,7 +93,10 @@ import Testing
                 }
                 try #require(
                     role.load(ordering: .acquiring) == new.rawValue,
-                    "turn \(turn): \(new) lost; \(ScratchDirectory.read(path) ?? "no file")"
+                    """
+                    turn \(turn): \(new) lost; \(ScratchDirectory.read(path) ?? "no file"), \
+                    \(failure.withLock { $0 } ?? "no error")
+                    """
                 )
             }
         }

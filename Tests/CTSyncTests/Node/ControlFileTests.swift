@@ -41,7 +41,8 @@ import Testing
             ("master\n", Role.master), ("master", .master), ("1\n", .master), ("1", .master),
             (" 1 \r\n", .master), ("master\nslave\n", .master), ("0\n", .slave), ("0", .slave),
             ("slave", .slave), ("\tslave \n", .slave),
-        ]) func aRoleWrittenInPlaceIsTaken(_ text: String, _ role: Role) throws {
+        ]) func aRoleWrittenInPlaceIsTaken(_ text: String, _ role: Role) throws
+    {
         var file = try ControlFile(path: path)
         let other: Role = role == .master ? .slave : .master
         #expect(try file.publish(other) == .published)
@@ -71,7 +72,8 @@ import Testing
             ("backup\n", "backup"), ("", ""), ("\nmaster\n", ""), ("MASTER", "MASTER"),
             ("masters", "masters"), ("a\u{1B}[31m\u{7}", "a?[31m?"),
             (String(repeating: "x", count: 70_000), String(repeating: "x", count: 64)),
-        ]) func anythingElseIsRefusedAndPutRight(_ text: String, _ shown: String) throws {
+        ]) func anythingElseIsRefusedAndPutRight(_ text: String, _ shown: String) throws
+    {
         var file = try ControlFile(path: path)
         #expect(try file.publish(.slave) == .published)
         ScratchDirectory.write(text, to: path)

@@ -80,7 +80,7 @@ import Testing
     @Test func slowSilentAndHostileClientsKeepNobodyOut() throws {
         try whileServing(Self.echo) { path in
             var clients: [CInt] = []
-            defer { clients.forEach { close($0) } }
+            defer { for client in clients { close(client) } }
             for turn in 0..<100 {
                 let client = try connected(path)
                 clients.append(client)

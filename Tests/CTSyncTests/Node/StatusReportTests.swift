@@ -86,7 +86,8 @@ import Testing
             ("a", ""), ("a", "x"), ("a", "\"x"), ("a", "\""), ("a", "\"\\q\""), ("a", "-1"),
             ("a", "\"\\u12\""), ("a", "01"), ("a.", "1"), (".a", "1"), ("a.1.b", "1"),
             ("a", "\"a\"b\""), ("a", "18446744073709551616"), ("a.b.c.d.e.f.g.h.i.j", "1"),
-        ]) func aLineThatIsNoneIsRefused(_ key: String, _ value: String) {
+        ]) func aLineThatIsNoneIsRefused(_ key: String, _ value: String)
+    {
         #expect(StatusReport.parse([ControlLine(key, value)]) == nil)
     }
 
