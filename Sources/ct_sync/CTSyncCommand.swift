@@ -14,6 +14,7 @@ struct CTSyncCommand: ParsableCommand {
             ct_sync --syncdev DEVICE --id NUMBER [--state master|slave] [options]
             ct_sync syncdev=DEVICE id=NUMBER [state=1|0] [name=value ...]
             ct_sync status [--control-file PATH] [--json]
+            ct_sync promote|demote [--control-file PATH] [--wait] [--timeout SECONDS]
             """,
         discussion: """
             Runs in the foreground until SIGTERM. The cluster manager writes master or slave to \
