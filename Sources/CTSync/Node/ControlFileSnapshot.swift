@@ -4,9 +4,9 @@ import Glibc
 
 /// What stood in the control file at one moment, and which file it was.
 ///
-/// Two that are equal, the older of which is still held, have no write between them: since Linux 6.13 the time of modification tells
-/// even the same text written again, before that unless both writes fall in one clock tick. A mere
-/// change of owner or mode makes no difference.
+/// Two that are equal, the older of which is still held, have no write between them: since Linux
+/// 6.13 the time of modification tells even the same text written again, before that unless both
+/// writes fall in one clock tick. A mere change of owner or mode makes no difference.
 struct ControlFileSnapshot: Equatable {
     private let device: UInt64
     private let inode: UInt64
