@@ -39,7 +39,7 @@ public struct ControlFile: ~Copyable {
         case published
         /// Somebody wrote something newer: `take()` it, then publish what comes of it.
         case changed
-        /// Somebody has the file open for writing: publish again when `raw` is readable, which their
+        /// Somebody has it open for writing: publish again when `raw` is readable, which their
         /// closing makes it.
         case busy
     }
