@@ -54,5 +54,10 @@ let package = Package(
             name: "CTSyncTests",
             dependencies: ["CTSync", "CCTSyncShims", "CNetfilterConntrack"],
             swiftSettings: strict),
+        // Hosts, links, traffic and daemons in network namespaces, for the cluster tests and the demo.
+        .target(
+            name: "ClusterSupport",
+            dependencies: ["CCTSyncShims", "CNetfilterConntrack"],
+            path: "Tests/ClusterSupport", swiftSettings: strict),
     ]
 )
