@@ -59,5 +59,8 @@ let package = Package(
             name: "ClusterSupport",
             dependencies: ["CCTSyncShims", "CNetfilterConntrack"],
             path: "Tests/ClusterSupport", swiftSettings: strict),
+        .testTarget(
+            name: "ClusterTests", dependencies: ["ClusterSupport", "ct_sync"],
+            swiftSettings: strict),
     ]
 )

@@ -141,8 +141,12 @@ package final class Firewall: Sendable {
 
     /// Starts the daemon and waits until its control file says its role.
     package func start(role: NodeRole, _ extra: [String] = []) throws {
-        let daemon = try Daemon(
-            arguments: flags(role: role) + extra, in: host, logFile: logFile)
+        try start(words: flags(role: role) + extra, role: role)
+    }
+
+    /// The same with a command line of one's own, which must give it this role.
+    package func start(words: [String], role: NodeRole) throws {
+        let daemon = try Daemon(arguments: words, in: host, logFile: logFile)
         current.withLock { $0 = daemon }
         try eventually("\(name) running as \(role)", detail: { log }) {
             if let status = daemon.status { throw DaemonEnded(name: name, status: status, log) }
@@ -231,6 +235,31 @@ package final class Firewall: Sendable {
         let families = ipv6.map { [$0] } ?? [false, true]
         return try host.inside {
             try families.flatMap { try TableEntry.dump(ipv6: $0) }.filter { !$0.isLocal }.sorted()
+        }
+    }
+
+    /// How many connections its table holds, of whatever kind.
+    package func count() throws -> Int {
+        try host.inside {
+            let path = "/proc/sys/net/netfilter/nf_conntrack_count"
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            return Int(text.trimmingCharacters(in: .newlines)) ?? 0
+        }
+    }
+
+    /// Waits until its table and another's are the same, entry by entry.
+    package func waitForEqualTable(
+        to other: Firewall, atLeast number: Int = 1, within seconds: Double = 15
+    ) throws {
+        let last = Box(Mutex("never looked"))
+        try eventually(
+            "the tables of \(name) and \(other.name) agree", within: seconds, every: 0.05,
+            detail: { last.value.withLock { $0 } }
+        ) {
+            let (mine, theirs) = (try table(), try other.table())
+            let difference = TableDifference(mine, theirs)
+            last.value.withLock { $0 = "\(mine.count) and \(theirs.count): \(difference)" }
+            return difference.isEmpty && mine.count >= number
         }
     }
 
