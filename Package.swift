@@ -52,7 +52,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "CTSyncTests",
-            dependencies: ["CTSync", "CCTSyncShims", "CNetfilterConntrack"],
+            dependencies: [
+                "CTSync", "CCTSyncShims", "CNetfilterConntrack",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict),
         // Hosts, links, traffic and daemons in network namespaces, for the cluster tests and the demo.
         .target(

@@ -3,7 +3,9 @@
 #include "ctsync_netlink.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,4 +31,16 @@ int ctsync_netlink_open(int protocol, uint32_t groups) {
 int ctsync_netlink_short_errors(int fd) {
     int on = 1;
     return setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);
+}
+
+int ctsync_set_private_non_blocking(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+        return -1;
+    }
+    return fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+int ctsync_unshare_net(void) {
+    return unshare(CLONE_NEWNET);
 }

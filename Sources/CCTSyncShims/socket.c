@@ -2,7 +2,11 @@
 #define _GNU_SOURCE
 #include "ctsync_socket.h"
 
+#include <net/if.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 _Static_assert(sizeof(struct ctsync_mmsghdr) == sizeof(struct mmsghdr), "mmsghdr has changed");
 _Static_assert(offsetof(struct ctsync_mmsghdr, length) == offsetof(struct mmsghdr, msg_len),
@@ -35,4 +39,58 @@ int ctsync_set_receive_buffer(int fd, int bytes) {
 
 int ctsync_set_send_buffer(int fd, int bytes) {
     return set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, bytes);
+}
+
+int ctsync_device_mtu(const char *device) {
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    strncpy(request.ifr_name, device, IFNAMSIZ - 1);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    int result = ioctl(fd, SIOCGIFMTU, &request);
+    close(fd);
+    return result < 0 ? -1 : request.ifr_mtu;
+}
+
+int ctsync_join_group(int fd, int family, const void *group, unsigned int device_index) {
+    int index = (int)device_index, one = 1, zero = 0;
+    if (family == AF_INET) {
+        struct ip_mreqn request;
+        memset(&request, 0, sizeof request);
+        memcpy(&request.imr_multiaddr, group, 4);
+        request.imr_ifindex = index;
+        if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request) < 0 ||
+            setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request) < 0 ||
+            setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &one, sizeof one) < 0) {
+            return -1;
+        }
+        return setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &zero, sizeof zero);
+    }
+    struct ipv6_mreq request;
+    memset(&request, 0, sizeof request);
+    memcpy(&request.ipv6mr_multiaddr, group, 16);
+    request.ipv6mr_interface = device_index;
+    if (setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &request, sizeof request) < 0 ||
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof index) < 0 ||
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &one, sizeof one) < 0) {
+        return -1;
+    }
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &zero, sizeof zero);
+}
+
+int ctsync_bind_to_device(int fd, const char *device) {
+    return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device) + 1);
+}
+
+int ctsync_link_only(int fd, int family) {
+    int one = 1;
+    if (family == AF_INET) {
+        return setsockopt(fd, IPPROTO_IP, IP_TTL, &one, sizeof one);
+    }
+    if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) < 0) {
+        return -1;
+    }
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &one, sizeof one);
 }

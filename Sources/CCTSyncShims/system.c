@@ -3,6 +3,7 @@
 #include "ctsync_system.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -55,4 +56,20 @@ int ctsync_inotify_directory(const char *path) {
 
 int ctsync_open(const char *path, int flags, unsigned mode) {
     return open(path, flags | O_CLOEXEC, (mode_t)mode);
+}
+
+int ctsync_wait(int first, int second, int64_t nanoseconds) {
+    struct pollfd polled[2] = {
+        {.fd = first, .events = POLLIN},
+        {.fd = second, .events = POLLIN},
+    };
+    struct timespec time = {
+        .tv_sec = nanoseconds / 1000000000,
+        .tv_nsec = nanoseconds % 1000000000,
+    };
+    int ready = ppoll(polled, 2, nanoseconds < 0 ? NULL : &time, NULL);
+    if (ready <= 0) {
+        return 0;
+    }
+    return (polled[0].revents != 0 ? 1 : 0) | (polled[1].revents != 0 ? 2 : 0);
 }

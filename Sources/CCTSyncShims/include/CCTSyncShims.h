@@ -8,6 +8,7 @@
 
 #include "ctsync_system.h"
 #include "ctsync_socket.h"
+#include "ctsync_control.h"
 #include "ctsync_netlink.h"
 
 #endif

@@ -13,4 +13,10 @@ int ctsync_netlink_open(int protocol, uint32_t groups);
 /* NETLINK_CAP_ACK: error replies without a copy of the request. */
 int ctsync_netlink_short_errors(int fd);
 
+/* FD_CLOEXEC and O_NONBLOCK on a descriptor that a library has opened. */
+int ctsync_set_private_non_blocking(int fd);
+
+/* A new network namespace for the calling thread only; unshare(2) with CLONE_NEWNET. */
+int ctsync_unshare_net(void);
+
 #endif

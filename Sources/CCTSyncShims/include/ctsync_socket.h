@@ -23,4 +23,17 @@ int ctsync_sendmmsg(int fd, struct ctsync_mmsghdr *messages, unsigned int count)
 int ctsync_set_receive_buffer(int fd, int bytes);
 int ctsync_set_send_buffer(int fd, int bytes);
 
+/* The MTU of a device in bytes, or -1 (SIOCGIFMTU). */
+int ctsync_device_mtu(const char *device);
+
+/* Joins a group on a device and sends to groups through it: hop limit 1, no loop back to this host.
+ * The address is in network byte order, 4 or 16 bytes by family. */
+int ctsync_join_group(int fd, int family, const void *group, unsigned int device_index);
+
+/* Ties a socket to a device. */
+int ctsync_bind_to_device(int fd, const char *device);
+
+/* An IPv6 socket for IPv6 only; hop limit 1 for unicast of either family. */
+int ctsync_link_only(int fd, int family);
+
 #endif

@@ -28,4 +28,8 @@ int ctsync_inotify_directory(const char *path);
 /* open(2), whose mode argument is variadic. */
 int ctsync_open(const char *path, int flags, unsigned mode);
 
+/* ppoll(2) for POLLIN on up to two descriptors (-1 for none); nanoseconds, negative for ever.
+ * Returns a bit for each that is ready (errors and hang-ups included), 0 at the end of the time. */
+int ctsync_wait(int first, int second, int64_t nanoseconds);
+
 #endif

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+import Synchronization
+
+/// The master's first stage: kernel events become messages in the send ring.
+///
+/// Thread: `ct_sync_event`, for one term as master.
+///
+/// 1. Sleep until the event socket has something; after idleness the first event wakes at once.
+/// 2. Drain it, 64 events a system call, each filtered and appended to the open packet in place.
+/// 3. Drained: close the packet, so that nothing waits for company. Under load pause a moment before
+///    sleeping again, so that the next wake-up finds a batch and not one event.
+///
+/// Memory is the event socket's and the ring's. Events that the kernel dropped (ENOBUFS), or that the
+/// ring had no place for, are an overrun: every packet says so until an initsync has repaired it.
+final class EventListener: Sendable {
+    /// Asked of the kernel for the event socket, in bytes.
+    static let receiveBufferBytes = 32 * 1024 * 1024
+    /// The pause under load.
+    static let moderation = 300 * Duration.microsecond
+    /// A wake-up so soon after the last one means load.
+    private static let busy = 1 * Duration.millisecond
+
+    private let ring: SendRing
+    private let master: MasterProtocol
+    private let initsync: InitsyncWalk
+    private let filter: FilterBox
+    private let stop: StopSign
+    private let events = Atomic<UInt64>(0)
+    private let overruns = Atomic<UInt64>(0)
+    private let ringOverruns = Atomic<UInt64>(0)
+
+    init(
+        ring: SendRing, master: MasterProtocol, initsync: InitsyncWalk, filter: FilterBox
+    ) throws(SystemError) {
+        self.ring = ring
+        self.master = master
+        self.initsync = initsync
+        self.filter = filter
+        stop = try StopSign()
+    }
+
+    /// Events taken from the kernel.
+    var eventCount: UInt64 { events.load(ordering: .relaxed) }
+    /// How often the kernel dropped events.
+    var overrunCount: UInt64 { overruns.load(ordering: .relaxed) }
+    /// Messages for which the ring had no place.
+    var ringOverrunCount: UInt64 { ringOverruns.load(ordering: .relaxed) }
+
+    /// Opens the event socket, before anything reads the table, and starts the thread.
+    ///
+    /// - Throws: `SystemError` of the socket or the thread.
+    func start() throws(SystemError) -> WorkerThread {
+        stop.reset()
+        let socket = SendableBox(try EventSocket(receiveBufferBytes: Self.receiveBufferBytes))
+        return try WorkerThread(named: "ct_sync_event") { [self] in run(socket.value) }
+    }
+
+    /// Lets the thread end.
+    func requestStop() {
+        stop.stop()
+    }
+
+    private func run(_ socket: EventSocket) {
+        var lastWake: Instant = 0
+        while !stop.isStopped {
+            _ = ctsync_wait(socket.raw, stop.wake.raw, -1)
+            let now = Clock.now()
+            drain(socket)
+            if now < lastWake + Self.busy { stop.sleep(until: now + Self.moderation) }
+            lastWake = now
+        }
+        drain(socket)
+    }
+
+    private func drain(_ socket: EventSocket) {
+        let filter = filter.current
+        let malformed = socket.malformed
+        var isDrained = false
+        while !isDrained {
+            do throws(SystemError) {
+                let drain = try socket.receive { kind, entry in take(kind, entry, filter) }
+                isDrained = drain.isDrained
+                if drain.overrun { lostEvents(overruns) }
+            } catch {
+                // The socket cannot tell what it lost.
+                lostEvents(overruns)
+                isDrained = true
+            }
+        }
+        // An event that cannot be read is a lost event.
+        if socket.malformed != malformed { lostEvents(overruns) }
+        ring.flush()
+    }
+
+    @inline(__always)
+    private func take(
+        _ kind: CtnetlinkKind, _ event: borrowing Entry, _ filter: ReplicationFilter
+    ) {
+        events.wrappingAdd(1, ordering: .relaxed)
+        var entry = copy event
+        guard filter.admits(entry) else { return }
+        let outcome: SendRing.Outcome
+        switch kind {
+        case .new, .update:
+            entry.prepareForReplication()
+            outcome = ring.appendUpdate(entry, bits: kind == .new ? MessageKind.new : 0)
+        case .destroy:
+            outcome = ring.appendDelete(entry.key)
+        default:
+            return
+        }
+        if outcome == .full { lostEvents(ringOverruns) }
+    }
+
+    private func lostEvents(_ counter: borrowing Atomic<UInt64>) {
+        counter.wrappingAdd(1, ordering: .relaxed)
+        master.lostEvents()
+        initsync.wake()
+    }
+}
+
+/// Carries a value that only one thread uses into that thread.
+struct SendableBox<Value>: @unchecked Sendable {
+    let value: Value
+
+    init(_ value: Value) {
+        self.value = value
+    }
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// How fast an initsync may go: a number of packets per second, or as fast as the slaves keep up.
+///
+/// Without a number it starts at `initialRate`, doubles every `step` in which no slave asked for a
+/// packet again, and halves in one where a slave did.
+struct InitsyncPace {
+    /// Packets per second at which an unlimited initsync starts.
+    static let initialRate: UInt64 = 2_000
+    private static let lowestRate: UInt64 = 500
+    private static let highestRate: UInt64 = 1_000_000
+    private static let step = 20 * Duration.millisecond
+    /// What may be sent at once after a pause.
+    private static let burst = 5 * Duration.millisecond
+
+    private var configured: UInt64
+    private var rate: UInt64
+    /// The time up to which packets are paid for.
+    private var paidUntil: Instant
+    private var stepEnds: Instant
+
+    /// A pace from now on; 0 packets per second means as fast as the slaves keep up.
+    init(packetsPerSecond: UInt32, now: Instant) {
+        configured = UInt64(packetsPerSecond)
+        rate = configured == 0 ? Self.initialRate : configured
+        paidUntil = now
+        stepEnds = now + Self.step
+    }
+
+    /// Changes the rate of an initsync that runs.
+    mutating func set(packetsPerSecond: UInt32) {
+        guard UInt64(packetsPerSecond) != configured else { return }
+        configured = UInt64(packetsPerSecond)
+        rate = configured == 0 ? Self.initialRate : configured
+    }
+
+    /// Takes note of packets just sent.
+    ///
+    /// - Parameter wasAskedAgain: whether a slave asked for a packet again since the last call.
+    /// - Returns: when the next may follow.
+    mutating func spend(_ packets: UInt64, wasAskedAgain: Bool, now: Instant) -> Instant {
+        if configured == 0 {
+            if wasAskedAgain {
+                rate = max(rate / 2, Self.lowestRate)
+                stepEnds = now + Self.step
+            } else if now >= stepEnds {
+                rate = min(rate * 2, Self.highestRate)
+                stepEnds = now + Self.step
+            }
+        }
+        let earliest = now > Self.burst ? now - Self.burst : 0
+        paidUntil = max(paidUntil, earliest) + packets * Duration.second / rate
+        return paidUntil
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// When the master walks its table for the slaves, and for whom a walk that runs is good enough.
+///
+/// A request names the next packet its slave expects. One whose begin the slave has yet to see will
+/// serve it; otherwise another walk follows. Events lost at the master call for a walk that begins
+/// after the loss.
+struct InitsyncSchedule {
+    /// How many walks have begun, the running one included.
+    private(set) var number: UInt32 = 0
+    /// Whether one is running.
+    private(set) var isRunning = false
+    /// Whether one is to begin when none runs.
+    private(set) var isWanted = false
+    /// The sequence number of the last begin; 0 before the first.
+    private var lastBegin: UInt64 = 0
+
+    /// Takes a slave's request.
+    ///
+    /// - Parameter expected: the next packet it expects.
+    /// - Returns: whether a walk is to begin or to follow because of it.
+    mutating func request(expected: UInt64) -> Bool {
+        if lastBegin != 0, expected <= lastBegin { return false }
+        let isNew = !isWanted
+        isWanted = true
+        return isNew
+    }
+
+    /// Takes an operator's request, or one because events were lost.
+    mutating func require() {
+        isWanted = true
+    }
+
+    /// Takes up the next walk, if one is wanted and none runs.
+    ///
+    /// - Returns: its number.
+    mutating func begin() -> UInt32? {
+        guard isWanted, !isRunning else { return nil }
+        isWanted = false
+        isRunning = true
+        number &+= 1
+        return number
+    }
+
+    /// Takes note of the packet that the begin is in.
+    mutating func began(in sequence: UInt64) {
+        lastBegin = sequence
+    }
+
+    /// Takes note that the walk is over.
+    mutating func ended() {
+        isRunning = false
+    }
+}

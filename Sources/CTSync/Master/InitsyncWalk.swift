@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+import Synchronization
+
+/// Walks the master's table for slaves that need all of it, next to the live stream.
+///
+/// Thread: `ct_sync_init`, for one term as master.
+///
+/// 1. Sleep until a walk is wanted: by a slave, after lost events, by an operator.
+/// 2. Append the begin, then the table, 32 KiB of a kernel dump at a time, then the end.
+/// 3. After each piece wait as the pace says; it may be changed while a walk runs.
+///
+/// Memory is the dump's and the ring's. It leaves half of the ring to the live stream and waits when
+/// that half is full. A dump that fails is begun anew: the slaves have seen no end.
+final class InitsyncWalk: Sendable {
+    private let ring: SendRing
+    private let master: MasterProtocol
+    private let filter: FilterBox
+    private let stop: StopSign
+    private let rate: Atomic<UInt32>
+    private let entries = Atomic<UInt64>(0)
+    private let failures = Atomic<UInt64>(0)
+    /// How long it waits for room in the ring.
+    private static let patience = 1 * Duration.millisecond
+    /// How long it waits after a dump that failed.
+    private static let retryPause = 200 * Duration.millisecond
+
+    init(
+        ring: SendRing, master: MasterProtocol, filter: FilterBox, packetsPerSecond: UInt32
+    ) throws(SystemError) {
+        self.ring = ring
+        self.master = master
+        self.filter = filter
+        rate = Atomic(packetsPerSecond)
+        stop = try StopSign()
+    }
+
+    /// Entries sent by walks.
+    var entryCount: UInt64 { entries.load(ordering: .relaxed) }
+    /// Dumps that failed.
+    var failureCount: UInt64 { failures.load(ordering: .relaxed) }
+
+    /// Packets per second, 0 for as fast as the slaves keep up.
+    var packetsPerSecond: UInt32 {
+        get { rate.load(ordering: .relaxed) }
+        set { rate.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Starts the thread.
+    func start() throws(SystemError) -> WorkerThread {
+        stop.reset()
+        let dump = SendableBox(try TableDump())
+        return try WorkerThread(named: "ct_sync_init") { [self] in run(dump.value) }
+    }
+
+    /// Lets the thread end.
+    func requestStop() {
+        stop.stop()
+    }
+
+    /// Wakes it: a walk is wanted.
+    func wake() {
+        stop.wake.signal()
+    }
+
+    private func run(_ dump: TableDump) {
+        while !stop.isStopped {
+            guard let number = master.beginInitsync() else {
+                stop.sleep()
+                continue
+            }
+            let isDone = walk(number, dump)
+            master.initsyncEnded()
+            if !isDone, !stop.isStopped {
+                failures.wrappingAdd(1, ordering: .relaxed)
+                master.requireInitsync()
+                stop.sleep(until: Clock.now() + Self.retryPause)
+            }
+        }
+    }
+
+    private func walk(_ number: UInt32, _ dump: TableDump) -> Bool {
+        guard let begin = bracket(.UPDATE, number) else { return false }
+        master.initsyncBegan(in: begin)
+        var pace = InitsyncPace(packetsPerSecond: packetsPerSecond, now: Clock.now())
+        _ = master.takeAskedAgain()
+        do throws(SystemError) {
+            try dump.start()
+            var isMore = true
+            while isMore, !stop.isStopped {
+                let filter = filter.current
+                var byteCount = 0
+                isMore = try dump.step { entry in byteCount += append(entry, filter) }
+                ring.flush()
+                pace.set(packetsPerSecond: packetsPerSecond)
+                let packets = UInt64((byteCount + ring.slotByteCount - 1) / ring.slotByteCount)
+                let next = pace.spend(
+                    packets, wasAskedAgain: master.takeAskedAgain(), now: Clock.now())
+                pause(until: next)
+            }
+        } catch {
+            dump.cancel()
+            return false
+        }
+        guard !stop.isStopped else {
+            dump.cancel()
+            return false
+        }
+        return bracket(.DELETE, number) != nil
+    }
+
+    /// Sleeps although it is signalled: further requests wait for the end of the walk.
+    private func pause(until next: Instant) {
+        while !stop.isStopped, Clock.now() < next { stop.sleep(until: next) }
+    }
+
+    private func append(_ dumped: borrowing Entry, _ filter: ReplicationFilter) -> Int {
+        var entry = copy dumped
+        guard filter.admits(entry) else { return 0 }
+        entry.prepareForReplication()
+        while ring.appendUpdate(entry, bits: MessageKind.initsync) == .full {
+            guard !stop.isStopped else { return 0 }
+            stop.sleep(until: Clock.now() + Self.patience)
+        }
+        entries.wrappingAdd(1, ordering: .relaxed)
+        // Key, status, timeout and TCP state: what most entries take.
+        return entry.key.tuple.family == .ipv4 ? 32 : 56
+    }
+
+    private func bracket(_ type: MessageKind.MessageType, _ number: UInt32) -> UInt64? {
+        while !stop.isStopped {
+            if let sequence = ring.appendBracket(type, number: number) { return sequence }
+            stop.sleep(until: Clock.now() + Self.patience)
+        }
+        return nil
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Synchronization
+
+/// What a master does with packets: answers slaves, and gives way to a higher claim.
+///
+/// No input or output of its own. `receive` is called by the receiver thread; what follows from it
+/// is taken up by the sender (`nextAgain`) and by the initsync thread (`beginInitsync`), each under a
+/// short lock.
+///
+/// 1. A ladder of checks: malformed, of this node's own id, of another epoch: dropped, counted.
+/// 2. A NACK queues the packets it names; a SLAVE_INITSYNC schedules a walk of the table.
+/// 3. A SYNC or MASTER_ANNOUNCE of a higher claim: this node is no longer master. Of a lower one:
+///    dropped; its sender hears our announcements and gives way.
+public final class MasterProtocol: Sendable {
+    /// What a packet calls for.
+    public enum Consequence: Equatable, Sendable {
+        /// Nothing.
+        case none
+        /// The sender is to be woken: a packet is to be sent again.
+        case sendAgain
+        /// The initsync thread is to be woken.
+        case initsync
+        /// Another node is master.
+        case superseded(MasterClaim)
+    }
+
+    private struct Slaves: ~Copyable {
+        var retransmission = Retransmission()
+        var schedule = InitsyncSchedule()
+        var peers = PeerList()
+        var counters = MasterCounters()
+        var claim = MasterClaim.none
+        var wasAskedAgain = false
+        /// How often events were lost, and the count that the running walk began with.
+        var losses: UInt64 = 0
+        var lossesAtBegin: UInt64 = 0
+    }
+
+    private let slaves = Mutex(Slaves())
+    private let crc = CRC32C()
+    private let ring: SendRing
+
+    /// A master of no epoch yet, that sends from this ring.
+    public init(ring: SendRing) {
+        self.ring = ring
+    }
+
+    /// Starts an epoch.
+    public func start(_ claim: MasterClaim) {
+        slaves.withLock { slaves in
+            slaves.claim = claim
+            slaves.retransmission.reset()
+            slaves.schedule = InitsyncSchedule()
+            slaves.peers = PeerList()
+        }
+    }
+
+    /// What came from slaves and what became of it.
+    public var counters: MasterCounters { slaves.withLock { $0.counters } }
+
+    /// Takes a datagram.
+    public func receive(_ packet: RawSpan, from peer: PeerAddress, now: Instant) -> Consequence {
+        slaves.withLock { slaves in
+            slaves.counters.packets += 1
+            slaves.counters.bytes += UInt64(packet.byteCount)
+            do throws(WireError) {
+                return try take(packet, peer, now, &slaves)
+            } catch {
+                slaves.counters.bad[error.index] += 1
+                return .none
+            }
+        }
+    }
+
+    private func take(
+        _ packet: RawSpan, _ peer: PeerAddress, _ now: Instant, _ slaves: inout Slaves
+    ) throws(WireError) -> Consequence {
+        let header = try PacketHeader.read(packet, crc)
+        guard header.nodeID != slaves.claim.nodeID else {
+            slaves.counters.ownID += 1
+            return .none
+        }
+        if header.type == .SYNC || header.type == .MASTER_ANNOUNCE {
+            let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
+            if claim > slaves.claim { return .superseded(claim) }
+            slaves.counters.stale += 1
+            return .none
+        }
+        guard header.epoch == slaves.claim.epoch else {
+            slaves.counters.stale += 1
+            return .none
+        }
+        slaves.peers.heard(
+            header.nodeID,
+            PeerList.Peer(address: peer, lastHeard: now, applied: header.sequence &- 1))
+        if header.type == .SLAVE_INITSYNC {
+            slaves.counters.initsyncRequests += 1
+            return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
+        }
+        return try takeRanges(packet, header, peer, now, &slaves)
+    }
+
+    private func takeRanges(
+        _ packet: RawSpan, _ header: PacketHeader, _ peer: PeerAddress, _ now: Instant,
+        _ slaves: inout Slaves
+    ) throws(WireError) -> Consequence {
+        guard header.messageCount > 0 else { return .none }
+        let needed = Int(header.messageCount) * SequenceRange.byteCount
+        guard packet.byteCount >= PacketHeader.byteCount + needed else { throw .message }
+        slaves.counters.nacks += 1
+        slaves.wasAskedAgain = true
+        var queued = 0
+        for index in 0..<Int(header.messageCount) {
+            let range = try SequenceRange.read(packet, index: index)
+            queued += slaves.retransmission.request(range, from: peer, now: now)
+        }
+        slaves.counters.asked += UInt64(queued)
+        return queued > 0 ? .sendAgain : .none
+    }
+
+    // MARK: For the sender
+
+    /// The next packet to send again.
+    func nextAgain() -> Retransmission.Item? {
+        slaves.withLock { $0.retransmission.next() }
+    }
+
+    /// Whether no packet waits to be sent again.
+    var hasNothingAgain: Bool { slaves.withLock { $0.retransmission.isEmpty } }
+
+    // MARK: For the initsync thread
+
+    /// Asks for a walk of the table that begins after now.
+    public func requireInitsync() {
+        slaves.withLock { $0.schedule.require() }
+    }
+
+    /// Takes note that events were lost: until the walk that this calls for has begun, every packet
+    /// says that no slave is in sync.
+    public func lostEvents() {
+        slaves.withLock { slaves in
+            slaves.losses += 1
+            slaves.schedule.require()
+            ring.setIncomplete(true)
+        }
+    }
+
+    /// How often events were lost.
+    public var losses: UInt64 { slaves.withLock { $0.losses } }
+
+    /// Takes up the next walk, if one is wanted.
+    ///
+    /// - Returns: its number.
+    func beginInitsync() -> UInt32? {
+        slaves.withLock { slaves in
+            slaves.lossesAtBegin = slaves.losses
+            return slaves.schedule.begin()
+        }
+    }
+
+    /// Takes note of the packet that its begin is in.
+    func initsyncBegan(in sequence: UInt64) {
+        slaves.withLock { slaves in
+            slaves.schedule.began(in: sequence)
+            if slaves.losses == slaves.lossesAtBegin { ring.setIncomplete(false) }
+        }
+    }
+
+    /// Takes note that it is over.
+    func initsyncEnded() {
+        slaves.withLock { $0.schedule.ended() }
+    }
+
+    /// How many walks have begun, and whether one is running or wanted.
+    public var initsyncs: (begun: UInt32, isRunning: Bool) {
+        slaves.withLock { ($0.schedule.number, $0.schedule.isRunning || $0.schedule.isWanted) }
+    }
+
+    /// Whether a slave asked for a packet again since the last call.
+    func takeAskedAgain() -> Bool {
+        slaves.withLock { slaves in
+            defer { slaves.wasAskedAgain = false }
+            return slaves.wasAskedAgain
+        }
+    }
+
+    // MARK: For the status
+
+    /// One slave, as it was last heard.
+    public struct Peer: Sendable {
+        /// Its node id.
+        public var nodeID: UInt8
+        /// Where its packets come from.
+        public var address: PeerAddress
+        /// When it was last heard.
+        public var lastHeard: Instant
+        /// The sequence number up to which it has applied everything.
+        public var applied: UInt64
+    }
+
+    /// The slaves heard in this epoch, by id.
+    public var peers: [Peer] {
+        slaves.withLock { slaves in
+            var list: [Peer] = []
+            slaves.peers.forEach { nodeID, peer in
+                list.append(
+                    Peer(
+                        nodeID: nodeID, address: peer.address, lastHeard: peer.lastHeard,
+                        applied: peer.applied))
+            }
+            return list
+        }
+    }
+}

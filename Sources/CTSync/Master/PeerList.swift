@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// The slaves that a master has heard, by node id; a fixed place for each of the 256.
+struct PeerList: ~Copyable {
+    /// One slave.
+    struct Peer: BitwiseCopyable {
+        var address: PeerAddress
+        var lastHeard: Instant
+        /// The sequence number up to which it has applied everything.
+        var applied: UInt64
+    }
+
+    private let peers: UnsafeMutablePointer<Peer>
+
+    init() {
+        peers = .allocate(capacity: 256)
+        let none = Peer(
+            address: PeerAddress(address: .any, family: .ipv4, port: 0), lastHeard: 0, applied: 0)
+        peers.initialize(repeating: none, count: 256)
+    }
+
+    deinit {
+        peers.deallocate()
+    }
+
+    /// Takes note of a packet from a slave.
+    mutating func heard(_ nodeID: UInt8, _ peer: Peer) {
+        peers[Int(nodeID)] = peer
+    }
+
+    /// Calls `body` with each slave heard so far, by id.
+    func forEach(_ body: (UInt8, Peer) -> Void) {
+        for nodeID in 0..<256 where peers[nodeID].lastHeard != 0 {
+            body(UInt8(nodeID), peers[nodeID])
+        }
+    }
+}

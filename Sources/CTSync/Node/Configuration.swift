@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+public import Logging
+
+/// All settings of a node, each checked for itself; what depends on the machine is checked later.
+public struct Configuration: Sendable, Equatable {
+    /// The device of the sync link.
+    public var syncdev: String
+    /// The role to start in; nil where none was given.
+    public var state: Role?
+    /// The number of this node, unlike that of every other node on the link.
+    public var nodeID: UInt8 = 0
+    /// Whether a slave is cut off from every device but syncdev.
+    public var l2drop = false
+    /// The file that holds the role and takes a new one; an absolute path.
+    public var controlFile = Configuration.defaultControlFile
+    /// The multicast group; nil for the transport's own, or where there are peers.
+    public var group: HostAddress?
+    /// The UDP port of the sync link.
+    public var port: UInt16 = 3781
+    /// The other nodes, all of one family, where packets go to each instead of to a group.
+    public var peers: [HostAddress] = []
+    /// Packets per second of an initsync; 0 for as fast as the slave keeps up.
+    public var initsyncRate: UInt32 = 1_000
+    /// Packets that the sender keeps for retransmission; a power of two.
+    public var ringSlots = 8_192
+    /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
+    public var maxEntries: Int?
+    /// The least important messages that are still logged.
+    public var logLevel = Logger.Level.info
+
+    /// The control file of a node that is given none.
+    public static let defaultControlFile = "/run/ct_sync/state"
+
+    /// The settings' names, as flags and in the file; underscores may stand for the dashes.
+    public static let names = [
+        "syncdev", "state", "id", "l2drop", "control-file", "group", "port", "peer",
+        "initsync-rate", "ring-slots", "max-entries", "log-level",
+    ]
+
+    /// The defaults for a device, for tests.
+    init(syncdev: String) {
+        self.syncdev = syncdev
+    }
+
+    /// Checks the settings of the file and those of the command line, which win.
+    ///
+    /// Peers and a group on the command line replace peers and a group of the file.
+    /// - Throws: `ConfigurationError`, the first mistake found.
+    public init(file: [Setting], commandLine: [Setting]) throws(ConfigurationError) {
+        var replaced = Set(commandLine.map(\.canonicalName))
+        if replaced.contains("peer") || replaced.contains("group") {
+            replaced.formUnion(["peer", "group"])
+        }
+        // Those of the file that do not count are still checked: a mistake is a mistake.
+        for setting in file {
+            var scratch = Configuration(syncdev: "")
+            try scratch.apply(setting)
+        }
+        try self.init(file.filter { !replaced.contains($0.canonicalName) } + commandLine)
+    }
+
+    /// Checks settings in their order; a later one replaces an earlier of its name, peers add up.
+    ///
+    /// - Throws: `ConfigurationError`, the first mistake found.
+    public init(_ settings: [Setting]) throws(ConfigurationError) {
+        self.init(syncdev: "")
+        for setting in settings {
+            try apply(setting)
+        }
+        guard !syncdev.isEmpty else {
+            throw ConfigurationError(
+                "syncdev is not given; name the device of the sync link with --syncdev DEVICE",
+                at: .commandLine)
+        }
+        if let group, let peer = peers.first {
+            let last = settings.last { ["group", "peer"].contains($0.canonicalName) }
+            throw ConfigurationError(
+                "group \(group) and peer \(peer) are both given, but packets go either to a group "
+                    + "or to peers", at: last?.origin.place ?? .commandLine)
+        }
+    }
+
+    private mutating func apply(_ setting: Setting) throws(ConfigurationError) {
+        switch setting.canonicalName {
+        case "syncdev": syncdev = try setting.device()
+        case "state": state = try setting.role()
+        case "id": nodeID = UInt8(try setting.number(0...255))
+        case "l2drop": l2drop = try checkedL2Drop(setting)
+        case "control-file": controlFile = try setting.controlFile()
+        case "group": group = try setting.group()
+        case "port": port = UInt16(try setting.number(1...65_535))
+        case "peer": try add(peer: setting)
+        case "initsync-rate":
+            initsyncRate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
+        case "ring-slots": ringSlots = try setting.powerOfTwo(64...1_048_576)
+        case "max-entries": maxEntries = try setting.number(1...1_073_741_824)
+        case "log-level": logLevel = try setting.logLevel()
+        default:
+            throw ConfigurationError(
+                "\(setting.subject) is no setting of ct_sync; there are "
+                    + Configuration.names.joined(separator: ", "), at: setting.origin.place)
+        }
+    }
+
+    private func checkedL2Drop(_ setting: Setting) throws(ConfigurationError) -> Bool {
+        let wanted = try setting.flag()
+        // L2DROP: take this guard out when Takeover can cut a slave off.
+        guard !wanted else {
+            throw ConfigurationError(
+                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), but cutting a "
+                    + "slave off is not available yet; only 0 is", at: setting.origin.place)
+        }
+        return wanted
+    }
+
+    private mutating func add(peer setting: Setting) throws(ConfigurationError) {
+        let peer = try setting.peer()
+        if let other = peers.first, other.family != peer.family {
+            throw ConfigurationError(
+                setting,
+                mustBe: "an \(other.family == .ipv4 ? "IPv4" : "IPv6") address like the peer "
+                    + "\(other): all peers are of one family")
+        }
+        guard !peers.contains(peer) else { return }
+        peers.append(peer)
+    }
+}

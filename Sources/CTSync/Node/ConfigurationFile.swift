@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+
+/// The configuration file: `options ct_sync name=value ...` lines, as modprobe.d(5) has them.
+public struct ConfigurationFile: Sendable, Equatable {
+    /// Read when no other file is named, if it exists.
+    public static let defaultPath = "/etc/ct_sync.conf"
+    /// More than this is no configuration, in bytes.
+    static let sizeLimit = 65_536
+
+    /// The settings in the order of the file.
+    public let settings: [Setting]
+
+    /// Reads the file of this path.
+    ///
+    /// - Throws: `ConfigurationError` for one that cannot be read or holds anything else.
+    public init(path: String) throws(ConfigurationError) {
+        let text: String
+        do throws(SystemError) {
+            text = try ConfigurationFile.read(path)
+        } catch {
+            throw ConfigurationError(
+                "the configuration file \(path) cannot be read: "
+                    + String(cString: strerror(error.errno)))
+        }
+        try self.init(text: text, path: path)
+    }
+
+    /// Reads the default file; nil where there is none.
+    ///
+    /// - Throws: `ConfigurationError` for one that cannot be read or holds anything else.
+    public static func ifPresent(
+        path: String = ConfigurationFile.defaultPath
+    ) throws(ConfigurationError) -> ConfigurationFile? {
+        var status = stat()
+        if stat(path, &status) < 0 && (errno == ENOENT || errno == ENOTDIR) { return nil }
+        return try ConfigurationFile(path: path)
+    }
+
+    /// Reads the text of a file; the path is for the sentences.
+    ///
+    /// - Throws: `ConfigurationError` for a line that is anything else.
+    public init(text: String, path: String) throws(ConfigurationError) {
+        var settings: [Setting] = []
+        var joined = ""
+        var start = 1
+        let lines = text.split(omittingEmptySubsequences: false) {
+            $0 == "\n" || $0 == "\r\n"
+        }
+        for (index, line) in lines.enumerated() {
+            if joined.isEmpty { start = index + 1 }
+            joined += line
+            if joined.hasSuffix("\\") && index + 1 < lines.count {
+                joined.removeLast()
+                joined += " "
+                continue
+            }
+            settings += try ConfigurationFile.options(joined, path: path, line: start)
+            joined = ""
+        }
+        self.settings = settings
+    }
+
+    /// The settings of one line, joined with those that continue it.
+    private static func options(
+        _ text: String, path: String, line: Int
+    ) throws(ConfigurationError) -> [Setting] {
+        let words = text.split { $0 == " " || $0 == "\t" || $0 == "\r" }
+        guard let first = words.first, !first.hasPrefix("#") else { return [] }
+        guard first == "options", words.count >= 2, words[1] == "ct_sync" else {
+            throw ConfigurationError(
+                "\(path):\(line): \(ConfigurationError.quoted(text)) is not understood; a line is "
+                    + "\"options ct_sync name=value ...\" or a comment after #")
+        }
+        var settings: [Setting] = []
+        for word in words.dropFirst(2) {
+            if word.hasPrefix("#") { break }
+            settings.append(try Setting(word: word, .file(path: path, line: line)))
+        }
+        return settings
+    }
+
+    private static func read(_ path: String) throws(SystemError) -> String {
+        let file = try Descriptor("open \(path)") { ctsync_open(path, O_RDONLY, 0) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            let count = try retrying("read \(path)") { Glibc.read(file.raw, &chunk, chunk.count) }
+            if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+            bytes += chunk[..<count]
+            guard bytes.count <= sizeLimit else {
+                throw SystemError("read \(path)", errno: EFBIG)
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// One client of the control socket, as far as it has got.
+final class ControlConnection {
+    /// What the connection waits for.
+    enum Progress {
+        /// The rest of the request.
+        case reading
+        /// Room for the rest of the answer.
+        case writing
+        /// Nothing: to be closed.
+        case done
+    }
+
+    /// Tells it from the other clients.
+    let token: UInt64
+    /// When it came.
+    let since: Instant
+    private let descriptor: Descriptor
+    private var request: [UInt8] = []
+    private var reply: [UInt8] = []
+    private var sent = 0
+
+    /// Takes over an accepted connection.
+    init(_ descriptor: consuming Descriptor, token: UInt64, since: Instant) {
+        self.descriptor = descriptor
+        self.token = token
+        self.since = since
+    }
+
+    /// The descriptor's number.
+    var raw: CInt { descriptor.raw }
+
+    /// Goes on as far as it can without waiting.
+    func advance(_ answer: (ControlRequest) -> ControlReply) -> Progress {
+        if reply.isEmpty {
+            switch receive() {
+            case .reading: return .reading
+            case .done: return .done
+            case .writing: break
+            }
+            let asked = ControlLine.parse(request).flatMap(ControlRequest.init)
+            reply = (asked.map(answer) ?? .notUnderstood).bytes
+        }
+        return send()
+    }
+
+    /// Reads until the empty line: `.writing` is then next. More than the limit is not answered.
+    private func receive() -> Progress {
+        var chunk = [UInt8](repeating: 0, count: 1_024)
+        while request.count <= ControlSocket.requestLimit {
+            let count = recv(raw, &chunk, chunk.count, CInt(MSG_DONTWAIT))
+            guard count > 0 else {
+                let waiting = count < 0 && (errno == EAGAIN || errno == EINTR)
+                return waiting ? .reading : .done
+            }
+            request += chunk[..<count]
+            if ControlLine.isComplete(request) { return .writing }
+        }
+        reply = ControlReply(errno: EMSGSIZE).bytes
+        _ = send()
+        return .done
+    }
+
+    private func send() -> Progress {
+        while sent < reply.count {
+            let flags = CInt(MSG_DONTWAIT | MSG_NOSIGNAL)
+            let count = reply.withUnsafeBytes { bytes in
+                Glibc.send(raw, bytes.baseAddress.map { $0 + sent }, bytes.count - sent, flags)
+            }
+            guard count > 0 else {
+                return count < 0 && (errno == EAGAIN || errno == EINTR) ? .writing : .done
+            }
+            sent += count
+        }
+        return .done
+    }
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+public import Logging
+
+/// The daemon: prepares the machine, then waits for signals, the control file, the control socket
+/// and the news of a higher master, until it is told to end.
+///
+/// Thread: the process's first. Everything it makes on the machine it takes away at an orderly stop;
+/// a killed daemon leaves only what the next one adopts.
+public final class Daemon {
+    private let configuration: Configuration
+    private let log: Logger
+    private let node: Node
+    private let signals: Descriptor
+    private let untracked: UntrackedLink?
+    private let controlSocket: ControlSocket
+    private var controlFile: ControlFile
+    private var hasToPublish = true
+    private var isEnding = false
+    private var watch = OverrunWatch()
+
+    /// How often addresses and counters are looked at.
+    private static let tick = 1 * Duration.second
+
+    /// Runs a daemon until SIGTERM or SIGINT.
+    ///
+    /// - Returns: the exit status: 0 after an orderly stop, 71 (EX_OSERR) where the system fails it.
+    /// - Throws: `ConfigurationError` where it cannot start; nothing is changed on the machine then.
+    public static func run(_ configuration: Configuration, log: Logger) throws(ConfigurationError)
+        -> Int32
+    {
+        let device = try syncDevice(configuration)
+        let group = try group(configuration, device)
+        let lock = try InstanceLock(controlFile: configuration.controlFile)
+        defer { _ = lock }
+        let daemon: Daemon
+        do throws(SystemError) {
+            daemon = try Daemon(configuration, device, group, log)
+        } catch {
+            throw ConfigurationError("ct_sync cannot start: \(error)")
+        }
+        do throws(SystemError) {
+            try daemon.loop()
+            return 0
+        } catch {
+            log.critical("giving up: \(error)")
+            return 71
+        }
+    }
+
+    private init(
+        _ configuration: Configuration, _ device: SyncDevice, _ group: HostAddress, _ log: Logger
+    ) throws(SystemError) {
+        self.configuration = configuration
+        self.log = log
+        signals = try Descriptor("signalfd") { ctsync_signalfd() }
+        signal(SIGPIPE, SIG_IGN)
+        let socket = try SyncSocket(
+            device: device, group: group, peers: configuration.peers, port: configuration.port)
+        node = try Node(configuration, socket: socket, log: log)
+        controlSocket = try ControlSocket(controlFile: configuration.controlFile)
+        controlFile = try ControlFile(path: configuration.controlFile)
+        Self.setEvents(log)
+        untracked = Self.keepUntracked(configuration, log)
+    }
+
+    // MARK: Preparing the machine
+
+    private static func syncDevice(
+        _ configuration: Configuration
+    ) throws(ConfigurationError) -> SyncDevice {
+        let name = configuration.syncdev
+        let device: SyncDevice
+        do throws(SystemError) {
+            device = try SyncDevice(named: name)
+        } catch {
+            throw ConfigurationError("syncdev \"\(name)\" cannot be used: \(error)")
+        }
+        guard device.mtu >= SyncSocket.smallestMTU else {
+            throw ConfigurationError(
+                "syncdev \(name) has an MTU of \(device.mtu) bytes; "
+                    + "at least \(SyncSocket.smallestMTU) are needed")
+        }
+        return device
+    }
+
+    private static func group(
+        _ configuration: Configuration, _ device: SyncDevice
+    ) throws(ConfigurationError) -> HostAddress {
+        let hasIPv4 = device.hasAddress(.ipv4)
+        let fallback = hasIPv4 ? SyncSocket.defaultGroup4 : SyncSocket.defaultGroup6
+        let group = configuration.group ?? fallback
+        let family = configuration.peers.first?.family ?? group.family
+        guard device.hasAddress(family) else {
+            throw ConfigurationError(
+                "syncdev \(device.name) has no \(family == .ipv4 ? "IPv4" : "IPv6") address; "
+                    + "give it one, or choose the other family with --group or --peer")
+        }
+        guard device.hasMulticast || !configuration.peers.isEmpty else {
+            throw ConfigurationError(
+                "syncdev \(device.name) has no multicast; name the other nodes with --peer")
+        }
+        return group
+    }
+
+    private static func setEvents(_ log: Logger) {
+        do throws(SystemError) {
+            try KernelSettings.setEvents()
+        } catch {
+            log.warning(
+                """
+                connections made before this start may end unnoticed (\(error)); \
+                set net.netfilter.nf_conntrack_events=1 with sysctl
+                """)
+        }
+    }
+
+    private static func keepUntracked(_ configuration: Configuration, _ log: Logger)
+        -> UntrackedLink?
+    {
+        do throws(NftablesError) {
+            return try UntrackedLink(device: configuration.syncdev, port: configuration.port)
+        } catch {
+            log.warning(
+                """
+                sync traffic is tracked like any other (\(error)); add a notrack rule for UDP \
+                port \(configuration.port) on \(configuration.syncdev)
+                """)
+            return nil
+        }
+    }
+
+    // MARK: The loop
+
+    private func loop() throws(SystemError) {
+        let leftover = controlFile.leftover()
+        try node.begin(as: configuration.state ?? leftover ?? .slave)
+        try publish()
+        while !isEnding {
+            wait()
+            try readSignals()
+            if try node.giveWay() { try publish() }
+            try readControlFile()
+            controlSocket.serve { request in answer(request) }
+            node.refreshAddresses()
+            watch.look(node)
+        }
+        end()
+    }
+
+    private func wait() {
+        let descriptors = [
+            signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
+        ]
+        var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        _ = poll(&polled, UInt(polled.count), CInt(Self.tick / Duration.millisecond))
+    }
+
+    private func end() {
+        log.info("stopping")
+        node.end()
+        controlSocket.remove()
+        controlFile.remove()
+        do throws(NftablesError) {
+            try untracked?.remove()
+        } catch {
+            log.warning("the table for the sync link stays: \(error)")
+        }
+    }
+
+    private func readSignals() throws(SystemError) {
+        var information = [UInt8](repeating: 0, count: 128)
+        let count = try retryingNonBlocking("signalfd") {
+            read(signals.raw, &information, information.count)
+        }
+        guard count != nil else { return }
+        let number = information.withUnsafeBytes { $0.load(as: UInt32.self) }
+        if number == UInt32(SIGHUP) {
+            log.info("SIGHUP: nothing is read again; restart to change the settings")
+        } else {
+            isEnding = true
+        }
+    }
+
+    // MARK: Control file
+
+    private func readControlFile() throws(SystemError) {
+        switch try controlFile.take() {
+        case .none:
+            if hasToPublish { try publish() }
+        case .role(let role):
+            try node.order(role)
+            try publish()
+        case .refused(let text):
+            log.error(
+                """
+                "\(text)" was written to \(configuration.controlFile); \
+                master, slave, 1 and 0 are allowed
+                """)
+            try publish()
+        case .deleted:
+            try publish()
+        }
+    }
+
+    /// Writes the role to the control file; what a manager writes meanwhile is obeyed first.
+    private func publish() throws(SystemError) {
+        hasToPublish = true
+        while true {
+            switch try controlFile.publish(node.role) {
+            case .published:
+                hasToPublish = false
+                return
+            case .busy:
+                return
+            case .changed:
+                if case .role(let role) = try controlFile.take() { try node.order(role) }
+            }
+        }
+    }
+
+    // MARK: Control socket
+
+    private func answer(_ request: ControlRequest) -> ControlReply {
+        switch (request.verb, request.subject) {
+        case (.get, "status"):
+            return ControlReply(node.report())
+        default:
+            return .notUnderstood
+        }
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+public import Logging
+
+/// Writes log lines to standard error, one write(2) each.
+///
+/// Under systemd (JOURNAL_STREAM is set) a line begins with its priority as the journal reads it,
+/// `<6>`; otherwise with the time of day and `ct_sync: info:`.
+public struct JournalLogHandler: LogHandler {
+    /// Appended to each line as key=value.
+    public var metadata = Logger.Metadata()
+    /// The least important messages that are still written.
+    public var logLevel: Logger.Level
+    private let forJournal: Bool
+    private let descriptor: CInt
+
+    /// A handler for standard error, in the form that the environment asks for.
+    public init(level: Logger.Level = .info) {
+        self.init(level: level, forJournal: getenv("JOURNAL_STREAM") != nil, descriptor: 2)
+    }
+
+    init(level: Logger.Level, forJournal: Bool, descriptor: CInt) {
+        logLevel = level
+        self.forJournal = forJournal
+        self.descriptor = descriptor
+    }
+
+    /// A value of the handler's own metadata.
+    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    /// Writes one line.
+    public func log(event: LogEvent) {
+        var line = forJournal ? "<\(JournalLogHandler.priority(event.level))>" : prefix(event.level)
+        line += "\(event.message)"
+        let all = metadata.merging(event.metadata ?? [:]) { _, own in own }
+        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
+            line += " \(key)=\(value)"
+        }
+        // A line break in foreign text would begin a line with a priority of its own.
+        var bytes = line.utf8.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: " ") : $0 }
+        bytes.append(UInt8(ascii: "\n"))
+        _ = write(descriptor, bytes, bytes.count)
+    }
+
+    /// The priority of syslog(3) for a level: 0 (emerg) to 7 (debug).
+    static func priority(_ level: Logger.Level) -> Int {
+        switch level {
+        case .trace, .debug: 7
+        case .info: 6
+        case .notice: 5
+        case .warning: 4
+        case .error: 3
+        case .critical: 2
+        }
+    }
+
+    private func prefix(_ level: Logger.Level) -> String {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        var parts = tm()
+        localtime_r(&now.tv_sec, &parts)
+        func digits(_ number: Int, _ width: Int) -> String {
+            let text = String(number)
+            return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
+        }
+        let time = [parts.tm_hour, parts.tm_min, parts.tm_sec].map { digits(Int($0), 2) }
+        let milliseconds = digits(now.tv_nsec / 1_000_000, 3)
+        return "\(time.joined(separator: ":")).\(milliseconds) ct_sync: \(level): "
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+extension Node {
+    /// Everything `ct_sync status` shows.
+    func report() -> StatusReport {
+        let now = Clock.now()
+        let slave = receiver.status
+        var report = StatusReport()
+        report.add("role", role.description)
+        report.add("epoch", role == .master ? machine.claim.epoch : slave.master.epoch)
+        report.add("node_id", configuration.nodeID)
+        report.add("syncdev", configuration.syncdev)
+        report.add("control_file", configuration.controlFile)
+        report.add("uptime_seconds", (now - startedAt) / Duration.second)
+        addSync(&report, slave, now)
+        report.add("entries_held", entriesHeld(slave))
+        addTraffic(&report, slave)
+        addRepair(&report, slave)
+        report.add(group: "bad_packets") { addBad(&$0, slave) }
+        report.add(group: "injected") { injected in
+            injected.add("created", slave.created)
+            injected.add("updated", slave.updated)
+            injected.add("deleted", slave.deleted)
+            injected.add("timers_started", timers.startedCount)
+            injected.add("failed_batches", slave.injectionFailures)
+        }
+        report.add(group: "injection_errors") { errors in
+            for (number, count) in slave.refusals.enumerated() where count > 0 {
+                errors.add(Self.errnoName(CInt(number)), count)
+            }
+        }
+        report.add(list: "peers", peers(slave, now))
+        return report
+    }
+
+    private func addSync(_ report: inout StatusReport, _ slave: SlaveStatus, _ now: Instant) {
+        if role == .master {
+            report.add("in_sync", true)
+            report.add("in_sync_since_seconds", (now - roleSince) / Duration.second)
+            return
+        }
+        // The receiver sleeps while nothing comes: silence shows only here.
+        let isSilent = now > slave.lastHeard + SlaveProtocol.silence
+        let reason = slave.outOfSync ?? (isSilent ? .silent : nil)
+        report.add("in_sync", reason == nil)
+        if let reason {
+            report.add("not_in_sync_because", reason.rawValue)
+            report.add("not_in_sync_since_seconds", (now - slave.since) / Duration.second)
+        } else {
+            report.add("in_sync_since_seconds", (now - slave.since) / Duration.second)
+        }
+    }
+
+    private func entriesHeld(_ slave: SlaveStatus) -> UInt64 {
+        guard role == .master else { return UInt64(slave.entriesHeld) }
+        do throws(SystemError) {
+            return try KernelSettings.conntrackCount()
+        } catch {
+            return 0
+        }
+    }
+
+    private func addTraffic(_ report: inout StatusReport, _ slave: SlaveStatus) {
+        let master = pipeline.master.counters
+        report.add("packets_in", slave.counters.packets + master.packets)
+        report.add("packets_out", pipeline.sender.packetCount + slave.packetsSent)
+        report.add("bytes_in", slave.counters.bytes + master.bytes)
+        report.add("bytes_out", pipeline.sender.byteCount + slave.bytesSent)
+        report.add("messages_in", slave.counters.messages)
+        report.add("messages_out", pipeline.ring.messageCount)
+        report.add("events", pipeline.listener.eventCount)
+        report.add("sends_refused", pipeline.sender.refusedCount)
+        report.add("lag_microseconds", slave.lagMicroseconds.magnitude)
+        report.add("sequence", role == .master ? pipeline.ring.lastSent : slave.applied)
+    }
+
+    private func addRepair(_ report: inout StatusReport, _ slave: SlaveStatus) {
+        let master = pipeline.master.counters
+        let walks = pipeline.master.initsyncs
+        report.add("packets_lost", slave.counters.lost)
+        report.add("packets_recovered", slave.counters.recovered)
+        report.add("packets_duplicate", slave.counters.duplicates)
+        report.add("packets_beyond", slave.counters.beyond)
+        report.add("nacks_sent", slave.counters.nacks)
+        report.add("nacks_received", master.nacks)
+        report.add("retransmitted", pipeline.sender.againCount)
+        report.add("initsync_rate", pipeline.initsync.packetsPerSecond)
+        report.add("initsync_running", role == .master && walks.isRunning)
+        report.add("initsyncs_sent", UInt64(walks.begun))
+        report.add("initsyncs_requested", slave.counters.initsyncRequests)
+        report.add("initsyncs_received", slave.counters.initsyncs)
+        report.add("initsync_entries_sent", pipeline.initsync.entryCount)
+        report.add("purged", slave.counters.purged)
+        report.add("overruns", pipeline.listener.overrunCount)
+        report.add("ring_overruns", pipeline.listener.ringOverrunCount)
+        report.add("incomplete_entries", slave.insufficient)
+        report.add("refused_entries", slave.refusedEntries)
+        report.add("table_full", slave.counters.tableFull)
+    }
+
+    private func addBad(_ bad: inout StatusReport, _ slave: SlaveStatus) {
+        let master = pipeline.master.counters
+        for error in WireError.allCases {
+            bad.add("\(error)", slave.counters.bad[error.index] + master.bad[error.index])
+        }
+        bad.add("own_id", slave.counters.ownID + master.ownID)
+        bad.add("stale", slave.counters.stale + master.stale)
+    }
+
+    private func peers(_ slave: SlaveStatus, _ now: Instant) -> [StatusReport] {
+        var list: [StatusReport] = []
+        if role == .slave {
+            guard let address = slave.masterAddress else { return [] }
+            var master = StatusReport()
+            master.add("id", slave.master.nodeID)
+            master.add("role", Role.master.description)
+            master.add("address", HostAddress(address.family, address.address).description)
+            master.add("heard_milliseconds_ago", (now - slave.lastHeard) / Duration.millisecond)
+            return [master]
+        }
+        for peer in pipeline.master.peers {
+            var line = StatusReport()
+            line.add("id", peer.nodeID)
+            line.add("role", Role.slave.description)
+            line.add(
+                "address", HostAddress(peer.address.family, peer.address.address).description)
+            line.add("heard_milliseconds_ago", (now - peer.lastHeard) / Duration.millisecond)
+            line.add("applied_sequence", peer.applied)
+            list.append(line)
+        }
+        return list
+    }
+
+    /// The C name of the errors that ctnetlink answers with.
+    private static func errnoName(_ number: CInt) -> String {
+        switch number {
+        case EEXIST: "EEXIST"
+        case ENOENT: "ENOENT"
+        case EBUSY: "EBUSY"
+        case EINVAL: "EINVAL"
+        case ENOMEM: "ENOMEM"
+        case ENOSPC: "ENOSPC"
+        case EPERM: "EPERM"
+        case EOPNOTSUPP: "EOPNOTSUPP"
+        case ERANGE: "ERANGE"
+        default: "errno_\(number)"
+        }
+    }
+}

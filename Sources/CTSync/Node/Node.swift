@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+import Logging
+
+/// The only place that knows the role: starts and stops what a role needs, in the right order.
+///
+/// Thread: control, which is the process's first. Promotion: stop receiving, apply what has arrived,
+/// take a new epoch, open the event socket, announce; only then, in the background, start the
+/// replicas' timers. Nothing before that depends on the size of the table.
+final class Node {
+    let configuration: Configuration
+    let socket: SyncSocket
+    let filter: FilterBox
+    let pipeline: MasterPipeline
+    let receiver: Receiver
+    let timers: TimerStart
+    let table: ReplicaTable
+    /// Signalled when another master's higher claim has been heard.
+    let superseded: WakeUp
+    let log: Logger
+    let startedAt = Clock.now()
+    private(set) var machine: RoleMachine
+    /// When the role was taken.
+    private(set) var roleSince = Clock.now()
+    private var receiverThread: WorkerThread?
+    private var timerThread: WorkerThread?
+
+    /// Takes all memory and sockets; starts nothing but the receiver, idle.
+    ///
+    /// - Throws: `SystemError` of what cannot be had.
+    init(_ configuration: Configuration, socket: SyncSocket, log: Logger) throws(SystemError) {
+        self.configuration = configuration
+        self.socket = socket
+        self.log = log
+        let first = ReplicationFilter(
+            ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks)
+        filter = FilterBox(first)
+        pipeline = try MasterPipeline(
+            socket: socket, filter: filter, ringSlots: configuration.ringSlots,
+            packetsPerSecond: configuration.initsyncRate)
+        superseded = try WakeUp()
+        receiver = try Receiver(
+            socket: socket, master: pipeline.master, sender: pipeline.sender,
+            initsync: pipeline.initsync, filter: filter, superseded: superseded)
+        timers = try TimerStart()
+        let capacity: Int
+        if let given = configuration.maxEntries {
+            capacity = given
+        } else {
+            capacity = Int(clamping: try KernelSettings.conntrackMax())
+        }
+        var random = SystemRandomNumberGenerator()
+        table = try ReplicaTable(capacity: max(capacity, 1), seed: random.next())
+        machine = RoleMachine(nodeID: configuration.nodeID)
+        let slave = try SlaveProtocol(
+            nodeID: configuration.nodeID, table: table, filter: first,
+            ringSlots: configuration.ringSlots, slotByteCount: socket.packetByteCount)
+        receiverThread = try receiver.start(slave)
+    }
+
+    /// The role.
+    var role: Role { machine.role }
+
+    // MARK: Role changes
+
+    /// Takes up the first role.
+    ///
+    /// - Throws: `SystemError` where the master's threads or sockets cannot be had.
+    func begin(as role: Role) throws(SystemError) {
+        guard role == .master else {
+            receiver.becomeSlave(after: .none)
+            log.info("slave, node \(configuration.nodeID), waiting for a master")
+            return
+        }
+        try order(.master)
+    }
+
+    /// Obeys the cluster manager.
+    func order(_ wanted: Role) throws(SystemError) {
+        if role == .slave { machine.heard(receiver.status.master) }
+        try carryOut(machine.order(wanted, wallSeconds: Clock.wallMicroseconds() / 1_000_000))
+    }
+
+    /// Gives way to a higher claim, if one was heard.
+    ///
+    /// - Returns: whether the role changed.
+    func giveWay() throws(SystemError) -> Bool {
+        superseded.clear()
+        guard let claim = receiver.takeSuperseded() else { return false }
+        let change = machine.superseded(by: claim)
+        guard change != .none else { return false }
+        log.warning(
+            "node \(claim.nodeID) is master with epoch \(claim.epoch), above ours; giving way")
+        try carryOut(change)
+        return true
+    }
+
+    private func carryOut(_ change: RoleMachine.Change) throws(SystemError) {
+        switch change {
+        case .none: return
+        case .promote(let claim): try promote(claim)
+        case .demote(let claim): demote(claim)
+        }
+        roleSince = Clock.now()
+    }
+
+    private func promote(_ claim: MasterClaim) throws(SystemError) {
+        let began = Clock.now()
+        receiver.becomeMaster()
+        try pipeline.start(claim)
+        let took = (Clock.now() - began) / Duration.microsecond
+        timerThread = try timers.start(SendableBox(table))
+        log.notice("master, epoch \(claim.epoch), after \(took) us, \(table.aliveCount) replicas")
+    }
+
+    private func demote(_ claim: MasterClaim) {
+        stopTimers()
+        pipeline.stop()
+        receiver.becomeSlave(after: claim)
+        log.notice("slave, after epoch \(claim.epoch)")
+    }
+
+    private func stopTimers() {
+        guard let thread = timerThread.take() else { return }
+        timers.requestStop()
+        thread.join()
+    }
+
+    /// Ends everything in order: what has arrived is applied, what has happened is sent, and the
+    /// timers of a slave's replicas are started, for a few seconds at most.
+    func end() {
+        if role == .master {
+            stopTimers()
+            pipeline.stop()
+        }
+        receiver.stop()
+        receiverThread.take()?.join()
+        if role == .slave {
+            timers.walk(table, until: Clock.now() + 3 * Duration.second)
+        }
+    }
+
+    // MARK: Housekeeping
+
+    /// Reads the node's own addresses again: they move with a takeover.
+    func refreshAddresses() {
+        do throws(SystemError) {
+            filter.current = ReplicationFilter(
+                ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks)
+        } catch {
+            log.warning("the node's addresses cannot be read: \(error)")
+        }
+    }
+}

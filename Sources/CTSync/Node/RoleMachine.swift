@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Which role a node has, and which claims it has heard; decides, and does nothing itself.
+public struct RoleMachine: Sendable {
+    /// What has to be done for the role to be what it is now.
+    public enum Change: Equatable, Sendable {
+        /// Nothing.
+        case none
+        /// Become master with this claim.
+        case promote(MasterClaim)
+        /// Become slave, following only what is above this claim.
+        case demote(MasterClaim)
+    }
+
+    /// The role.
+    public private(set) var role: Role
+    /// The claim this node makes or made last; `none` before its first.
+    public private(set) var claim = MasterClaim.none
+    private let nodeID: UInt8
+    private var highest = MasterClaim.none
+
+    /// A slave that has heard nothing.
+    public init(nodeID: UInt8) {
+        role = .slave
+        self.nodeID = nodeID
+    }
+
+    /// Takes note of a claim heard as slave.
+    public mutating func heard(_ claim: MasterClaim) {
+        highest = max(highest, claim)
+    }
+
+    /// Obeys the cluster manager.
+    ///
+    /// - Parameter wallSeconds: seconds since 1970, for the new epoch.
+    public mutating func order(_ wanted: Role, wallSeconds: UInt64) -> Change {
+        guard wanted != role else { return .none }
+        role = wanted
+        guard wanted == .master else { return .demote(claim) }
+        claim = MasterClaim.next(
+            after: max(highest, claim), wallSeconds: wallSeconds, nodeID: nodeID)
+        return .promote(claim)
+    }
+
+    /// Gives way to a higher claim heard as master.
+    public mutating func superseded(by other: MasterClaim) -> Change {
+        highest = max(highest, other)
+        guard role == .master, other > claim else { return .none }
+        role = .slave
+        return .demote(claim)
+    }
+}

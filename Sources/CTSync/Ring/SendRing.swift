@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Synchronization
+
+/// The master's ring of packets: messages are appended in place to the open one, the sender is
+/// given pointers to the closed ones, and what has been sent stays as the backlog.
+///
+/// 1. `append` (threads: event listener, initsync) writes a message into the open packet and closes
+///    it when the next does not fit; `flush` closes it when there is nothing more to say just now.
+/// 2. `withUnsent` (thread: sender) seals closed packets and hands them out; `markSent` frees their
+///    slots for later packets.
+/// 3. `copy` (thread: sender) reads a packet of the backlog for a slave that has missed it.
+///
+/// The memory is the ring's: a slot an MTU, taken once. Packet n stands in slot n modulo the number
+/// of slots. Appending is under a short lock; a closed packet that has not been sent is touched by
+/// the sender only, and `copy` takes the lock. When the sender lags by a whole ring, `append` says
+/// so and writes nothing: the caller counts an overrun, which an initsync repairs.
+public final class SendRing: @unchecked Sendable {
+    /// What an append came to.
+    public enum Outcome: Sendable {
+        /// The message is in the open packet.
+        case appended
+        /// There is no slot left: the sender has not sent the oldest packet.
+        case full
+    }
+
+    private struct State {
+        var epoch: UInt64 = 0
+        var nodeID: UInt8 = 0
+        /// The sequence number of the open packet.
+        var open: UInt64 = 1
+        var length = PacketHeader.byteCount
+        var messageCount: UInt16 = 0
+        var messages: UInt64 = 0
+    }
+
+    /// Slots, a power of two.
+    public let slotCount: Int
+    /// Bytes of a slot: the most a packet takes.
+    public let slotByteCount: Int
+
+    private let memory: MappedMemory
+    private let lengths: UnsafeMutablePointer<UInt16>
+    private let counts: UnsafeMutablePointer<UInt16>
+    private let flags: UnsafeMutablePointer<UInt8>
+    private let crc = CRC32C()
+    private let state = Mutex(State())
+    private let closed = Atomic<UInt64>(0)
+    private let sent = Atomic<UInt64>(0)
+    private let isIncomplete = Atomic<Bool>(false)
+    private let senderSleeps = Atomic<Bool>(false)
+    private let wake: WakeUp?
+
+    /// Takes the memory of a ring.
+    ///
+    /// - Parameters:
+    ///   - slotCount: a power of two, at least 4.
+    ///   - slotByteCount: the MTU less the IP and UDP headers; at least a header and one message.
+    ///   - wake: signalled when a packet is closed while the sender sleeps.
+    /// - Throws: `SystemError` of mmap(2).
+    public init(slotCount: Int, slotByteCount: Int, wake: WakeUp?) throws(SystemError) {
+        precondition(slotCount >= 4 && slotCount & (slotCount - 1) == 0)
+        precondition(slotByteCount >= PacketHeader.byteCount + MessageWriter.maximumByteCount)
+        precondition(slotByteCount <= Int(UInt16.max))
+        self.slotCount = slotCount
+        self.slotByteCount = slotByteCount
+        self.wake = wake
+        memory = try MappedMemory(byteCount: slotCount * slotByteCount)
+        lengths = .allocate(capacity: slotCount)
+        lengths.initialize(repeating: 0, count: slotCount)
+        counts = .allocate(capacity: slotCount)
+        counts.initialize(repeating: 0, count: slotCount)
+        flags = .allocate(capacity: slotCount)
+        flags.initialize(repeating: 0, count: slotCount)
+    }
+
+    deinit {
+        lengths.deallocate()
+        flags.deallocate()
+        counts.deallocate()
+    }
+
+    /// Empties the ring for a new epoch; only while no thread uses it.
+    public func reset(epoch: UInt64, nodeID: UInt8) {
+        state.withLock { $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages) }
+        closed.store(0, ordering: .releasing)
+        sent.store(0, ordering: .releasing)
+        isIncomplete.store(false, ordering: .releasing)
+    }
+
+    // MARK: Appending
+
+    /// Appends what an event or a dump said of an entry.
+    ///
+    /// - Parameter bits: `MessageKind.new`, `MessageKind.initsync` or none.
+    @inline(__always)
+    public func appendUpdate(_ entry: Entry, bits: UInt8) -> Outcome {
+        // The initsync leaves half the ring to the live stream.
+        let reserve = bits & MessageKind.initsync != 0 ? slotCount / 2 : 0
+        return state.withLock { state in
+            append(&state, reserve: reserve) { packet, offset in
+                MessageWriter.writeUpdate(entry, bits: bits, &packet, at: offset)
+            } != nil ? .appended : .full
+        }
+    }
+
+    /// Appends that an entry is gone.
+    @inline(__always)
+    public func appendDelete(_ key: Key) -> Outcome {
+        state.withLock { state in
+            append(&state, reserve: 0) { packet, offset in
+                MessageWriter.writeDelete(key, &packet, at: offset)
+            } != nil ? .appended : .full
+        }
+    }
+
+    /// Appends the begin or the end of an initsync, as the last message of its packet.
+    ///
+    /// - Returns: the sequence number of the packet it is in; nil where the ring is full.
+    public func appendBracket(_ type: MessageKind.MessageType, number: UInt32) -> UInt64? {
+        state.withLock { state in
+            let sequence = append(&state, reserve: 0) { packet, offset in
+                MessageWriter.writeBracket(type, number: number, &packet, at: offset)
+            }
+            if sequence != nil { close(&state) }
+            return sequence
+        }
+    }
+
+    /// Closes the open packet if there is anything in it.
+    public func flush() {
+        state.withLock { if $0.messageCount > 0 { close(&$0) } }
+    }
+
+    /// Says in every packet closed from now on whether the master has lost events.
+    public func setIncomplete(_ value: Bool) {
+        isIncomplete.store(value, ordering: .releasing)
+    }
+
+    @inline(__always)
+    private func append(
+        _ state: inout State, reserve: Int,
+        _ write: (inout MutableRawSpan, Int) -> Int
+    ) -> UInt64? {
+        if state.length + MessageWriter.maximumByteCount > slotByteCount { close(&state) }
+        if state.messageCount == 0 {
+            let unsent = state.open - 1 - sent.load(ordering: .acquiring)
+            guard unsent < UInt64(slotCount - reserve) else { return nil }
+        }
+        var packet = slot(state.open).mutableBytes
+        state.length += write(&packet, state.length)
+        state.messageCount += 1
+        state.messages += 1
+        return state.open
+    }
+
+    private func close(_ state: inout State) {
+        guard state.messageCount > 0 else { return }
+        let index = Int(state.open) & (slotCount - 1)
+        lengths[index] = UInt16(state.length)
+        counts[index] = state.messageCount
+        flags[index] = currentFlags.rawValue
+        // The sleeping sender and this thread each store, then load the other's word: without a
+        // total order both could miss the other, and the packet would wait for the announcement.
+        closed.store(state.open, ordering: .sequentiallyConsistent)
+        state.open += 1
+        state.length = PacketHeader.byteCount
+        state.messageCount = 0
+        if senderSleeps.load(ordering: .sequentiallyConsistent) { wake?.signal() }
+    }
+
+    private var currentFlags: PacketHeader.Flags {
+        isIncomplete.load(ordering: .acquiring) ? .incomplete : []
+    }
+
+    private func slot(_ sequence: UInt64) -> UnsafeMutableRawBufferPointer {
+        let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
+        return UnsafeMutableRawBufferPointer(
+            start: memory.base + index * slotByteCount, count: slotByteCount)
+    }
+
+    // MARK: Sending
+
+    /// The sequence number of the last closed packet; 0 before the first.
+    public var lastClosed: UInt64 { closed.load(ordering: .acquiring) }
+
+    /// The sequence number of the last packet handed to the socket; 0 before the first.
+    public var lastSent: UInt64 { sent.load(ordering: .acquiring) }
+
+    /// How many messages have been appended since the ring was made.
+    public var messageCount: UInt64 { state.withLock { $0.messages } }
+
+    /// The oldest packet that `copy` can find after this one was closed.
+    @inline(__always)
+    private func oldest(asOf sequence: UInt64) -> UInt64 {
+        let span = UInt64(slotCount - 2)
+        return sequence > span ? sequence - span : 1
+    }
+
+    /// Seals the next closed packets and hands them out, oldest first; they stay unsent until
+    /// `markSent`.
+    ///
+    /// - Parameters:
+    ///   - maximum: at most so many.
+    ///   - clockMicroseconds: put into their headers.
+    ///   - body: called with each packet's place; valid until `markSent`.
+    /// - Returns: how many were handed out.
+    public func withUnsent(
+        maximum: Int, clockMicroseconds: UInt64,
+        _ body: (Int, UnsafeMutableRawBufferPointer) -> Void
+    ) -> Int {
+        let first = sent.load(ordering: .relaxed) + 1
+        let last = min(closed.load(ordering: .acquiring), first + UInt64(maximum) - 1)
+        guard first <= last else { return 0 }
+        let identity = state.withLock { ($0.epoch, $0.nodeID) }
+        for sequence in first...last {
+            let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
+            var header = PacketHeader(
+                type: .SYNC, nodeID: identity.1, epoch: identity.0, sequence: sequence)
+            header.length = lengths[index]
+            header.messageCount = counts[index]
+            header.flags = PacketHeader.Flags(rawValue: flags[index])
+            let packet = UnsafeMutableRawBufferPointer(
+                rebasing: slot(sequence)[..<Int(header.length)])
+            seal(&header, packet, clockMicroseconds)
+            body(Int(sequence - first), packet)
+        }
+        return Int(last - first) + 1
+    }
+
+    /// Frees the slots of this many packets that the socket has taken.
+    public func markSent(_ count: Int) {
+        sent.store(sent.load(ordering: .relaxed) + UInt64(count), ordering: .releasing)
+    }
+
+    /// Copies a packet of the backlog, as it was sent.
+    ///
+    /// - Parameter target: at least a slot's bytes.
+    /// - Returns: its length; nil where it has not been sent or is overwritten.
+    public func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
+        state.withLock { state in
+            guard sequence >= 1, sequence <= sent.load(ordering: .acquiring),
+                sequence + UInt64(slotCount) > state.open
+            else { return nil }
+            let length = Int(lengths[Int(truncatingIfNeeded: sequence) & (slotCount - 1)])
+            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: slot(sequence)[..<length]))
+            return length
+        }
+    }
+
+    /// Writes a MASTER_ANNOUNCE that names the last packet sent.
+    ///
+    /// - Returns: its length.
+    public func writeAnnouncement(
+        _ target: UnsafeMutableRawBufferPointer, clockMicroseconds: UInt64
+    ) -> Int {
+        let identity = state.withLock { ($0.epoch, $0.nodeID) }
+        var header = PacketHeader(
+            type: .MASTER_ANNOUNCE, nodeID: identity.1, epoch: identity.0,
+            sequence: sent.load(ordering: .acquiring))
+        header.flags = currentFlags
+        let packet = UnsafeMutableRawBufferPointer(rebasing: target[..<PacketHeader.byteCount])
+        seal(&header, packet, clockMicroseconds)
+        return PacketHeader.byteCount
+    }
+
+    private func seal(
+        _ header: inout PacketHeader, _ packet: UnsafeMutableRawBufferPointer, _ clock: UInt64
+    ) {
+        header.oldest = oldest(asOf: header.sequence)
+        header.clockMicroseconds = clock
+        var bytes = packet.mutableBytes
+        header.seal(&bytes, crc)
+    }
+
+    /// Announces that the sender goes to sleep.
+    ///
+    /// - Returns: whether it may: nothing was closed meanwhile.
+    public func prepareToSleep() -> Bool {
+        senderSleeps.store(true, ordering: .sequentiallyConsistent)
+        return closed.load(ordering: .sequentiallyConsistent) == sent.load(ordering: .relaxed)
+    }
+
+    /// Announces that the sender is awake.
+    public func wokeUp() {
+        senderSleeps.store(false, ordering: .relaxed)
+        wake?.clear()
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Reads the entries that the kernel has when a node becomes a slave into the replica table, so that
+/// the first initsync keeps those the master has and removes the others.
+///
+/// A killed daemon's replicas are taken over in this way, and a former master's connections. Left
+/// alone are loopback, the sync link, and connections of the node's own addresses.
+struct Adoption: ~Copyable {
+    private let dump: TableDump
+    private(set) var isRunning = false
+
+    init() throws(SystemError) {
+        dump = try TableDump()
+    }
+
+    /// Begins to read.
+    mutating func start() throws(SystemError) {
+        try dump.start()
+        isRunning = true
+    }
+
+    /// Reads the next 32 KiB of the table.
+    mutating func step(
+        into table: ReplicaTable, _ filter: ReplicationFilter, now: UInt32
+    ) throws(SystemError) {
+        isRunning = try dump.step { dumped in
+            var entry = copy dumped
+            guard filter.admits(entry) else { return }
+            entry.prepareForReplication()
+            _ = table.adopt(entry, now: now)
+        }
+    }
+
+    /// Gives up.
+    mutating func cancel() {
+        dump.cancel()
+        isRunning = false
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// What the kernel is asked to do with an entry.
+enum InjectOperation: UInt32 {
+    case create = 0
+    case update = 1
+    case delete = 2
+}
+
+/// What is done where the kernel refuses an operation.
+enum InjectRemedy: Equatable {
+    /// Nothing: what was asked for is so already.
+    case ignored
+    /// The entry is there: update it.
+    case update
+    /// The entry is not there: create it.
+    case create
+    /// The entry is there and cannot be changed into this one: delete it, then create it.
+    case recreate
+    /// Nothing helps: counted and reported, tried again when the replica changes.
+    case refused
+
+    /// The most operations tried for one change of a replica.
+    private static let maximumAttempts = 3
+
+    /// Chooses by what was asked and errno, and gives up after a few attempts.
+    init(_ operation: InjectOperation, _ errno: CInt, attempts: Int) {
+        guard attempts < Self.maximumAttempts else {
+            self = .refused
+            return
+        }
+        switch (operation, errno) {
+        // The same connection is there, or another holds the reply tuple: then the update says
+        // ENOENT, the next create EEXIST again, and the attempts run out.
+        case (.create, EEXIST): self = .update
+        case (.update, ENOENT): self = .create
+        case (.update, EBUSY), (.update, EOPNOTSUPP): self = .recreate
+        case (.delete, ENOENT): self = .ignored
+        default: self = .refused
+        }
+    }
+}

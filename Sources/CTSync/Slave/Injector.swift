@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// Where the injector's requests go: the kernel, or a test's table.
+public protocol KernelRequests {
+    /// Queues a request; false where the batch is full and must be sent first.
+    func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
+    /// The same for a change of an entry that is there.
+    func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
+    /// The same for a deletion.
+    func delete(_ key: borrowing Key, tag: UInt32) -> Bool
+    /// Sends what is queued and calls `failure` with the tag and errno of each refused request.
+    func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError)
+}
+
+/// Turns dirty replicas into batched requests and takes care of what comes back.
+///
+/// Thread: the receiver's. Memory: the batch's, taken once. A refused request is tried again as the
+/// other kind or counted by errno; `Injector` never drops one silently.
+public final class Injector {
+    /// Requests the kernel took, by kind.
+    public private(set) var created: UInt64 = 0
+    /// Requests the kernel took, by kind.
+    public private(set) var updated: UInt64 = 0
+    /// Requests the kernel took, by kind.
+    public private(set) var deleted: UInt64 = 0
+    /// Refusals that no other operation cured, by errno; the last cell counts all beyond.
+    public private(set) var refusals: [UInt64]
+
+    private let requests: any KernelRequests
+    private static let placeBits: UInt32 = 30
+    private static let maximumRounds = 4
+
+    /// An injector over the kernel or a test's table.
+    public init(_ requests: any KernelRequests) {
+        self.requests = requests
+        refusals = [UInt64](repeating: 0, count: 134)
+    }
+
+    /// Brings the kernel to what the table says.
+    ///
+    /// - Parameter now: seconds of the slave's clock.
+    /// - Throws: `SystemError` where the socket fails; the table then believes too much and has to
+    ///   be compared with a dump.
+    public func apply(_ table: ReplicaTable, now: UInt32) throws(SystemError) {
+        var rounds = 0
+        var failure: SystemError?
+        while table.isDirty, rounds < Self.maximumRounds, failure == nil {
+            rounds += 1
+            table.drainDirty(
+                into: { operation, place in
+                    let tag = operation.rawValue << Self.placeBits | place
+                    while !queue(operation, place, tag, table) {
+                        if failure == nil { failure = send(table) }
+                        if failure != nil { return }
+                    }
+                    count(operation, 1)
+                }, now: now)
+            if failure == nil { failure = send(table) }
+        }
+        if let failure { throw failure }
+    }
+
+    private func queue(
+        _ operation: InjectOperation, _ place: UInt32, _ tag: UInt32, _ table: ReplicaTable
+    ) -> Bool {
+        switch operation {
+        case .create:
+            requests.create(
+                table.entry(at: place), timeoutSeconds: ReplicaTable.holdSeconds, tag: tag)
+        case .update:
+            requests.update(
+                table.entry(at: place), timeoutSeconds: ReplicaTable.holdSeconds, tag: tag)
+        case .delete:
+            requests.delete(table.pool.replicas[Int(place)].key, tag: tag)
+        }
+    }
+
+    private func send(_ table: ReplicaTable) -> SystemError? {
+        do throws(SystemError) {
+            try requests.send { tag, errno in
+                let place = tag & (1 << Self.placeBits - 1)
+                guard let operation = InjectOperation(rawValue: tag >> Self.placeBits) else {
+                    return
+                }
+                count(operation, -1)
+                if table.failed(operation, place, errno) == .refused {
+                    refusals[min(Int(errno), refusals.count - 1)] += 1
+                }
+            }
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func count(_ operation: InjectOperation, _ step: Int64) {
+        let step = UInt64(bitPattern: step)
+        switch operation {
+        case .create: created &+= step
+        case .update: updated &+= step
+        case .delete: deleted &+= step
+        }
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+extension ReplicaTable {
+    /// Seconds by which the kernel's idea of a held timeout may differ from ours: both are rounded.
+    private static let heldTolerance: UInt32 = 3
+
+    /// The time that a replica's entry would have had at the master.
+    ///
+    /// A connection that is closing ages unseen: it has what was left of its last timeout. One that
+    /// is open may have been refreshed by packets that made no event: it has its whole timeout.
+    ///
+    /// - Parameters:
+    ///   - entry: the kernel's entry, from a dump.
+    ///   - now: seconds of the slave's clock.
+    /// - Returns: nil where the entry is no replica, or a packet has set its timeout since it was
+    ///   held.
+    func remainingTime(of entry: borrowing Entry, now: UInt32) -> UInt32? {
+        let place = pool.find(entry.key)
+        guard place != ReplicaPool.noPlace else { return nil }
+        let replica = pool.replicas[Int(place)]
+        guard replica.flags.isSuperset(of: [.alive, .inKernel]) else { return nil }
+        let held = Self.holdSeconds &- min(Self.holdSeconds, now &- replica.heldAtSeconds)
+        let difference = max(held, entry.timeoutSeconds) - min(held, entry.timeoutSeconds)
+        guard difference <= Self.heldTolerance else { return nil }
+        guard Self.isClosing(replica) else { return max(1, replica.timeoutSeconds) }
+        let age = now &- replica.saidAtSeconds
+        return replica.timeoutSeconds > age ? replica.timeoutSeconds - age : 1
+    }
+
+    private static func isClosing(_ replica: Replica) -> Bool {
+        replica.key.tuple.protocolNumber == ProtocolNumber.tcp
+            && (TCPState.finWait...TCPState.close).contains(replica.protocolInfo.state)
+    }
+}

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// What a slave does with packets: follows the master with the highest claim, puts its packets in
+/// order, applies their messages to the replica table, asks for what is missing.
+///
+/// No input or output of its own: packets and the time come in through `receive`, packets to send
+/// come out of `output`, and `deadline` says when to ask for them. One thread, the receiver's.
+///
+/// 1. A ladder of checks: malformed, of this node's own id, of a superseded master: dropped, counted.
+/// 2. A higher claim makes its sender the master; the stream starts where it is heard first, and an
+///    initsync is asked for.
+/// 3. In order, messages are applied. A gap is asked for again (NACK) until it is filled or has left
+///    the master's backlog; then the slave is out of sync and asks for an initsync.
+public final class SlaveProtocol {
+    /// Silence of the master after which the slave no longer says that it is in sync.
+    public static let silence = 1 * Duration.second
+    /// How often a slave tells the master how far it is, with a NACK that names nothing.
+    static let reportInterval = 1 * Duration.second
+
+    /// Why a slave is not in sync.
+    public enum OutOfSync: String, Sendable {
+        /// No master has been heard.
+        case noMaster = "no master heard"
+        /// The master is silent.
+        case silent = "master silent"
+        /// The entries found in the kernel are being read.
+        case adopting = "reading the kernel's table"
+        /// An initsync is wanted or running.
+        case initsync = "initsync not complete"
+        /// Packets are missing.
+        case gap = "packets missing"
+        /// Updates came of connections that no message has described.
+        case insufficient = "incomplete entries"
+        /// The kernel refused entries.
+        case refused = "entries refused by the kernel"
+        /// The table is full.
+        case full = "replica table full"
+    }
+
+    /// The master that is followed.
+    public private(set) var master = MasterClaim.none
+    /// Where its packets come from.
+    public private(set) var masterAddress: PeerAddress?
+    /// When it was last heard.
+    public private(set) var lastHeard: Instant = 0
+    /// The receiver's clock less the master's at its last packet, in microseconds.
+    public private(set) var lagMicroseconds: Int64 = 0
+    /// What came and what became of it.
+    public private(set) var counters = SlaveCounters()
+    /// What it holds of the master.
+    public let table: ReplicaTable
+    /// Which connections are this node's own and are left alone.
+    public var filter: ReplicationFilter
+    /// Whether the kernel's own entries have been read; until then no initsync is asked for.
+    public var hasAdopted = true
+
+    private let nodeID: UInt8
+    private let crc = CRC32C()
+    private var ring: ReceiveRing
+    private var gap = GapTimer()
+    private var request = InitsyncRequest()
+    private var reportAt: Instant = 0
+    private var message = Message()
+    /// Whether an initsync of this epoch is complete and nothing was lost since.
+    private var hasBase = false
+    private var initsyncNumber: UInt32?
+    private var isInitsyncBroken = false
+    private var isFull = false
+    private var highestNacked: UInt64 = 0
+
+    /// A slave that has heard nothing yet.
+    ///
+    /// - Throws: `SystemError` of mmap(2).
+    public init(
+        nodeID: UInt8, table: ReplicaTable, filter: ReplicationFilter, ringSlots: Int,
+        slotByteCount: Int
+    ) throws(SystemError) {
+        self.nodeID = nodeID
+        self.table = table
+        self.filter = filter
+        ring = try ReceiveRing(slotCount: ringSlots, slotByteCount: slotByteCount)
+    }
+
+    /// Starts anew: as a slave that has heard no claim above this one.
+    public func restart(after claim: MasterClaim) {
+        master = claim
+        masterAddress = nil
+        ring.reset(expected: 1)
+        gap = GapTimer()
+        request = InitsyncRequest()
+        hasBase = false
+        initsyncNumber = nil
+        isFull = false
+        highestNacked = 0
+    }
+
+    // MARK: State
+
+    /// The sequence number up to which everything is applied.
+    public var applied: UInt64 { ring.expected - 1 }
+
+    /// Nil while the table equals the master's, as far as anybody can know.
+    public func outOfSync(now: Instant) -> OutOfSync? {
+        if masterAddress == nil { return .noMaster }
+        if !hasAdopted { return .adopting }
+        if now > lastHeard + Self.silence { return .silent }
+        if !hasBase { return .initsync }
+        if ring.hasGap { return .gap }
+        if table.insufficientCount > 0 { return .insufficient }
+        if isFull { return .full }
+        if table.refusedCount > 0 { return .refused }
+        return nil
+    }
+
+    // MARK: Input
+
+    /// Takes a datagram.
+    ///
+    /// - Parameters:
+    ///   - wallMicroseconds: the wall clock, for the lag only.
+    public func receive(
+        _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64
+    ) {
+        counters.packets += 1
+        counters.bytes += UInt64(packet.byteCount)
+        let header: PacketHeader
+        do throws(WireError) {
+            header = try PacketHeader.read(packet, crc)
+            if header.type == .SYNC {
+                try MessageReader.validate(packet, count: header.messageCount, scratch: &message)
+            }
+        } catch {
+            counters.bad[error.index] += 1
+            return
+        }
+        guard header.nodeID != nodeID else {
+            counters.ownID += 1
+            return
+        }
+        guard header.type == .SYNC || header.type == .MASTER_ANNOUNCE else { return }
+        let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
+        guard claim >= master else {
+            counters.stale += 1
+            return
+        }
+        if claim > master || masterAddress == nil { follow(claim, header, now) }
+        masterAddress = peer
+        lastHeard = now
+        lagMicroseconds = Int64(bitPattern: wallMicroseconds &- header.clockMicroseconds)
+        take(header, packet, now)
+        gap.update(hasGap: ring.hasGap, expected: ring.expected, now: now)
+    }
+
+    private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
+        master = claim
+        ring.reset(expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
+        gap = GapTimer()
+        hasBase = false
+        initsyncNumber = nil
+        highestNacked = 0
+        request.begun()
+        wantInitsync(at: now)
+        reportAt = now
+    }
+
+    private func take(_ header: PacketHeader, _ packet: RawSpan, _ now: Instant) {
+        ring.exists(header.sequence)
+        if ring.hasGap, header.oldest > ring.expected {
+            counters.lost += ring.skip(to: header.oldest)
+            streamBroke(now)
+        }
+        if header.type == .SYNC {
+            switch ring.accept(header.sequence, packet) {
+            case .next:
+                if header.sequence <= highestNacked { counters.recovered += 1 }
+                ring.advance()
+                apply(packet, header, now)
+            case .kept:
+                if header.sequence <= highestNacked { counters.recovered += 1 }
+            case .duplicate:
+                counters.duplicates += 1
+            case .beyond:
+                counters.beyond += 1
+            }
+        } else if !ring.hasGap {
+            heed(header.flags, now)
+        }
+        while ring.takeKept({ kept in applyKept(kept, now) }) {}
+    }
+
+    private func applyKept(_ packet: RawSpan, _ now: Instant) {
+        do throws(WireError) {
+            apply(packet, try PacketHeader.read(packet, crc), now)
+        } catch {
+            preconditionFailure("a kept packet was checked when it came: \(error)")
+        }
+    }
+
+    private func streamBroke(_ now: Instant) {
+        hasBase = false
+        isInitsyncBroken = true
+        wantInitsync(at: now)
+    }
+
+    private func heed(_ flags: PacketHeader.Flags, _ now: Instant) {
+        guard flags.contains(.incomplete) else { return }
+        hasBase = false
+        // The master begins one unasked; this is for the case that it did so unheard.
+        if initsyncNumber == nil { wantInitsync(at: now + 1 * Duration.second) }
+    }
+
+    private func wantInitsync(at instant: Instant) {
+        if request.want(at: instant) { counters.initsyncRequests += 1 }
+    }
+
+    private func apply(_ packet: RawSpan, _ header: PacketHeader, _ now: Instant) {
+        let seconds = UInt32(truncatingIfNeeded: now / Duration.second)
+        var offset = PacketHeader.byteCount
+        for _ in 0..<header.messageCount {
+            do throws(WireError) {
+                try MessageReader.read(packet, at: &offset, into: &message)
+            } catch {
+                counters.bad[error.index] += 1
+                return
+            }
+            counters.messages += 1
+            apply(message, seconds, now)
+        }
+        heed(header.flags, now)
+    }
+
+    private func apply(_ message: Message, _ seconds: UInt32, _ now: Instant) {
+        guard let resource = message.kind.resource, let type = message.kind.type else { return }
+        switch (resource, type) {
+        case (.CONNTRACK, .UPDATE):
+            guard !filter.isOwn(message.entry) else {
+                counters.ownConnections += 1
+                return
+            }
+            switch table.update(
+                message.entry, isNew: message.kind.has(MessageKind.new),
+                isCopy: message.kind.has(MessageKind.initsync), now: seconds)
+            {
+            case .applied: return
+            case .insufficient:
+                counters.insufficient += 1
+                if initsyncNumber == nil { wantInitsync(at: now) }
+            case .full:
+                counters.tableFull += 1
+                isFull = true
+            }
+        case (.CONNTRACK, .DELETE):
+            table.delete(message.entry.key, now: seconds)
+        case (.INITSYNC, .UPDATE):
+            begin(message.initsyncNumber)
+        case (.INITSYNC, .DELETE):
+            end(message.initsyncNumber, now)
+        case (.EXPECT, _):
+            return
+        }
+    }
+
+    private func begin(_ number: UInt32) {
+        initsyncNumber = number
+        isInitsyncBroken = false
+        isFull = false
+        request.begun()
+        table.beginInitsync()
+    }
+
+    private func end(_ number: UInt32, _ now: Instant) {
+        guard initsyncNumber == number else { return }
+        initsyncNumber = nil
+        let isComplete = !isInitsyncBroken
+        counters.purged += UInt64(table.endInitsync(isComplete: isComplete))
+        guard isComplete else {
+            wantInitsync(at: now)
+            return
+        }
+        counters.initsyncs += 1
+        hasBase = true
+        if table.insufficientCount > 0 { wantInitsync(at: now + InitsyncRequest.shortest) }
+    }
+
+    // MARK: Output
+
+    /// When `output` has something next; nil where only a packet can bring that about.
+    public var deadline: Instant? {
+        guard masterAddress != nil else { return nil }
+        var earliest = reportAt
+        if let nack = gap.deadline { earliest = min(earliest, nack) }
+        if hasAdopted, let asked = request.deadline { earliest = min(earliest, asked) }
+        return earliest
+    }
+
+    /// Writes the next packet that is due to the master, if any.
+    ///
+    /// - Parameter target: at least an MTU.
+    /// - Returns: its length and where it goes.
+    public func output(
+        now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
+    ) -> (Int, PeerAddress)? {
+        guard let masterAddress else { return nil }
+        if hasAdopted, let due = request.deadline, due <= now {
+            request.sent(now: now)
+            let length = seal(.SLAVE_INITSYNC, ranges: 0, wallMicroseconds, target)
+            return (length, masterAddress)
+        }
+        let isNackDue = gap.deadline.map { $0 <= now } ?? false
+        guard isNackDue || reportAt <= now else { return nil }
+        reportAt = now + Self.reportInterval
+        var ranges = 0
+        if isNackDue {
+            gap.nackSent(now: now)
+            counters.nacks += 1
+            var bytes = target.mutableBytes
+            ring.forEachMissing(maximum: SequenceRange.maximumCount) { range in
+                highestNacked = max(highestNacked, range.first + UInt64(range.count) - 1)
+                range.write(&bytes, index: ranges)
+                ranges += 1
+            }
+        }
+        return (seal(.NACK, ranges: ranges, wallMicroseconds, target), masterAddress)
+    }
+
+    private func seal(
+        _ type: PacketHeader.PacketType, ranges: Int, _ wallMicroseconds: UInt64,
+        _ target: UnsafeMutableRawBufferPointer
+    ) -> Int {
+        var header = PacketHeader(
+            type: type, nodeID: nodeID, epoch: master.epoch, sequence: ring.expected)
+        let length = PacketHeader.byteCount + ranges * SequenceRange.byteCount
+        header.length = UInt16(length)
+        header.messageCount = UInt16(ranges)
+        header.clockMicroseconds = wallMicroseconds
+        var bytes = UnsafeMutableRawBufferPointer(rebasing: target[..<length]).mutableBytes
+        header.seal(&bytes, crc)
+        return length
+    }
+}

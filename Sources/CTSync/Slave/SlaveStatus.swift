@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// How the receiver is, for the status: copied after each batch.
+struct SlaveStatus: Sendable {
+    var master = MasterClaim.none
+    var masterAddress: PeerAddress?
+    var lastHeard: Instant = 0
+    var lagMicroseconds: Int64 = 0
+    var applied: UInt64 = 0
+    var counters = SlaveCounters()
+    /// Why the slave is not in sync; nil while it is.
+    var outOfSync: SlaveProtocol.OutOfSync? = .noMaster
+    /// Since when that is so.
+    var since: Instant = 0
+    var entriesHeld = 0
+    var insufficient = 0
+    var refusedEntries = 0
+    var created: UInt64 = 0
+    var updated: UInt64 = 0
+    var deleted: UInt64 = 0
+    var refusals: [UInt64] = []
+    var injectionFailures: UInt64 = 0
+    var packetsSent: UInt64 = 0
+    var bytesSent: UInt64 = 0
+}

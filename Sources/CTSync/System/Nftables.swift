@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CNftables
+
+/// Runs nftables commands in this process, through libnftables.
+///
+/// A context is not safe to share: each owner has one, used by one thread. It acts in the network
+/// namespace of the thread that made it.
+public final class Nftables {
+    private let context: OpaquePointer
+
+    /// Makes a context whose output and errors are kept in memory.
+    ///
+    /// - Throws: `NftablesError` where libnftables has none to give.
+    public init() throws(NftablesError) {
+        guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else {
+            throw NftablesError(commands: "", message: "nft_ctx_new failed")
+        }
+        self.context = context
+        guard nft_ctx_buffer_output(context) == 0, nft_ctx_buffer_error(context) == 0 else {
+            nft_ctx_free(context)
+            throw NftablesError(commands: "", message: "nft_ctx_buffer_output failed")
+        }
+    }
+
+    deinit {
+        nft_ctx_free(context)
+    }
+
+    /// Runs commands as one transaction: all of them, or none.
+    ///
+    /// - Parameter commands: what nft(8) would read from a file.
+    /// - Returns: what nft(8) would print.
+    /// - Throws: `NftablesError` with what nft(8) would complain.
+    public func run(_ commands: String) throws(NftablesError) -> String {
+        let result = nft_run_cmd_from_buffer(context, commands)
+        let output = Self.text(nft_ctx_get_output_buffer(context))
+        let complaint = Self.text(nft_ctx_get_error_buffer(context))
+        guard result == 0 else {
+            throw NftablesError(commands: commands, message: complaint)
+        }
+        return output
+    }
+
+    private static func text(_ characters: UnsafePointer<CChar>?) -> String {
+        guard let characters else { return "" }
+        return String(cString: characters)
+    }
+}
+
+/// nftables commands that were refused.
+public struct NftablesError: Error, CustomStringConvertible {
+    /// What was to be run.
+    public let commands: String
+    /// Why not, in libnftables' words.
+    public let message: String
+
+    /// Records a refusal.
+    public init(commands: String, message: String) {
+        self.commands = commands
+        self.message = message
+    }
+
+    /// The message.
+    public var description: String {
+        "nftables: \(message)"
+    }
+}

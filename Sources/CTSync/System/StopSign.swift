@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Synchronization
+
+/// Tells one thread to stop, and wakes it for that or for other work.
+public final class StopSign: Sendable {
+    /// What wakes the thread.
+    public let wake: WakeUp
+    private let isSet = Atomic<Bool>(false)
+
+    /// A sign that is not set.
+    ///
+    /// - Throws: `SystemError` of eventfd(2).
+    public init() throws(SystemError) {
+        wake = try WakeUp()
+    }
+
+    /// Whether the thread is to stop.
+    public var isStopped: Bool { isSet.load(ordering: .acquiring) }
+
+    /// Stops the thread at its next look.
+    public func stop() {
+        isSet.store(true, ordering: .releasing)
+        wake.signal()
+    }
+
+    /// Lets the next thread run.
+    public func reset() {
+        isSet.store(false, ordering: .releasing)
+        wake.clear()
+    }
+
+    /// Sleeps until this instant, a signal or the stop.
+    public func sleep(until deadline: Instant) {
+        let now = Clock.now()
+        guard !isStopped, now < deadline else { return }
+        _ = ctsync_wait(wake.raw, -1, Int64(deadline - now))
+        wake.clear()
+    }
+
+    /// Sleeps until a signal or the stop.
+    public func sleep() {
+        guard !isStopped else { return }
+        _ = ctsync_wait(wake.raw, -1, -1)
+        wake.clear()
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+
+/// Message headers, addresses and, for receiving, memory for a batch of datagrams; made once.
+///
+/// Used by one thread.
+final class DatagramBuffers {
+    /// Datagrams in a batch.
+    let count: Int
+    let headers: UnsafeMutablePointer<ctsync_mmsghdr>
+    private let vectors: UnsafeMutablePointer<iovec>
+    private let addresses: UnsafeMutablePointer<sockaddr_in6>
+    private let memory: UnsafeMutableRawBufferPointer
+    private let byteCount: Int
+
+    /// Takes the memory of a batch.
+    ///
+    /// - Parameter byteCount: bytes of a datagram's own memory; longer ones are cut.
+    init(count: Int, byteCount: Int) {
+        self.count = count
+        self.byteCount = byteCount
+        headers = .allocate(capacity: count)
+        headers.initialize(repeating: ctsync_mmsghdr(), count: count)
+        vectors = .allocate(capacity: count)
+        vectors.initialize(repeating: iovec(), count: count)
+        addresses = .allocate(capacity: count)
+        addresses.initialize(repeating: sockaddr_in6(), count: count)
+        memory = .allocate(byteCount: count * byteCount, alignment: 64)
+        for index in 0..<count {
+            headers[index].header.msg_iov = vectors + index
+            headers[index].header.msg_iovlen = 1
+            headers[index].header.msg_name = UnsafeMutableRawPointer(addresses + index)
+            vectors[index] = iovec(
+                iov_base: memory.baseAddress.map { $0 + index * byteCount }, iov_len: byteCount)
+        }
+    }
+
+    deinit {
+        headers.deallocate()
+        vectors.deallocate()
+        addresses.deallocate()
+        memory.deallocate()
+    }
+
+    func prepareToReceive() {
+        for index in 0..<count {
+            headers[index].header.msg_namelen = socklen_t(MemoryLayout<sockaddr_in6>.size)
+            vectors[index].iov_len = byteCount
+        }
+    }
+
+    /// A received datagram and its sender; nil where the sender is of no family we know.
+    func received(_ index: Int) -> (UnsafeRawBufferPointer, PeerAddress)? {
+        guard let peer = PeerAddress(UnsafeRawPointer(addresses + index)) else { return nil }
+        let length = min(Int(headers[index].length), byteCount)
+        return (UnsafeRawBufferPointer(rebasing: own(index)[..<length]), peer)
+    }
+
+    /// A datagram's own memory.
+    func own(_ index: Int) -> UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(rebasing: memory[index * byteCount..<(index + 1) * byteCount])
+    }
+
+    /// Lets a datagram be sent from these bytes, which stay where they are.
+    func point(_ index: Int, at bytes: UnsafeMutableRawBufferPointer) {
+        vectors[index] = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
+    }
+
+    /// Writes the receiver of the first `count` datagrams.
+    func address(to peer: PeerAddress, scope: UInt32, count: Int) {
+        for index in 0..<count {
+            headers[index].header.msg_namelen = peer.write(
+                scope: scope, to: UnsafeMutableRawPointer(addresses + index))
+        }
+    }
+}

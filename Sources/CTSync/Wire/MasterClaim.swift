@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// A node's claim to be master: of two, the higher epoch wins, then the higher node id.
+public struct MasterClaim: Comparable, Sendable, BitwiseCopyable {
+    /// Grows with each promotion.
+    public var epoch: UInt64
+    /// Breaks a tie.
+    public var nodeID: UInt8
+
+    /// A claim.
+    public init(epoch: UInt64, nodeID: UInt8) {
+        self.epoch = epoch
+        self.nodeID = nodeID
+    }
+
+    /// Lower than every claim that is made.
+    public static let none = MasterClaim(epoch: 0, nodeID: 0)
+
+    /// By epoch, then by node id.
+    public static func < (left: MasterClaim, right: MasterClaim) -> Bool {
+        (left.epoch, left.nodeID) < (right.epoch, right.nodeID)
+    }
+
+    /// The claim of a node that is promoted now.
+    ///
+    /// - Parameters:
+    ///   - seen: the highest claim that it has heard or made.
+    ///   - wallSeconds: seconds since 1970 by its clock.
+    public static func next(
+        after seen: MasterClaim, wallSeconds: UInt64, nodeID: UInt8
+    ) -> MasterClaim {
+        let following = seen.epoch == .max ? seen.epoch : seen.epoch + 1
+        return MasterClaim(epoch: max(following, wallSeconds), nodeID: nodeID)
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// The fixed part at the start of every packet: 56 bytes, big-endian.
+///
+/// ```
+///  0        1        2        3        4                 6
+/// +--------+--------+--------+--------+-----------------+-----------------+
+/// |version |type    |node id |flags   |length           |messages         |
+/// +--------+--------+--------+--------+-----------------+-----------------+ 8
+/// |epoch                                                                  |
+/// +-----------------------------------------------------------------------+ 16
+/// |sequence                                                               |
+/// +-----------------------------------------------------------------------+ 24
+/// |oldest sequence still in the backlog                                   |
+/// +-----------------------------------------------------------------------+ 32
+/// |clock: microseconds since 1970                                         |
+/// +-----------------------------------+-----------------------------------+ 40
+/// |CRC-32C of the packet, this row and the next as zero |zero: room for   |
+/// +-----------------------------------+-----------------+                 + 48
+/// | an authentication tag                                                 |
+/// +-----------------------------------------------------------------------+ 56
+/// ```
+///
+/// What follows depends on the type: messages in SYNC, ranges of 12 bytes in NACK, nothing in the
+/// others. A reader steps over bytes behind the part it knows.
+public struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
+    /// Bytes of a header.
+    public static let byteCount = 56
+    /// The version in the first byte: major in the high nibble, minor in the low.
+    public static let version: UInt8 = 0x10
+
+    /// What a packet is for.
+    public enum PacketType: UInt8, Sendable, CaseIterable, BitwiseCopyable {
+        /// The master is there; `sequence` is the last it has sent. No content.
+        case MASTER_ANNOUNCE = 1
+        /// A slave wants an initsync; `sequence` is the next that it expects. No content.
+        case SLAVE_INITSYNC = 2
+        /// Messages; `sequence` is the packet's own.
+        case SYNC = 3
+        /// A slave has all below `sequence` and misses the ranges in the content, if any.
+        case NACK = 4
+    }
+
+    /// Bits that hold for the whole packet.
+    public struct Flags: OptionSet, Sendable, BitwiseCopyable {
+        /// The flags byte.
+        public let rawValue: UInt8
+        /// A set of flags.
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        /// The master has lost events: no slave is in sync until the initsync that follows.
+        public static let incomplete = Flags(rawValue: 1 << 0)
+    }
+
+    /// What the packet is for.
+    public var type: PacketType
+    /// The sender's id, unique in the cluster.
+    public var nodeID: UInt8
+    /// Bits that hold for the whole packet.
+    public var flags: Flags
+    /// Bytes of the whole packet, this header included.
+    public var length: UInt16
+    /// How many messages (SYNC) or ranges (NACK) follow.
+    public var messageCount: UInt16
+    /// The epoch of the master that sends, or that a slave follows.
+    public var epoch: UInt64
+    /// By type, as said there.
+    public var sequence: UInt64
+    /// The oldest packet that the master can send again; 0 from slaves.
+    public var oldest: UInt64
+    /// When it was sent, in microseconds since 1970 by the sender's clock.
+    public var clockMicroseconds: UInt64
+
+    /// A header of a packet without content.
+    public init(type: PacketType, nodeID: UInt8, epoch: UInt64, sequence: UInt64) {
+        self.type = type
+        self.nodeID = nodeID
+        flags = []
+        length = UInt16(Self.byteCount)
+        messageCount = 0
+        self.epoch = epoch
+        self.sequence = sequence
+        oldest = 0
+        clockMicroseconds = 0
+    }
+
+    /// Writes the header and, over the whole packet, its integrity field.
+    ///
+    /// - Parameter packet: exactly `length` bytes, the content already in place.
+    public func seal(_ packet: inout MutableRawSpan, _ crc: CRC32C) {
+        precondition(packet.byteCount == Int(length))
+        packet.setByte(0, Self.version)
+        packet.setByte(1, type.rawValue)
+        packet.setByte(2, nodeID)
+        packet.setByte(3, flags.rawValue)
+        packet.setBig(4, length)
+        packet.setBig(6, messageCount)
+        packet.setBig(8, epoch)
+        packet.setBig(16, sequence)
+        packet.setBig(24, oldest)
+        packet.setBig(32, clockMicroseconds)
+        packet.setBig(40, UInt64(0))
+        packet.setBig(48, UInt64(0))
+        let checksum = crc.update(0, packet.bytes)
+        packet.setBig(40, checksum)
+    }
+
+    /// Reads and checks a packet's header.
+    ///
+    /// - Throws: the first `WireError` that a ladder of checks finds; `message` is not among them.
+    public static func read(
+        _ packet: RawSpan, _ crc: CRC32C
+    ) throws(WireError) -> PacketHeader {
+        guard packet.byteCount >= byteCount else { throw .short }
+        guard packet.byte(0) >> 4 == version >> 4 else { throw .version }
+        guard Int(packet.big(4, as: UInt16.self)) == packet.byteCount else { throw .length }
+        guard let type = PacketType(rawValue: packet.byte(1)) else { throw .type }
+        guard checksum(of: packet, crc) == packet.big(40, as: UInt32.self) else { throw .checksum }
+        var header = PacketHeader(
+            type: type, nodeID: packet.byte(2), epoch: packet.big(8), sequence: packet.big(16))
+        header.flags = Flags(rawValue: packet.byte(3))
+        header.length = packet.big(4)
+        header.messageCount = packet.big(6)
+        header.oldest = packet.big(24)
+        header.clockMicroseconds = packet.big(32)
+        return header
+    }
+
+    private static func checksum(of packet: RawSpan, _ crc: CRC32C) -> UInt32 {
+        let zero: (UInt64, UInt64) = (0, 0)
+        var checksum = crc.update(0, packet.extracting(0..<40))
+        withUnsafeBytes(of: zero) { checksum = crc.update(checksum, $0.bytes) }
+        return crc.update(checksum, packet.extracting(byteCount..<packet.byteCount))
+    }
+}

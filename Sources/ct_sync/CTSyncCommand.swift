@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+import CTSync
+import Glibc
+
+/// The command line of the daemon; `main` also finds the client's, `ct_sync status`.
+@main
+struct CTSyncCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ct_sync",
+        abstract: "Replicates a firewall's tracked connections to its standbys.",
+        usage: """
+            ct_sync --syncdev DEVICE --id NUMBER [--state master|slave] [options]
+            ct_sync syncdev=DEVICE id=NUMBER [state=1|0] [name=value ...]
+            ct_sync status [--control-file PATH] [--json]
+            """,
+        discussion: """
+            Runs in the foreground until SIGTERM. The cluster manager writes master or slave to \
+            the control file to change the role, and reads the role from it. ct_sync status shows \
+            the state of a running daemon.
+            """,
+        version: "ct_sync \(CTSyncVersion)")
+
+    @OptionGroup var settings: SettingFlags
+
+    /// Leaves the exit status to `main`.
+    func run() throws {
+        throw ExitCode(try RunCommand(configuration: settings.configuration()).run())
+    }
+
+    /// Runs what the arguments ask for; a mistake is one sentence on standard error.
+    ///
+    /// `status` is no subcommand to the argument parser, which would take it for a name=value.
+    static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        if arguments.first == StatusCommand.name {
+            run(StatusCommand.self, Array(arguments.dropFirst()))
+        } else {
+            run(CTSyncCommand.self, Array(arguments))
+        }
+    }
+
+    private static func run(_ kind: (some ParsableCommand).Type, _ arguments: [String]) {
+        do {
+            var command = try kind.parseAsRoot(arguments)
+            try command.run()
+        } catch let error as ConfigurationError {
+            fail(error.sentence, error.exitStatus)
+        } catch {
+            let status = kind.exitCode(for: error).rawValue
+            if error is ExitCode { Glibc.exit(status) }
+            // --help, --version and what only prints.
+            if status == 0 { kind.exit(withError: error) }
+            fail(kind.message(for: error), status)
+        }
+    }
+
+    private static func fail(_ sentence: String, _ status: Int32) -> Never {
+        let line = Array("ct_sync: \(sentence.prefix { !$0.isNewline })\n".utf8)
+        _ = write(STDERR_FILENO, line, line.count)
+        Glibc.exit(status)
+    }
+}

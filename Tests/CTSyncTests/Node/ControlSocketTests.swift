@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+import Synchronization
+import Testing
+
+@testable import CTSync
+
+@Suite struct ControlSocketTests {
+    let scratch = ScratchDirectory()
+    var path: String { scratch.file("state") }
+
+    /// Runs clients while another thread serves; its longest call must stay short.
+    private func whileServing(
+        _ answer: @escaping @Sendable (ControlRequest) -> ControlReply,
+        _ clients: (String) throws -> Void
+    ) throws {
+        let path = path
+        let stop = Atomic(false)
+        try withoutActuallyEscaping({ (socket: ControlSocket) -> Void in
+            while !stop.load(ordering: .acquiring) {
+                if ScratchDirectory.isReadable(socket.raw, milliseconds: 5) {
+                    let start = Clock.now()
+                    socket.serve(answer)
+                    #expect(Clock.now() - start < 500 * Duration.millisecond)
+                }
+            }
+        }) { body in
+            nonisolated(unsafe) let body = body
+            nonisolated(unsafe) let socket = try ControlSocket(controlFile: path)
+            let server = Thread { body(socket) }
+            server.start()
+            defer {
+                stop.store(true, ordering: .releasing)
+                while !server.isFinished { usleep(1_000) }
+                socket.remove()
+            }
+            try clients(path)
+        }
+        #expect(access(path + ".sock", F_OK) != 0)
+    }
+
+    private func connected(_ path: String) throws -> CInt {
+        let raw = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
+        let result = ControlSocket.withAddress(path + ".sock") { connect(raw, $0, $1) }
+        try #require(result == 0)
+        return raw
+    }
+
+    private static func echo(_ request: ControlRequest) -> ControlReply {
+        guard request.subject != "nothing" else { return .notUnderstood }
+        return ControlReply(
+            [ControlLine("verb", request.verb.rawValue), ControlLine("subject", request.subject)]
+                + request.arguments)
+    }
+
+    @Test func aRequestIsAnsweredAndAnErrorIsOne() throws {
+        try whileServing(Self.echo) { path in
+            let lines = try ControlClient.request(
+                controlFile: path, [ControlLine("set", "rate"), ControlLine("value", "a=b")])
+            #expect(
+                lines == [
+                    ControlLine("verb", "set"), ControlLine("subject", "rate"),
+                    ControlLine("value", "a=b"),
+                ])
+            let refused = #expect(throws: SystemError.self) {
+                try ControlClient.request(controlFile: path, [ControlLine("get", "nothing")])
+            }
+            #expect(refused?.errno == EINVAL)
+            let unknown = #expect(throws: SystemError.self) {
+                try ControlClient.request(controlFile: path, [ControlLine("verb", "x")])
+            }
+            #expect(unknown?.errno == EINVAL)
+            var status = stat()
+            stat(path + ".sock", &status)
+            #expect(status.st_mode & 0o777 == 0o600)
+        }
+    }
+
+    @Test func slowSilentAndHostileClientsKeepNobodyOut() throws {
+        try whileServing(Self.echo) { path in
+            var clients: [CInt] = []
+            defer { for client in clients { close(client) } }
+            for turn in 0..<100 {
+                let client = try connected(path)
+                clients.append(client)
+                switch turn % 4 {
+                case 0: break
+                case 1: send(client, "get=sta", 7, CInt(MSG_NOSIGNAL))
+                case 2:
+                    let endless = [UInt8](repeating: 0x41, count: 100_000)
+                    send(client, endless, endless.count, CInt(MSG_DONTWAIT | MSG_NOSIGNAL))
+                default: send(client, "\u{1}\n\n", 3, CInt(MSG_NOSIGNAL))
+                }
+                if turn % 10 == 0 {
+                    let lines = try ControlClient.request(
+                        controlFile: path, [ControlLine("get", "status")])
+                    #expect(lines.count == 2)
+                }
+            }
+        }
+    }
+
+    @Test func aRequestMayComeByteByByteAndAnAnswerBeBig() throws {
+        let big = (0..<20_000).map { ControlLine("line\($0)", "some words to fill the buffer") }
+        try whileServing({ _ in ControlReply(big) }) { path in
+            #expect(try ControlClient.request(controlFile: path, [ControlLine("get", "x")]) == big)
+            let deaf = try connected(path)
+            defer { close(deaf) }
+            for byte in "get=x\n\n".utf8 {
+                var byte = byte
+                #expect(send(deaf, &byte, 1, CInt(MSG_NOSIGNAL)) == 1)
+                usleep(1_000)
+            }
+            // That one never reads its answer; the next one gets its own.
+            #expect(try ControlClient.request(controlFile: path, [ControlLine("get", "x")]) == big)
+        }
+    }
+
+    @Test func tooLongARequestIsRefused() throws {
+        try whileServing(Self.echo) { path in
+            let client = try connected(path)
+            defer { close(client) }
+            let long = [UInt8](repeating: 0x41, count: 4_097)
+            #expect(send(client, long, long.count, CInt(MSG_NOSIGNAL)) == long.count)
+            var reply = [UInt8](repeating: 0, count: 100)
+            let count = recv(client, &reply, reply.count, 0)
+            #expect(String(decoding: reply.prefix(max(0, count)), as: UTF8.self) == "errno=90\n\n")
+        }
+    }
+
+    @Test func aDeadDaemonsSocketIsReplacedAndASilentOneTimesOut() throws {
+        let nobody = #expect(throws: SystemError.self) {
+            try ControlClient.request(controlFile: path, [ControlLine("get", "status")])
+        }
+        #expect(nobody?.errno == ENOENT)
+        do {
+            _ = try ControlSocket(controlFile: path)
+        }
+        #expect(access(path + ".sock", F_OK) == 0)
+        let dead = #expect(throws: SystemError.self) {
+            try ControlClient.request(controlFile: path, [ControlLine("get", "status")])
+        }
+        #expect(dead?.errno == ECONNREFUSED)
+        let silent = try ControlSocket(controlFile: path)
+        let late = #expect(throws: SystemError.self) {
+            try ControlClient.request(
+                controlFile: path, [ControlLine("get", "status")], timeoutMilliseconds: 50)
+        }
+        #expect(late?.errno == ETIMEDOUT)
+        silent.remove()
+    }
+
+    @Test func aPathTooLongForASocketIsAnError() throws {
+        let long = scratch.file(String(repeating: "x", count: 120))
+        let error = #expect(throws: SystemError.self) { _ = try ControlSocket(controlFile: long) }
+        #expect(error?.errno == ENAMETOOLONG)
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+import Testing
+
+@testable import CTSync
+
+@Suite struct InstanceLockTests {
+    @Test func aSecondHolderIsRefusedByNameUntilTheFirstLetsGo() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.file("run/state")
+        do {
+            let first = try InstanceLock(controlFile: path)
+            #expect(ScratchDirectory.read(path + ".lock") == "\(getpid())\n")
+            let error = #expect(throws: ConfigurationError.self) {
+                _ = try InstanceLock(controlFile: path)
+            }
+            #expect(
+                error?.sentence
+                    == "another ct_sync (process \(getpid())) has the control file \(path); stop "
+                    + "it first, or give this one another with --control-file")
+            #expect(error?.exitStatus == 78)
+            _ = consume first
+        }
+        _ = try InstanceLock(controlFile: path)
+    }
+
+    @Test func theKernelTakesItBackWhenTheHolderIsKilled() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.file("state")
+        let holder = Process()
+        holder.executableURL = URL(fileURLWithPath: "/usr/bin/flock")
+        holder.arguments = ["--no-fork", path + ".lock", "sleep", "60"]
+        try holder.run()
+        var refused = false
+        for _ in 0..<200 where !refused {
+            usleep(10_000)
+            do throws(ConfigurationError) {
+                _ = try InstanceLock(controlFile: path)
+            } catch {
+                refused = true
+            }
+        }
+        #expect(refused)
+        kill(holder.processIdentifier, SIGKILL)
+        holder.waitUntilExit()
+        _ = try InstanceLock(controlFile: path)
+    }
+}
