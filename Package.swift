@@ -62,6 +62,9 @@ let package = Package(
             name: "ClusterSupport",
             dependencies: ["CCTSyncShims", "CNetfilterConntrack"],
             path: "Tests/ClusterSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "demo", dependencies: ["ClusterSupport"], path: "Tests/Demo",
+            swiftSettings: strict),
         .testTarget(
             name: "ClusterTests", dependencies: ["ClusterSupport", "ct_sync"],
             swiftSettings: strict),

@@ -38,8 +38,26 @@ func scenario(
         if replication == .off {
             Issue.record("the scenario works without replication: it proves nothing")
         }
+    } catch let loss as LostWithoutReplication where replication == .off {
+        // As designed: what was to be lost is lost, and nothing else went wrong.
+        _ = loss
     } catch {
-        if replication == .on { Issue.record("\(error)\n\(cluster.logs)") }
+        Issue.record("\(error)\n\(cluster.logs)")
+    }
+}
+
+/// What failed in the part of a scenario that only replication can make work.
+struct LostWithoutReplication: Error, CustomStringConvertible {
+    let reason: any Error
+    var description: String { "\(reason)" }
+}
+
+/// Marks the part of a scenario that must work with replication and must fail without.
+func onlyByReplication(_ body: () throws -> Void) throws {
+    do {
+        try body()
+    } catch {
+        throw LostWithoutReplication(reason: error)
     }
 }
 

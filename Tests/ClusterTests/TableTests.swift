@@ -22,8 +22,10 @@ extension ClusterTests {
                 let server = try EchoServer(on: Plan.service(ipv6: false), in: cluster.server)
                 defer { server.stop() }
                 try exchangeAndReset(cluster) {
-                    try second.waitForEqualTable(
-                        to: first, atLeast: 201, within: replication.patience)
+                    try onlyByReplication {
+                        try second.waitForEqualTable(
+                            to: first, atLeast: 201, within: replication.patience)
+                    }
                 }
                 try MadeEntries.delete(50..<150, in: first.host)
                 try second.waitForEqualTable(to: first, atLeast: 100)
@@ -41,8 +43,10 @@ extension ClusterTests {
                 let server = try EchoServer(on: Plan.service(ipv6: false), in: cluster.server)
                 defer { server.stop() }
                 try exchangeAndReset(cluster) {
-                    try second.waitForEqualTable(
-                        to: first, atLeast: 201, within: replication.patience)
+                    try onlyByReplication {
+                        try second.waitForEqualTable(
+                            to: first, atLeast: 201, within: replication.patience)
+                    }
                     try cluster.crash(first)
                     try cluster.promote(second)
                     try first.flush()
@@ -78,8 +82,10 @@ extension ClusterTests {
                     try cluster.waitInSync(within: 40)
                     #expect(try second.status()?.entriesHeld == 50_000)
                 }
-                try second.waitForEqualTable(
-                    to: first, atLeast: 50_000, within: replication.patience)
+                try onlyByReplication {
+                    try second.waitForEqualTable(
+                        to: first, atLeast: 50_000, within: replication.patience)
+                }
             }
         }
 
@@ -90,8 +96,10 @@ extension ClusterTests {
             try scenario(replication: replication) { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<5000, in: first.host)
-                try second.waitForEqualTable(
-                    to: first, atLeast: 5000, within: replication.patience)
+                try onlyByReplication {
+                    try second.waitForEqualTable(
+                        to: first, atLeast: 5000, within: replication.patience)
+                }
                 switch absence {
                 case .killed: second.kill()
                 case .cutOff: try cluster.cutSync(second)
@@ -114,8 +122,10 @@ extension ClusterTests {
             try scenario(replication: replication) { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<2000, in: first.host)
-                try second.waitForEqualTable(
-                    to: first, atLeast: 2000, within: replication.patience)
+                try onlyByReplication {
+                    try second.waitForEqualTable(
+                        to: first, atLeast: 2000, within: replication.patience)
+                }
                 let epoch = try #require(try first.status()).epoch
                 first.kill()
                 try MadeEntries.delete(0..<500, in: first.host)
@@ -148,8 +158,10 @@ extension ClusterTests {
                 }
                 try MadeEntries.apply(
                     Self.sane(steps), in: first.host, pauseMicroseconds: 200)
-                try second.waitForEqualTable(
-                    to: first, atLeast: 3000, within: replication.patience * 2)
+                try onlyByReplication {
+                    try second.waitForEqualTable(
+                        to: first, atLeast: 3000, within: replication.patience * 2)
+                }
                 if replication == .on { try cluster.waitInSync() }
             }
         }
@@ -177,8 +189,10 @@ extension ClusterTests {
                 let connection = try EchoConnection(from: cluster.client, to: service)
                 try connection.exchange()
                 for standby in nodes[1...] {
-                    try standby.waitForEqualTable(
-                        to: nodes[0], atLeast: 1001, within: replication.patience)
+                    try onlyByReplication {
+                        try standby.waitForEqualTable(
+                            to: nodes[0], atLeast: 1001, within: replication.patience)
+                    }
                 }
                 try cluster.crash(nodes[0])
                 try cluster.promote(nodes[1])
