@@ -56,6 +56,14 @@ package final class Firewall: Sendable {
             "net.netfilter.nf_conntrack_tcp_loose": 0,
             "net.netfilter.nf_conntrack_tcp_be_liberal": 0,
         ])
+        // Its two outside ports are plugged one after the other: what it asks through the one that
+        // is still out is asked again soon, not after a second.
+        for kind in ["ipv4", "ipv6"] {
+            try host.set([
+                "net.\(kind).neigh.lan0.retrans_time_ms": 20,
+                "net.\(kind).neigh.wan0.retrans_time_ms": 20,
+            ])
+        }
         try host.set(settings)
         try host.nft(Self.rules(translation))
     }
@@ -197,7 +205,14 @@ package final class Firewall: Sendable {
 
     /// What the control file says, without its newline.
     package func read() throws -> String {
-        try String(contentsOfFile: controlFile, encoding: .utf8)
+        // A blocking open, as a shell's: one that does not block may fail while the daemon looks.
+        let descriptor = open(controlFile, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CallFailed("open \(controlFile)") }
+        defer { Glibc.close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 256)
+        let count = Glibc.read(descriptor, &bytes, bytes.count)
+        guard count >= 0 else { throw CallFailed("read \(controlFile)") }
+        return String(decoding: bytes.prefix(count), as: UTF8.self)
             .trimmingCharacters(in: .newlines)
     }
 
@@ -235,15 +250,6 @@ package final class Firewall: Sendable {
         let families = ipv6.map { [$0] } ?? [false, true]
         return try host.inside {
             try families.flatMap { try TableEntry.dump(ipv6: $0) }.filter { !$0.isLocal }.sorted()
-        }
-    }
-
-    /// How many connections its table holds, of whatever kind.
-    package func count() throws -> Int {
-        try host.inside {
-            let path = "/proc/sys/net/netfilter/nf_conntrack_count"
-            let text = try String(contentsOfFile: path, encoding: .utf8)
-            return Int(text.trimmingCharacters(in: .newlines)) ?? 0
         }
     }
 

@@ -29,7 +29,9 @@ extension ClusterTests {
                 }
                 try MadeEntries.delete(50..<150, in: first.host)
                 try second.waitForEqualTable(to: first, atLeast: 100)
-                try eventually("the end of the reset connection") { try second.count() == 100 }
+                try eventually("the end of the reset connection") {
+                    try second.table().count == 100
+                }
             }
         }
 
@@ -57,7 +59,7 @@ extension ClusterTests {
                 }
                 try MadeEntries.delete(0..<100, in: second.host)
                 try first.waitForEqualTable(to: second, atLeast: 100)
-                try eventually("the end of the reset connection") { try first.count() == 100 }
+                try eventually("the end of the reset connection") { try first.table().count == 100 }
             }
         }
 

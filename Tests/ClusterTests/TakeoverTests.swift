@@ -88,10 +88,14 @@ extension ClusterTests {
             try cluster.takeOver(replication)
             try onlyByReplication {
                 try stream.expectReplies(20, within: replication.patience)
-                guard stream.identities.count == 1 else {
-                    throw NeverHappened(
-                        "one identity at the server", within: 0, last: "\(stream.identities)")
-                }
+                try expectOneIdentity(stream)
+            }
+        }
+
+        private func expectOneIdentity(_ stream: DatagramStream) throws {
+            guard stream.identities.count == 1 else {
+                throw NeverHappened(
+                    "one identity at the server", within: 0, last: "\(stream.identities)")
             }
         }
 
@@ -115,13 +119,15 @@ extension ClusterTests {
                     from: cluster.client, to: cluster.server, at: service,
                     intervalMilliseconds: 100)
                 defer { stream.stop() }
-                for _ in 0..<14 {
+                for _ in 0..<16 {
                     try connection.exchange()
                     pause(0.5)
                 }
-                try keepsIdentity(stream, cluster, replication)
+                try cluster.takeOver(replication)
                 try onlyByReplication {
                     try connection.exchange(within: replication.patience)
+                    try stream.expectReplies(5, within: replication.patience)
+                    try expectOneIdentity(stream)
                 }
             }
         }
