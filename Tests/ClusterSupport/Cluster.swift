@@ -234,8 +234,14 @@ package final class Cluster: Sendable {
         }
     }
 
-    /// What the daemons logged, for a person who looks at a failure.
+    /// What the daemons logged and what the tables hold, for a person who looks at a failure.
     package var logs: String {
-        firewalls.map { "--- \($0.name)\n\($0.log)" }.joined(separator: "\n")
+        firewalls.map { firewall in
+            let entries = (try? firewall.table()) ?? []
+            let lines = entries.prefix(8).map { "\n\($0) timeout \($0.timeoutSeconds)" }.joined()
+            let invalid = (try? firewall.invalidPackets()) ?? -1
+            return "--- \(firewall.name): \(entries.count) entries, "
+                + "\(invalid) packets dropped as invalid\(lines)\n\(firewall.log)"
+        }.joined(separator: "\n")
     }
 }

@@ -86,9 +86,12 @@ package final class Firewall: Sendable {
         return """
             table inet filter {
                 counter invalid { }
+                chain invalid {
+                    type filter hook prerouting priority -150;
+                    ct state invalid counter name invalid drop
+                }
                 chain forward {
                     type filter hook forward priority 0; policy drop;
-                    ct state invalid counter name invalid drop
                     ct state established,related accept
                     iifname lan0 ct state new meta l4proto tcp tcp flags & (fin|syn|rst|ack) != syn drop
                     iifname lan0 ct state new accept
