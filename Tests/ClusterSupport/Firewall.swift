@@ -275,7 +275,7 @@ package final class Firewall: Sendable {
     /// How many packets its rules have dropped as invalid.
     package func invalidPackets() throws -> Int {
         let text = try host.run(["nft", "list", "counter", "inet", "filter", "invalid"])
-        let words = text.split { $0 == " " || $0 == "\n" }
+        let words = text.split(whereSeparator: \.isWhitespace)
         guard let place = words.firstIndex(of: "packets") else { return 0 }
         return Int(words[words.index(after: place)]) ?? 0
     }
