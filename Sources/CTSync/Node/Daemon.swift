@@ -20,8 +20,9 @@ public final class Daemon {
     private var hasToPublish = true
     private var isEnding = false
     private var watch = OverrunWatch()
+    private var service = ServiceNotify()
 
-    /// How often addresses and counters are looked at.
+    /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
 
     /// Runs a daemon until SIGTERM or SIGINT.
@@ -138,6 +139,8 @@ public final class Daemon {
         let leftover = controlFile.leftover()
         try node.begin(as: configuration.state ?? leftover ?? .slave)
         try publish()
+        service.show(node.summary())
+        service.ready()
         while !isEnding {
             wait()
             try readSignals()
@@ -146,7 +149,10 @@ public final class Daemon {
             controlSocket.serve { request in answer(request) }
             node.refreshAddresses()
             watch.look(node)
+            service.show(node.summary())
+            service.alive(now: Clock.now())
         }
+        service.stopping()
         end()
     }
 
@@ -155,7 +161,8 @@ public final class Daemon {
             signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
         ]
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        _ = poll(&polled, UInt(polled.count), CInt(Self.tick / Duration.millisecond))
+        let patience = min(Self.tick, service.watchdogInterval ?? Self.tick)
+        _ = poll(&polled, UInt(polled.count), CInt(max(patience / Duration.millisecond, 1)))
     }
 
     private func end() {
