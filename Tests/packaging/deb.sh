@@ -13,7 +13,10 @@ set -eu
 cd "$(dirname "$0")/../.."
 directory=${1:-.build/deb}
 set -- "$directory"/ct-sync_*.deb
-[ $# -eq 1 ] && [ -e "$1" ] || { echo "not one package in $directory" >&2; exit 1; }
+if [ $# -ne 1 ] || [ ! -e "$1" ]; then
+    echo "not one package in $directory" >&2
+    exit 1
+fi
 package=$1
 root=$(mktemp -d /tmp/ct_sync-root-XXXXXX)
 trap 'rm -rf "$root"' EXIT
@@ -26,15 +29,16 @@ fail() {
 
 dpkg-deb --info "$package" | sed -n '/^ Package/,$p'
 dpkg-deb --field "$package" Depends | grep -q 'libnetfilter-conntrack3.*' || fail "no Depends"
+contents=$(dpkg-deb --contents "$package")
 for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notify etc/ct_sync.conf \
     lib/systemd/system/ct_sync.service lib/systemd/system/ct_sync@.service \
     usr/lib/sysctl.d/50-ct_sync.conf usr/lib/tmpfiles.d/ct_sync.conf \
     usr/lib/modules-load.d/ct_sync.conf usr/lib/ocf/resource.d/ct_sync/ct_sync \
     usr/share/man/man8/ct_sync.8.gz usr/share/man/man8/ct_sync-role.8.gz \
     usr/share/man/man5/ct_sync.conf.5.gz usr/share/doc/ct-sync/copyright; do
-    dpkg-deb --contents "$package" | grep -q " \./$file$" || fail "the package lacks /$file"
+    echo "$contents" | grep " \./$file$" > /dev/null || fail "the package lacks /$file"
 done
-dpkg-deb --contents "$package" | awk '$2 != "root/root" { exit 1 }' || fail "files of other owners"
+echo "$contents" | awk '$2 != "root/root" { exit 1 }' || fail "files of other owners"
 
 # The clean root: a database, the libraries, a shell for the package's scripts.
 mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/log" "$root/proc" \
@@ -68,6 +72,13 @@ rm -rf "$root/tmp/usr"
 # Nothing of Swift: the runtime is inside the program.
 if find "$root" -name 'libswift*' | grep .; then fail "it needs Swift's libraries"; fi
 
+# Swift reads a program's arguments from /proc.
+inside() {
+    # The script's own words.
+    # shellcheck disable=SC2016
+    unshare --mount sh -c 'mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"' "$root" "$@"
+}
+
 listing() {
     (cd "$root" && find . -path ./var/lib/dpkg -prune -o -path ./var/log -prune -o -print | sort)
 }
@@ -75,7 +86,7 @@ listing() {
 listing > "$root.before"
 trap 'rm -rf "$root" "$root.before" "$root.after"' EXIT
 
-dpkg --root="$root" --install "$package"
+dpkg --root="$root" --install "$package" 2>&1 | grep -v "files list file for package"
 dpkg --root="$root" --status ct-sync | grep -q '^Status: install ok installed' \
     || fail "it is not installed"
 echo "--- its files"
@@ -84,10 +95,10 @@ dpkg --root="$root" --listfiles ct-sync | while read -r file; do
 done
 dpkg --root="$root" --verify ct-sync | grep . && fail "files differ from the package's"
 echo "--- it runs"
-chroot "$root" /usr/sbin/ct_sync --version
-chroot "$root" /usr/sbin/ct_sync --help > /dev/null
+inside /usr/sbin/ct_sync --version
+inside /usr/sbin/ct_sync --help > /dev/null
 status=0
-chroot "$root" /usr/sbin/ct_sync status || status=$?
+inside /usr/sbin/ct_sync status || status=$?
 [ "$status" -eq 2 ] || fail "status without a daemon is $status, not 2"
 
 echo "--- removed: the configuration stays"

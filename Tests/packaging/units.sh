@@ -56,6 +56,8 @@ fi
 
 # As root, in a namespace of its own: the rules for the sync link load, twice.
 if [ "$(id -u)" -eq 0 ] && command -v nft > /dev/null; then
+    # The script's own word.
+    # shellcheck disable=SC2016
     if unshare --net sh -c 'nft -f "$1" && nft -f "$1"' sh conf/nftables/ct_sync-link.nft; then
         echo "ok    nftables"
     else
