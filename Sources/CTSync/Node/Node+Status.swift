@@ -42,9 +42,7 @@ extension Node {
             report.add("in_sync_since_seconds", (now - roleSince) / Duration.second)
             return
         }
-        // The receiver sleeps while nothing comes: silence shows only here.
-        let isSilent = now > slave.lastHeard + SlaveProtocol.silence
-        let reason = slave.outOfSync ?? (isSilent ? .silent : nil)
+        let reason = outOfSync(slave, now)
         report.add("in_sync", reason == nil)
         if let reason {
             report.add("not_in_sync_because", reason.rawValue)
@@ -52,6 +50,23 @@ extension Node {
         } else {
             report.add("in_sync_since_seconds", (now - slave.since) / Duration.second)
         }
+    }
+
+    /// Why a slave is not in sync; nil while it is.
+    private func outOfSync(_ slave: SlaveStatus, _ now: Instant) -> SlaveProtocol.OutOfSync? {
+        // The receiver sleeps while nothing comes: silence shows only here.
+        let isSilent = now > slave.lastHeard + SlaveProtocol.silence
+        return slave.outOfSync ?? (isSilent ? .silent : nil)
+    }
+
+    /// The role and how it is, in one line that changes only with them.
+    func summary() -> String {
+        guard role == .slave else { return "master, epoch \(machine.claim.epoch)" }
+        let slave = receiver.status
+        guard let reason = outOfSync(slave, Clock.now()) else {
+            return "slave of node \(slave.master.nodeID), in sync"
+        }
+        return "slave, not in sync: \(reason.rawValue)"
     }
 
     private func entriesHeld(_ slave: SlaveStatus) -> UInt64 {
