@@ -49,7 +49,7 @@ public final class NeighbourAnnouncer {
             guard let device = devices[name], let network = interface.network else { return }
             for frame in Self.frames(for: network, on: device) {
                 let sent = frame.withUnsafeBytes {
-                    ctsync_packet_send(socket.raw, device.index, $0.baseAddress, $0.count)
+                    ctsync_packet_send(self.socket.raw, device.index, $0.baseAddress, $0.count)
                 }
                 if sent == frame.count {
                     round.sentFrames += 1
