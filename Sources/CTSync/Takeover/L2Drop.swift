@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Drops every frame in and out of every device but loopback, syncdev and the exempt ones.
+///
+/// Owner: one thread, which polls `deviceEvents` for POLLIN and answers with `devicesChanged()`. The
+/// rules are the kernel's: they outlive this object and its process until `lift` or `L2Drop.off`.
+/// A raise that fails leaves what it has already put on; nothing is ever opened by an error.
+public final class L2Drop {
+    /// What the names of all our tables and chains begin with.
+    public static let prefix = "ct_sync_l2drop"
+
+    private let name: String
+    private let backend: any L2DropBackend
+    private let monitor: DeviceMonitor
+    private let wanted: [String]
+    private var plan: DarkPlan?
+
+    /// Whether this object has the drop on; false as well where another's rules are there.
+    public private(set) var isRaised = false
+
+    /// Finds the backend; touches no rule.
+    ///
+    /// - Parameters:
+    ///   - syncdev: the device of the sync link.
+    ///   - exempt: devices that stay open, there already or not.
+    ///   - instance: tells the groups of one node apart; empty for the only one.
+    ///   - backend: the setting.
+    /// - Throws: `L2DropError`: what is missing, and what to install.
+    public init(
+        syncdev: String, exempt: [String] = [], instance: String = "",
+        backend: L2DropChoice = .auto
+    ) throws(L2DropError) {
+        for device in [syncdev] + exempt where !NetdevRuleset.canWrite(device) {
+            throw L2DropError("l2drop cannot write the device name \"\(device)\" into a rule")
+        }
+        wanted = [syncdev] + exempt
+        name = Self.name(of: instance)
+        self.backend = try Self.backend(backend, named: name)
+        do throws(SystemError) {
+            monitor = try DeviceMonitor()
+        } catch {
+            throw L2DropError("l2drop cannot listen for new devices: \(error)")
+        }
+    }
+
+    /// Which of the two it is: never `auto`.
+    public var choice: L2DropChoice { backend.choice }
+
+    /// What to poll for POLLIN; then call `devicesChanged`, raised or not.
+    public var deviceEvents: CInt { monitor.raw }
+
+    /// Puts the drop on, or renews it where it is on.
+    ///
+    /// - Throws: `L2DropError`; a drop that was on then still is.
+    public func raise() throws(L2DropError) {
+        try renew(onlyIfDifferent: false)
+        isRaised = true
+    }
+
+    /// Takes the drop off.
+    ///
+    /// - Throws: `L2DropError`; part of it may still be on.
+    public func lift() throws(L2DropError) {
+        try backend.lift()
+        plan = nil
+        isRaised = false
+    }
+
+    /// Takes over rules of this instance that are there: those of a daemon that was killed, also
+    /// where it had the other backend.
+    ///
+    /// - Returns: whether there were any; they have been renewed then, without a gap.
+    /// - Throws: `L2DropError`; what was there is untouched then.
+    public func adopt() throws(L2DropError) -> Bool {
+        let found = try Self.status().filter { $0.name == name }
+        guard !found.isEmpty else { return false }
+        try raise()
+        for other in found where other.backend != choice {
+            try Self.backend(other.backend, named: name).lift()
+        }
+        return true
+    }
+
+    /// Answers POLLIN of `deviceEvents`: covers devices that have appeared, follows what has changed.
+    ///
+    /// - Returns: whether the rules have been renewed.
+    /// - Throws: `L2DropError`; IP and ARP of a new device are dropped nevertheless. Call it again
+    ///   after a while, with or without an event.
+    public func devicesChanged() throws(L2DropError) -> Bool {
+        do throws(SystemError) {
+            _ = try monitor.drain()
+        } catch {
+            throw L2DropError("l2drop cannot hear of new devices: \(error)")
+        }
+        guard isRaised else { return false }
+        return try renew(onlyIfDifferent: true)
+    }
+
+    /// Puts the plan for the devices of now into the kernel; a device that goes meanwhile (ENOENT
+    /// before Linux 6.16) makes it look again.
+    @discardableResult
+    private func renew(onlyIfDifferent: Bool) throws(L2DropError) -> Bool {
+        var attemptsLeft = 5
+        while true {
+            let now: DarkPlan
+            do throws(SystemError) {
+                let devices = try monitor.devices().filter { NetdevRuleset.canWrite($0.name) }
+                now = DarkPlan(devices, open: wanted)
+            } catch {
+                throw L2DropError("l2drop cannot list the devices: \(error)")
+            }
+            if onlyIfDifferent, now == plan { return false }
+            do throws(L2DropError) {
+                try backend.raise(now)
+                plan = now
+                return true
+            } catch {
+                attemptsLeft -= 1
+                guard attemptsLeft > 0, try isStale(now) else { throw error }
+            }
+        }
+    }
+
+    private func isStale(_ plan: DarkPlan) throws(L2DropError) -> Bool {
+        do throws(SystemError) {
+            let devices = try monitor.devices().filter { NetdevRuleset.canWrite($0.name) }
+            return DarkPlan(devices, open: wanted) != plan
+        } catch {
+            throw L2DropError("l2drop cannot list the devices: \(error)")
+        }
+    }
+
+    private static func backend(
+        _ choice: L2DropChoice, named name: String
+    ) throws(L2DropError) -> any L2DropBackend {
+        switch choice {
+        case .netdev: return try NetdevL2Drop(table: name)
+        case .tables: return try TablesL2Drop(name: name)
+        case .auto:
+            do throws(L2DropError) {
+                return try NetdevL2Drop(table: name)
+            } catch let netdev {
+                do throws(L2DropError) {
+                    return try TablesL2Drop(name: name)
+                } catch let tables {
+                    throw L2DropError("\(netdev); \(tables)")
+                }
+            }
+        }
+    }
+
+    /// What the tables of an instance are called: at most 24 characters, since a chain of iptables
+    /// has 28 and ends in `_out`.
+    static func name(of instance: String) -> String {
+        guard !instance.isEmpty else { return prefix }
+        let isPlain = instance.utf8.allSatisfy {
+            (0x30...0x39).contains($0) || (0x61...0x7A).contains($0)
+                || (0x41...0x5A).contains($0)
+        }
+        if isPlain, instance.utf8.count < 9 { return "\(prefix)_\(instance)" }
+        var hash: UInt32 = 0x811C_9DC5  // FNV-1a
+        for byte in instance.utf8 { hash = (hash ^ UInt32(byte)) &* 0x0100_0193 }
+        return "\(prefix)_x\(String(hash, radix: 16))"
+    }
+}
