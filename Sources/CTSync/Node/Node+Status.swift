@@ -13,12 +13,8 @@ extension Node {
         report.add("node_id", configuration.nodeID)
         report.add("syncdev", configuration.syncdev)
         report.add("control_file", configuration.controlFile)
-<<<<<<< HEAD
-        report.add("uptime_seconds", (now - startedAt) / Duration.second)
-        report.add("promotion_microseconds", promotionMicroseconds)
-=======
         report.add("uptime_seconds", Self.elapsed(since: startedAt, now) / Duration.second)
->>>>>>> cluster
+        report.add("promotion_microseconds", promotionMicroseconds)
         addSync(&report, slave, now)
         report.add("entries_held", entriesHeld(slave))
         addTraffic(&report, slave)
@@ -60,7 +56,6 @@ extension Node {
         }
     }
 
-<<<<<<< HEAD
     /// Why a slave is not in sync; nil while it is.
     private func outOfSync(_ slave: SlaveStatus, _ now: Instant) -> SlaveProtocol.OutOfSync? {
         // The receiver sleeps while nothing comes: silence shows only here.
@@ -76,11 +71,11 @@ extension Node {
             return "slave of node \(slave.master.nodeID), in sync"
         }
         return "slave, not in sync: \(reason.rawValue)"
-=======
+    }
+
     /// Other threads may have noted an instant after `now` was read.
     private static func elapsed(since instant: Instant, _ now: Instant) -> UInt64 {
         max(now, instant) - instant
->>>>>>> cluster
     }
 
     private func entriesHeld(_ slave: SlaveStatus) -> UInt64 {

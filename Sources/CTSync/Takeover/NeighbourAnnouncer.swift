@@ -58,7 +58,7 @@ public final class NeighbourAnnouncer {
                 }
             }
         }
-        try InterfaceAddress.forEach(send)
+        try InterfaceAddress.visitAll(send)
         return round
     }
 
