@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+internal import CCTSyncShims
+
 /// Drops every frame in and out of every device but loopback, syncdev and the exempt ones.
 ///
-/// Owner: one thread, which polls `deviceEvents` for POLLIN and answers with `devicesChanged()`. The
-/// rules are the kernel's: they outlive this object and its process until `lift` or `L2Drop.off`.
+/// Owner: one thread, which polls `events` for POLLIN and answers with `eventsArrived()`: devices
+/// have appeared or changed, or somebody has flushed the rules. The rules are the kernel's: they
+/// outlive this object and its process until `lift` or `L2Drop.off`.
 /// A raise that fails leaves what it has already put on; nothing is ever opened by an error.
 public final class L2Drop {
     /// What the names of all our tables and chains begin with.
@@ -12,8 +15,13 @@ public final class L2Drop {
     private let name: String
     private let backend: any L2DropBackend
     private let monitor: DeviceMonitor
+    private let rules: RulesetMonitor
+    private let epoll: Descriptor
     private let wanted: [String]
+    /// What is in the kernel; nil where that is not certain.
     private var plan: DarkPlan?
+    /// Whether rules have been taken away since the last look, perhaps ours.
+    private var isSuspect = false
 
     /// Whether this object has the drop on; false as well where another's rules are there.
     public private(set) var isRaised = false
@@ -38,6 +46,11 @@ public final class L2Drop {
         self.backend = try Self.backend(backend, named: name)
         do throws(SystemError) {
             monitor = try DeviceMonitor()
+            rules = try RulesetMonitor()
+            epoll = try Descriptor("epoll") { ctsync_epoll() }
+            for socket in [monitor.raw, rules.raw] {
+                try retrying("epoll_ctl") { ctsync_epoll_add(epoll.raw, socket, 0) }
+            }
         } catch {
             throw L2DropError("l2drop cannot listen for new devices: \(error)")
         }
@@ -46,8 +59,8 @@ public final class L2Drop {
     /// Which of the two it is: never `auto`.
     public var choice: L2DropChoice { backend.choice }
 
-    /// What to poll for POLLIN; then call `devicesChanged`, raised or not.
-    public var deviceEvents: CInt { monitor.raw }
+    /// What to poll for POLLIN; then call `eventsArrived`, raised or not.
+    public var events: CInt { epoll.raw }
 
     /// Puts the drop on, or renews it where it is on.
     ///
@@ -57,7 +70,25 @@ public final class L2Drop {
         isRaised = true
     }
 
-    /// Takes the drop off.
+    /// Lets frames flow, as fast as the backend can; for the moment of a takeover.
+    ///
+    /// The tables backend leaves rules behind that do nothing any more: call `lift` when there is
+    /// time (0.2 s). With netdev it is the same as `lift`.
+    ///
+    /// - Throws: `L2DropError`; part of the drop may still be on.
+    public func open() throws(L2DropError) {
+        guard isRaised else { return try lift() }
+        do throws(L2DropError) {
+            try backend.open()
+        } catch {
+            // Somebody has removed chains of ours: remove the rest.
+            try backend.lift()
+        }
+        plan = nil
+        isRaised = false
+    }
+
+    /// Takes the drop off and removes all of its rules.
     ///
     /// - Throws: `L2DropError`; part of it may still be on.
     public func lift() throws(L2DropError) {
@@ -81,18 +112,22 @@ public final class L2Drop {
         return true
     }
 
-    /// Answers POLLIN of `deviceEvents`: covers devices that have appeared, follows what has changed.
+    /// Answers POLLIN of `events`: covers devices that have appeared, follows what has changed, puts
+    /// back what somebody has flushed.
     ///
     /// - Returns: whether the rules have been renewed.
     /// - Throws: `L2DropError`; IP and ARP of a new device are dropped nevertheless. Call it again
     ///   after a while, with or without an event.
-    public func devicesChanged() throws(L2DropError) -> Bool {
+    public func eventsArrived() throws(L2DropError) -> Bool {
         do throws(SystemError) {
             _ = try monitor.drain()
+            if try rules.drain() { isSuspect = true }
         } catch {
             throw L2DropError("l2drop cannot hear of new devices: \(error)")
         }
         guard isRaised else { return false }
+        if isSuspect, try !backend.isWhole() { plan = nil }
+        isSuspect = false
         return try renew(onlyIfDifferent: true)
     }
 
@@ -109,7 +144,7 @@ public final class L2Drop {
             } catch {
                 throw L2DropError("l2drop cannot list the devices: \(error)")
             }
-            if onlyIfDifferent, now == plan { return false }
+            if onlyIfDifferent, let plan, backend.hasSameRules(now, plan) { return false }
             do throws(L2DropError) {
                 try backend.raise(now)
                 plan = now

@@ -8,11 +8,17 @@ protocol L2DropBackend {
     /// What the setting calls it.
     var choice: L2DropChoice { get }
 
-    /// Whether rules of this instance's are there, whoever made them.
-    func isRaised() throws(L2DropError) -> Bool
+    /// Whether all rules of this instance's are there, whoever made them.
+    func isWhole() throws(L2DropError) -> Bool
+
+    /// Whether the rules for one plan are the rules for another.
+    func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool
 
     /// Puts the drop on, or replaces what is on; at no point in between is a dark device open.
     func raise(_ plan: DarkPlan) throws(L2DropError)
+
+    /// Lets frames flow at once; its rules may stay, without effect, until `lift`.
+    func open() throws(L2DropError)
 
     /// Takes all of this instance's rules away; none there is no error.
     func lift() throws(L2DropError)

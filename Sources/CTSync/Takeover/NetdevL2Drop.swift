@@ -44,13 +44,18 @@ struct NetdevL2Drop: L2DropBackend {
         }
         """
 
-    func isRaised() throws(L2DropError) -> Bool {
-        try Self.tables(nftables).contains { $0.name == ruleset.table }
+    func isWhole() throws(L2DropError) -> Bool {
+        let found = try Self.tables(nftables).filter { $0.name == ruleset.table }.map(\.family)
+        return ruleset.families.allSatisfy(found.contains)
     }
+
+    func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool { plan == other }
 
     func raise(_ plan: DarkPlan) throws(L2DropError) {
         try run(ruleset.replacement(plan))
     }
+
+    func open() throws(L2DropError) { try lift() }
 
     func lift() throws(L2DropError) {
         try run(ruleset.removal)

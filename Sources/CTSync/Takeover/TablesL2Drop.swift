@@ -45,11 +45,25 @@ struct TablesL2Drop: L2DropBackend {
         ["-i", "-o"].contains { TablesProgram.chain(name, $0) == chain }
     }
 
-    func isRaised() throws(L2DropError) -> Bool {
-        for program in programs where try !program.rules(mine: isMine).chains.isEmpty {
-            return true
+    func isWhole() throws(L2DropError) -> Bool {
+        for program in programs {
+            let listing = try program.rules(mine: isMine)
+            for jump in program.jumps {
+                let chain = TablesProgram.chain(name, jump.direction)
+                let wanted = TablesListing.Jump(
+                    table: jump.table, base: jump.base, chain: chain)
+                let isFilled = listing.chains.contains {
+                    $0.table == jump.table && $0.name == chain && $0.ruleCount > 0
+                }
+                guard isFilled, listing.jumps.contains(wanted) else { return false }
+            }
         }
-        return false
+        return true
+    }
+
+    /// The dark devices are in no rule.
+    func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool {
+        plan.open == other.open && plan.carriers.map(\.name) == other.carriers.map(\.name)
     }
 
     func raise(_ plan: DarkPlan) throws(L2DropError) {
@@ -68,6 +82,31 @@ struct TablesL2Drop: L2DropBackend {
                     replacement(program, listing, open))
             } else {
                 try replaceInSteps(program, listing, open)
+            }
+        }
+    }
+
+    /// A rule in front of each chain of ours. Taking rules away costs each program 20 ms, in which
+    /// the kernel waits until nobody reads them; adding one costs 5.
+    func open() throws(L2DropError) {
+        for program in programs {
+            var text = ""
+            for table in program.tables {
+                let chains = Set(
+                    program.jumps.filter { $0.table == table }
+                        .map { TablesProgram.chain(name, $0.direction) })
+                text += "*\(table)\n"
+                for chain in chains.sorted() {
+                    if program.canRestore {
+                        text += "-I \(chain) 1 -j RETURN\n"
+                    } else {
+                        try program.run(program.name, ["-I", chain, "1", "-j", "RETURN"], "")
+                    }
+                }
+                text += "COMMIT\n"
+            }
+            if program.canRestore {
+                try program.run("\(program.name)-restore", Self.restoring(program), text)
             }
         }
     }

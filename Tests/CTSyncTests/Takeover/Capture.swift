@@ -41,6 +41,11 @@ extension TwoHosts {
         try inNeighbour { try devices.map { try Capture($0) } }
     }
 
+    /// The address of a device of the node's.
+    func station(_ device: String) throws -> [UInt8] {
+        try inNode { try DeviceMonitor().devices().first { $0.name == device }?.address ?? [] }
+    }
+
     /// Sends whole frames from the node through one of its devices; a refusal does not matter.
     func sendFromNode(_ frames: [[UInt8]], through device: String) throws {
         try inNode {

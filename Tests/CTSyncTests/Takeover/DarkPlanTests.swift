@@ -22,8 +22,10 @@ import Testing
 
     @Test func plainDevices() {
         let plan = DarkPlan(
-            [Self.loopback, Self.device(2, "eth0"), Self.device(3, "eth1"), Self.device(4, "mgmt")],
-            open: ["eth1", "mgmt", "ppp0"])
+            [
+                Self.loopback, Self.device(2, "eth0"), Self.device(3, "eth1"),
+                Self.device(4, "mgmt"),
+            ], open: ["eth1", "mgmt", "ppp0"])
         #expect(plan.open == ["lo", "eth1", "mgmt", "ppp0"])
         #expect(plan.dark == ["eth0"])
         #expect(plan.carriers.isEmpty)

@@ -34,7 +34,8 @@ import Testing
             for program in ["iptables", "ip6tables", "arptables", "ebtables"] {
                 let path = try #require(ChildProcess.find("\(program)-save"))
                 lines += try ChildProcess.run(path, []).output.split(separator: "\n")
-                    .map(String.init).filter { !$0.hasPrefix("#") && !$0.contains("ct_sync_l2drop") }
+                    .map(String.init)
+                    .filter { !$0.hasPrefix("#") && !$0.contains("ct_sync_l2drop") }
                     .map { $0.split(separator: "[")[0].description }
             }
             let nft = try #require(ChildProcess.find("nft"))

@@ -29,8 +29,7 @@ import Testing
         }
         #expect(try captures[1].take().contains { Array($0[28..<32]) == [10, 2, 0, 1] })
         #expect(try captures[2].take().allSatisfy { Array($0[12..<14]) != [0x08, 0x06] })
-        let station = try #require(
-            try hosts.inNode { try DeviceMonitor().devices().first { $0.name == "eth0" }?.address })
+        let station = try hosts.station("eth0")
         let text = station.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
             .joined(separator: ":")
         try hosts.inNeighbour {
