@@ -26,6 +26,10 @@ public struct Configuration: Sendable, Equatable {
     public var ringSlots = 8_192
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
     public var maxEntries: Int?
+    /// Which connections are replicated; the first rule that holds decides.
+    public var replicationRules: [ReplicationRule] = []
+    /// Whether connections of the firewall's own addresses are replicated too.
+    public var ownConnections = false
     /// The least important messages that are still logged.
     public var logLevel = Logger.Level.info
 
@@ -36,6 +40,7 @@ public struct Configuration: Sendable, Equatable {
     public static let names = [
         "syncdev", "state", "id", "l2drop", "control-file", "group", "port", "peer",
         "initsync-rate", "ring-slots", "max-entries", "log-level",
+        "replicate", "own-connections",
     ]
 
     /// The defaults for a device, for tests.
@@ -45,7 +50,8 @@ public struct Configuration: Sendable, Equatable {
 
     /// Checks the settings of the file and those of the command line, which win.
     ///
-    /// Peers and a group on the command line replace peers and a group of the file.
+    /// Peers and a group on the command line replace peers and a group of the file, and so do its
+    /// replication rules those of the file.
     /// - Throws: `ConfigurationError`, the first mistake found.
     public init(file: [Setting], commandLine: [Setting]) throws(ConfigurationError) {
         var replaced = Set(commandLine.map(\.canonicalName))
@@ -60,7 +66,7 @@ public struct Configuration: Sendable, Equatable {
         try self.init(file.filter { !replaced.contains($0.canonicalName) } + commandLine)
     }
 
-    /// Checks settings in their order; a later one replaces an earlier of its name, peers add up.
+    /// Checks settings in their order; a later one replaces an earlier of its name, peers and rules add up.
     ///
     /// - Throws: `ConfigurationError`, the first mistake found.
     public init(_ settings: [Setting]) throws(ConfigurationError) {
@@ -96,6 +102,8 @@ public struct Configuration: Sendable, Equatable {
         case "ring-slots": ringSlots = try setting.powerOfTwo(64...1_048_576)
         case "max-entries": maxEntries = try setting.number(1...1_073_741_824)
         case "log-level": logLevel = try setting.logLevel()
+        case "replicate": try add(rule: setting)
+        case "own-connections": ownConnections = try setting.flag()
         default:
             throw ConfigurationError(
                 "\(setting.subject) is no setting of ct_sync; there are "
@@ -112,6 +120,17 @@ public struct Configuration: Sendable, Equatable {
                     + "slave off is not available yet; only 0 is", at: setting.origin.place)
         }
         return wanted
+    }
+
+    private mutating func add(rule setting: Setting) throws(ConfigurationError) {
+        let rule = try setting.replicationRule()
+        guard replicationRules.count < ReplicationFilter.ruleLimit else {
+            throw ConfigurationError(
+                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), one more than "
+                    + "the \(ReplicationFilter.ruleLimit) rules there may be",
+                at: setting.origin.place)
+        }
+        replicationRules.append(rule)
     }
 
     private mutating func add(peer setting: Setting) throws(ConfigurationError) {

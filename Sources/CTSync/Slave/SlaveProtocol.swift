@@ -233,8 +233,8 @@ public final class SlaveProtocol {
         guard let resource = message.kind.resource, let type = message.kind.type else { return }
         switch (resource, type) {
         case (.CONNTRACK, .UPDATE):
-            guard !filter.isOwn(message.entry) else {
-                counters.ownConnections += 1
+            guard filter.mayAdmit(message.entry) else {
+                counters.leftOut += 1
                 return
             }
             switch table.update(
