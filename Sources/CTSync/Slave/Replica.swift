@@ -39,6 +39,8 @@ struct Replica: BitwiseCopyable {
         static let refused = Flags(rawValue: 1 << 6)
         /// The live stream has said all there is of it.
         static let whole = Flags(rawValue: 1 << 7)
+        /// The kernel had it before this node was slave, and may have tracked packets of it.
+        static let adopted = Flags(rawValue: 1 << 11)
         /// Times the current operation has been tried again: bits 8 to 10.
         static let attempts = Flags(rawValue: 7 << 8)
     }
