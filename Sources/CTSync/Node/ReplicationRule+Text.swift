@@ -52,6 +52,17 @@ extension ReplicationRule {
         try readCriteria(words[...])
     }
 
+    /// Checks criteria of the command line.
+    ///
+    /// - Throws: `ConfigurationError` where a word is not understood.
+    public static func check(criteria words: [String]) throws(ConfigurationError) {
+        do throws(RuleMistake) {
+            _ = try ReplicationRule(criteria: words)
+        } catch {
+            throw ConfigurationError(error.sentence, at: .commandLine)
+        }
+    }
+
     private mutating func readCriteria(_ words: ArraySlice<String>) throws(RuleMistake) {
         var rest = words
         var seen: Set<String> = []

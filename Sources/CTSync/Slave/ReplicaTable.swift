@@ -124,7 +124,7 @@ public final class ReplicaTable {
     public func adopt(_ entry: Entry, now: UInt32) -> Outcome {
         guard pool.find(entry.key) == ReplicaPool.noPlace else { return .applied }
         var replica = Self.replica(of: entry, now: now)
-        replica.flags = [.alive, .inKernel]
+        replica.flags = [.alive, .inKernel, .unconfirmed]
         if entry.key.tuple.protocolNumber == ProtocolNumber.tcp { replica.flags.insert(.adopted) }
         replica.generation = generation &- 1
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
@@ -146,6 +146,15 @@ public final class ReplicaTable {
         refusedCount = 0
         isInitsyncRunning = false
         renewalCursor = 0
+    }
+
+    /// Marks everything dead, so that the kernel's entries of it go with the next batches.
+    ///
+    /// - Returns: how many were alive.
+    func killAll() -> Int {
+        let count = aliveCount
+        for place in 0..<UInt32(pool.highWater) where isUsed(place) { kill(place) }
+        return count
     }
 
     // MARK: Initsync
@@ -308,6 +317,7 @@ public final class ReplicaTable {
     private func touch(_ replica: UnsafeMutablePointer<Replica>, isLive: Bool) {
         replica.pointee.generation = generation
         replica.pointee.attempts = 0
+        replica.pointee.flags.remove(.unconfirmed)
         if isLive {
             replica.pointee.flags.insert(.live)
         } else {

@@ -282,6 +282,23 @@ public final class SlaveProtocol {
         if table.insufficientCount > 0 { wantInitsync(at: now + InitsyncRequest.shortest) }
     }
 
+    // MARK: An operator's orders
+
+    /// Asks for an initsync; the replicas stay meanwhile.
+    public func requireInitsync(now: Instant) {
+        wantInitsync(at: now)
+    }
+
+    /// Forgets all replicas and asks for an initsync: until it is complete the slave is not in sync.
+    ///
+    /// - Returns: how many there were.
+    public func flush(now: Instant) -> Int {
+        let count = table.killAll()
+        // What a running initsync has confirmed is gone: its end proves nothing.
+        streamBroke(now)
+        return count
+    }
+
     // MARK: Output
 
     /// When `output` has something next; nil where only a packet can bring that about.
