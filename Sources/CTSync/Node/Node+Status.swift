@@ -13,7 +13,7 @@ extension Node {
         report.add("node_id", configuration.nodeID)
         report.add("syncdev", configuration.syncdev)
         report.add("control_file", configuration.controlFile)
-        report.add("uptime_seconds", (now - startedAt) / Duration.second)
+        report.add("uptime_seconds", since(startedAt, now) / Duration.second)
         report.add("promotion_microseconds", promotionMicroseconds)
         addSync(&report, slave, now)
         report.add("entries_held", entriesHeld(slave))
@@ -39,7 +39,7 @@ extension Node {
     private func addSync(_ report: inout StatusReport, _ slave: SlaveStatus, _ now: Instant) {
         if role == .master {
             report.add("in_sync", true)
-            report.add("in_sync_since_seconds", (now - roleSince) / Duration.second)
+            report.add("in_sync_since_seconds", since(roleSince, now) / Duration.second)
             return
         }
         // The receiver sleeps while nothing comes: silence shows only here.
@@ -48,9 +48,9 @@ extension Node {
         report.add("in_sync", reason == nil)
         if let reason {
             report.add("not_in_sync_because", reason.rawValue)
-            report.add("not_in_sync_since_seconds", (now - slave.since) / Duration.second)
+            report.add("not_in_sync_since_seconds", since(slave.since, now) / Duration.second)
         } else {
-            report.add("in_sync_since_seconds", (now - slave.since) / Duration.second)
+            report.add("in_sync_since_seconds", since(slave.since, now) / Duration.second)
         }
     }
 
@@ -121,7 +121,7 @@ extension Node {
             master.add("id", slave.master.nodeID)
             master.add("role", Role.master.description)
             master.add("address", HostAddress(address.family, address.address).description)
-            master.add("heard_milliseconds_ago", (now - slave.lastHeard) / Duration.millisecond)
+            master.add("heard_milliseconds_ago", since(slave.lastHeard, now) / Duration.millisecond)
             return [master]
         }
         for peer in pipeline.master.peers {
@@ -130,11 +130,16 @@ extension Node {
             line.add("role", Role.slave.description)
             line.add(
                 "address", HostAddress(peer.address.family, peer.address.address).description)
-            line.add("heard_milliseconds_ago", (now - peer.lastHeard) / Duration.millisecond)
+            line.add("heard_milliseconds_ago", since(peer.lastHeard, now) / Duration.millisecond)
             line.add("applied_sequence", peer.applied)
             list.append(line)
         }
         return list
+    }
+
+    /// Nanoseconds since an instant that another thread may have noted after `now` was read.
+    private func since(_ instant: Instant, _ now: Instant) -> UInt64 {
+        now > instant ? now - instant : 0
     }
 
     /// The C name of the errors that ctnetlink answers with.
