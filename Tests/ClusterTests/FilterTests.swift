@@ -7,11 +7,10 @@ import Testing
 extension ClusterTests {
     /// What the rules leave out is not sent, and not touched where it is.
     @Suite struct FilterTests {
-        /// MadeEntries of an even number are TCP, the others UDP.
-        private static let tcp: UInt8 = 6
+        // MadeEntries of an even number are TCP, the others UDP.
 
         @Test func onlyWhatIsAcceptedIsReplicatedAndTheRestIsLeftAlone() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<100, in: first.host)
                 // Left over in the standby's kernel: the TCP ones are the filter's business.
@@ -28,8 +27,29 @@ extension ClusterTests {
             }
         }
 
+        /// Nodes are given the same rules; where they are not, a slave still keeps to its own.
+        @Test func aSlaveKeepsToItsOwnRules() throws {
+            try withReportingCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try MadeEntries.create(0..<100, in: first.host)
+                try MadeEntries.create(1_000..<1_100, in: second.host)
+                // The same connection on both: the slave's stays when the master's ends.
+                try MadeEntries.create(1..<2, in: second.host)
+                try first.start(role: .master)
+                try second.start(role: .slave, ["--replicate", "ignore protocol udp"])
+                try cluster.waitInSync()
+                try second.waitFor(replicatedFrom: first, foreign: 51) { $0.protocolNumber == 6 }
+                try MadeEntries.delete(0..<2, in: first.host)
+                try MadeEntries.create(100..<110, in: first.host)
+                try second.waitFor(replicatedFrom: first, foreign: 51) { $0.protocolNumber == 6 }
+                let status = try #require(try second.status())
+                #expect(status.isInSync && status.entriesHeld == 54)
+                #expect(status.text.contains("\"left_out\": 55"), "\(status.text)")
+            }
+        }
+
         @Test func aMarkTakesConnectionsInAndOut() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<40, in: first.host)
                 try cluster.startDaemons(["--replicate", "accept mark 0x1/0x1"])
@@ -52,7 +72,7 @@ extension ClusterTests {
 
         /// A mark that a rule sets on a packet is reported without the TCP state.
         @Test func aRealConnectionEntersByItsMarkAndLivesThroughATakeover() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try cluster.startDaemons(["--replicate", "accept mark 1"])
                 let service = Plan.service(ipv6: false)
@@ -81,7 +101,7 @@ extension ClusterTests {
         }
 
         @Test func onlyEstablishedConnectionsAndTheyLiveThroughATakeover() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try cluster.startDaemons([
                     "--replicate", "accept state ESTABLISHED,FIN_WAIT,CLOSE_WAIT,LAST_ACK",
@@ -108,7 +128,7 @@ extension ClusterTests {
         /// 10.1.0.1 is an address of both firewalls.
         @Test(arguments: [false, true])
         func ownConnectionsAreReplicatedByChoiceAndNeverPurged(_ isChosen: Bool) throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<10, in: first.host)
                 try second.makeOwn(sourcePort: 22_001)
@@ -142,7 +162,7 @@ extension ClusterTests {
         }
 
         @Test func badRulesAreRefusedAtTheStart() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let node = cluster.firewalls[0]
                 let file = cluster.directory + "/ct_sync.conf"
                 try "options ct_sync replicate=\"accept mark 1/0\"\n".write(
@@ -161,6 +181,13 @@ extension ClusterTests {
             }
         }
     }
+}
+
+/// A cluster whose kernels report all entries, those made before the daemons start too: by default
+/// they report these or not by whether anybody on the machine listens.
+func withReportingCluster(_ body: (Cluster) throws -> Void) throws {
+    try scenario(
+        settings: ["net.netfilter.nf_conntrack_events": 1], replication: .on, starts: false, body)
 }
 
 /// The words of a line.

@@ -14,7 +14,7 @@ extension ClusterTests {
         }
 
         @Test func dumpShowsReplicasWithAgeAndOriginAndWhatAMasterSends() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<20, in: first.host)
                 try cluster.startDaemons()
@@ -54,7 +54,7 @@ extension ClusterTests {
         }
 
         @Test func aHundredThousandAreShownWhileTheStreamGoesOn() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<100_000, in: first.host)
                 try first.start(role: .master, ["--initsync-rate", "0"])
@@ -78,6 +78,11 @@ extension ClusterTests {
                 try cluster.crash(first)
                 try cluster.promote(second)
                 #expect(try second.status()?.role == .master)
+                // What the deaf client asked for is no more: it is told so.
+                let rest = try deaf.readToEnd()
+                #expect(
+                    rest.hasSuffix(
+                        "error=the role changed while the table was shown\nerrno=125\n\n"))
             }
         }
 
@@ -88,7 +93,7 @@ extension ClusterTests {
         }
 
         @Test func flushOfASlaveIsFilledAgain() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<500, in: first.host)
                 try second.makeOwn(sourcePort: 22_001)
@@ -118,7 +123,7 @@ extension ClusterTests {
         }
 
         @Test func flushOfAMasterNeedsYesAndReachesItsSlaves() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<5_000, in: first.host)
                 try first.makeOwn(sourcePort: 22_001)
@@ -138,7 +143,7 @@ extension ClusterTests {
         }
 
         @Test func resyncAndInitsyncRateWorkWhileItRuns() throws {
-            try withCluster { cluster in
+            try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<2_000, in: first.host)
                 try cluster.startDaemons()
@@ -190,6 +195,17 @@ private final class DeafClient {
         }
         guard connected == 0, send(raw, "get=dump\n\n", 10, 0) == 10 else {
             throw CallFailed("connect \(path)")
+        }
+    }
+
+    func readToEnd() throws -> String {
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = recv(raw, &buffer, buffer.count, 0)
+            guard count >= 0 else { throw CallFailed("recv") }
+            if count == 0 { return String(decoding: bytes, as: UTF8.self) }
+            bytes += buffer[..<count]
         }
     }
 
