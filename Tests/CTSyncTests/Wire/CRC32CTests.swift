@@ -26,7 +26,7 @@ import Testing
             (Array(repeating: 0xFF, count: 32), 0x43AB_A862),
             (ascending, 0x4E79_DD46),
             (ascending.reversed(), 0x5CDB_3F11),
-            (command, 0x5638_96D9),
+            (command, 0x563A_96D9),
         ]
         for (bytes, expected) in vectors {
             #expect(Self.checksum(bytes) == expected.byteSwapped)
