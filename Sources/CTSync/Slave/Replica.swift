@@ -42,6 +42,8 @@ struct Replica: BitwiseCopyable {
         /// What the kernel has of it was read and not written, perhaps before the last writing: the
         /// next word about it is written, whatever it says.
         static let adopted = Flags(rawValue: 1 << 7)
+        /// The kernel's entry was made without its master, which is gone.
+        static let orphan = Flags(rawValue: 1 << 11)
         /// The kernel had it before this node was slave; the master has not spoken of it yet.
         static let unconfirmed = Flags(rawValue: 1 << 12)
         /// Times the current operation has been tried again: bits 8 to 10.

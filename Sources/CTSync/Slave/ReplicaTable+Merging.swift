@@ -5,6 +5,7 @@ extension ReplicaTable {
     func revive(_ place: UInt32, _ entry: Entry) {
         let replica = pool.replicas + Int(place)
         replica.pointee.flags.insert(.alive)
+        replica.pointee.flags.remove(.orphan)
         if replica.pointee.flags.contains(.inKernel) { replica.pointee.flags.insert(.recreate) }
         aliveCount += 1
         replica.pointee.fields = []
@@ -56,22 +57,14 @@ extension ReplicaTable {
         }
         if isWhole {
             var fields = entry.fields
-            if isOrphan(place, entry) { fields.remove(.master) }
+            if !fields.contains(.master) { replica.pointee.flags.remove(.orphan) }
+            if replica.pointee.flags.contains(.orphan) { fields.remove(.master) }
             replica.pointee.fields = fields
             pool.dropExtras(place)
         } else {
             replica.pointee.fields.formUnion(entry.fields)
         }
         storeExtras(place, entry)
-    }
-
-    /// Whether the kernel's entry was made without this master, which is gone.
-    private func isOrphan(_ place: UInt32, _ entry: Entry) -> Bool {
-        let replica = pool.replicas[Int(place)]
-        guard entry.fields.contains(.master), !replica.fields.contains(.master),
-            replica.flags.contains(.inKernel), replica.link != ReplicaPool.noPlace
-        else { return false }
-        return pool.extras[Int(replica.link)].master == entry.extras.master
     }
 
     func storeExtras(_ place: UInt32, _ entry: Entry) {
