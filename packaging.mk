@@ -70,12 +70,12 @@ uninstall:
 deb: static
 	packaging/build-deb .build/deb
 
-# Both as root.
+# Both as root; keepalived is among the cluster tests.
 test-packaging: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY)
 	Tests/packaging/units.sh
+	Tests/packaging/hardened.sh $(STATIC_BINARY)
 	Tests/packaging/deb.sh .build/deb
 
 test-managers: static
 	Tests/managers/ocf-agent.sh $(STATIC_BINARY)
-	Tests/managers/keepalived.sh $(STATIC_BINARY)
