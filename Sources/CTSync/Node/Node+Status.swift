@@ -13,7 +13,8 @@ extension Node {
         report.add("node_id", configuration.nodeID)
         report.add("syncdev", configuration.syncdev)
         report.add("control_file", configuration.controlFile)
-        report.add("uptime_seconds", (now - startedAt) / Duration.second)
+        report.add("uptime_seconds", Self.elapsed(since: startedAt, now) / Duration.second)
+        report.add("promotion_microseconds", promotionMicroseconds)
         addSync(&report, slave, now)
         report.add("entries_held", entriesHeld(slave))
         addTraffic(&report, slave)
@@ -38,16 +39,20 @@ extension Node {
     private func addSync(_ report: inout StatusReport, _ slave: SlaveStatus, _ now: Instant) {
         if role == .master {
             report.add("in_sync", true)
-            report.add("in_sync_since_seconds", (now - roleSince) / Duration.second)
+            report.add(
+                "in_sync_since_seconds", Self.elapsed(since: roleSince, now) / Duration.second)
             return
         }
         let reason = outOfSync(slave, now)
         report.add("in_sync", reason == nil)
         if let reason {
             report.add("not_in_sync_because", reason.rawValue)
-            report.add("not_in_sync_since_seconds", (now - slave.since) / Duration.second)
+            report.add(
+                "not_in_sync_since_seconds", Self.elapsed(since: slave.since, now) / Duration.second
+            )
         } else {
-            report.add("in_sync_since_seconds", (now - slave.since) / Duration.second)
+            report.add(
+                "in_sync_since_seconds", Self.elapsed(since: slave.since, now) / Duration.second)
         }
     }
 
@@ -68,6 +73,11 @@ extension Node {
         return "slave, not in sync: \(reason.rawValue)"
     }
 
+    /// Other threads may have noted an instant after `now` was read.
+    private static func elapsed(since instant: Instant, _ now: Instant) -> UInt64 {
+        max(now, instant) - instant
+    }
+
     private func entriesHeld(_ slave: SlaveStatus) -> UInt64 {
         guard role == .master else { return UInt64(slave.entriesHeld) }
         do throws(SystemError) {
@@ -86,6 +96,8 @@ extension Node {
         report.add("messages_in", slave.counters.messages)
         report.add("messages_out", pipeline.ring.messageCount)
         report.add("events", pipeline.listener.eventCount)
+        report.add(
+            "events_filtered_by_kernel", role == .master && pipeline.listener.isFilteredByKernel)
         report.add("sends_refused", pipeline.sender.refusedCount)
         report.add("lag_microseconds", slave.lagMicroseconds.magnitude)
         report.add("sequence", role == .master ? pipeline.ring.lastSent : slave.applied)
@@ -113,6 +125,7 @@ extension Node {
         report.add("incomplete_entries", slave.insufficient)
         report.add("refused_entries", slave.refusedEntries)
         report.add("table_full", slave.counters.tableFull)
+        report.add("left_out", slave.counters.leftOut)
     }
 
     private func addBad(_ bad: inout StatusReport, _ slave: SlaveStatus) {
@@ -132,7 +145,9 @@ extension Node {
             master.add("id", slave.master.nodeID)
             master.add("role", Role.master.description)
             master.add("address", HostAddress(address.family, address.address).description)
-            master.add("heard_milliseconds_ago", (now - slave.lastHeard) / Duration.millisecond)
+            master.add(
+                "heard_milliseconds_ago",
+                Self.elapsed(since: slave.lastHeard, now) / Duration.millisecond)
             return [master]
         }
         for peer in pipeline.master.peers {
@@ -141,7 +156,9 @@ extension Node {
             line.add("role", Role.slave.description)
             line.add(
                 "address", HostAddress(peer.address.family, peer.address.address).description)
-            line.add("heard_milliseconds_ago", (now - peer.lastHeard) / Duration.millisecond)
+            line.add(
+                "heard_milliseconds_ago",
+                Self.elapsed(since: peer.lastHeard, now) / Duration.millisecond)
             line.add("applied_sequence", peer.applied)
             list.append(line)
         }

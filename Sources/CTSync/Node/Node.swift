@@ -23,6 +23,8 @@ final class Node {
     private(set) var machine: RoleMachine
     /// When the role was taken.
     private(set) var roleSince = Clock.now()
+    /// What the last promotion took, from the order to the announcement; 0 before the first.
+    private(set) var promotionMicroseconds: UInt64 = 0
     private var receiverThread: WorkerThread?
     private var timerThread: WorkerThread?
 
@@ -33,8 +35,7 @@ final class Node {
         self.configuration = configuration
         self.socket = socket
         self.log = log
-        let first = ReplicationFilter(
-            ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks)
+        let first = try Self.filter(configuration, socket)
         filter = FilterBox(first)
         pipeline = try MasterPipeline(
             socket: socket, filter: filter, ringSlots: configuration.ringSlots,
@@ -79,7 +80,7 @@ final class Node {
     /// Obeys the cluster manager.
     func order(_ wanted: Role) throws(SystemError) {
         if role == .slave { machine.heard(receiver.status.master) }
-        try carryOut(machine.order(wanted, wallSeconds: Clock.wallMicroseconds()))
+        try carryOut(machine.order(wanted, wallMicroseconds: Clock.wallMicroseconds()))
     }
 
     /// Gives way to a higher claim, if one was heard.
@@ -109,9 +110,9 @@ final class Node {
         let began = Clock.now()
         receiver.becomeMaster()
         try pipeline.start(claim)
-        let took = (Clock.now() - began) / Duration.microsecond
         timerThread = try timers.start(SendableBox(table))
-        log.notice("master, epoch \(claim.epoch), after \(took) us, \(table.aliveCount) replicas")
+        promotionMicroseconds = (Clock.now() - began) / Duration.microsecond
+        log.notice("master, epoch \(claim.epoch), after \(promotionMicroseconds) us")
     }
 
     private func demote(_ claim: MasterClaim) {
@@ -146,10 +147,17 @@ final class Node {
     /// Reads the node's own addresses again: they move with a takeover.
     func refreshAddresses() {
         do throws(SystemError) {
-            filter.current = ReplicationFilter(
-                ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks)
+            filter.current = try Self.filter(configuration, socket)
         } catch {
             log.warning("the node's addresses cannot be read: \(error)")
         }
+    }
+
+    private static func filter(
+        _ configuration: Configuration, _ socket: SyncSocket
+    ) throws(SystemError) -> ReplicationFilter {
+        ReplicationFilter(
+            ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks,
+            rules: configuration.replicationRules, replicatesOwn: configuration.ownConnections)
     }
 }

@@ -30,6 +30,7 @@ public final class Injector {
 
     private let requests: any KernelRequests
     private static let placeBits: UInt32 = 30
+    /// Every remedy for every replica: `InjectRemedy` gives up before.
     private static let maximumRounds = 4
 
     /// An injector over the kernel or a test's table.
@@ -58,6 +59,7 @@ public final class Injector {
                     count(operation, 1)
                 }, now: now)
             if failure == nil { failure = send(table) }
+            if failure == nil { table.settle() }
         }
         if let failure { throw failure }
     }

@@ -22,6 +22,11 @@ final class Receiver: Sendable {
         case slave(after: MasterClaim)
         case master
         case stop
+        case visit(@Sendable (SlaveProtocol) -> Void)
+
+        var endsMode: Bool {
+            if case .visit = self { false } else { true }
+        }
     }
 
     /// How often replicas are looked at for renewal.
@@ -96,6 +101,12 @@ final class Receiver: Sendable {
         give(.stop)
     }
 
+    /// Runs a short piece of work on the receiver's thread, which owns the replica table while slave;
+    /// returns when the kernel has what it changed.
+    func visit(_ body: @escaping @Sendable (SlaveProtocol) -> Void) {
+        give(.visit(body))
+    }
+
     private func give(_ next: Order) {
         order.withLock { $0 = next }
         wake.signal()
@@ -117,8 +128,11 @@ final class Receiver: Sendable {
             wait(mode, state)
             if let next = order.withLock({ $0.take() }) {
                 wake.clear()
-                if mode == .slave { finish(state) }
+                if mode == .slave, next.endsMode { finish(state) }
                 switch next {
+                case .visit(let body):
+                    body(state.slave)
+                    if mode == .slave { inject(state) }
                 case .slave(let claim):
                     mode = .slave
                     becomeSlave(claim, state)
@@ -153,11 +167,15 @@ final class Receiver: Sendable {
         state.slave.table.removeAll()
         state.slave.restart(after: claim)
         state.slave.hasAdopted = false
+        startAdoption(state)
+    }
+
+    /// Begins to read the kernel's table; where that fails, it is tried again with the next renewal.
+    private func startAdoption(_ state: ReceiverState) {
         do throws(SystemError) {
             try state.adoption.start()
         } catch {
             state.injectionFailures += 1
-            state.slave.hasAdopted = true
         }
     }
 
@@ -189,6 +207,7 @@ final class Receiver: Sendable {
             let rounds = Int(ReplicaTable.renewSeconds / 4)
             table.renew(budget: table.aliveCount / rounds + 64, now: Self.seconds(now))
             inject(state)
+            if !state.slave.hasAdopted, !state.adoption.isRunning { startAdoption(state) }
         }
         publish(state, now)
     }
@@ -217,7 +236,7 @@ final class Receiver: Sendable {
         } catch {
             // What the kernel has is not known any more: read it, and have it confirmed.
             state.injectionFailures += 1
-            becomeSlave(.none, state)
+            becomeSlave(state.slave.master, state)
         }
     }
 
@@ -229,6 +248,7 @@ final class Receiver: Sendable {
         } catch {
             state.injectionFailures += 1
             state.adoption.cancel()
+            return
         }
         if !state.adoption.isRunning { state.slave.hasAdopted = true }
     }

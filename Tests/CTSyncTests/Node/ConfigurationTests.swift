@@ -65,7 +65,7 @@ import Testing
             "sync-dev", "eth0",
             "--sync-dev is no setting of ct_sync; there are syncdev, state, id, l2drop, "
                 + "control-file, group, port, peer, initsync-rate, ring-slots, max-entries, "
-                + "log-level"),
+                + "require-sync, log-level, replicate, own-connections"),
     ]
 
     @Test(arguments: bad) func aBadValueIsRefusedWithWhatWasGivenAndWhatIsAllowed(_ bad: Bad) {
