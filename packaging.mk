@@ -49,7 +49,7 @@ install: static
 	install -m 644 conf/nftables/ct_sync-link.nft conf/pacemaker/ct_sync.crmsh \
 		$(DESTDIR)$(DOCDIR)/examples
 	install -m 644 conf/ct_sync.conf $(DESTDIR)$(DOCDIR)/examples
-	install -m 644 README.md WIRE.md $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md WIRE.md docs/filters.md $(DESTDIR)$(DOCDIR)
 	gzip -9 --no-name < man/ct_sync.8 > $(DESTDIR)$(MANDIR)/man8/ct_sync.8.gz
 	gzip -9 --no-name < man/ct_sync-role.8 > $(DESTDIR)$(MANDIR)/man8/ct_sync-role.8.gz
 	gzip -9 --no-name < man/ct_sync.conf.5 > $(DESTDIR)$(MANDIR)/man5/ct_sync.conf.5.gz
