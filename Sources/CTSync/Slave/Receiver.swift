@@ -26,6 +26,8 @@ final class Receiver: Sendable {
 
     /// How often replicas are looked at for renewal.
     static let renewInterval = 1 * Duration.second
+    /// How often those are looked at that wait for a master entry, when no packet comes.
+    static let waitInterval = 20 * Duration.millisecond
     private static let batch = 64
 
     private let socket: SyncSocket
@@ -144,6 +146,7 @@ final class Receiver: Sendable {
             let now = Clock.now()
             var deadline = state.renewAt
             if let due = state.slave.deadline { deadline = min(deadline, due) }
+            if state.slave.table.isWaiting { deadline = min(deadline, now + Self.waitInterval) }
             time = state.adoption.isRunning ? 0 : Int64(max(deadline, now) - now)
         }
         _ = ctsync_wait(mode == .idle ? -1 : socket.raw, wake.raw, time)
@@ -165,6 +168,9 @@ final class Receiver: Sendable {
     private func finish(_ state: ReceiverState) {
         if state.adoption.isRunning { state.adoption.cancel() }
         while receive(state) == Self.batch {}
+        inject(state)
+        // No master entry will come any more.
+        state.slave.table.giveUpWaiting()
         inject(state)
         publish(state, Clock.now())
     }
@@ -274,6 +280,7 @@ final class Receiver: Sendable {
             status.deleted = state.injector.deleted
             status.refusals = state.injector.refusals
             status.injectionFailures = state.injectionFailures
+            status.related = RelatedStatus(slave.table, state.injector)
             status.packetsSent = state.packetsSent
             status.bytesSent = state.bytesSent
         }

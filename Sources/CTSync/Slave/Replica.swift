@@ -39,6 +39,12 @@ struct Replica: BitwiseCopyable {
         static let refused = Flags(rawValue: 1 << 6)
         /// The live stream has said all there is of it.
         static let whole = Flags(rawValue: 1 << 7)
+        /// Its master entry has not come: the kernel is not told of a master.
+        static let orphan = Flags(rawValue: 1 << 11)
+        /// This node lacks its helper: the kernel is not told of one.
+        static let helperless = Flags(rawValue: 1 << 12)
+        /// It waits for its master entry, in `ReplicaTable.waiting`.
+        static let waiting = Flags(rawValue: 1 << 13)
         /// Times the current operation has been tried again: bits 8 to 10.
         static let attempts = Flags(rawValue: 7 << 8)
     }

@@ -29,6 +29,9 @@ public final class ReplicaTable {
     public static let holdSeconds: UInt32 = 86_400 + 397
     /// A replica that was given its time longer ago is given it again.
     public static let renewSeconds: UInt32 = 43_200
+    /// Replicas looked at in a renewal while some are refused, and the most that one marks.
+    private static let refusedBudget = 65_536
+    private static let renewalsAtOnce = 2_048
 
     /// How many connections of the master are held.
     public private(set) var aliveCount = 0
@@ -38,6 +41,12 @@ public final class ReplicaTable {
     public private(set) var refusedCount = 0
     /// Whether an initsync is running.
     public private(set) var isInitsyncRunning = false
+    /// Entries that wait for their master entry, and what became of those that did.
+    var waiting: MasterWait
+    /// The helpers that this node lacks.
+    var missingHelpers = MissingHelpers()
+    /// Changes of labels that no rule here has a use for.
+    private(set) var labelsIgnored: UInt64 = 0
 
     var pool: ReplicaPool
     private var generation: UInt16 = 1
@@ -56,6 +65,7 @@ public final class ReplicaTable {
         pool = try ReplicaPool(capacity: capacity, seed: seed)
         dirtyMemory = try MappedMemory(byteCount: capacity * MemoryLayout<UInt32>.stride)
         dirtyPlaces = dirtyMemory.base.bindMemory(to: UInt32.self, capacity: capacity)
+        waiting = try MasterWait()
     }
 
     /// The most connections it holds.
@@ -144,6 +154,7 @@ public final class ReplicaTable {
         refusedCount = 0
         isInitsyncRunning = false
         renewalCursor = 0
+        waiting.removeAll()
     }
 
     // MARK: Initsync
@@ -219,15 +230,30 @@ public final class ReplicaTable {
     /// Corrects the table where the kernel refused an operation.
     ///
     /// - Returns: what is done about it.
-    func failed(_ operation: InjectOperation, _ place: UInt32, _ errno: CInt) -> InjectRemedy {
+    func failed(
+        _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, now: UInt32
+    ) -> InjectRemedy {
         if operation == .delete { return errno == ENOENT ? .ignored : .refused }
         let replica = pool.replicas + Int(place)
         guard replica.pointee.flags.contains(.alive) else { return .ignored }
-        let remedy = InjectRemedy(operation, errno, attempts: replica.pointee.attempts)
+        let asked = request(at: place).fields
+        let remedy = InjectRemedy(
+            operation, errno, attempts: replica.pointee.attempts,
+            hasMaster: asked.contains(.master), hasHelper: asked.contains(.helper))
         replica.pointee.attempts += 1
         switch remedy {
         case .ignored:
             return remedy
+        case .labelsIgnored:
+            labelsIgnored += 1
+            return remedy
+        case .waitForMaster:
+            replica.pointee.flags.remove(.inKernel)
+            if wait(place, now: now) { return remedy }
+        case .createWithoutHelper:
+            replica.pointee.flags.remove(.inKernel)
+            replica.pointee.flags.insert(.helperless)
+            missingHelpers.count(request: entry(at: place))
         case .update:
             replica.pointee.flags.insert(.inKernel)
         case .create:
@@ -260,6 +286,15 @@ public final class ReplicaTable {
         return entry
     }
 
+    /// The entry as the kernel is told of it: without what it cannot have here.
+    func request(at place: UInt32) -> Entry {
+        var entry = entry(at: place)
+        let flags = pool.replicas[Int(place)].flags
+        if flags.contains(.orphan) { entry.fields.remove(.master) }
+        if flags.contains(.helperless) { entry.fields.remove(.helper) }
+        return entry
+    }
+
     /// Calls `body` with each replica that the master has, in no order.
     func forEachAlive(_ body: (UInt32, Replica) -> Void) {
         for place in 0..<UInt32(pool.highWater) {
@@ -269,9 +304,11 @@ public final class ReplicaTable {
     }
 
     /// Looks at the next `budget` replicas and marks dirty those whose long timeout is to be renewed,
-    /// and those that the kernel refused, to be tried once more.
+    /// and those that the kernel refused, to be tried once more: a full table may have room by now.
     public func renew(budget: Int, now: UInt32) {
-        for _ in 0..<min(budget, pool.highWater) {
+        let budget = refusedCount > 0 ? max(budget, Self.refusedBudget) : budget
+        let dirtyLimit = dirtyCount + Self.renewalsAtOnce
+        for _ in 0..<min(budget, pool.highWater) where dirtyCount < dirtyLimit {
             if renewalCursor >= pool.highWater { renewalCursor = 0 }
             let replica = pool.replicas + renewalCursor
             let isOld =
@@ -290,7 +327,7 @@ public final class ReplicaTable {
         pool.replicas[Int(place)].flags != []
     }
 
-    private func markDirty(_ place: UInt32) {
+    func markDirty(_ place: UInt32) {
         let replica = pool.replicas + Int(place)
         if replica.pointee.flags.contains(.refused) {
             replica.pointee.flags.remove(.refused)
@@ -334,7 +371,8 @@ public final class ReplicaTable {
     private func kill(_ place: UInt32) {
         let replica = pool.replicas + Int(place)
         guard replica.pointee.flags.contains(.alive) else { return }
-        replica.pointee.flags.subtract([.alive, .whole])
+        if replica.pointee.flags.contains(.waiting) { waiting.remove(place) }
+        replica.pointee.flags.subtract([.alive, .whole, .waiting])
         aliveCount -= 1
         if replica.pointee.flags.contains(.insufficient) {
             replica.pointee.flags.remove(.insufficient)
@@ -354,6 +392,7 @@ public final class ReplicaTable {
     private func revive(_ place: UInt32, _ entry: Entry) {
         let replica = pool.replicas + Int(place)
         replica.pointee.flags.insert(.alive)
+        replica.pointee.flags.subtract([.orphan, .helperless])
         if replica.pointee.flags.contains(.inKernel) { replica.pointee.flags.insert(.recreate) }
         aliveCount += 1
         replica.pointee.fields = []
@@ -370,6 +409,7 @@ public final class ReplicaTable {
         guard Self.differs(before, after) else { return }
         if replica.pointee.flags.contains(.inKernel), Self.needsRecreation(before, after) {
             replica.pointee.flags.insert(.recreate)
+            replica.pointee.flags.subtract([.orphan, .helperless])
         }
         markDirty(place)
     }

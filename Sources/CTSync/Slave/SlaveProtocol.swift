@@ -31,6 +31,8 @@ public final class SlaveProtocol {
         case gap = "packets missing"
         /// Updates came of connections that no message has described.
         case insufficient = "incomplete entries"
+        /// Related entries have come before their master entries.
+        case waiting = "entries waiting for their master entry"
         /// The kernel refused entries.
         case refused = "entries refused by the kernel"
         /// The table is full.
@@ -108,6 +110,7 @@ public final class SlaveProtocol {
         if ring.hasGap { return .gap }
         if table.insufficientCount > 0 { return .insufficient }
         if isFull { return .full }
+        if table.isWaiting { return .waiting }
         if table.refusedCount > 0 { return .refused }
         return nil
     }
