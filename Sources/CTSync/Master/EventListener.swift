@@ -54,7 +54,8 @@ final class EventListener: Sendable {
     /// - Throws: `SystemError` of the socket or the thread.
     func start() throws(SystemError) -> WorkerThread {
         stop.reset()
-        let socket = SendableBox(try EventSocket(receiveBufferBytes: Self.receiveBufferBytes))
+        let socket = SendableBox(
+            try EventSocket(receiveBufferBytes: Self.receiveBufferBytes, expectations: true))
         return try WorkerThread(named: "ct_sync_event") { [self] in run(socket.value) }
     }
 
@@ -81,7 +82,11 @@ final class EventListener: Sendable {
         var isDrained = false
         while !isDrained {
             do throws(SystemError) {
-                let drain = try socket.receive { kind, entry in take(kind, entry, filter) }
+                let drain = try socket.receive { kind, entry in
+                    take(kind, entry, filter)
+                } expected: { kind, expectation in
+                    take(kind, expectation, filter)
+                }
                 isDrained = drain.isDrained
                 if drain.overrun { lostEvents(overruns) }
             } catch {
@@ -112,6 +117,18 @@ final class EventListener: Sendable {
         default:
             return
         }
+        if outcome == .full { lostEvents(ringOverruns) }
+    }
+
+    private func take(
+        _ kind: CtnetlinkKind, _ expectation: borrowing Expectation, _ filter: ReplicationFilter
+    ) {
+        events.wrappingAdd(1, ordering: .relaxed)
+        let expectation = copy expectation
+        guard filter.admits(expectation) else { return }
+        let outcome =
+            kind == .expectNew
+            ? ring.appendUpdate(expectation, bits: 0) : ring.appendDelete(expectation)
         if outcome == .full { lostEvents(ringOverruns) }
     }
 

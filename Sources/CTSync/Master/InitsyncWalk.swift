@@ -99,6 +99,7 @@ final class InitsyncWalk: Sendable {
                     packets, wasAskedAgain: master.takeAskedAgain(), now: Clock.now())
                 pause(until: next)
             }
+            try walkExpectations(dump)
         } catch {
             dump.cancel()
             return false
@@ -108,6 +109,30 @@ final class InitsyncWalk: Sendable {
             return false
         }
         return bracket(.DELETE, number) != nil
+    }
+
+    /// The expectations, after the entries that they need: at most nf_conntrack_expect_max.
+    private func walkExpectations(_ dump: TableDump) throws(SystemError) {
+        guard !stop.isStopped else { return }
+        try dump.startExpectations()
+        var isMore = true
+        while isMore, !stop.isStopped {
+            let filter = filter.current
+            isMore = try dump.step { _ in
+            } expectation: { expectation in
+                append(copy expectation, filter)
+            }
+            ring.flush()
+        }
+    }
+
+    private func append(_ expectation: Expectation, _ filter: ReplicationFilter) {
+        guard filter.admits(expectation) else { return }
+        while ring.appendUpdate(expectation, bits: MessageKind.initsync) == .full {
+            guard !stop.isStopped else { return }
+            stop.sleep(until: Clock.now() + Self.patience)
+        }
+        entries.wrappingAdd(1, ordering: .relaxed)
     }
 
     /// Sleeps although it is signalled: further requests wait for the end of the walk.

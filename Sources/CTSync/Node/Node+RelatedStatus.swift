@@ -9,6 +9,13 @@ extension Node {
             group.add("without_master_timed_out", related.timedOut)
             group.add("without_master_crowded_out", related.crowdedOut)
         }
+        report.add(group: "expectations") { group in
+            group.add("held", UInt64(related.expectations))
+            group.add("waiting_for_master", UInt64(related.expectationsWaiting))
+            group.add("refused", UInt64(related.expectationsRefused))
+            group.add("created", related.expectationsCreated)
+            group.add("deleted", related.expectationsDeleted)
+        }
         report.add(group: "lacking") { group in
             group.add("nat", related.untranslatable)
             group.add("labels", related.labelsIgnored)

@@ -57,7 +57,7 @@ struct MasterWait: ~Copyable {
     }
 
     /// Calls `body` with the place of each.
-    mutating func forEach(_ body: (inout MasterWait, UInt32) -> Void) {
+    mutating func lookAtAll(_ body: (inout MasterWait, UInt32) -> Void) {
         for index in 0..<count { body(&self, waiters[index].place) }
     }
 

@@ -75,7 +75,7 @@ final class Receiver: Sendable {
         let state = SendableBox(
             ReceiverState(
                 slave: slave, injector: Injector(KernelInjection(batch: try RequestBatch())),
-                adoption: try Adoption(),
+                expectations: try ExpectationInjector(), adoption: try Adoption(),
                 received: DatagramBuffers(count: Self.batch, byteCount: 9_216),
                 sent: DatagramBuffers(count: 1, byteCount: max(socket.packetByteCount, 1_024))))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(state.value) }
@@ -194,6 +194,7 @@ final class Receiver: Sendable {
             let table = state.slave.table
             let rounds = Int(ReplicaTable.renewSeconds / 4)
             table.renew(budget: table.aliveCount / rounds + 64, now: Self.seconds(now))
+            table.expectations.renew(now: Self.seconds(now))
             inject(state)
         }
         publish(state, now)
@@ -219,7 +220,10 @@ final class Receiver: Sendable {
     private func inject(_ state: ReceiverState) {
         let now = Clock.now()
         do throws(SystemError) {
-            try state.injector.apply(state.slave.table, now: Self.seconds(now))
+            let table = state.slave.table
+            try state.injector.apply(table, now: Self.seconds(now))
+            try state.expectations.apply(
+                table.expectations, now: now, missing: &table.missingHelpers)
         } catch {
             // What the kernel has is not known any more: read it, and have it confirmed.
             state.injectionFailures += 1
@@ -280,7 +284,8 @@ final class Receiver: Sendable {
             status.deleted = state.injector.deleted
             status.refusals = state.injector.refusals
             status.injectionFailures = state.injectionFailures
-            status.related = RelatedStatus(slave.table, state.injector)
+            status.related = RelatedStatus(
+                slave.table, state.injector, state.expectations)
             status.packetsSent = state.packetsSent
             status.bytesSent = state.bytesSent
         }
@@ -295,6 +300,7 @@ final class Receiver: Sendable {
 private final class ReceiverState {
     let slave: SlaveProtocol
     let injector: Injector
+    let expectations: ExpectationInjector
     var adoption: Adoption
     let received: DatagramBuffers
     let sent: DatagramBuffers
@@ -305,11 +311,12 @@ private final class ReceiverState {
     var bytesSent: UInt64 = 0
 
     init(
-        slave: SlaveProtocol, injector: Injector, adoption: consuming Adoption,
-        received: DatagramBuffers, sent: DatagramBuffers
+        slave: SlaveProtocol, injector: Injector, expectations: ExpectationInjector,
+        adoption: consuming Adoption, received: DatagramBuffers, sent: DatagramBuffers
     ) {
         self.slave = slave
         self.injector = injector
+        self.expectations = expectations
         self.adoption = adoption
         self.received = received
         self.sent = sent

@@ -17,8 +17,21 @@ struct RelatedStatus: Sendable {
     /// The helpers that this node lacks.
     var missingHelpers = MissingHelpers()
 
+    /// Expectations held, and of these the ones that wait for their master entry or were refused.
+    var expectations = 0
+    var expectationsWaiting = 0
+    var expectationsRefused = 0
+    /// Expectations made in the kernel, and removed from it.
+    var expectationsCreated: UInt64 = 0
+    var expectationsDeleted: UInt64 = 0
+
     /// All of it, as of now.
-    init(_ table: borrowing ReplicaTable, _ injector: borrowing Injector) {
+    init(_ table: ReplicaTable, _ injector: Injector, _ expected: ExpectationInjector) {
+        expectations = table.expectations.aliveCount
+        expectationsWaiting = table.expectations.waitingCount
+        expectationsRefused = table.expectations.refusedCount
+        expectationsCreated = expected.created
+        expectationsDeleted = expected.deleted
         waiting = table.waiting.count
         found = table.waiting.found
         timedOut = table.waiting.timedOut

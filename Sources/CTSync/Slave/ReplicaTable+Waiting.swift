@@ -44,11 +44,11 @@ extension ReplicaTable {
     }
 
     /// Whether anything is to be looked at again soon.
-    var isWaiting: Bool { waiting.count > 0 }
+    var isWaiting: Bool { waiting.count > 0 || expectations.waitingCount > 0 }
 
     /// Makes orphans of all that wait.
     func giveUpWaiting() {
-        waiting.forEach { waiting, place in
+        waiting.lookAtAll { waiting, place in
             pool.replicas[Int(place)].flags.remove(.waiting)
             pool.replicas[Int(place)].flags.insert(.orphan)
             waiting.timedOut += 1

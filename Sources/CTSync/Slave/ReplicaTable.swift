@@ -43,6 +43,8 @@ public final class ReplicaTable {
     public private(set) var isInitsyncRunning = false
     /// Entries that wait for their master entry, and what became of those that did.
     var waiting: MasterWait
+    /// The expectations of the master: they come and go with its entries.
+    public let expectations: ExpectationTable
     /// The helpers that this node lacks.
     var missingHelpers = MissingHelpers()
     /// Changes of labels that no rule here has a use for.
@@ -66,6 +68,7 @@ public final class ReplicaTable {
         dirtyMemory = try MappedMemory(byteCount: capacity * MemoryLayout<UInt32>.stride)
         dirtyPlaces = dirtyMemory.base.bindMemory(to: UInt32.self, capacity: capacity)
         waiting = try MasterWait()
+        expectations = try ExpectationTable(seed: seed)
     }
 
     /// The most connections it holds.
@@ -155,6 +158,7 @@ public final class ReplicaTable {
         isInitsyncRunning = false
         renewalCursor = 0
         waiting.removeAll()
+        expectations.removeAll()
     }
 
     // MARK: Initsync
@@ -163,6 +167,7 @@ public final class ReplicaTable {
     public func beginInitsync() {
         generation &+= 1
         isInitsyncRunning = true
+        expectations.beginInitsync()
     }
 
     /// Ends an initsync.
@@ -173,6 +178,7 @@ public final class ReplicaTable {
     @discardableResult
     public func endInitsync(isComplete: Bool) -> Int {
         isInitsyncRunning = false
+        expectations.endInitsync(isComplete: isComplete)
         var removed = 0
         for place in 0..<UInt32(pool.highWater) where isUsed(place) {
             let replica = pool.replicas[Int(place)]

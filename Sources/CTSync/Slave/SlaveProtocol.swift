@@ -258,8 +258,15 @@ public final class SlaveProtocol {
             begin(message.initsyncNumber)
         case (.INITSYNC, .DELETE):
             end(message.initsyncNumber, now)
-        case (.EXPECT, _):
-            return
+        case (.EXPECT, .UPDATE):
+            if !table.expectations.update(
+                message.expectation, isCopy: message.kind.has(MessageKind.initsync), now: seconds)
+            {
+                counters.tableFull += 1
+                isFull = true
+            }
+        case (.EXPECT, .DELETE):
+            table.expectations.delete(message.expectation, now: seconds)
         }
     }
 
