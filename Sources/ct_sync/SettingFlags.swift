@@ -67,6 +67,12 @@ struct SettingFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Seconds that a promotion in the middle of an initsync waits for its end, at most. "
+                + "(default: 0)", valueName: "seconds"))
+    var requireSync: String?
+
+    @Option(
+        help: ArgumentHelp(
             "The least important messages that are logged: trace, debug, info, notice, warning, "
                 + "error or critical. (default: info)", valueName: "level"))
     var logLevel: String?
@@ -100,7 +106,8 @@ struct SettingFlags: ParsableArguments {
             ("syncdev", syncdev), ("state", state), ("id", id), ("l2drop", l2drop),
             ("control-file", controlFile), ("group", group), ("port", port),
             ("initsync-rate", initsyncRate), ("ring-slots", ringSlots),
-            ("max-entries", maxEntries), ("log-level", logLevel),
+            ("max-entries", maxEntries), ("require-sync", requireSync),
+            ("log-level", logLevel),
         ]
         for (name, value) in flags {
             if let value { given.append(Setting(name, value, .flag)) }

@@ -203,7 +203,7 @@ public final class MasterProtocol: Sendable {
     public var peers: [Peer] {
         slaves.withLock { slaves in
             var list: [Peer] = []
-            slaves.peers.forEach { nodeID, peer in
+            slaves.peers.visit { nodeID, peer in
                 list.append(
                     Peer(
                         nodeID: nodeID, address: peer.address, lastHeard: peer.lastHeard,

@@ -29,7 +29,7 @@ struct PeerList: ~Copyable {
     }
 
     /// Calls `body` with each slave heard so far, by id.
-    func forEach(_ body: (UInt8, Peer) -> Void) {
+    func visit(_ body: (UInt8, Peer) -> Void) {
         for nodeID in 0..<256 where peers[nodeID].lastHeard != 0 {
             body(UInt8(nodeID), peers[nodeID])
         }

@@ -26,6 +26,8 @@ public struct Configuration: Sendable, Equatable {
     public var ringSlots = 8_192
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
     public var maxEntries: Int?
+    /// Seconds that a promotion waits at most for the end of an initsync; 0 for not at all.
+    public var requireSyncSeconds: UInt32 = 0
     /// The least important messages that are still logged.
     public var logLevel = Logger.Level.info
 
@@ -35,7 +37,7 @@ public struct Configuration: Sendable, Equatable {
     /// The settings' names, as flags and in the file; underscores may stand for the dashes.
     public static let names = [
         "syncdev", "state", "id", "l2drop", "control-file", "group", "port", "peer",
-        "initsync-rate", "ring-slots", "max-entries", "log-level",
+        "initsync-rate", "ring-slots", "max-entries", "require-sync", "log-level",
     ]
 
     /// The defaults for a device, for tests.
@@ -95,6 +97,8 @@ public struct Configuration: Sendable, Equatable {
             initsyncRate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
         case "ring-slots": ringSlots = try setting.powerOfTwo(64...1_048_576)
         case "max-entries": maxEntries = try setting.number(1...1_073_741_824)
+        case "require-sync":
+            requireSyncSeconds = UInt32(try setting.number(0...86_400, "seconds"))
         case "log-level": logLevel = try setting.logLevel()
         default:
             throw ConfigurationError(

@@ -20,9 +20,12 @@ public final class Daemon {
     private var hasToPublish = true
     private var isEnding = false
     private var watch = OverrunWatch()
+    private var gate: PromotionGate
 
     /// How often addresses and counters are looked at.
     private static let tick = 1 * Duration.second
+    /// How often a promotion that waits looks whether it still has to.
+    private static let gateTick = 5 * Duration.millisecond
 
     /// Runs a daemon until SIGTERM or SIGINT.
     ///
@@ -55,6 +58,7 @@ public final class Daemon {
     ) throws(SystemError) {
         self.configuration = configuration
         self.log = log
+        gate = PromotionGate(seconds: configuration.requireSyncSeconds)
         signals = try Descriptor("signalfd") { ctsync_signalfd() }
         signal(SIGPIPE, SIG_IGN)
         let socket = try SyncSocket(
@@ -143,6 +147,10 @@ public final class Daemon {
             try readSignals()
             if try node.giveWay() { try publish() }
             try readControlFile()
+            if gate.deadline != nil {
+                try order(.master)
+                if gate.deadline == nil { try publish() }
+            }
             controlSocket.serve { request in answer(request) }
             node.refreshAddresses()
             watch.look(node)
@@ -155,7 +163,21 @@ public final class Daemon {
             signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
         ]
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        _ = poll(&polled, UInt(polled.count), CInt(Self.tick / Duration.millisecond))
+        let time = gate.deadline == nil ? Self.tick : Self.gateTick
+        _ = poll(&polled, UInt(polled.count), CInt(time / Duration.millisecond))
+    }
+
+    /// Obeys the cluster manager, at once or, with `--require-sync`, when an initsync has ended.
+    private func order(_ role: Role) throws(SystemError) {
+        if role == .master, node.role == .slave {
+            let isFirst = gate.deadline == nil
+            if gate.mustWait(node.receiver.status.outOfSync, now: Clock.now()) {
+                if isFirst { log.notice("the promotion waits for the end of the initsync") }
+                return
+            }
+        }
+        gate.cancel()
+        try node.order(role)
     }
 
     private func end() {
@@ -191,7 +213,7 @@ public final class Daemon {
         case .none:
             if hasToPublish { try publish() }
         case .role(let role):
-            try node.order(role)
+            try order(role)
             try publish()
         case .refused(let text):
             log.error(
@@ -206,7 +228,11 @@ public final class Daemon {
     }
 
     /// Writes the role to the control file; what a manager writes meanwhile is obeyed first.
+    ///
+    /// While a promotion waits, the manager's word stays: a daemon that is killed meanwhile obeys it
+    /// when it starts again.
     private func publish() throws(SystemError) {
+        guard gate.deadline == nil else { return }
         hasToPublish = true
         while true {
             switch try controlFile.publish(node.role) {
@@ -216,7 +242,7 @@ public final class Daemon {
             case .busy:
                 return
             case .changed:
-                if case .role(let role) = try controlFile.take() { try node.order(role) }
+                if case .role(let role) = try controlFile.take() { try order(role) }
             }
         }
     }
@@ -227,8 +253,24 @@ public final class Daemon {
         switch (request.verb, request.subject) {
         case (.get, "status"):
             return ControlReply(node.report())
+        case (.set, "role"):
+            return answerRole(request)
         default:
             return .notUnderstood
+        }
+    }
+
+    private func answerRole(_ request: ControlRequest) -> ControlReply {
+        guard let line = request.arguments.first(where: { $0.key == "role" }),
+            let role = Role(text: line.value)
+        else { return .notUnderstood }
+        do throws(SystemError) {
+            try order(role)
+            try publish()
+            return ControlReply([ControlLine("role", node.role.description)])
+        } catch {
+            log.critical("the role cannot be changed: \(error)")
+            return ControlReply(errno: error.errno)
         }
     }
 }

@@ -151,6 +151,25 @@ public final class ExpectationTable {
         if !state.contains(.waiting) { slot.pointee.retryUntil = 0 }
     }
 
+    /// Takes note that the slave's kernel is told to remove a master entry: it removes that one's
+    /// expectations as well.
+    ///
+    /// - Parameter isRecreated: the entry comes again at once, and they are to follow.
+    func lostMaster(_ key: Key, isRecreated: Bool) {
+        for place in 0..<highWater where held[place].flags.contains(.inKernel) {
+            let expectation = held[place].expectation
+            guard expectation.master == key.tuple, expectation.key.zone == key.zone else { continue }
+            held[place].flags.remove(.inKernel)
+            if isRecreated {
+                held[place].flags.insert(.dirty)
+                isDirty = true
+            } else if !held[place].flags.contains(.alive) {
+                held[place].flags.remove(.dirty)
+                release(place)
+            }
+        }
+    }
+
     /// The kernel is to be told something.
     func becameDirty() {
         isDirty = true

@@ -45,6 +45,8 @@ struct Replica: BitwiseCopyable {
         static let helperless = Flags(rawValue: 1 << 12)
         /// It waits for its master entry, in `ReplicaTable.waiting`.
         static let waiting = Flags(rawValue: 1 << 13)
+        /// The kernel had it before this node was slave, and may have tracked packets of it.
+        static let adopted = Flags(rawValue: 1 << 14)
         /// Times the current operation has been tried again: bits 8 to 10.
         static let attempts = Flags(rawValue: 7 << 8)
     }

@@ -110,6 +110,7 @@ public final class ReplicaTable {
             replica.pointee.timeoutSeconds = entry.timeoutSeconds
             replica.pointee.saidAtSeconds = now
         }
+        if replica.pointee.flags.contains(.adopted) { renewWindows(place) }
         if replica.pointee.flags.contains(.inKernel),
             now &- replica.pointee.heldAtSeconds > Self.renewSeconds
         {
@@ -137,6 +138,7 @@ public final class ReplicaTable {
         guard pool.find(entry.key) == ReplicaPool.noPlace else { return .applied }
         var replica = Self.replica(of: entry, now: now)
         replica.flags = [.alive, .inKernel]
+        if entry.key.tuple.protocolNumber == ProtocolNumber.tcp { replica.flags.insert(.adopted) }
         replica.generation = generation &- 1
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
         replica.heldAtSeconds = now &- age
@@ -209,8 +211,12 @@ public final class ReplicaTable {
                 !replica.pointee.flags.contains(.alive)
                 || replica.pointee.flags.contains(.recreate)
             guard isStale, replica.pointee.flags.contains(.inKernel) else { continue }
+            let isRecreated = replica.pointee.flags.contains(.alive)
             replica.pointee.flags.subtract([.inKernel, .recreate])
             requests(.delete, place)
+            if replica.pointee.fields.contains(.helper) {
+                expectations.lostMaster(replica.pointee.key, isRecreated: isRecreated)
+            }
         }
         for index in 0..<count {
             let place = dirtyPlaces[index]
@@ -473,6 +479,17 @@ public final class ReplicaTable {
             extras.synproxyTSOffset = entry.extras.synproxyTSOffset
         }
         pool.setExtras(place, extras)
+    }
+
+    /// Has an adopted TCP entry made anew: the windows that the kernel remembers of it are those of
+    /// the time when this node was master, the stream has moved on since, and ctnetlink can set a
+    /// window in no other way than by making the entry.
+    private func renewWindows(_ place: UInt32) {
+        let replica = pool.replicas + Int(place)
+        replica.pointee.flags.remove(.adopted)
+        guard replica.pointee.flags.contains(.inKernel) else { return }
+        replica.pointee.flags.insert(.recreate)
+        markDirty(place)
     }
 
     private func settleSufficiency(_ place: UInt32) -> Outcome {

@@ -177,6 +177,21 @@ struct ExpectationTests {
         }
     }
 
+    @Test func itFollowsAMasterThatIsMadeAnew() throws {
+        try inNamespace { table, slave in
+            var control = SampleExpectations.control("ftp", 4000)
+            let expected = SampleExpectations.expectation(of: control, port: 3000)
+            _ = table.update(control, isNew: true, isCopy: false, now: 1)
+            table.expectations.update(expected, isCopy: false, now: 1)
+            try slave.apply(at: 1)
+            control.status = []
+            _ = table.update(control, isNew: true, isCopy: false, now: 2)
+            try slave.apply(at: 2)
+            #expect(slave.entries.deleted == 1 && slave.entries.created == 2)
+            #expect(try kernel().count == 1)
+        }
+    }
+
     @Test func theTimersStartAfterAPromotion() throws {
         try inNamespace { table, slave in
             let now = UInt32(truncatingIfNeeded: Clock.now() / Duration.second)
