@@ -10,7 +10,8 @@ import Synchronization
 ///
 /// 1. Sleep until the event socket has something; after idleness the first event wakes at once.
 /// 2. Drain it, 64 events a system call, each filtered and appended to the open packet in place.
-/// 3. Drained: close the packet, so that nothing waits for company. Under load pause a moment before
+/// 3. Read again what a helper may have changed without an event (`ShiftWatch`).
+/// 4. Drained: close the packet, so that nothing waits for company. Under load pause a moment before
 ///    sleeping again, so that the next wake-up finds a batch and not one event.
 ///
 /// Memory is the event socket's and the ring's. Events that the kernel dropped (ENOBUFS), or that the
@@ -31,6 +32,7 @@ final class EventListener: Sendable {
     private let events = Atomic<UInt64>(0)
     private let overruns = Atomic<UInt64>(0)
     private let ringOverruns = Atomic<UInt64>(0)
+    private let missedShifts = Atomic<UInt64>(0)
 
     init(
         ring: SendRing, master: MasterProtocol, initsync: InitsyncWalk, filter: FilterBox
@@ -46,6 +48,8 @@ final class EventListener: Sendable {
     var eventCount: UInt64 { events.load(ordering: .relaxed) }
     /// How often the kernel dropped events.
     var overrunCount: UInt64 { overruns.load(ordering: .relaxed) }
+    /// Entries that a helper may have changed unnoticed; the next reconciliation sees it.
+    var missedShiftCount: UInt64 { missedShifts.load(ordering: .relaxed) }
     /// Messages for which the ring had no place.
     var ringOverrunCount: UInt64 { ringOverruns.load(ordering: .relaxed) }
 
@@ -54,9 +58,12 @@ final class EventListener: Sendable {
     /// - Throws: `SystemError` of the socket or the thread.
     func start() throws(SystemError) -> WorkerThread {
         stop.reset()
-        let socket = SendableBox(
-            try EventSocket(receiveBufferBytes: Self.receiveBufferBytes, expectations: true))
-        return try WorkerThread(named: "ct_sync_event") { [self] in run(socket.value) }
+        let state = SendableBox(
+            ListenerState(
+                socket: try EventSocket(
+                    receiveBufferBytes: Self.receiveBufferBytes, expectations: true),
+                shifts: try ShiftWatch()))
+        return try WorkerThread(named: "ct_sync_event") { [self] in run(state.value) }
     }
 
     /// Lets the thread end.
@@ -64,19 +71,25 @@ final class EventListener: Sendable {
         stop.stop()
     }
 
-    private func run(_ socket: EventSocket) {
+    private func run(_ state: ListenerState) {
         var lastWake: Instant = 0
         while !stop.isStopped {
-            _ = ctsync_wait(socket.raw, stop.wake.raw, -1)
+            var time: Int64 = -1
+            if let due = state.shifts.due {
+                let now = Clock.now()
+                time = Int64(max(due, now) - now)
+            }
+            _ = ctsync_wait(state.socket.raw, stop.wake.raw, time)
             let now = Clock.now()
-            drain(socket)
+            drain(state)
             if now < lastWake + Self.busy { stop.sleep(until: now + Self.moderation) }
             lastWake = now
         }
-        drain(socket)
+        drain(state)
     }
 
-    private func drain(_ socket: EventSocket) {
+    private func drain(_ state: ListenerState) {
+        let socket = state.socket
         let filter = filter.current
         let malformed = socket.malformed
         var isDrained = false
@@ -86,6 +99,9 @@ final class EventListener: Sendable {
                     take(kind, entry, filter)
                 } expected: { kind, expectation in
                     take(kind, expectation, filter)
+                    if kind == .expectNew, !state.shifts.add(expectation, now: Clock.now()) {
+                        missedShifts.wrappingAdd(1, ordering: .relaxed)
+                    }
                 }
                 isDrained = drain.isDrained
                 if drain.overrun { lostEvents(overruns) }
@@ -95,6 +111,7 @@ final class EventListener: Sendable {
                 isDrained = true
             }
         }
+        readShifted(state, filter)
         // An event that cannot be read is a lost event.
         if socket.malformed != malformed { lostEvents(overruns) }
         ring.flush()
@@ -132,10 +149,30 @@ final class EventListener: Sendable {
         if outcome == .full { lostEvents(ringOverruns) }
     }
 
+    private func readShifted(_ state: ListenerState, _ filter: ReplicationFilter) {
+        guard state.shifts.due != nil else { return }
+        do throws(SystemError) {
+            try state.shifts.look(now: Clock.now()) { entry in take(.update, entry, filter) }
+        } catch {
+            missedShifts.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
     private func lostEvents(_ counter: borrowing Atomic<UInt64>) {
         counter.wrappingAdd(1, ordering: .relaxed)
         master.lostEvents()
         initsync.wake()
+    }
+}
+
+/// What the listener's thread alone uses.
+private final class ListenerState {
+    let socket: EventSocket
+    let shifts: ShiftWatch
+
+    init(socket: EventSocket, shifts: ShiftWatch) {
+        self.socket = socket
+        self.shifts = shifts
     }
 }
 

@@ -18,6 +18,10 @@ struct OverrunWatch {
             ("overruns", node.pipeline.listener.overrunCount, "events lost by the kernel"),
             ("ring", node.pipeline.listener.ringOverrunCount, "messages that found the ring full"),
             ("refused", node.pipeline.sender.refusedCount, "packets refused by the network"),
+            (
+                "shifts", node.pipeline.listener.missedShiftCount,
+                "shifted sequence numbers that may have been missed"
+            ),
             ("dumps", node.pipeline.initsync.failureCount, "initsyncs that failed"),
             ("lost", slave.counters.lost, "packets lost for good"),
             ("full", slave.counters.tableFull, "updates that found the replica table full"),

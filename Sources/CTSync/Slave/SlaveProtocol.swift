@@ -110,7 +110,7 @@ public final class SlaveProtocol {
         if ring.hasGap { return .gap }
         if table.insufficientCount > 0 { return .insufficient }
         if isFull { return .full }
-        if table.isWaiting { return .waiting }
+        if table.waiting.count > 0 { return .waiting }
         if table.refusedCount > 0 { return .refused }
         return nil
     }
