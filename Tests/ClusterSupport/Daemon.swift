@@ -64,6 +64,8 @@ package struct DaemonStatus: Sendable {
     package let epoch: UInt64
     package let isInSync: Bool
     package let entriesHeld: Int
+    /// What its last promotion took.
+    package let promotionMicroseconds: Int
     /// The whole of it.
     package let text: String
 
@@ -75,12 +77,14 @@ package struct DaemonStatus: Sendable {
             let role = (values["role"] as? String).flatMap({ NodeRole(rawValue: $0) }),
             let epoch = values["epoch"] as? NSNumber,
             let inSync = values["in_sync"] as? Bool,
-            let held = values["entries_held"] as? NSNumber
+            let held = values["entries_held"] as? NSNumber,
+            let promotion = values["promotion_microseconds"] as? NSNumber
         else { throw NeverHappened("a status with all its keys", within: 0, last: result.output) }
         self.role = role
         self.epoch = epoch.uint64Value
         isInSync = inSync
         entriesHeld = held.intValue
+        promotionMicroseconds = promotion.intValue
         text = result.output
     }
 }

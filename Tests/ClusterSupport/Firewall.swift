@@ -228,10 +228,12 @@ package final class Firewall: Sendable {
 
     /// What `ct_sync status` prints and how it ends.
     package func statusCommand(json: Bool = true) throws -> CommandResult {
-        let words =
-            [try Daemon.binary(), "status"] + (json ? ["--json"] : [])
-            + ["--control-file", controlFile]
-        return try Command.result(of: words)
+        try command(["status"] + (json ? ["--json"] : []))
+    }
+
+    /// A client command to this firewall's daemon, such as `promote`.
+    package func command(_ words: [String]) throws -> CommandResult {
+        try Command.result(of: [try Daemon.binary()] + words + ["--control-file", controlFile])
     }
 
     /// The status of the daemon; nil where none answers.

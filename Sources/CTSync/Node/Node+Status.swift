@@ -14,6 +14,7 @@ extension Node {
         report.add("syncdev", configuration.syncdev)
         report.add("control_file", configuration.controlFile)
         report.add("uptime_seconds", (now - startedAt) / Duration.second)
+        report.add("promotion_microseconds", promotionMicroseconds)
         addSync(&report, slave, now)
         report.add("entries_held", entriesHeld(slave))
         addTraffic(&report, slave)

@@ -23,6 +23,8 @@ final class Node {
     private(set) var machine: RoleMachine
     /// When the role was taken.
     private(set) var roleSince = Clock.now()
+    /// What the last promotion took, from the order to the announcement; 0 before the first.
+    private(set) var promotionMicroseconds: UInt64 = 0
     private var receiverThread: WorkerThread?
     private var timerThread: WorkerThread?
 
@@ -109,9 +111,9 @@ final class Node {
         let began = Clock.now()
         receiver.becomeMaster()
         try pipeline.start(claim)
-        let took = (Clock.now() - began) / Duration.microsecond
         timerThread = try timers.start(SendableBox(table))
-        log.notice("master, epoch \(claim.epoch), after \(took) us, \(table.aliveCount) replicas")
+        promotionMicroseconds = (Clock.now() - began) / Duration.microsecond
+        log.notice("master, epoch \(claim.epoch), after \(promotionMicroseconds) us")
     }
 
     private func demote(_ claim: MasterClaim) {
