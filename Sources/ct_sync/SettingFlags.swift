@@ -55,6 +55,13 @@ struct SettingFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Seconds between two walks that find what no event told of, on a master its whole "
+                + "table at the rate of an initsync, on a slave its kernel's; 0 for never. "
+                + "(default: 300)", valueName: "seconds"))
+    var reconcile: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Packets kept for retransmission, a power of two from 64 to 1048576. (default: 8192)",
             valueName: "packets"))
     var ringSlots: String?
@@ -105,7 +112,7 @@ struct SettingFlags: ParsableArguments {
         let flags: [(String, String?)] = [
             ("syncdev", syncdev), ("state", state), ("id", id), ("l2drop", l2drop),
             ("control-file", controlFile), ("group", group), ("port", port),
-            ("initsync-rate", initsyncRate), ("ring-slots", ringSlots),
+            ("initsync-rate", initsyncRate), ("reconcile", reconcile), ("ring-slots", ringSlots),
             ("max-entries", maxEntries), ("require-sync", requireSync),
             ("log-level", logLevel),
         ]

@@ -7,7 +7,8 @@ import Synchronization
 ///
 /// Thread: `ct_sync_init`, for one term as master.
 ///
-/// 1. Sleep until a walk is wanted: by a slave, after lost events, by an operator.
+/// 1. Sleep until a walk is wanted: by a slave, after lost events, by an operator, or because the
+///    last is so long ago that a connection may have ended, or changed, without an event.
 /// 2. Append the begin, then the table, 32 KiB of a kernel dump at a time, then the end.
 /// 3. After each piece wait as the pace says; it may be changed while a walk runs.
 ///
@@ -21,23 +22,29 @@ final class InitsyncWalk: Sendable {
     private let rate: Atomic<UInt32>
     private let entries = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
+    private let reconciliations = Atomic<UInt64>(0)
+    private let reconcileInterval: UInt64
     /// How long it waits for room in the ring.
     private static let patience = 1 * Duration.millisecond
     /// How long it waits after a dump that failed.
     private static let retryPause = 200 * Duration.millisecond
 
     init(
-        ring: SendRing, master: MasterProtocol, filter: FilterBox, packetsPerSecond: UInt32
+        ring: SendRing, master: MasterProtocol, filter: FilterBox, packetsPerSecond: UInt32,
+        reconcileSeconds: UInt32 = 0
     ) throws(SystemError) {
         self.ring = ring
         self.master = master
         self.filter = filter
         rate = Atomic(packetsPerSecond)
+        reconcileInterval = UInt64(reconcileSeconds) * Duration.second
         stop = try StopSign()
     }
 
     /// Entries sent by walks.
     var entryCount: UInt64 { entries.load(ordering: .relaxed) }
+    /// Walks begun because of the time only.
+    var reconciliationCount: UInt64 { reconciliations.load(ordering: .relaxed) }
     /// Dumps that failed.
     var failureCount: UInt64 { failures.load(ordering: .relaxed) }
 
@@ -65,19 +72,33 @@ final class InitsyncWalk: Sendable {
     }
 
     private func run(_ dump: TableDump) {
+        var lastWalk = Clock.now()
         while !stop.isStopped {
             guard let number = master.beginInitsync() else {
-                stop.sleep()
+                sleep(since: lastWalk)
                 continue
             }
             let isDone = walk(number, dump)
             master.initsyncEnded()
+            lastWalk = Clock.now()
             if !isDone, !stop.isStopped {
                 failures.wrappingAdd(1, ordering: .relaxed)
                 master.requireInitsync()
                 stop.sleep(until: Clock.now() + Self.retryPause)
             }
         }
+    }
+
+    /// Sleeps until it is signalled or a reconciliation is due, and then wants one.
+    private func sleep(since lastWalk: Instant) {
+        guard reconcileInterval > 0 else {
+            stop.sleep()
+            return
+        }
+        stop.sleep(until: lastWalk + reconcileInterval)
+        guard !stop.isStopped, Clock.now() >= lastWalk + reconcileInterval else { return }
+        reconciliations.wrappingAdd(1, ordering: .relaxed)
+        master.requireInitsync()
     }
 
     private func walk(_ number: UInt32, _ dump: TableDump) -> Bool {

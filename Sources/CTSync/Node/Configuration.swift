@@ -22,6 +22,8 @@ public struct Configuration: Sendable, Equatable {
     public var peers: [HostAddress] = []
     /// Packets per second of an initsync; 0 for as fast as the slave keeps up.
     public var initsyncRate: UInt32 = 1_000
+    /// Seconds between two comparisons of the tables with what the nodes believe of them; 0 for none.
+    public var reconcileSeconds: UInt32 = 300
     /// Packets that the sender keeps for retransmission; a power of two.
     public var ringSlots = 8_192
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
@@ -37,7 +39,7 @@ public struct Configuration: Sendable, Equatable {
     /// The settings' names, as flags and in the file; underscores may stand for the dashes.
     public static let names = [
         "syncdev", "state", "id", "l2drop", "control-file", "group", "port", "peer",
-        "initsync-rate", "ring-slots", "max-entries", "require-sync", "log-level",
+        "initsync-rate", "reconcile", "ring-slots", "max-entries", "require-sync", "log-level",
     ]
 
     /// The defaults for a device, for tests.
@@ -95,6 +97,7 @@ public struct Configuration: Sendable, Equatable {
         case "peer": try add(peer: setting)
         case "initsync-rate":
             initsyncRate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
+        case "reconcile": reconcileSeconds = UInt32(try setting.number(0...86_400, "seconds"))
         case "ring-slots": ringSlots = try setting.powerOfTwo(64...1_048_576)
         case "max-entries": maxEntries = try setting.number(1...1_073_741_824)
         case "require-sync":

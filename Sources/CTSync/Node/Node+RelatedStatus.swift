@@ -16,6 +16,12 @@ extension Node {
             group.add("created", related.expectationsCreated)
             group.add("deleted", related.expectationsDeleted)
         }
+        report.add(group: "reconcile") { group in
+            group.add("interval_seconds", UInt64(configuration.reconcileSeconds))
+            group.add("walks", pipeline.initsync.reconciliationCount)
+            group.add("checks", receiver.status.checks)
+            group.add("repaired", receiver.status.repaired)
+        }
         report.add(group: "lacking") { group in
             group.add("nat", related.untranslatable)
             group.add("labels", related.labelsIgnored)

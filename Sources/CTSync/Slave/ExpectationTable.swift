@@ -158,7 +158,9 @@ public final class ExpectationTable {
     func lostMaster(_ key: Key, isRecreated: Bool) {
         for place in 0..<highWater where held[place].flags.contains(.inKernel) {
             let expectation = held[place].expectation
-            guard expectation.master == key.tuple, expectation.key.zone == key.zone else { continue }
+            guard expectation.master == key.tuple, expectation.key.zone == key.zone else {
+                continue
+            }
             held[place].flags.remove(.inKernel)
             if isRecreated {
                 held[place].flags.insert(.dirty)

@@ -13,6 +13,8 @@ struct HeldExpectation: BitwiseCopyable {
     /// While it waits for its master entry: when it is tried again, and when no more.
     var retryAt: Instant
     var retryUntil: Instant
+    /// A check has found it in the kernel.
+    var isSeen = false
 
     struct Flags: OptionSet, BitwiseCopyable {
         var rawValue: UInt8

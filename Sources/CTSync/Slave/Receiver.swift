@@ -71,11 +71,16 @@ final class Receiver: Sendable {
     }
 
     /// Starts the thread; it does nothing until it is told what to be.
-    func start(_ slave: SlaveProtocol) throws(SystemError) -> WorkerThread {
+    ///
+    /// - Parameter reconcileSeconds: between two checks of a slave's kernel; 0 for none.
+    func start(
+        _ slave: SlaveProtocol, reconcileSeconds: UInt32 = 0
+    ) throws(SystemError) -> WorkerThread {
         let state = SendableBox(
             ReceiverState(
                 slave: slave, injector: Injector(KernelInjection(batch: try RequestBatch())),
                 expectations: try ExpectationInjector(), adoption: try Adoption(),
+                check: try KernelCheck(intervalSeconds: reconcileSeconds),
                 received: DatagramBuffers(count: Self.batch, byteCount: 9_216),
                 sent: DatagramBuffers(count: 1, byteCount: max(socket.packetByteCount, 1_024))))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(state.value) }
@@ -147,6 +152,7 @@ final class Receiver: Sendable {
             var deadline = state.renewAt
             if let due = state.slave.deadline { deadline = min(deadline, due) }
             if state.slave.table.isWaiting { deadline = min(deadline, now + Self.waitInterval) }
+            if let due = state.check.due { deadline = min(deadline, due) }
             time = state.adoption.isRunning ? 0 : Int64(max(deadline, now) - now)
         }
         _ = ctsync_wait(mode == .idle ? -1 : socket.raw, wake.raw, time)
@@ -156,6 +162,7 @@ final class Receiver: Sendable {
         state.slave.table.removeAll()
         state.slave.restart(after: claim)
         state.slave.hasAdopted = false
+        state.check.postpone(now: Clock.now())
         do throws(SystemError) {
             try state.adoption.start()
         } catch {
@@ -167,6 +174,7 @@ final class Receiver: Sendable {
     /// Applies all that has arrived, and no more.
     private func finish(_ state: ReceiverState) {
         if state.adoption.isRunning { state.adoption.cancel() }
+        state.check.postpone(now: Clock.now())
         while receive(state) == Self.batch {}
         inject(state)
         // No master entry will come any more.
@@ -180,6 +188,7 @@ final class Receiver: Sendable {
         inject(state)
         let now = Clock.now()
         adopt(state, now)
+        check(state, now)
         while let (length, peer) = state.slave.output(
             now: now, wallMicroseconds: Clock.wallMicroseconds(), state.sent.own(0))
         {
@@ -243,6 +252,17 @@ final class Receiver: Sendable {
         if !state.adoption.isRunning { state.slave.hasAdopted = true }
     }
 
+    private func check(_ state: ReceiverState, _ now: Instant) {
+        guard !state.adoption.isRunning else { return }
+        do throws(SystemError) {
+            try state.check.step(state.slave.table, now: now)
+        } catch {
+            state.injectionFailures += 1
+            state.check.postpone(now: now)
+        }
+        if state.slave.table.isDirty || state.slave.table.expectations.isDirty { inject(state) }
+    }
+
     private func workAsMaster(_ state: ReceiverState) {
         var count = 0
         do throws(SystemError) {
@@ -284,6 +304,8 @@ final class Receiver: Sendable {
             status.deleted = state.injector.deleted
             status.refusals = state.injector.refusals
             status.injectionFailures = state.injectionFailures
+            status.checks = state.check.checkCount
+            status.repaired = state.check.repairedCount
             status.related = RelatedStatus(
                 slave.table, state.injector, state.expectations)
             status.packetsSent = state.packetsSent
@@ -302,6 +324,7 @@ private final class ReceiverState {
     let injector: Injector
     let expectations: ExpectationInjector
     var adoption: Adoption
+    var check: KernelCheck
     let received: DatagramBuffers
     let sent: DatagramBuffers
     var renewAt: Instant = 0
@@ -312,12 +335,13 @@ private final class ReceiverState {
 
     init(
         slave: SlaveProtocol, injector: Injector, expectations: ExpectationInjector,
-        adoption: consuming Adoption, received: DatagramBuffers, sent: DatagramBuffers
+        adoption: consuming Adoption, check: consuming KernelCheck, received: DatagramBuffers, sent: DatagramBuffers
     ) {
         self.slave = slave
         self.injector = injector
         self.expectations = expectations
         self.adoption = adoption
+        self.check = check
         self.received = received
         self.sent = sent
     }

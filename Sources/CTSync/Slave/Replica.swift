@@ -47,6 +47,8 @@ struct Replica: BitwiseCopyable {
         static let waiting = Flags(rawValue: 1 << 13)
         /// The kernel had it before this node was slave, and may have tracked packets of it.
         static let adopted = Flags(rawValue: 1 << 14)
+        /// A check has found it in the kernel.
+        static let seen = Flags(rawValue: 1 << 15)
         /// Times the current operation has been tried again: bits 8 to 10.
         static let attempts = Flags(rawValue: 7 << 8)
     }
