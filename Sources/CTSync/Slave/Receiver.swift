@@ -335,7 +335,8 @@ private final class ReceiverState {
 
     init(
         slave: SlaveProtocol, injector: Injector, expectations: ExpectationInjector,
-        adoption: consuming Adoption, check: consuming KernelCheck, received: DatagramBuffers, sent: DatagramBuffers
+        adoption: consuming Adoption, check: consuming KernelCheck, received: DatagramBuffers,
+        sent: DatagramBuffers
     ) {
         self.slave = slave
         self.injector = injector
