@@ -50,3 +50,6 @@ lint:
 
 clean:
 	rm -rf .build
+
+# make install, make deb and their tests.
+-include packaging.mk

@@ -200,6 +200,7 @@ package final class Cluster: Sendable {
             "one master, the others in sync", within: seconds, every: 0.02,
             detail: { running.map { "\($0.name): \($0.statusLine)" }.joined(separator: "\n") }
         ) {
+            for firewall in running { try firewall.checkDaemon() }
             let states = running.compactMap { try? $0.status() }
             let masters = states.filter { $0.role == .master }
             guard states.count == running.count, masters.count == 1 else { return false }

@@ -160,10 +160,15 @@ package final class Firewall: Sendable {
         let daemon = try Daemon(arguments: words, in: host, logFile: logFile)
         current.withLock { $0 = daemon }
         try eventually("\(name) running as \(role)", detail: { log }) {
-            if let status = daemon.status { throw DaemonEnded(name: name, status: status, log) }
+            try checkDaemon()
             // The file of a killed daemon is still there: ask the new one.
             return try self.status()?.role == role
         }
+    }
+
+    /// Throws where the daemon has ended by itself.
+    func checkDaemon() throws {
+        if let status = daemon?.status { throw DaemonEnded(name: name, status: status, log) }
     }
 
     /// kill -9.
@@ -223,7 +228,10 @@ package final class Firewall: Sendable {
     package func waitForRole(_ role: NodeRole, within seconds: Double = 10) throws {
         try eventually(
             "\(name) is \(role)", within: seconds, every: 0.002, detail: { statusLine }
-        ) { try read() == role.rawValue && status()?.role == role }
+        ) {
+            try checkDaemon()
+            return try read() == role.rawValue && status()?.role == role
+        }
     }
 
     /// What `ct_sync status` prints and how it ends.

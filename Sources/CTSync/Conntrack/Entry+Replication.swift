@@ -1,6 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 extension Entry {
+    /// Replaces the reply tuple and these fields, said or not, by another's.
+    mutating func take(_ parts: Fields, of other: Entry) {
+        fields = fields.subtracting(parts).union(other.fields.intersection(parts))
+        reply = other.reply
+        if parts.contains(.status) { status = other.status }
+        if parts.contains(.timeout) { timeoutSeconds = other.timeoutSeconds }
+        if parts.contains(.mark) { mark = other.mark }
+        if parts.contains(.protocolInfo) { protocolInfo = other.protocolInfo }
+        if parts.contains(.master) { extras.master = other.extras.master }
+        if parts.contains(.helper) { extras.helper = other.extras.helper }
+        if parts.contains(.labels) {
+            extras.labelsLow = other.extras.labelsLow
+            extras.labelsHigh = other.extras.labelsHigh
+        }
+        if parts.contains(.sequenceAdjustment) {
+            extras.originalAdjustment = other.extras.originalAdjustment
+            extras.replyAdjustment = other.extras.replyAdjustment
+        }
+        if parts.contains(.synproxy) {
+            extras.synproxyISN = other.extras.synproxyISN
+            extras.synproxyITS = other.extras.synproxyITS
+            extras.synproxyTSOffset = other.extras.synproxyTSOffset
+        }
+    }
+
     /// Seconds given to an entry whose kernel does not count its time (a flowtable does).
     static let offloadedTimeoutSeconds: UInt32 = 86_400
 

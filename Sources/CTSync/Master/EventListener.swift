@@ -106,15 +106,17 @@ final class EventListener: Sendable {
                 isDrained = drain.isDrained
                 if drain.overrun { lostEvents(overruns) }
             } catch {
-                // The socket cannot tell what it lost.
+                // The socket cannot tell what it lost, nor what it still has.
                 lostEvents(overruns)
-                isDrained = true
+                ring.flush()
+                return
             }
         }
         readShifted(state, filter)
         // An event that cannot be read is a lost event.
         if socket.malformed != malformed { lostEvents(overruns) }
         ring.flush()
+        if master.caughtUp() { initsync.wake() }
     }
 
     @inline(__always)
@@ -161,7 +163,6 @@ final class EventListener: Sendable {
     private func lostEvents(_ counter: borrowing Atomic<UInt64>) {
         counter.wrappingAdd(1, ordering: .relaxed)
         master.lostEvents()
-        initsync.wake()
     }
 }
 

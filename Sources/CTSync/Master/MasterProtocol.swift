@@ -32,8 +32,10 @@ public final class MasterProtocol: Sendable {
         var counters = MasterCounters()
         var claim = MasterClaim.none
         var wasAskedAgain = false
-        /// How often events were lost, and the count that the running walk began with.
+        /// How often events were lost; how many of these losses all that was queued before them has
+        /// been appended since; and that count when the running walk began.
         var losses: UInt64 = 0
+        var lossesPassed: UInt64 = 0
         var lossesAtBegin: UInt64 = 0
     }
 
@@ -53,6 +55,7 @@ public final class MasterProtocol: Sendable {
             slaves.retransmission.reset()
             slaves.schedule = InitsyncSchedule()
             slaves.peers = PeerList()
+            slaves.lossesPassed = slaves.losses
         }
     }
 
@@ -138,11 +141,26 @@ public final class MasterProtocol: Sendable {
 
     /// Takes note that events were lost: until the walk that this calls for has begun, every packet
     /// says that no slave is in sync.
+    ///
+    /// The walk is not wanted before `caughtUp`. The kernel reports a loss ahead of the events that it
+    /// had queued before; an old update of a connection whose end was lost would, sent after the begin
+    /// of a walk, speak for a connection that is not there.
     public func lostEvents() {
         slaves.withLock { slaves in
             slaves.losses += 1
-            slaves.schedule.require()
             ring.setIncomplete(true)
+        }
+    }
+
+    /// Takes note that every event that was queued until now has been appended.
+    ///
+    /// - Returns: whether a walk is wanted because events were lost before.
+    public func caughtUp() -> Bool {
+        slaves.withLock { slaves in
+            guard slaves.lossesPassed != slaves.losses else { return false }
+            slaves.lossesPassed = slaves.losses
+            slaves.schedule.require()
+            return true
         }
     }
 
@@ -154,7 +172,7 @@ public final class MasterProtocol: Sendable {
     /// - Returns: its number.
     func beginInitsync() -> UInt32? {
         slaves.withLock { slaves in
-            slaves.lossesAtBegin = slaves.losses
+            slaves.lossesAtBegin = slaves.lossesPassed
             return slaves.schedule.begin()
         }
     }

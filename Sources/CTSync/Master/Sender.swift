@@ -68,16 +68,16 @@ final class Sender: Sendable {
         let announcement = DatagramBuffers(count: 1, byteCount: PacketHeader.byteCount)
         var announceAt: Instant = 0
         while !stop.isStopped {
-            let sent = sendLive(live) + sendAgain(copies)
+            let sent = sendLive(live)
+            let again = sendAgain(copies)
             let now = Clock.now()
-            if sent > 0 {
-                announceAt = now + Self.announceInterval
-                continue
-            }
+            // What goes to one slave again tells the others nothing.
+            if sent > 0 { announceAt = now + Self.announceInterval }
             if now >= announceAt {
                 announce(announcement)
                 announceAt = now + Self.announceInterval
             }
+            if sent + again > 0 { continue }
             if ring.prepareToSleep(), master.hasNothingAgain { stop.sleep(until: announceAt) }
             ring.wokeUp()
         }

@@ -21,8 +21,9 @@ public final class Daemon {
     private var isEnding = false
     private var watch = OverrunWatch()
     private var gate: PromotionGate
+    private var service = ServiceNotify()
 
-    /// How often addresses and counters are looked at.
+    /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
     /// How often a promotion that waits looks whether it still has to.
     private static let gateTick = 5 * Duration.millisecond
@@ -142,6 +143,8 @@ public final class Daemon {
         let leftover = controlFile.leftover()
         try node.begin(as: configuration.state ?? leftover ?? .slave)
         try publish()
+        service.show(node.summary())
+        service.ready()
         while !isEnding {
             wait()
             try readSignals()
@@ -154,7 +157,10 @@ public final class Daemon {
             controlSocket.serve { request in answer(request) }
             node.refreshAddresses()
             watch.look(node)
+            service.show(node.summary())
+            service.alive(now: Clock.now())
         }
+        service.stopping()
         end()
     }
 
@@ -163,7 +169,8 @@ public final class Daemon {
             signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
         ]
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        let time = gate.deadline == nil ? Self.tick : Self.gateTick
+        let tick = gate.deadline == nil ? Self.tick : Self.gateTick
+        let time = min(tick, max(service.watchdogInterval ?? tick, Duration.millisecond))
         _ = poll(&polled, UInt(polled.count), CInt(time / Duration.millisecond))
     }
 

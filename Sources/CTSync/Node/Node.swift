@@ -83,7 +83,7 @@ final class Node {
     /// Obeys the cluster manager.
     func order(_ wanted: Role) throws(SystemError) {
         if role == .slave { machine.heard(receiver.status.master) }
-        try carryOut(machine.order(wanted, wallSeconds: Clock.wallMicroseconds()))
+        try carryOut(machine.order(wanted, wallMicroseconds: Clock.wallMicroseconds()))
     }
 
     /// Gives way to a higher claim, if one was heard.

@@ -32,13 +32,13 @@ public struct RoleMachine: Sendable {
 
     /// Obeys the cluster manager.
     ///
-    /// - Parameter wallSeconds: seconds since 1970, for the new epoch.
-    public mutating func order(_ wanted: Role, wallSeconds: UInt64) -> Change {
+    /// - Parameter wallMicroseconds: microseconds since 1970, for the new epoch.
+    public mutating func order(_ wanted: Role, wallMicroseconds: UInt64) -> Change {
         guard wanted != role else { return .none }
         role = wanted
         guard wanted == .master else { return .demote(claim) }
         claim = MasterClaim.next(
-            after: max(highest, claim), wallSeconds: wallSeconds, nodeID: nodeID)
+            after: max(highest, claim), wallMicroseconds: wallMicroseconds, nodeID: nodeID)
         return .promote(claim)
     }
 

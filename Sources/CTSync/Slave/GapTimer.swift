@@ -30,6 +30,7 @@ struct GapTimer {
             interval = Self.shortest
         } else if expected != progress {
             interval = Self.shortest
+            deadline = deadline.map { min($0, now + Self.shortest) }
         }
         progress = expected
     }

@@ -10,14 +10,19 @@ struct InitsyncRequest {
     /// When the next request is due; nil while none is wanted.
     private(set) var deadline: Instant?
     private var interval = shortest
+    private var hasAsked = false
 
-    /// Wants one, and asks at this time unless it is asking already.
+    /// Wants one, and asks at this time unless it is asking already or is to ask earlier.
     ///
     /// - Returns: whether that is new.
     mutating func want(at instant: Instant) -> Bool {
-        guard deadline == nil else { return false }
+        if let deadline {
+            if !hasAsked { self.deadline = min(deadline, instant) }
+            return false
+        }
         deadline = instant
         interval = Self.shortest
+        hasAsked = false
         return true
     }
 
@@ -28,6 +33,7 @@ struct InitsyncRequest {
 
     /// Takes note that a request goes out.
     mutating func sent(now: Instant) {
+        hasAsked = true
         deadline = now + interval
         interval = min(interval * 2, Self.longest)
     }

@@ -56,6 +56,8 @@ enum InjectRemedy: Equatable {
         // The same connection is there, or another holds the reply tuple: then the update says
         // ENOENT, the next create EEXIST again, and the attempts run out.
         case (.create, EEXIST): self = .update
+        // Its master is not there: it may be among those created with it.
+        case (.create, ENOENT): self = .create
         case (.update, ENOENT): self = .create
         case (.update, EBUSY), (.update, EOPNOTSUPP): self = .recreate
         case (.delete, ENOENT): self = .ignored

@@ -33,6 +33,7 @@ public final class Injector {
 
     private let requests: any KernelRequests
     private static let placeBits: UInt32 = 30
+    /// Every remedy for every replica: `InjectRemedy` gives up before.
     private static let maximumRounds = 4
 
     /// An injector over the kernel or a test's table.
@@ -62,6 +63,7 @@ public final class Injector {
                     count(operation, 1)
                 }, now: now)
             if failure == nil { failure = send(table, now) }
+            if failure == nil { table.settle() }
             table.lookAtWaiting(now: now)
         }
         if let failure { throw failure }

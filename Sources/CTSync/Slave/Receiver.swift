@@ -163,11 +163,15 @@ final class Receiver: Sendable {
         state.slave.restart(after: claim)
         state.slave.hasAdopted = false
         state.check.postpone(now: Clock.now())
+        startAdoption(state)
+    }
+
+    /// Begins to read the kernel's table; where that fails, it is tried again with the next renewal.
+    private func startAdoption(_ state: ReceiverState) {
         do throws(SystemError) {
             try state.adoption.start()
         } catch {
             state.injectionFailures += 1
-            state.slave.hasAdopted = true
         }
     }
 
@@ -205,6 +209,7 @@ final class Receiver: Sendable {
             table.renew(budget: table.aliveCount / rounds + 64, now: Self.seconds(now))
             table.expectations.renew(now: Self.seconds(now))
             inject(state)
+            if !state.slave.hasAdopted, !state.adoption.isRunning { startAdoption(state) }
         }
         publish(state, now)
     }
@@ -236,7 +241,7 @@ final class Receiver: Sendable {
         } catch {
             // What the kernel has is not known any more: read it, and have it confirmed.
             state.injectionFailures += 1
-            becomeSlave(.none, state)
+            becomeSlave(state.slave.master, state)
         }
     }
 
@@ -248,6 +253,7 @@ final class Receiver: Sendable {
         } catch {
             state.injectionFailures += 1
             state.adoption.cancel()
+            return
         }
         if !state.adoption.isRunning { state.slave.hasAdopted = true }
     }

@@ -3,6 +3,8 @@
 /// What a slave holds of one connection of the master: 120 bytes.
 struct Replica: BitwiseCopyable {
     var key: Key
+    /// `spoken`, but for the status.
+    private var spokenBits: UInt8 = 0
     var flags: Flags
     var fields: Entry.Fields
     /// The low bits of the master's CTA_STATUS.
@@ -37,21 +39,44 @@ struct Replica: BitwiseCopyable {
         static let insufficient = Flags(rawValue: 1 << 5)
         /// The kernel has refused it for good; tried again when it changes.
         static let refused = Flags(rawValue: 1 << 6)
-        /// The live stream has said all there is of it.
-        static let whole = Flags(rawValue: 1 << 7)
-        /// Its master entry has not come: the kernel is not told of a master.
-        static let orphan = Flags(rawValue: 1 << 11)
+        /// What the kernel has of it was read and not written, perhaps before the last writing: the
+        /// next word about it is written, whatever it says.
+        static let adopted = Flags(rawValue: 1 << 7)
         /// This node lacks its helper: the kernel is not told of one.
-        static let helperless = Flags(rawValue: 1 << 12)
+        static let helperless = Flags(rawValue: 1 << 11)
         /// It waits for its master entry, in `ReplicaTable.waiting`.
-        static let waiting = Flags(rawValue: 1 << 13)
-        /// The kernel had it before this node was slave, and may have tracked packets of it.
-        static let adopted = Flags(rawValue: 1 << 14)
+        static let waiting = Flags(rawValue: 1 << 12)
         /// A check has found it in the kernel.
-        static let seen = Flags(rawValue: 1 << 15)
+        static let seen = Flags(rawValue: 1 << 13)
         /// Times the current operation has been tried again: bits 8 to 10.
         static let attempts = Flags(rawValue: 7 << 8)
     }
+
+    /// What `entry` says of a connection, as of now.
+    init(_ entry: borrowing Entry, now: UInt32) {
+        key = entry.key
+        flags = []
+        fields = entry.fields
+        status = UInt16(truncatingIfNeeded: entry.status.rawValue)
+        reply = entry.reply
+        generation = 0
+        timeoutSeconds = entry.timeoutSeconds
+        mark = entry.mark
+        protocolInfo = entry.protocolInfo
+        saidAtSeconds = now
+        heldAtSeconds = now
+        link = ReplicaPool.noPlace
+    }
+
+    /// Which fields the live stream has said since its generation began, if it is `live`: they are
+    /// newer than what an initsync read. The status is in every event.
+    var spoken: Entry.Fields {
+        get { Entry.Fields(rawValue: UInt16(spokenBits) << 1 | Entry.Fields.status.rawValue) }
+        set { spokenBits = UInt8(truncatingIfNeeded: newValue.rawValue >> 1) }
+    }
+
+    /// `spoken` when the live stream has said all there is.
+    static let everything = Entry.Fields(rawValue: 0x1FF)
 
     var attempts: Int {
         get { Int(flags.rawValue >> 8 & 7) }

@@ -12,7 +12,7 @@ extension ReplicaTable {
         if replica.pointee.flags.contains(.waiting) { return true }
         guard waiting.add(place, now: now) else {
             waiting.crowdedOut += 1
-            replica.pointee.flags.insert(.orphan)
+            replica.pointee.fields.remove(.master)
             return false
         }
         replica.pointee.flags.insert(.waiting)
@@ -33,7 +33,7 @@ extension ReplicaTable {
             }
             if Int32(bitPattern: now &- waiter.deadlineSeconds) >= 0 {
                 replica.pointee.flags.remove(.waiting)
-                replica.pointee.flags.insert(.orphan)
+                replica.pointee.fields.remove(.master)
                 waiting.timedOut += 1
                 markDirty(waiter.place)
                 return true
@@ -50,7 +50,7 @@ extension ReplicaTable {
     func giveUpWaiting() {
         waiting.lookAtAll { waiting, place in
             pool.replicas[Int(place)].flags.remove(.waiting)
-            pool.replicas[Int(place)].flags.insert(.orphan)
+            pool.replicas[Int(place)].fields.remove(.master)
             waiting.timedOut += 1
             markDirty(place)
         }

@@ -29,18 +29,18 @@ public final class ReplicaTable {
     public static let holdSeconds: UInt32 = 86_400 + 397
     /// A replica that was given its time longer ago is given it again.
     public static let renewSeconds: UInt32 = 43_200
-    /// Replicas looked at in a renewal while some are refused, and the most that one marks.
-    private static let refusedBudget = 65_536
-    private static let renewalsAtOnce = 2_048
 
     /// How many connections of the master are held.
-    public private(set) var aliveCount = 0
+    public internal(set) var aliveCount = 0
     /// How many of them lack what a kernel entry needs.
-    public private(set) var insufficientCount = 0
+    public internal(set) var insufficientCount = 0
     /// How many the kernel has refused for good.
-    public private(set) var refusedCount = 0
+    public internal(set) var refusedCount = 0
     /// Whether an initsync is running.
-    public private(set) var isInitsyncRunning = false
+    public internal(set) var isInitsyncRunning = false
+    /// Whether an entry of the kernel found no place: nobody would remove it.
+    public internal(set) var isAdoptionPartial = false
+
     /// Entries that wait for their master entry, and what became of those that did.
     var waiting: MasterWait
     /// The expectations of the master: they come and go with its entries.
@@ -48,14 +48,23 @@ public final class ReplicaTable {
     /// The helpers that this node lacks.
     var missingHelpers = MissingHelpers()
     /// Changes of labels that no rule here has a use for.
-    private(set) var labelsIgnored: UInt64 = 0
+    var labelsIgnored: UInt64 = 0
+
+    /// Whether the kernel has refused a related connection for want of its master. Only an initsync
+    /// tells whether that is gone; to be taken back when one is asked for.
+    public internal(set) var lacksMaster = false
 
     var pool: ReplicaPool
-    private var generation: UInt16 = 1
+    var generation: UInt16 = 1
     private let dirtyMemory: MappedMemory
-    private let dirtyPlaces: UnsafeMutablePointer<UInt32>
-    private var dirtyCount = 0
-    private var renewalCursor = 0
+    let dirtyPlaces: UnsafeMutablePointer<UInt32>
+    var dirtyCount = 0
+    /// Dead replicas whose deletion has been handed out.
+    let deadPlaces: UnsafeMutablePointer<UInt32>
+    var deadCount = 0
+    var renewalCursor = 0
+    /// The least replicas looked at for renewal while some are refused.
+    static let refusedBudget = 1 << 16
 
     /// Reserves the memory of a table.
     ///
@@ -65,8 +74,11 @@ public final class ReplicaTable {
     /// - Throws: `SystemError` of mmap(2).
     public init(capacity: Int, seed: UInt64) throws(SystemError) {
         pool = try ReplicaPool(capacity: capacity, seed: seed)
-        dirtyMemory = try MappedMemory(byteCount: capacity * MemoryLayout<UInt32>.stride)
-        dirtyPlaces = dirtyMemory.base.bindMemory(to: UInt32.self, capacity: capacity)
+        // Refusals make replicas dirty again while the dirty ones are handed out: each once more.
+        let places = 2 * capacity + capacity
+        dirtyMemory = try MappedMemory(byteCount: places * MemoryLayout<UInt32>.stride)
+        dirtyPlaces = dirtyMemory.base.bindMemory(to: UInt32.self, capacity: places)
+        deadPlaces = dirtyPlaces + 2 * capacity
         waiting = try MasterWait()
         expectations = try ExpectationTable(seed: seed)
     }
@@ -95,22 +107,23 @@ public final class ReplicaTable {
         let liveHasSpoken =
             replica.pointee.generation == generation && replica.pointee.flags.contains(.live)
         if isCopy, isInitsyncRunning, liveHasSpoken {
-            let isPartial = !replica.pointee.flags.contains(.whole)
-            if isPartial, replica.pointee.flags.contains(.alive) { complete(place, entry) }
-            return .applied
+            guard replica.pointee.flags.contains(.alive) else { return .applied }
+            complete(place, entry, now: now)
+            return settleSufficiency(place)
         }
         touch(replica, isLive: !isCopy)
-        if isNew { replica.pointee.flags.insert(.whole) }
+        if !isCopy { replica.pointee.spoken.formUnion(isNew ? Replica.everything : entry.fields) }
         if replica.pointee.flags.contains(.alive) {
             merge(place, entry, isWhole: isNew || isCopy)
         } else {
             revive(place, entry)
         }
-        if entry.fields.contains(.timeout) {
-            replica.pointee.timeoutSeconds = entry.timeoutSeconds
-            replica.pointee.saidAtSeconds = now
+        takeTimeout(place, entry, now: now)
+        if replica.pointee.flags.contains(.adopted) {
+            replica.pointee.flags.remove(.adopted)
+            renewWindows(place)
+            markDirty(place)
         }
-        if replica.pointee.flags.contains(.adopted) { renewWindows(place) }
         if replica.pointee.flags.contains(.inKernel),
             now &- replica.pointee.heldAtSeconds > Self.renewSeconds
         {
@@ -120,29 +133,38 @@ public final class ReplicaTable {
     }
 
     /// Marks a connection dead.
-    public func delete(_ key: Key, now: UInt32) {
+    ///
+    /// - Returns: `.full` where an initsync is running and there is no place to remember it by.
+    @discardableResult
+    public func delete(_ key: Key, now: UInt32) -> Outcome {
         let place = pool.find(key)
         guard place != ReplicaPool.noPlace else {
-            if isInitsyncRunning { insertDead(key, now: now) }
-            return
+            return isInitsyncRunning ? insertDead(key, now: now) : .applied
         }
         touch(pool.replicas + Int(place), isLive: true)
         kill(place)
+        return .applied
     }
 
     /// Takes over an entry that the slave's kernel has already, unconfirmed: the next initsync
-    /// keeps or removes it.
+    /// keeps or removes it. What the stream has said of it meanwhile stands, and the kernel follows.
     ///
     /// - Parameter entry: from a dump; its timeout is the kernel's.
     public func adopt(_ entry: Entry, now: UInt32) -> Outcome {
-        guard pool.find(entry.key) == ReplicaPool.noPlace else { return .applied }
-        var replica = Self.replica(of: entry, now: now)
-        replica.flags = [.alive, .inKernel]
-        if entry.key.tuple.protocolNumber == ProtocolNumber.tcp { replica.flags.insert(.adopted) }
+        let known = pool.find(entry.key)
+        guard known == ReplicaPool.noPlace else {
+            reconcile(known, entry)
+            return .applied
+        }
+        var replica = Replica(entry, now: now)
+        replica.flags = [.alive, .inKernel, .adopted]
         replica.generation = generation &- 1
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
         replica.heldAtSeconds = now &- age
-        guard let place = pool.insert(replica) else { return .full }
+        guard let place = pool.insert(replica) else {
+            isAdoptionPartial = true
+            return .full
+        }
         storeExtras(place, entry)
         aliveCount += 1
         return .applied
@@ -154,16 +176,25 @@ public final class ReplicaTable {
             pool.remove(place)
         }
         dirtyCount = 0
+        deadCount = 0
         aliveCount = 0
         insufficientCount = 0
         refusedCount = 0
         isInitsyncRunning = false
+        isAdoptionPartial = false
+        lacksMaster = false
         renewalCursor = 0
         waiting.removeAll()
         expectations.removeAll()
     }
 
     // MARK: Initsync
+
+    /// Whether a related connection lacks its master, not to be told again.
+    func takeLackOfMaster() -> Bool {
+        defer { lacksMaster = false }
+        return lacksMaster
+    }
 
     /// From here on copies confirm replicas; one that was running is forgotten.
     public func beginInitsync() {
@@ -185,126 +216,19 @@ public final class ReplicaTable {
         for place in 0..<UInt32(pool.highWater) where isUsed(place) {
             let replica = pool.replicas[Int(place)]
             if replica.flags.contains(.alive) {
-                guard isComplete, replica.generation != generation else { continue }
-                kill(place)
-                removed += 1
+                if isComplete, replica.generation != generation {
+                    kill(place)
+                    removed += 1
+                } else if !replica.flags.isDisjoint(with: [.refused, .waiting]) {
+                    // What stood in its way, or what it waited for, may have changed.
+                    if isComplete { orphan(place) }
+                    markDirty(place)
+                }
             } else if replica.flags.isDisjoint(with: [.inKernel, .dirty]) {
                 pool.remove(place)
             }
         }
         return removed
-    }
-
-    // MARK: Kernel
-
-    /// Hands out the dirty replicas, all deletions first, and takes what they came to.
-    ///
-    /// The kernel is supposed to do as told; where it does not, `failed` corrects the table.
-    ///
-    /// - Parameter requests: takes each operation, in order.
-    func drainDirty(into requests: (InjectOperation, UInt32) -> Void, now: UInt32) {
-        let count = dirtyCount
-        for index in 0..<count {
-            let place = dirtyPlaces[index]
-            let replica = pool.replicas + Int(place)
-            let isStale =
-                !replica.pointee.flags.contains(.alive)
-                || replica.pointee.flags.contains(.recreate)
-            guard isStale, replica.pointee.flags.contains(.inKernel) else { continue }
-            let isRecreated = replica.pointee.flags.contains(.alive)
-            replica.pointee.flags.subtract([.inKernel, .recreate])
-            requests(.delete, place)
-            if replica.pointee.fields.contains(.helper) {
-                expectations.lostMaster(replica.pointee.key, isRecreated: isRecreated)
-            }
-        }
-        for index in 0..<count {
-            let place = dirtyPlaces[index]
-            let replica = pool.replicas + Int(place)
-            replica.pointee.flags.remove(.dirty)
-            guard replica.pointee.flags.contains(.alive) else {
-                let isTombstone = isInitsyncRunning && replica.pointee.generation == generation
-                if !isTombstone { pool.remove(place) }
-                continue
-            }
-            guard !replica.pointee.flags.contains(.insufficient) else { continue }
-            let operation: InjectOperation =
-                replica.pointee.flags.contains(.inKernel) ? .update : .create
-            replica.pointee.flags.insert(.inKernel)
-            replica.pointee.flags.remove(.recreate)
-            replica.pointee.heldAtSeconds = now
-            requests(operation, place)
-        }
-        for index in count..<dirtyCount { dirtyPlaces[index - count] = dirtyPlaces[index] }
-        dirtyCount -= count
-    }
-
-    /// Corrects the table where the kernel refused an operation.
-    ///
-    /// - Returns: what is done about it.
-    func failed(
-        _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, now: UInt32
-    ) -> InjectRemedy {
-        if operation == .delete { return errno == ENOENT ? .ignored : .refused }
-        let replica = pool.replicas + Int(place)
-        guard replica.pointee.flags.contains(.alive) else { return .ignored }
-        let asked = request(at: place).fields
-        let remedy = InjectRemedy(
-            operation, errno, attempts: replica.pointee.attempts,
-            hasMaster: asked.contains(.master), hasHelper: asked.contains(.helper))
-        replica.pointee.attempts += 1
-        switch remedy {
-        case .ignored:
-            return remedy
-        case .labelsIgnored:
-            labelsIgnored += 1
-            return remedy
-        case .waitForMaster:
-            replica.pointee.flags.remove(.inKernel)
-            if wait(place, now: now) { return remedy }
-        case .createWithoutHelper:
-            replica.pointee.flags.remove(.inKernel)
-            replica.pointee.flags.insert(.helperless)
-            missingHelpers.count(request: entry(at: place))
-        case .update:
-            replica.pointee.flags.insert(.inKernel)
-        case .create:
-            replica.pointee.flags.remove(.inKernel)
-        case .recreate:
-            replica.pointee.flags.formUnion([.inKernel, .recreate])
-        case .refused:
-            if operation == .create { replica.pointee.flags.remove(.inKernel) }
-            if !replica.pointee.flags.contains(.refused) {
-                replica.pointee.flags.insert(.refused)
-                refusedCount += 1
-            }
-            return remedy
-        }
-        markDirty(place)
-        return remedy
-    }
-
-    /// The entry to create or update, as the master described it.
-    func entry(at place: UInt32) -> Entry {
-        let replica = pool.replicas[Int(place)]
-        var entry = Entry(replica.key)
-        entry.reply = replica.reply
-        entry.fields = replica.fields
-        entry.status = Status(rawValue: UInt32(replica.status))
-        entry.timeoutSeconds = replica.timeoutSeconds
-        entry.mark = replica.mark
-        entry.protocolInfo = replica.protocolInfo
-        if replica.link != ReplicaPool.noPlace { entry.extras = pool.extras[Int(replica.link)] }
-        return entry
-    }
-
-    /// The entry as the kernel is told of it: without what it cannot have here.
-    func request(at place: UInt32) -> Entry {
-        var entry = entry(at: place)
-        let flags = pool.replicas[Int(place)].flags
-        if flags.contains(.orphan) { entry.fields.remove(.master) }
-        if flags.contains(.helperless) { entry.fields.remove(.helper) }
-        return entry
     }
 
     /// Calls `body` with each replica that the master has, in no order.
@@ -315,27 +239,9 @@ public final class ReplicaTable {
         }
     }
 
-    /// Looks at the next `budget` replicas and marks dirty those whose long timeout is to be renewed,
-    /// and those that the kernel refused, to be tried once more: a full table may have room by now.
-    public func renew(budget: Int, now: UInt32) {
-        let budget = refusedCount > 0 ? max(budget, Self.refusedBudget) : budget
-        let dirtyLimit = dirtyCount + Self.renewalsAtOnce
-        for _ in 0..<min(budget, pool.highWater) where dirtyCount < dirtyLimit {
-            if renewalCursor >= pool.highWater { renewalCursor = 0 }
-            let replica = pool.replicas + renewalCursor
-            let isOld =
-                replica.pointee.flags.isSuperset(of: [.alive, .inKernel])
-                && now &- replica.pointee.heldAtSeconds > Self.renewSeconds
-            if isOld || replica.pointee.flags.contains(.refused) {
-                markDirty(UInt32(renewalCursor))
-            }
-            renewalCursor += 1
-        }
-    }
-
     // MARK: Pieces
 
-    private func isUsed(_ place: UInt32) -> Bool {
+    func isUsed(_ place: UInt32) -> Bool {
         pool.replicas[Int(place)].flags != []
     }
 
@@ -353,6 +259,7 @@ public final class ReplicaTable {
     }
 
     private func touch(_ replica: UnsafeMutablePointer<Replica>, isLive: Bool) {
+        if replica.pointee.generation != generation { replica.pointee.spoken = [] }
         replica.pointee.generation = generation
         replica.pointee.attempts = 0
         if isLive {
@@ -363,8 +270,9 @@ public final class ReplicaTable {
     }
 
     private func insert(_ entry: Entry, isNew: Bool, isCopy: Bool, now: UInt32) -> Outcome {
-        var replica = Self.replica(of: entry, now: now)
-        replica.flags = isCopy ? [.alive] : isNew ? [.alive, .live, .whole] : [.alive, .live]
+        var replica = Replica(entry, now: now)
+        replica.flags = isCopy ? [.alive] : [.alive, .live]
+        if !isCopy { replica.spoken = isNew ? Replica.everything : entry.fields }
         replica.generation = generation
         guard let place = pool.insert(replica) else { return .full }
         storeExtras(place, entry)
@@ -373,18 +281,19 @@ public final class ReplicaTable {
         return settleSufficiency(place)
     }
 
-    private func insertDead(_ key: Key, now: UInt32) {
-        var replica = Self.replica(of: Entry(key), now: now)
+    private func insertDead(_ key: Key, now: UInt32) -> Outcome {
+        var replica = Replica(Entry(key), now: now)
         replica.flags = [.live]
         replica.generation = generation
-        _ = pool.insert(replica)
+        return pool.insert(replica) != nil ? .applied : .full
     }
 
     private func kill(_ place: UInt32) {
         let replica = pool.replicas + Int(place)
         guard replica.pointee.flags.contains(.alive) else { return }
         if replica.pointee.flags.contains(.waiting) { waiting.remove(place) }
-        replica.pointee.flags.subtract([.alive, .whole, .waiting])
+        replica.pointee.flags.subtract([.alive, .waiting, .helperless])
+        replica.pointee.spoken = []
         aliveCount -= 1
         if replica.pointee.flags.contains(.insufficient) {
             replica.pointee.flags.remove(.insufficient)
@@ -399,132 +308,5 @@ public final class ReplicaTable {
         } else if !replica.pointee.flags.contains(.dirty), !isInitsyncRunning {
             pool.remove(place)
         }
-    }
-
-    private func revive(_ place: UInt32, _ entry: Entry) {
-        let replica = pool.replicas + Int(place)
-        replica.pointee.flags.insert(.alive)
-        replica.pointee.flags.subtract([.orphan, .helperless])
-        if replica.pointee.flags.contains(.inKernel) { replica.pointee.flags.insert(.recreate) }
-        aliveCount += 1
-        replica.pointee.fields = []
-        take(place, entry, isWhole: true)
-        markDirty(place)
-    }
-
-    /// Merges into a living replica; dirty if the kernel's entry must follow.
-    private func merge(_ place: UInt32, _ entry: Entry, isWhole: Bool) {
-        let replica = pool.replicas + Int(place)
-        let before = self.entry(at: place)
-        take(place, entry, isWhole: isWhole)
-        let after = self.entry(at: place)
-        guard Self.differs(before, after) else { return }
-        if replica.pointee.flags.contains(.inKernel), Self.needsRecreation(before, after) {
-            replica.pointee.flags.insert(.recreate)
-            replica.pointee.flags.subtract([.orphan, .helperless])
-        }
-        markDirty(place)
-    }
-
-    /// Adds what the live stream left unsaid.
-    private func complete(_ place: UInt32, _ entry: Entry) {
-        let replica = pool.replicas + Int(place)
-        var missing = entry
-        missing.fields.subtract(replica.pointee.fields)
-        missing.reply = replica.pointee.reply
-        let isLacking = !missing.fields.isEmpty
-        guard isLacking else { return }
-        take(place, missing, isWhole: false)
-        markDirty(place)
-        _ = settleSufficiency(place)
-    }
-
-    /// Copies the said fields; in a whole entry the unsaid ones are none.
-    private func take(_ place: UInt32, _ entry: Entry, isWhole: Bool) {
-        let replica = pool.replicas + Int(place)
-        replica.pointee.reply = entry.reply
-        if entry.fields.contains(.status) {
-            replica.pointee.status = UInt16(truncatingIfNeeded: entry.status.rawValue)
-        }
-        if isWhole || entry.fields.contains(.mark) { replica.pointee.mark = entry.mark }
-        if isWhole || entry.fields.contains(.protocolInfo) {
-            replica.pointee.protocolInfo = entry.protocolInfo
-        }
-        if isWhole {
-            replica.pointee.fields = entry.fields
-            pool.dropExtras(place)
-        } else {
-            replica.pointee.fields.formUnion(entry.fields)
-        }
-        storeExtras(place, entry)
-    }
-
-    private func storeExtras(_ place: UInt32, _ entry: Entry) {
-        guard !entry.fields.isDisjoint(with: .extras) else { return }
-        let link = pool.replicas[Int(place)].link
-        var extras = link == ReplicaPool.noPlace ? Extras() : pool.extras[Int(link)]
-        if entry.fields.contains(.master) { extras.master = entry.extras.master }
-        if entry.fields.contains(.helper) { extras.helper = entry.extras.helper }
-        if entry.fields.contains(.labels) {
-            extras.labelsLow = entry.extras.labelsLow
-            extras.labelsHigh = entry.extras.labelsHigh
-        }
-        if entry.fields.contains(.sequenceAdjustment) {
-            extras.originalAdjustment = entry.extras.originalAdjustment
-            extras.replyAdjustment = entry.extras.replyAdjustment
-        }
-        if entry.fields.contains(.synproxy) {
-            extras.synproxyISN = entry.extras.synproxyISN
-            extras.synproxyITS = entry.extras.synproxyITS
-            extras.synproxyTSOffset = entry.extras.synproxyTSOffset
-        }
-        pool.setExtras(place, extras)
-    }
-
-    /// Has an adopted TCP entry made anew: the windows that the kernel remembers of it are those of
-    /// the time when this node was master, the stream has moved on since, and ctnetlink can set a
-    /// window in no other way than by making the entry.
-    private func renewWindows(_ place: UInt32) {
-        let replica = pool.replicas + Int(place)
-        replica.pointee.flags.remove(.adopted)
-        guard replica.pointee.flags.contains(.inKernel) else { return }
-        replica.pointee.flags.insert(.recreate)
-        markDirty(place)
-    }
-
-    private func settleSufficiency(_ place: UInt32) -> Outcome {
-        let replica = pool.replicas + Int(place)
-        let isSufficient = entry(at: place).isSufficient
-        if isSufficient == replica.pointee.flags.contains(.insufficient) {
-            replica.pointee.flags.formSymmetricDifference(.insufficient)
-            insufficientCount += isSufficient ? -1 : 1
-            if isSufficient { markDirty(place) }
-        }
-        return isSufficient ? .applied : .insufficient
-    }
-
-    private static func replica(of entry: Entry, now: UInt32) -> Replica {
-        Replica(
-            key: entry.key, flags: [], fields: entry.fields,
-            status: UInt16(truncatingIfNeeded: entry.status.rawValue), reply: entry.reply,
-            generation: 0, timeoutSeconds: entry.timeoutSeconds, mark: entry.mark,
-            protocolInfo: entry.protocolInfo, saidAtSeconds: now, heldAtSeconds: now,
-            link: ReplicaPool.noPlace)
-    }
-
-    /// Status bits that an update can hand on.
-    private static let settable: Status = [.IPS_SEEN_REPLY, .IPS_ASSURED]
-
-    private static func differs(_ before: Entry, _ after: Entry) -> Bool {
-        before.status.intersection(settable) != after.status.intersection(settable)
-            || before.mark != after.mark || before.protocolInfo != after.protocolInfo
-            || before.reply != after.reply || before.extras != after.extras
-    }
-
-    private static func needsRecreation(_ before: Entry, _ after: Entry) -> Bool {
-        let cleared = before.status.subtracting(after.status)
-        return !cleared.isDisjoint(with: .onlyEverSet) || before.reply != after.reply
-            || before.extras.master != after.extras.master
-            || before.extras.helper != after.extras.helper
     }
 }

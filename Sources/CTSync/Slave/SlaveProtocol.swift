@@ -16,6 +16,8 @@ public final class SlaveProtocol {
     public static let silence = 1 * Duration.second
     /// How often a slave tells the master how far it is, with a NACK that names nothing.
     static let reportInterval = 1 * Duration.second
+    /// When to ask for an initsync where the replica table was full: there may be room again.
+    static let fullRetry = 30 * Duration.second
 
     /// Why a slave is not in sync.
     public enum OutOfSync: String, Sendable {
@@ -109,7 +111,7 @@ public final class SlaveProtocol {
         if !hasBase { return .initsync }
         if ring.hasGap { return .gap }
         if table.insufficientCount > 0 { return .insufficient }
-        if isFull { return .full }
+        if isFull || table.isAdoptionPartial { return .full }
         if table.waiting.count > 0 { return .waiting }
         if table.refusedCount > 0 { return .refused }
         return nil
@@ -185,7 +187,8 @@ public final class SlaveProtocol {
             case .beyond:
                 counters.beyond += 1
             }
-        } else if !ring.hasGap {
+        } else if header.sequence &+ 1 == ring.expected {
+            // An announcement that was overtaken says nothing of now.
             heed(header.flags, now)
         }
         while ring.takeKept({ kept in applyKept(kept, now) }) {}
@@ -249,11 +252,10 @@ public final class SlaveProtocol {
                 counters.insufficient += 1
                 if initsyncNumber == nil { wantInitsync(at: now) }
             case .full:
-                counters.tableFull += 1
-                isFull = true
+                tableIsFull(now)
             }
         case (.CONNTRACK, .DELETE):
-            table.delete(message.entry.key, now: seconds)
+            if table.delete(message.entry.key, now: seconds) == .full { tableIsFull(now) }
         case (.INITSYNC, .UPDATE):
             begin(message.initsyncNumber)
         case (.INITSYNC, .DELETE):
@@ -270,6 +272,12 @@ public final class SlaveProtocol {
         }
     }
 
+    private func tableIsFull(_ now: Instant) {
+        counters.tableFull += 1
+        isFull = true
+        wantInitsync(at: now + Self.fullRetry)
+    }
+
     private func begin(_ number: UInt32) {
         initsyncNumber = number
         isInitsyncBroken = false
@@ -281,7 +289,8 @@ public final class SlaveProtocol {
     private func end(_ number: UInt32, _ now: Instant) {
         guard initsyncNumber == number else { return }
         initsyncNumber = nil
-        let isComplete = !isInitsyncBroken
+        // What is adopted after this end would never be confirmed.
+        let isComplete = !isInitsyncBroken && hasAdopted
         counters.purged += UInt64(table.endInitsync(isComplete: isComplete))
         guard isComplete else {
             wantInitsync(at: now)
@@ -311,6 +320,7 @@ public final class SlaveProtocol {
         now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
     ) -> (Int, PeerAddress)? {
         guard let masterAddress else { return nil }
+        if table.takeLackOfMaster() { wantInitsync(at: now + 1 * Duration.second) }
         if hasAdopted, let due = request.deadline, due <= now {
             request.sent(now: now)
             let length = seal(.SLAVE_INITSYNC, ranges: 0, wallMicroseconds, target)

@@ -23,13 +23,16 @@ public struct MasterClaim: Comparable, Sendable, BitwiseCopyable {
 
     /// The claim of a node that is promoted now.
     ///
+    /// The clock is read in microseconds: a master that is killed and started again within a second
+    /// remembers nothing, and must not make the same claim twice.
+    ///
     /// - Parameters:
     ///   - seen: the highest claim that it has heard or made.
-    ///   - wallSeconds: seconds since 1970 by its clock.
+    ///   - wallMicroseconds: microseconds since 1970 by its clock.
     public static func next(
-        after seen: MasterClaim, wallSeconds: UInt64, nodeID: UInt8
+        after seen: MasterClaim, wallMicroseconds: UInt64, nodeID: UInt8
     ) -> MasterClaim {
         let following = seen.epoch == .max ? seen.epoch : seen.epoch + 1
-        return MasterClaim(epoch: max(following, wallSeconds), nodeID: nodeID)
+        return MasterClaim(epoch: max(following, wallMicroseconds), nodeID: nodeID)
     }
 }

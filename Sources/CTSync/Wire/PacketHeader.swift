@@ -106,7 +106,8 @@ public struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
 
     /// Reads and checks a packet's header.
     ///
-    /// - Throws: the first `WireError` that a ladder of checks finds; `message` is not among them.
+    /// - Throws: the first `WireError` that a ladder of checks finds; `message` where the numbers
+    ///   contradict the type or each other.
     public static func read(
         _ packet: RawSpan, _ crc: CRC32C
     ) throws(WireError) -> PacketHeader {
@@ -122,7 +123,20 @@ public struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
         header.messageCount = packet.big(6)
         header.oldest = packet.big(24)
         header.clockMicroseconds = packet.big(32)
+        guard header.isPlausible else { throw .message }
         return header
+    }
+
+    /// No stream comes near this number; past it, counting on would overflow.
+    private static let sequenceLimit: UInt64 = 1 << 62
+
+    private var isPlausible: Bool {
+        guard sequence < Self.sequenceLimit else { return false }
+        switch type {
+        case .SYNC: return sequence >= 1 && oldest <= sequence
+        case .MASTER_ANNOUNCE: return oldest <= sequence + 1
+        case .SLAVE_INITSYNC, .NACK: return true
+        }
     }
 
     private static func checksum(of packet: RawSpan, _ crc: CRC32C) -> UInt32 {

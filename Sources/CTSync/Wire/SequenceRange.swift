@@ -27,12 +27,13 @@ public struct SequenceRange: Equatable, Sendable, BitwiseCopyable {
 
     /// Reads the range of this number in a NACK.
     ///
-    /// - Throws: `WireError.message` where the packet ends before it or it is empty.
+    /// - Throws: `WireError.message` where the packet ends before it, it is empty, or it counts past
+    ///   the last number there is.
     public static func read(_ packet: RawSpan, index: Int) throws(WireError) -> SequenceRange {
         let place = PacketHeader.byteCount + index * byteCount
         guard place + byteCount <= packet.byteCount else { throw .message }
         let range = SequenceRange(first: packet.big(place), count: packet.big(place + 8))
-        guard range.count > 0 else { throw .message }
+        guard range.count > 0, range.first < .max - UInt64(range.count) else { throw .message }
         return range
     }
 }

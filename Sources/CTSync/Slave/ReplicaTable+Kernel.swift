@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// What the kernel is to be told, and what it answers.
+extension ReplicaTable {
+    /// Hands out the dirty replicas, all deletions first, and takes what they came to.
+    ///
+    /// The kernel is supposed to do as told; where it does not, `failed` corrects the table. When all
+    /// answers are there `settle` has to be called.
+    ///
+    /// - Parameter requests: takes each operation, in order.
+    func drainDirty(into requests: (InjectOperation, UInt32) -> Void, now: UInt32) {
+        let count = dirtyCount
+        for index in 0..<count {
+            let place = dirtyPlaces[index]
+            let replica = pool.replicas + Int(place)
+            let isStale =
+                !replica.pointee.flags.contains(.alive)
+                || replica.pointee.flags.contains(.recreate)
+            guard isStale, replica.pointee.flags.contains(.inKernel) else { continue }
+            let isRecreated = replica.pointee.flags.contains(.alive)
+            replica.pointee.flags.subtract([.inKernel, .recreate])
+            requests(.delete, place)
+            if replica.pointee.fields.contains(.helper) {
+                expectations.lostMaster(replica.pointee.key, isRecreated: isRecreated)
+            }
+        }
+        for index in 0..<count {
+            let place = dirtyPlaces[index]
+            let replica = pool.replicas + Int(place)
+            replica.pointee.flags.remove(.dirty)
+            guard replica.pointee.flags.contains(.alive) else {
+                deadPlaces[deadCount] = place
+                deadCount += 1
+                continue
+            }
+            guard !replica.pointee.flags.contains(.insufficient) else { continue }
+            let operation: InjectOperation =
+                replica.pointee.flags.contains(.inKernel) ? .update : .create
+            // Where the deletion has failed already `recreate` is set, and stays.
+            replica.pointee.flags.insert(.inKernel)
+            replica.pointee.heldAtSeconds = now
+            requests(operation, place)
+        }
+        for index in count..<dirtyCount { dirtyPlaces[index - count] = dirtyPlaces[index] }
+        dirtyCount -= count
+    }
+
+    /// Forgets the dead replicas that the kernel has deleted, but for what a running initsync needs.
+    func settle() {
+        for index in 0..<deadCount {
+            let place = deadPlaces[index]
+            let replica = pool.replicas[Int(place)]
+            let isTombstone = isInitsyncRunning && replica.generation == generation
+            if !isTombstone, !replica.flags.contains(.inKernel) { pool.remove(place) }
+        }
+        deadCount = 0
+    }
+
+    /// Corrects the table where the kernel refused an operation.
+    ///
+    /// - Returns: what is done about it.
+    func failed(
+        _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, now: UInt32
+    ) -> InjectRemedy {
+        if operation == .delete { return deletionFailed(place, errno) }
+        let replica = pool.replicas + Int(place)
+        guard replica.pointee.flags.contains(.alive) else { return .ignored }
+        let asked = request(at: place).fields
+        let remedy = InjectRemedy(
+            operation, errno, attempts: replica.pointee.attempts,
+            hasMaster: asked.contains(.master), hasHelper: asked.contains(.helper))
+        replica.pointee.attempts += 1
+        switch remedy {
+        case .ignored:
+            return remedy
+        case .labelsIgnored:
+            labelsIgnored += 1
+            return remedy
+        case .waitForMaster:
+            replica.pointee.flags.remove(.inKernel)
+            if wait(place, now: now) { return remedy }
+        case .createWithoutHelper:
+            replica.pointee.flags.remove(.inKernel)
+            replica.pointee.flags.insert(.helperless)
+            missingHelpers.count(request: entry(at: place))
+        case .update:
+            replica.pointee.flags.insert(.inKernel)
+        case .create:
+            replica.pointee.flags.remove(.inKernel)
+        case .recreate:
+            replica.pointee.flags.formUnion([.inKernel, .recreate])
+        case .refused:
+            if replica.pointee.flags.contains(.recreate) {
+                // Its deletion failed as well: the old one is still there.
+                replica.pointee.flags.insert(.inKernel)
+            } else if operation == .create {
+                replica.pointee.flags.remove(.inKernel)
+            }
+            if errno == ENOENT, replica.pointee.fields.contains(.master) { lacksMaster = true }
+            markRefused(place)
+            return remedy
+        }
+        markDirty(place)
+        return remedy
+    }
+
+    /// The entry to create or update, as the master described it.
+    func entry(at place: UInt32) -> Entry {
+        let replica = pool.replicas[Int(place)]
+        var entry = Entry(replica.key)
+        entry.reply = replica.reply
+        entry.fields = replica.fields
+        entry.status = Status(rawValue: UInt32(replica.status))
+        entry.timeoutSeconds = replica.timeoutSeconds
+        entry.mark = replica.mark
+        entry.protocolInfo = replica.protocolInfo
+        if replica.link != ReplicaPool.noPlace { entry.extras = pool.extras[Int(replica.link)] }
+        return entry
+    }
+
+    /// The entry as the kernel is told of it: without a helper that this node lacks.
+    func request(at place: UInt32) -> Entry {
+        var entry = entry(at: place)
+        if pool.replicas[Int(place)].flags.contains(.helperless) { entry.fields.remove(.helper) }
+        return entry
+    }
+
+    /// Looks at the next `budget` replicas and marks dirty those whose long timeout is to be renewed,
+    /// and those that the kernel refused, to be tried once more.
+    public func renew(budget: Int, now: UInt32) {
+        let budget = refusedCount > 0 ? max(budget, Self.refusedBudget) : budget
+        for _ in 0..<min(budget, pool.highWater) {
+            if renewalCursor >= pool.highWater { renewalCursor = 0 }
+            let replica = pool.replicas + renewalCursor
+            let isOld =
+                replica.pointee.flags.isSuperset(of: [.alive, .inKernel])
+                && now &- replica.pointee.heldAtSeconds > Self.renewSeconds
+            if isOld || replica.pointee.flags.contains(.refused) {
+                replica.pointee.attempts = 0
+                markDirty(UInt32(renewalCursor))
+            }
+            renewalCursor += 1
+        }
+    }
+
+    private func markRefused(_ place: UInt32) {
+        let replica = pool.replicas + Int(place)
+        guard !replica.pointee.flags.contains(.refused) else { return }
+        replica.pointee.flags.insert(.refused)
+        refusedCount += 1
+    }
+
+    /// Remembers an entry that the kernel would not delete, so that it is tried again.
+    private func deletionFailed(_ place: UInt32, _ errno: CInt) -> InjectRemedy {
+        guard errno != ENOENT else { return .ignored }
+        let replica = pool.replicas + Int(place)
+        if replica.pointee.flags.contains(.alive) {
+            // The creation that follows fails too, and is the one that counts as refused.
+            replica.pointee.flags.insert(.recreate)
+            return .refused
+        }
+        replica.pointee.flags.insert(.inKernel)
+        markRefused(place)
+        return .refused
+    }
+
+    /// Makes a connection whose master is gone one that nobody expected; the kernel would refuse it
+    /// for ever. Only the end of an initsync tells that it is gone and not late.
+    func orphan(_ place: UInt32) {
+        let replica = pool.replicas + Int(place)
+        guard replica.pointee.fields.contains(.master) else { return }
+        var key = replica.pointee.key
+        key.tuple = pool.extras[Int(replica.pointee.link)].master
+        let master = pool.find(key)
+        if master != ReplicaPool.noPlace, pool.replicas[Int(master)].flags.contains(.alive) {
+            return
+        }
+        replica.pointee.fields.remove(.master)
+    }
+
+    /// Settles what an adopted entry and a replica that the stream has made meanwhile disagree about.
+    func reconcile(_ place: UInt32, _ kernel: Entry) {
+        let replica = pool.replicas + Int(place)
+        let isUnknown = !replica.pointee.flags.contains(.inKernel)
+        replica.pointee.flags.insert(.inKernel)
+        guard replica.pointee.flags.contains(.alive) else { return markDirty(place) }
+        renewWindows(place)
+        let said = entry(at: place)
+        var before = kernel
+        if !said.fields.contains(.master) { before.extras.master = said.extras.master }
+        if !said.fields.contains(.helper) { before.extras.helper = said.extras.helper }
+        if Self.needsRecreation(before, said) { replica.pointee.flags.insert(.recreate) }
+        if isUnknown || replica.pointee.flags.contains(.recreate) { markDirty(place) }
+    }
+
+    /// Has a TCP entry that was there before made anew: the windows that the kernel remembers of it
+    /// may be those of a time when this node was master. The stream has moved on since, and
+    /// ctnetlink can set a window in no other way than by making the entry.
+    func renewWindows(_ place: UInt32) {
+        let replica = pool.replicas + Int(place)
+        guard replica.pointee.key.tuple.protocolNumber == ProtocolNumber.tcp,
+            replica.pointee.flags.contains(.inKernel)
+        else { return }
+        replica.pointee.flags.insert(.recreate)
+    }
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+@testable import CTSync
+
+/// A node's connection-tracking table as far as the daemon can tell it from the kernel's: it refuses
+/// what the kernel refuses, says in its events what the kernel says, loses events when nobody reads.
+final class SimulatedKernel: KernelRequests {
+    private enum Request {
+        case create(Entry, UInt32)
+        case update(Entry, UInt32)
+        case delete(Key, UInt32)
+    }
+
+    /// An event as it waits in the socket's buffer.
+    struct Event {
+        var kind: CtnetlinkKind
+        var entry: Entry
+    }
+
+    /// So few requests fit a batch that replicas often take several.
+    private static let batchLimit = 5
+
+    private(set) var entries: [Key: Entry] = [:]
+    private(set) var events: [Event] = []
+    /// ENOBUFS is due.
+    private(set) var hasLostEvents = false
+    /// How many events the socket's buffer holds.
+    var eventCapacity = 64
+    /// How many requests in a thousand fail for reasons of the kernel's own.
+    var faults = 0
+    /// How many batches in ten thousand break off.
+    var breaks = 0
+    /// Requests that changed something, by any injector.
+    private(set) var changes = 0
+
+    /// Related entries whose master has ended since; a slave may hold them as unrelated ones.
+    private(set) var orphans: Set<Key> = []
+    private var replies: [Key: Key] = [:]
+    private var queue: [Request] = []
+    private var isListening = false
+    private let chance: Chance
+    private let bucket = TupleHash(seed: 1)
+
+    init(_ chance: Chance) {
+        self.chance = chance
+    }
+
+    // MARK: Traffic
+
+    /// A packet makes an entry; false where one is in its way.
+    @discardableResult
+    func make(_ entry: Entry) -> Bool {
+        guard insert(entry) == 0 else { return false }
+        emit(.new, entry, entry.fields)
+        return true
+    }
+
+    /// A packet or a rule changes an entry; the event says these fields.
+    func change(_ key: Key, saying fields: Entry.Fields, _ body: (inout Entry) -> Void) {
+        guard var entry = entries[key] else { return }
+        body(&entry)
+        entry.fields.formUnion(fields)
+        entries[key] = entry
+        emit(.update, entry, fields.union([.status, .timeout]))
+    }
+
+    /// An entry ends.
+    func end(_ key: Key) {
+        guard let entry = remove(key) else { return }
+        emit(.destroy, entry, .status)
+    }
+
+    private func emit(_ kind: CtnetlinkKind, _ entry: Entry, _ said: Entry.Fields) {
+        guard isListening else { return }
+        guard events.count < eventCapacity else {
+            hasLostEvents = true
+            return
+        }
+        var event = entry
+        event.fields = said.union(.id)
+        if entry.mark != 0, kind != .destroy { event.fields.insert(.mark) }
+        events.append(Event(kind: kind, entry: event))
+    }
+
+    /// The next events are lost, as if nobody had read for long.
+    func loseEvents() {
+        hasLostEvents = true
+        events.removeLast(min(events.count, 1 + chance.below(4)))
+    }
+
+    // MARK: The daemon's side
+
+    /// Opens or closes the event socket.
+    func listen(_ value: Bool) {
+        isListening = value
+        events = []
+        hasLostEvents = false
+    }
+
+    /// Whether events were lost since the last call: the error comes before the events.
+    func takeLoss() -> Bool {
+        defer { hasLostEvents = false }
+        return hasLostEvents
+    }
+
+    func takeEvent() -> Event? {
+        events.isEmpty ? nil : events.removeFirst()
+    }
+
+    /// A piece of a dump: the entries whose buckets follow.
+    func dump(after cursor: UInt64, _ count: Int) -> (entries: [Entry], next: UInt64?) {
+        let following = entries.values
+            .map { (UInt64(bucket($0.key)) + 1, $0) }
+            .filter { $0.0 > cursor }
+            .sorted { $0.0 < $1.0 }
+        let piece = following.prefix(count)
+        return (piece.map { Self.dumped($0.1) }, following.count > count ? piece.last?.0 : nil)
+    }
+
+    private static func dumped(_ entry: Entry) -> Entry {
+        var dumped = entry
+        dumped.fields.insert(.id)
+        dumped.fields.remove(.mark)
+        if entry.mark != 0 { dumped.fields.insert(.mark) }
+        return dumped
+    }
+
+    func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
+        enqueue(.create(copy entry, tag))
+    }
+
+    func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
+        enqueue(.update(copy entry, tag))
+    }
+
+    func delete(_ key: borrowing Key, tag: UInt32) -> Bool {
+        enqueue(.delete(copy key, tag))
+    }
+
+    func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) {
+        defer { queue = [] }
+        for request in queue {
+            if breaks > 0, chance.below(10_000) < breaks {
+                throw SystemError("a batch", errno: ENOBUFS)
+            }
+            let (tag, error) = carryOut(request)
+            if error != 0 { failure(tag, error) }
+        }
+    }
+
+    private func enqueue(_ request: Request) -> Bool {
+        guard queue.count < Self.batchLimit else { return false }
+        queue.append(request)
+        return true
+    }
+
+    private func carryOut(_ request: Request) -> (UInt32, CInt) {
+        changes += 1
+        switch request {
+        case .create(let entry, let tag):
+            return (tag, chance.happens(faults) ? ENOMEM : insert(Self.made(of: entry)))
+        case .update(let entry, let tag):
+            return (tag, chance.happens(faults) ? ENOMEM : replace(entry))
+        case .delete(let key, let tag):
+            return (tag, chance.happens(faults) ? EBUSY : remove(key) == nil ? ENOENT : 0)
+        }
+    }
+
+    // MARK: The table
+
+    private func insert(_ entry: Entry) -> CInt {
+        let reply = Key(entry.reply, zone: entry.key.zone)
+        guard entries[entry.key] == nil, replies[reply] == nil else { return EEXIST }
+        if entry.fields.contains(.master) {
+            let master = Key(entry.extras.master, zone: entry.key.zone)
+            guard entries[master] != nil else { return ENOENT }
+        }
+        entries[entry.key] = entry
+        replies[reply] = entry.key
+        return 0
+    }
+
+    private func remove(_ key: Key) -> Entry? {
+        guard let entry = entries.removeValue(forKey: key) else { return nil }
+        replies[Key(entry.reply, zone: key.zone)] = nil
+        orphans.remove(key)
+        for child in entries.values where child.fields.contains(.master) {
+            let isOwn = child.key.zone == key.zone && child.extras.master == key.tuple
+            if isOwn { orphans.insert(child.key) }
+        }
+        return entry
+    }
+
+    /// What a create request makes.
+    private static func made(of entry: Entry) -> Entry {
+        var made = entry
+        made.status = entry.status.subtracting(.notAtCreation).union(.IPS_CONFIRMED)
+        if entry.fields.contains(.master) { made.status.insert(.IPS_EXPECTED) }
+        return made
+    }
+
+    private func replace(_ request: Entry) -> CInt {
+        guard var entry = entries[request.key] else { return ENOENT }
+        var status = request.status.intersection(.changeable).union(.IPS_CONFIRMED)
+        if request.fields.contains(.master) { status.insert(.IPS_EXPECTED) }
+        let cleared = entry.status.subtracting(status)
+        let isExpected = entry.status.contains(.IPS_EXPECTED)
+        guard cleared.isDisjoint(with: .onlyEverSet),
+            isExpected == status.contains(.IPS_EXPECTED)
+        else { return EBUSY }
+        entry.status = status
+        entry.mark = request.mark
+        if request.fields.contains(.protocolInfo) { entry.protocolInfo = request.protocolInfo }
+        if request.fields.contains(.labels) {
+            entry.extras.labelsLow = request.extras.labelsLow
+            entry.extras.labelsHigh = request.extras.labelsHigh
+            entry.fields.insert(.labels)
+        }
+        entries[request.key] = entry
+        return 0
+    }
+}
