@@ -15,6 +15,8 @@ struct CTSyncCommand: ParsableCommand {
             ct_sync syncdev=DEVICE id=NUMBER [state=1|0] [name=value ...]
             ct_sync status [--control-file PATH] [--json]
             ct_sync promote|demote [--control-file PATH] [--wait] [--timeout SECONDS]
+            ct_sync dump [--json] [--expect] [criteria]
+            ct_sync flush [--yes] | resync | initsync-rate [NUMBER]
             """,
         discussion: """
             Runs in the foreground until SIGTERM. The cluster manager writes master or slave to \
@@ -45,7 +47,8 @@ struct CTSyncCommand: ParsableCommand {
     }
 
     private static let clients: [any ParsableCommand.Type] = [
-        StatusCommand.self, PromoteCommand.self, DemoteCommand.self,
+        StatusCommand.self, PromoteCommand.self, DemoteCommand.self, DumpCommand.self,
+        FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
     ]
 
     private static func run(_ kind: any ParsableCommand.Type, _ arguments: [String]) {

@@ -85,6 +85,22 @@ struct SettingFlags: ParsableArguments {
     var logLevel: String?
 
     @Option(
+        name: .customLong("replicate"),
+        help: ArgumentHelp(
+            "Which connections are replicated, as \"accept protocol tcp state ESTABLISHED\" or "
+                + "\"ignore destination 192.0.2.0/24\"; repeatable, the first rule that holds "
+                + "decides, then the opposite of the last. Criteria: protocol, source, "
+                + "destination, state, assured, mark, zone. (default: all of them)",
+            valueName: "rule"))
+    var rules: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "1 also replicates connections that begin or end at the firewall itself. (default: 0)",
+            valueName: "0|1"))
+    var ownConnections: String?
+
+    @Option(
         help: ArgumentHelp(
             "A file of \"options ct_sync name=value ...\" lines; flags win over it. "
                 + "(default: \(ConfigurationFile.defaultPath), if it is there)",
@@ -115,11 +131,13 @@ struct SettingFlags: ParsableArguments {
             ("initsync-rate", initsyncRate), ("reconcile", reconcile), ("ring-slots", ringSlots),
             ("max-entries", maxEntries), ("require-sync", requireSync),
             ("log-level", logLevel),
+            ("own-connections", ownConnections),
         ]
         for (name, value) in flags {
             if let value { given.append(Setting(name, value, .flag)) }
         }
         given += peers.map { Setting("peer", $0, .flag) }
+        given += rules.map { Setting("replicate", $0, .flag) }
         return try Configuration(file: file, commandLine: given)
     }
 }

@@ -8,10 +8,19 @@ extension ReplicationFilter {
     /// firewall's own. What else a filter asks of an entry (its mark, its state) is not known, and
     /// the slave has the expectation wait in vain for a master entry that is not replicated.
     public func admits(_ expectation: Expectation) -> Bool {
+        mayAdmit(Self.master(of: expectation))
+    }
+
+    /// Whether one that the kernel has when a node becomes slave is held from then on; as of entries.
+    public func adopts(_ expectation: Expectation) -> Bool {
+        !isOwn(Self.master(of: expectation)) && admits(expectation)
+    }
+
+    private static func master(of expectation: Expectation) -> Entry {
         var key = expectation.key
         key.tuple = expectation.master
         var entry = Entry(key)
         if expectation.isTranslated { entry.reply.source = expectation.translation.source }
-        return admits(entry)
+        return entry
     }
 }

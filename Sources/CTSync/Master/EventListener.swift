@@ -33,6 +33,8 @@ final class EventListener: Sendable {
     private let overruns = Atomic<UInt64>(0)
     private let ringOverruns = Atomic<UInt64>(0)
     private let missedShifts = Atomic<UInt64>(0)
+    private let hasSocketFilter = Atomic<Bool>(false)
+    private let socketFilterFailures = Atomic<UInt64>(0)
 
     init(
         ring: SendRing, master: MasterProtocol, initsync: InitsyncWalk, filter: FilterBox
@@ -53,22 +55,39 @@ final class EventListener: Sendable {
     /// Messages for which the ring had no place.
     var ringOverrunCount: UInt64 { ringOverruns.load(ordering: .relaxed) }
 
+    /// Whether the kernel filters for this term.
+    var isFilteredByKernel: Bool { hasSocketFilter.load(ordering: .relaxed) }
+    /// How often the kernel refused the filter's program; events are then filtered here alone.
+    var socketFilterFailureCount: UInt64 { socketFilterFailures.load(ordering: .relaxed) }
+
     /// Opens the event socket, before anything reads the table, and starts the thread.
     ///
     /// - Throws: `SystemError` of the socket or the thread.
     func start() throws(SystemError) -> WorkerThread {
         stop.reset()
+        let socket = try EventSocket(
+            receiveBufferBytes: Self.receiveBufferBytes, expectations: true)
+        attachFilter(socket)
         let state = SendableBox(
-            ListenerState(
-                socket: try EventSocket(
-                    receiveBufferBytes: Self.receiveBufferBytes, expectations: true),
-                shifts: try ShiftWatch()))
+            ListenerState(socket: socket, sieve: try EventSieve(), shifts: try ShiftWatch()))
         return try WorkerThread(named: "ct_sync_event") { [self] in run(state.value) }
     }
 
     /// Lets the thread end.
     func requestStop() {
         stop.stop()
+    }
+
+    /// Lets the kernel drop what it can tell from the tuple; the listener filters all the same.
+    private func attachFilter(_ socket: EventSocket) {
+        hasSocketFilter.store(false, ordering: .relaxed)
+        guard let program = SocketFilter(filter.current.rules) else { return }
+        do throws(SystemError) {
+            try socket.attach(program)
+            hasSocketFilter.store(true, ordering: .relaxed)
+        } catch {
+            socketFilterFailures.wrappingAdd(1, ordering: .relaxed)
+        }
     }
 
     private func run(_ state: ListenerState) {
@@ -96,7 +115,7 @@ final class EventListener: Sendable {
         while !isDrained {
             do throws(SystemError) {
                 let drain = try socket.receive { kind, entry in
-                    take(kind, entry, filter)
+                    take(kind, entry, filter, state)
                 } expected: { kind, expectation in
                     take(kind, expectation, filter)
                     if kind == .expectNew, !state.shifts.add(expectation, now: Clock.now()) {
@@ -121,20 +140,22 @@ final class EventListener: Sendable {
 
     @inline(__always)
     private func take(
-        _ kind: CtnetlinkKind, _ event: borrowing Entry, _ filter: ReplicationFilter
+        _ kind: CtnetlinkKind, _ event: borrowing Entry, _ filter: ReplicationFilter,
+        _ state: ListenerState
     ) {
         events.wrappingAdd(1, ordering: .relaxed)
         var entry = copy event
-        guard filter.admits(entry) else { return }
         let outcome: SendRing.Outcome
-        switch kind {
-        case .new, .update:
+        switch state.sieve.sift(kind, &entry, filter) {
+        case .nothing:
+            return
+        case .update:
             entry.prepareForReplication()
             outcome = ring.appendUpdate(entry, bits: kind == .new ? MessageKind.new : 0)
-        case .destroy:
+        case .delete:
             outcome = ring.appendDelete(entry.key)
-        default:
-            return
+        case .lost:
+            return lostEvents(overruns)
         }
         if outcome == .full { lostEvents(ringOverruns) }
     }
@@ -154,7 +175,9 @@ final class EventListener: Sendable {
     private func readShifted(_ state: ListenerState, _ filter: ReplicationFilter) {
         guard state.shifts.due != nil else { return }
         do throws(SystemError) {
-            try state.shifts.look(now: Clock.now()) { entry in take(.update, entry, filter) }
+            try state.shifts.look(now: Clock.now()) { entry in
+                take(.update, entry, filter, state)
+            }
         } catch {
             missedShifts.wrappingAdd(1, ordering: .relaxed)
         }
@@ -169,10 +192,12 @@ final class EventListener: Sendable {
 /// What the listener's thread alone uses.
 private final class ListenerState {
     let socket: EventSocket
+    let sieve: EventSieve
     let shifts: ShiftWatch
 
-    init(socket: EventSocket, shifts: ShiftWatch) {
+    init(socket: EventSocket, sieve: consuming EventSieve, shifts: ShiftWatch) {
         self.socket = socket
+        self.sieve = sieve
         self.shifts = shifts
     }
 }

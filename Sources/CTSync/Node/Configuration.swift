@@ -28,6 +28,10 @@ public struct Configuration: Sendable, Equatable {
     public var ringSlots = 8_192
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
     public var maxEntries: Int?
+    /// Which connections are replicated; the first rule that holds decides.
+    public var replicationRules: [ReplicationRule] = []
+    /// Whether connections of the firewall's own addresses are replicated too.
+    public var ownConnections = false
     /// Seconds that a promotion waits at most for the end of an initsync; 0 for not at all.
     public var requireSyncSeconds: UInt32 = 0
     /// The least important messages that are still logged.
@@ -40,6 +44,7 @@ public struct Configuration: Sendable, Equatable {
     public static let names = [
         "syncdev", "state", "id", "l2drop", "control-file", "group", "port", "peer",
         "initsync-rate", "reconcile", "ring-slots", "max-entries", "require-sync", "log-level",
+        "replicate", "own-connections",
     ]
 
     /// The defaults for a device, for tests.
@@ -49,7 +54,8 @@ public struct Configuration: Sendable, Equatable {
 
     /// Checks the settings of the file and those of the command line, which win.
     ///
-    /// Peers and a group on the command line replace peers and a group of the file.
+    /// Peers and a group on the command line replace peers and a group of the file, and so do its
+    /// replication rules those of the file.
     /// - Throws: `ConfigurationError`, the first mistake found.
     public init(file: [Setting], commandLine: [Setting]) throws(ConfigurationError) {
         var replaced = Set(commandLine.map(\.canonicalName))
@@ -64,7 +70,7 @@ public struct Configuration: Sendable, Equatable {
         try self.init(file.filter { !replaced.contains($0.canonicalName) } + commandLine)
     }
 
-    /// Checks settings in their order; a later one replaces an earlier of its name, peers add up.
+    /// Checks settings in their order; a later one replaces an earlier of its name, peers and rules add up.
     ///
     /// - Throws: `ConfigurationError`, the first mistake found.
     public init(_ settings: [Setting]) throws(ConfigurationError) {
@@ -103,6 +109,8 @@ public struct Configuration: Sendable, Equatable {
         case "require-sync":
             requireSyncSeconds = UInt32(try setting.number(0...86_400, "seconds"))
         case "log-level": logLevel = try setting.logLevel()
+        case "replicate": try add(rule: setting)
+        case "own-connections": ownConnections = try setting.flag()
         default:
             throw ConfigurationError(
                 "\(setting.subject) is no setting of ct_sync; there are "
@@ -119,6 +127,17 @@ public struct Configuration: Sendable, Equatable {
                     + "slave off is not available yet; only 0 is", at: setting.origin.place)
         }
         return wanted
+    }
+
+    private mutating func add(rule setting: Setting) throws(ConfigurationError) {
+        let rule = try setting.replicationRule()
+        guard replicationRules.count < ReplicationFilter.ruleLimit else {
+            throw ConfigurationError(
+                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), one more than "
+                    + "the \(ReplicationFilter.ruleLimit) rules there may be",
+                at: setting.origin.place)
+        }
+        replicationRules.append(rule)
     }
 
     private mutating func add(peer setting: Setting) throws(ConfigurationError) {

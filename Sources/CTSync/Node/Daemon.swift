@@ -258,12 +258,10 @@ public final class Daemon {
 
     private func answer(_ request: ControlRequest) -> ControlReply {
         switch (request.verb, request.subject) {
-        case (.get, "status"):
-            return ControlReply(node.report())
         case (.set, "role"):
             return answerRole(request)
         default:
-            return .notUnderstood
+            return node.answer(request)
         }
     }
 

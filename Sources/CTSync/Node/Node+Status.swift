@@ -97,6 +97,8 @@ extension Node {
         report.add("messages_in", slave.counters.messages)
         report.add("messages_out", pipeline.ring.messageCount)
         report.add("events", pipeline.listener.eventCount)
+        report.add(
+            "events_filtered_by_kernel", role == .master && pipeline.listener.isFilteredByKernel)
         report.add("sends_refused", pipeline.sender.refusedCount)
         report.add("lag_microseconds", slave.lagMicroseconds.magnitude)
         report.add("sequence", role == .master ? pipeline.ring.lastSent : slave.applied)
@@ -124,6 +126,7 @@ extension Node {
         report.add("incomplete_entries", slave.insufficient)
         report.add("refused_entries", slave.refusedEntries)
         report.add("table_full", slave.counters.tableFull)
+        report.add("left_out", slave.counters.leftOut)
     }
 
     private func addBad(_ bad: inout StatusReport, _ slave: SlaveStatus) {

@@ -35,8 +35,7 @@ final class Node {
         self.configuration = configuration
         self.socket = socket
         self.log = log
-        let first = ReplicationFilter(
-            ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks)
+        let first = try Self.filter(configuration, socket)
         filter = FilterBox(first)
         pipeline = try MasterPipeline(
             socket: socket, filter: filter, ringSlots: configuration.ringSlots,
@@ -150,10 +149,17 @@ final class Node {
     /// Reads the node's own addresses again: they move with a takeover.
     func refreshAddresses() {
         do throws(SystemError) {
-            filter.current = ReplicationFilter(
-                ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks)
+            filter.current = try Self.filter(configuration, socket)
         } catch {
             log.warning("the node's addresses cannot be read: \(error)")
         }
+    }
+
+    private static func filter(
+        _ configuration: Configuration, _ socket: SyncSocket
+    ) throws(SystemError) -> ReplicationFilter {
+        ReplicationFilter(
+            ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks,
+            rules: configuration.replicationRules, replicatesOwn: configuration.ownConnections)
     }
 }

@@ -95,6 +95,11 @@ public final class ExpectationTable {
         }
     }
 
+    /// Marks all dead, as if the master had removed them.
+    func killAll() {
+        for place in 0..<highWater where held[place].flags.contains(.used) { kill(place) }
+    }
+
     /// Forgets everything; the kernel's expectations stay as they are.
     public func removeAll() {
         for place in 0..<highWater { held[place].flags = [] }

@@ -177,7 +177,7 @@ extension ReplicaTable {
         if master != ReplicaPool.noPlace, pool.replicas[Int(master)].flags.contains(.alive) {
             return
         }
-        replica.pointee.fields.remove(.master)
+        makeOrphan(place)
     }
 
     /// Settles what an adopted entry and a replica that the stream has made meanwhile disagree about.

@@ -66,11 +66,11 @@ extension ReplicaTable {
         storeExtras(place, entry)
     }
 
-    /// Whether the kernel's entry was made without this master, which is gone.
+    /// Whether the kernel's entry was made without this master, which is not there.
     private func isOrphan(_ place: UInt32, _ entry: Entry) -> Bool {
         let replica = pool.replicas[Int(place)]
-        guard entry.fields.contains(.master), !replica.fields.contains(.master),
-            replica.flags.contains(.inKernel), replica.link != ReplicaPool.noPlace
+        guard entry.fields.contains(.master), replica.flags.contains(.orphan),
+            replica.link != ReplicaPool.noPlace
         else { return false }
         return pool.extras[Int(replica.link)].master == entry.extras.master
     }

@@ -12,7 +12,7 @@ extension ReplicaTable {
         if replica.pointee.flags.contains(.waiting) { return true }
         guard waiting.add(place, now: now) else {
             waiting.crowdedOut += 1
-            replica.pointee.fields.remove(.master)
+            makeOrphan(place)
             return false
         }
         replica.pointee.flags.insert(.waiting)
@@ -22,6 +22,7 @@ extension ReplicaTable {
     /// Looks at some of those that wait: those whose master entry is there by now, or that have
     /// waited too long, become dirty.
     func lookAtWaiting(now: UInt32) {
+        lookAtOrphans(now: now)
         guard waiting.count > 0 else { return }
         waiting.look { waiting, waiter in
             let replica = pool.replicas + Int(waiter.place)
@@ -33,7 +34,7 @@ extension ReplicaTable {
             }
             if Int32(bitPattern: now &- waiter.deadlineSeconds) >= 0 {
                 replica.pointee.flags.remove(.waiting)
-                replica.pointee.fields.remove(.master)
+                makeOrphan(waiter.place)
                 waiting.timedOut += 1
                 markDirty(waiter.place)
                 return true
@@ -50,11 +51,40 @@ extension ReplicaTable {
     func giveUpWaiting() {
         waiting.lookAtAll { waiting, place in
             pool.replicas[Int(place)].flags.remove(.waiting)
-            pool.replicas[Int(place)].fields.remove(.master)
+            makeOrphan(place)
             waiting.timedOut += 1
             markDirty(place)
         }
         waiting.removeAll()
+    }
+
+    /// The kernel is not told of its master, until that is there.
+    func makeOrphan(_ place: UInt32) {
+        let replica = pool.replicas + Int(place)
+        replica.pointee.fields.remove(.master)
+        // Where there is no room it stays without its master.
+        guard !replica.pointee.flags.contains(.orphan) else { return }
+        replica.pointee.flags.insert(.orphan)
+        _ = orphans.add(place, now: 0)
+    }
+
+    /// Has orphans made anew whose master entry has come after all: no packet passes here yet, so
+    /// nothing is lost with them.
+    private func lookAtOrphans(now: UInt32) {
+        guard orphans.count > 0 else { return }
+        orphans.look { _, orphan in
+            let replica = pool.replicas + Int(orphan.place)
+            if !replica.pointee.fields.contains(.master) {
+                guard isMasterInKernel(of: replica.pointee) else { return false }
+                replica.pointee.fields.insert(.master)
+                if replica.pointee.flags.contains(.inKernel) {
+                    replica.pointee.flags.insert(.recreate)
+                }
+                markDirty(orphan.place)
+            }
+            replica.pointee.flags.remove(.orphan)
+            return true
+        }
     }
 
     private func isMasterInKernel(of replica: Replica) -> Bool {
@@ -63,6 +93,9 @@ extension ReplicaTable {
         key.tuple = pool.extras[Int(replica.link)].master
         let place = pool.find(key)
         guard place != ReplicaPool.noPlace else { return false }
-        return pool.replicas[Int(place)].flags.isSuperset(of: [.alive, .inKernel])
+        let flags = pool.replicas[Int(place)].flags
+        // One that is about to be made anew is not there: two that were expected by each other, at
+        // different times, would wait for each other for ever.
+        return flags.isSuperset(of: [.alive, .inKernel]) && !flags.contains(.recreate)
     }
 }

@@ -43,6 +43,8 @@ public final class ReplicaTable {
 
     /// Entries that wait for their master entry, and what became of those that did.
     var waiting: MasterWait
+    /// Entries made without it: they are made anew where it comes after all.
+    var orphans: MasterWait
     /// The expectations of the master: they come and go with its entries.
     public let expectations: ExpectationTable
     /// The helpers that this node lacks.
@@ -80,6 +82,7 @@ public final class ReplicaTable {
         dirtyPlaces = dirtyMemory.base.bindMemory(to: UInt32.self, capacity: places)
         deadPlaces = dirtyPlaces + 2 * capacity
         waiting = try MasterWait()
+        orphans = try MasterWait()
         expectations = try ExpectationTable(seed: seed)
     }
 
@@ -157,7 +160,7 @@ public final class ReplicaTable {
             return .applied
         }
         var replica = Replica(entry, now: now)
-        replica.flags = [.alive, .inKernel, .adopted]
+        replica.flags = [.alive, .inKernel, .adopted, .unconfirmed]
         replica.generation = generation &- 1
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
         replica.heldAtSeconds = now &- age
@@ -185,7 +188,18 @@ public final class ReplicaTable {
         lacksMaster = false
         renewalCursor = 0
         waiting.removeAll()
+        orphans.removeAll()
         expectations.removeAll()
+    }
+
+    /// Marks everything dead, so that the kernel's entries of it go with the next batches.
+    ///
+    /// - Returns: how many were alive.
+    func killAll() -> Int {
+        let count = aliveCount
+        for place in 0..<UInt32(pool.highWater) where isUsed(place) { kill(place) }
+        expectations.killAll()
+        return count
     }
 
     // MARK: Initsync
@@ -262,6 +276,7 @@ public final class ReplicaTable {
         if replica.pointee.generation != generation { replica.pointee.spoken = [] }
         replica.pointee.generation = generation
         replica.pointee.attempts = 0
+        replica.pointee.flags.remove(.unconfirmed)
         if isLive {
             replica.pointee.flags.insert(.live)
         } else {
@@ -292,7 +307,8 @@ public final class ReplicaTable {
         let replica = pool.replicas + Int(place)
         guard replica.pointee.flags.contains(.alive) else { return }
         if replica.pointee.flags.contains(.waiting) { waiting.remove(place) }
-        replica.pointee.flags.subtract([.alive, .waiting, .helperless])
+        if replica.pointee.flags.contains(.orphan) { orphans.remove(place) }
+        replica.pointee.flags.subtract([.alive, .waiting, .orphan, .helperless])
         replica.pointee.spoken = []
         aliveCount -= 1
         if replica.pointee.flags.contains(.insufficient) {

@@ -64,8 +64,8 @@ import Testing
         Bad(
             "sync-dev", "eth0",
             "--sync-dev is no setting of ct_sync; there are syncdev, state, id, l2drop, "
-                + "control-file, group, port, peer, initsync-rate, ring-slots, max-entries, "
-                + "log-level"),
+                + "control-file, group, port, peer, initsync-rate, reconcile, ring-slots, max-entries, "
+                + "require-sync, log-level, replicate, own-connections"),
     ]
 
     @Test(arguments: bad) func aBadValueIsRefusedWithWhatWasGivenAndWhatIsAllowed(_ bad: Bad) {

@@ -83,9 +83,15 @@ struct RelatedEntriesTests {
             try injector.apply(table, now: 111)
             let after = try #require(try NetworkNamespace.table()[child.key])
             #expect(after.mark == 7 && after.id == made.id)
+            // Its master comes after all.
+            _ = table.update(control, isNew: true, isCopy: false, now: 111)
+            try injector.apply(table, now: 111)
+            #expect(try NetworkNamespace.table()[child.key]?.extras.master == control.key.tuple)
             table.delete(child.key, now: 112)
+            table.delete(control.key, now: 112)
             try injector.apply(table, now: 112)
             #expect(try NetworkNamespace.table().isEmpty && table.aliveCount == 0)
+            #expect(table.orphans.count == 0)
         }
     }
 
