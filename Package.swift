@@ -68,7 +68,8 @@ let package = Package(
             name: "demo", dependencies: ["ClusterSupport"], path: "Tests/Demo",
             swiftSettings: strict),
         .testTarget(
-            name: "ClusterTests", dependencies: ["ClusterSupport", "ct_sync"],
+            name: "ClusterTests",
+            dependencies: ["CNetfilterConntrack", "CTSync", "ClusterSupport", "ct_sync"],
             swiftSettings: strict),
     ]
 )

@@ -80,6 +80,13 @@ struct SettingFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Seconds between two walks that find what no event told of, on a master its whole "
+                + "table at the rate of an initsync, on a slave its kernel's; 0 for never. "
+                + "(default: 300)", valueName: "seconds"))
+    var reconcile: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Packets kept for retransmission, a power of two from 64 to 1048576. (default: 8192)",
             valueName: "packets"))
     var ringSlots: String?
@@ -148,7 +155,7 @@ struct SettingFlags: ParsableArguments {
             ("l2drop-backend", l2dropBackend), ("l2drop-on-exit", l2dropOnExit),
             ("announce-neighbours", announceNeighbours),
             ("control-file", controlFile), ("group", group), ("port", port),
-            ("initsync-rate", initsyncRate), ("ring-slots", ringSlots),
+            ("initsync-rate", initsyncRate), ("reconcile", reconcile), ("ring-slots", ringSlots),
             ("max-entries", maxEntries), ("require-sync", requireSync),
             ("log-level", logLevel),
             ("own-connections", ownConnections),

@@ -68,6 +68,17 @@ package final class Socket: Sendable {
         }
     }
 
+    /// A raw IPv4 socket that gets every packet of a protocol, with its IP header.
+    package static func raw(
+        _ number: CInt, to peer: Endpoint? = nil, in host: Namespace
+    ) throws -> Socket {
+        try host.inside {
+            let socket = try Socket(AF_INET, SOCK_RAW, number)
+            if let peer { try socket.connect(peer) }
+            return socket
+        }
+    }
+
     /// Takes the next connection of a listening socket; nil when none came.
     package func accept() throws -> Socket? {
         let raw = Glibc.accept(self.raw, nil, nil)

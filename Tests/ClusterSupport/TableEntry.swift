@@ -15,6 +15,9 @@ package struct TableEntry: Hashable, Sendable, Comparable, CustomStringConvertib
     package let status: UInt32
     package let mark: UInt32
     package let tcp: TCP?
+    /// How a helper has shifted sequence numbers: original position, offsets before and after, then
+    /// the reply direction's.
+    package let sequenceAdjustment: [UInt32]
     /// Seconds the entry would live on without a packet; not compared.
     package let timeoutSeconds: UInt32
 
@@ -50,7 +53,8 @@ package struct TableEntry: Hashable, Sendable, Comparable, CustomStringConvertib
 
     package var description: String {
         let tcp = tcp.map { " state \($0.state) flags \($0.flags) scale \($0.scale)" } ?? ""
-        return "\(key) status \(status) mark \(mark)\(tcp)"
+        let shift = sequenceAdjustment.allSatisfy { $0 == 0 } ? "" : " shift \(sequenceAdjustment)"
+        return "\(key) status \(status) mark \(mark)\(tcp)\(shift)"
     }
 
     /// Loopback, the sync link, or a multicast address: never replicated.
@@ -123,6 +127,11 @@ package struct TableEntry: Hashable, Sendable, Comparable, CustomStringConvertib
         // IPS_SEEN_REPLY, IPS_ASSURED, IPS_SRC_NAT, IPS_DST_NAT
         status = nfct_get_attr_u32(entry, ATTR_STATUS) & (0x02 | 0x04 | 0x10 | 0x20)
         mark = nfct_get_attr_u32(entry, ATTR_MARK)
+        sequenceAdjustment = [
+            ATTR_ORIG_NAT_SEQ_CORRECTION_POS, ATTR_ORIG_NAT_SEQ_OFFSET_BEFORE,
+            ATTR_ORIG_NAT_SEQ_OFFSET_AFTER, ATTR_REPL_NAT_SEQ_CORRECTION_POS,
+            ATTR_REPL_NAT_SEQ_OFFSET_BEFORE, ATTR_REPL_NAT_SEQ_OFFSET_AFTER,
+        ].map { nfct_attr_is_set(entry, $0) > 0 ? nfct_get_attr_u32(entry, $0) : 0 }
         timeoutSeconds = nfct_get_attr_u32(entry, ATTR_TIMEOUT)
         tcp =
             protocolNumber != UInt8(InternetProtocol.tcp)

@@ -76,3 +76,15 @@ public struct HelperName: Equatable, Sendable, BitwiseCopyable {
         return (bits + 7) / 8
     }
 }
+
+extension HelperName: CustomStringConvertible {
+    /// The name; bytes that a status line could not show as dots.
+    public var description: String {
+        var text = ""
+        for index in 0..<count {
+            let byte = self[index]
+            text.unicodeScalars.append(byte > 0x20 && byte < 0x7F ? Unicode.Scalar(byte) : ".")
+        }
+        return text
+    }
+}

@@ -23,6 +23,7 @@ let IPCTNL_MSG_CT_NEW: UInt16 = 0
 let IPCTNL_MSG_CT_GET: UInt16 = 1
 let IPCTNL_MSG_CT_DELETE: UInt16 = 2
 let IPCTNL_MSG_EXP_NEW: UInt16 = 0
+let IPCTNL_MSG_EXP_GET: UInt16 = 1
 let IPCTNL_MSG_EXP_DELETE: UInt16 = 2
 
 // enum ctattr_type
@@ -91,6 +92,21 @@ let CTA_SYNPROXY_ISN: UInt16 = 1
 let CTA_SYNPROXY_ITS: UInt16 = 2
 let CTA_SYNPROXY_TSOFF: UInt16 = 3
 let CTA_HELP_NAME: UInt16 = 1
+
+// enum ctattr_expect, ctattr_expect_nat
+let CTA_EXPECT_MASTER: UInt16 = 1
+let CTA_EXPECT_TUPLE: UInt16 = 2
+let CTA_EXPECT_MASK: UInt16 = 3
+let CTA_EXPECT_TIMEOUT: UInt16 = 4
+let CTA_EXPECT_ID: UInt16 = 5
+let CTA_EXPECT_HELP_NAME: UInt16 = 6
+let CTA_EXPECT_ZONE: UInt16 = 7
+let CTA_EXPECT_FLAGS: UInt16 = 8
+let CTA_EXPECT_CLASS: UInt16 = 9
+let CTA_EXPECT_NAT: UInt16 = 10
+let CTA_EXPECT_FN: UInt16 = 11
+let CTA_EXPECT_NAT_DIR: UInt16 = 1
+let CTA_EXPECT_NAT_TUPLE: UInt16 = 2
 
 // enum nfnetlink_groups as the bits of sockaddr_nl: uapi/linux/netfilter/nfnetlink_compat.h
 let NF_NETLINK_CONNTRACK_NEW: UInt32 = 0x01

@@ -13,6 +13,7 @@ public final class EventSocket {
     private let handle: OpaquePointer
     private let batch: DatagramBatch
     private var entry = Entry(Key(.none))
+    private var expectation = Expectation(Key(.none))
 
     /// Messages that were none of the kernel's, since the start.
     public private(set) var malformed: UInt64 = 0
@@ -73,9 +74,11 @@ public final class EventSocket {
     ///
     /// The entry is only for `new`, `update` and `destroy`, and valid during the call of the body.
     ///
+    /// - Parameter expected: called instead for `expectNew` and `expectDestroy`.
     /// - Throws: `SystemError` of recvmmsg(2), but not for ENOBUFS and EAGAIN.
     public func receive(
-        _ body: (CtnetlinkKind, borrowing Entry) -> Void
+        _ body: (CtnetlinkKind, borrowing Entry) -> Void,
+        expected: (CtnetlinkKind, borrowing Expectation) -> Void
     ) throws(SystemError) -> EventDrain {
         var drain = EventDrain()
         let count: Int
@@ -87,15 +90,23 @@ public final class EventSocket {
             return drain
         }
         for index in 0..<count {
-            drain.messages += read(batch[index], body)
+            drain.messages += read(batch[index], body, expected)
         }
         drain.isDrained = count < DatagramBatch.capacity
         return drain
     }
 
+    /// The same where expectations are not looked at: the body is called with their kind only.
+    public func receive(
+        _ body: (CtnetlinkKind, borrowing Entry) -> Void
+    ) throws(SystemError) -> EventDrain {
+        try receive(body, expected: { kind, _ in body(kind, Entry(Key(.none))) })
+    }
+
     /// Reads a datagram's messages; how many it had.
     private func read(
-        _ datagram: UnsafeRawBufferPointer, _ body: (CtnetlinkKind, borrowing Entry) -> Void
+        _ datagram: UnsafeRawBufferPointer, _ body: (CtnetlinkKind, borrowing Entry) -> Void,
+        _ expected: (CtnetlinkKind, borrowing Expectation) -> Void
     ) -> Int {
         let bytes = datagram.bytes
         if bytes.isEmpty { malformed &+= 1 }
@@ -105,7 +116,12 @@ public final class EventSocket {
             do throws(NetlinkError) {
                 let message = bytes.extracting(offset..<bytes.byteCount)
                 let kind = try EntryReader.read(message, into: &entry)
-                body(kind, entry)
+                if kind == .expectNew || kind == .expectDestroy {
+                    try ExpectationReader.read(message, into: &expectation)
+                    expected(kind, expectation)
+                } else {
+                    body(kind, entry)
+                }
                 messages += 1
             } catch {
                 malformed &+= 1

@@ -26,11 +26,14 @@ struct NetlinkWriter {
 
     /// Writes the nlmsghdr and nfgenmsg of a ctnetlink request.
     @inline(__always)
-    mutating func beginMessage(type: UInt16, flags: UInt16, sequence: UInt32, family: UInt8) {
+    mutating func beginMessage(
+        type: UInt16, flags: UInt16, sequence: UInt32, family: UInt8,
+        subsystem: UInt16 = NFNL_SUBSYS_CTNETLINK
+    ) {
         messageStart = count
         let length = UInt32(NLMSG_HDRLEN + NFGENMSG_LENGTH)
         store(length)  // nlmsg_len, corrected by endMessage
-        store(NFNL_SUBSYS_CTNETLINK << 8 | type)
+        store(subsystem << 8 | type)
         store(flags)
         store(sequence)
         store(UInt32(0))  // nlmsg_pid: ours, which the kernel knows
@@ -99,6 +102,14 @@ struct NetlinkWriter {
 
     /// A helper's name with its final zero byte.
     mutating func put(_ type: UInt16, _ name: HelperName) {
+        header(type, length: name.count + 1)
+        for index in 0..<((name.count + 4) & ~3) {
+            store(index < name.count ? name[index] : 0)
+        }
+    }
+
+    /// The name of an expectation's function with its final zero byte.
+    mutating func put(_ type: UInt16, _ name: ExpectFunctionName) {
         header(type, length: name.count + 1)
         for index in 0..<((name.count + 4) & ~3) {
             store(index < name.count ? name[index] : 0)

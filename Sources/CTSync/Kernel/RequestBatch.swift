@@ -21,7 +21,7 @@ public final class RequestBatch {
     private let memory: MappedMemory
     private let socket: Descriptor
     private let errors: DatagramBatch
-    private var writer: NetlinkWriter
+    var writer: NetlinkWriter
 
     /// Requests written and not yet sent.
     public private(set) var count = 0
@@ -124,18 +124,19 @@ public final class RequestBatch {
     }
 
     @inline(__always)
-    private func begin(
-        _ type: UInt16, _ flags: UInt16, _ tag: UInt32, _ key: borrowing Key
+    func begin(
+        _ type: UInt16, _ flags: UInt16, _ tag: UInt32, _ key: borrowing Key,
+        subsystem: UInt16 = NFNL_SUBSYS_CTNETLINK
     ) -> Bool {
         guard writer.remaining >= Self.largestRequestBytes else { return false }
         writer.beginMessage(
             type: type, flags: NLM_F_REQUEST | flags, sequence: tag,
-            family: key.tuple.family.rawValue)
+            family: key.tuple.family.rawValue, subsystem: subsystem)
         return true
     }
 
     @inline(__always)
-    private func end() -> Bool {
+    func end() -> Bool {
         writer.endMessage()
         count += 1
         return true

@@ -19,6 +19,7 @@ public final class TableDump {
     private var sequence: UInt32 = 0
     private var isRunning = false
     private var entry = Entry(Key(.none))
+    private var expectation = Expectation(Key(.none))
 
     /// Messages that were none of the kernel's, since the start.
     public private(set) var malformed: UInt64 = 0
@@ -40,13 +41,26 @@ public final class TableDump {
     /// - Parameter family: only entries of this family, or nil for all (AF_UNSPEC).
     /// - Throws: `SystemError` of send(2).
     public func start(family: Family? = nil) throws(SystemError) {
+        try start(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, family)
+    }
+
+    /// Asks for the expectations; `step` hands them to its second body.
+    ///
+    /// - Throws: `SystemError` of send(2).
+    public func startExpectations() throws(SystemError) {
+        try start(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, nil)
+    }
+
+    private func start(
+        _ subsystem: UInt16, _ type: UInt16, _ family: Family?
+    ) throws(SystemError) {
         cancel()
         let descriptor = try openedSocket()
         sequence &+= 1
         var writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         writer.beginMessage(
-            type: IPCTNL_MSG_CT_GET, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence: sequence,
-            family: family?.rawValue ?? 0)
+            type: type, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence: sequence,
+            family: family?.rawValue ?? 0, subsystem: subsystem)
         writer.endMessage()
         try retrying("send of a dump request") {
             send(descriptor, memory.base, writer.count, 0)
@@ -59,10 +73,13 @@ public final class TableDump {
     /// - Returns: false when the dump is complete, or none was started.
     /// - Throws: `SystemError` of poll(2), recv(2) or the kernel's NLMSG_ERROR; ETIMEDOUT when
     ///   the kernel did not answer. The dump is given up then.
-    public func step(_ body: (borrowing Entry) -> Void) throws(SystemError) -> Bool {
+    public func step(
+        _ body: (borrowing Entry) -> Void,
+        expectation: (borrowing Expectation) -> Void = { _ in }
+    ) throws(SystemError) -> Bool {
         guard isRunning else { return false }
         do throws(SystemError) {
-            isRunning = try receive(body)
+            isRunning = try receive(body, expectation)
         } catch {
             cancel()
             throw error
@@ -84,14 +101,16 @@ public final class TableDump {
         return raw
     }
 
-    private func receive(_ body: (borrowing Entry) -> Void) throws(SystemError) -> Bool {
+    private func receive(
+        _ body: (borrowing Entry) -> Void, _ expected: (borrowing Expectation) -> Void
+    ) throws(SystemError) -> Bool {
         let descriptor = try openedSocket()
         let length = try waitAndReceive(descriptor)
         let bytes = UnsafeRawBufferPointer(start: memory.base, count: length).bytes
         var offset = 0
         while let next = bytes.nextMessage(after: offset) {
             if bytes.hostUInt32(at: offset + 8) == sequence {
-                guard try read(bytes, at: offset, body) else { return false }
+                guard try read(bytes, at: offset, body, expected) else { return false }
             }
             offset = next
         }
@@ -100,12 +119,16 @@ public final class TableDump {
 
     /// Reads one message; false for the end of the dump.
     private func read(
-        _ bytes: RawSpan, at offset: Int, _ body: (borrowing Entry) -> Void
+        _ bytes: RawSpan, at offset: Int, _ body: (borrowing Entry) -> Void,
+        _ expected: (borrowing Expectation) -> Void
     ) throws(SystemError) -> Bool {
         do throws(NetlinkError) {
             let message = bytes.extracting(offset..<bytes.byteCount)
             switch try EntryReader.read(message, into: &entry) {
             case .new, .update: body(entry)
+            case .expectNew:
+                try ExpectationReader.read(message, into: &expectation)
+                expected(expectation)
             case .error, .done:
                 let number = try bytes.errorNumber(at: offset)
                 if number != 0 { throw .kernel(number) }

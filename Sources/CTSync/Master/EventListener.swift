@@ -10,7 +10,8 @@ import Synchronization
 ///
 /// 1. Sleep until the event socket has something; after idleness the first event wakes at once.
 /// 2. Drain it, 64 events a system call, each filtered and appended to the open packet in place.
-/// 3. Drained: close the packet, so that nothing waits for company. Under load pause a moment before
+/// 3. Read again what a helper may have changed without an event (`ShiftWatch`).
+/// 4. Drained: close the packet, so that nothing waits for company. Under load pause a moment before
 ///    sleeping again, so that the next wake-up finds a batch and not one event.
 ///
 /// Memory is the event socket's and the ring's. Events that the kernel dropped (ENOBUFS), or that the
@@ -31,6 +32,7 @@ final class EventListener: Sendable {
     private let events = Atomic<UInt64>(0)
     private let overruns = Atomic<UInt64>(0)
     private let ringOverruns = Atomic<UInt64>(0)
+    private let missedShifts = Atomic<UInt64>(0)
     private let hasSocketFilter = Atomic<Bool>(false)
     private let socketFilterFailures = Atomic<UInt64>(0)
 
@@ -48,6 +50,8 @@ final class EventListener: Sendable {
     var eventCount: UInt64 { events.load(ordering: .relaxed) }
     /// How often the kernel dropped events.
     var overrunCount: UInt64 { overruns.load(ordering: .relaxed) }
+    /// Entries that a helper may have changed unnoticed; the next reconciliation sees it.
+    var missedShiftCount: UInt64 { missedShifts.load(ordering: .relaxed) }
     /// Messages for which the ring had no place.
     var ringOverrunCount: UInt64 { ringOverruns.load(ordering: .relaxed) }
 
@@ -61,9 +65,11 @@ final class EventListener: Sendable {
     /// - Throws: `SystemError` of the socket or the thread.
     func start() throws(SystemError) -> WorkerThread {
         stop.reset()
-        let socket = try EventSocket(receiveBufferBytes: Self.receiveBufferBytes)
+        let socket = try EventSocket(
+            receiveBufferBytes: Self.receiveBufferBytes, expectations: true)
         attachFilter(socket)
-        let state = SendableBox(ListenerState(socket: socket, sieve: try EventSieve()))
+        let state = SendableBox(
+            ListenerState(socket: socket, sieve: try EventSieve(), shifts: try ShiftWatch()))
         return try WorkerThread(named: "ct_sync_event") { [self] in run(state.value) }
     }
 
@@ -85,10 +91,14 @@ final class EventListener: Sendable {
     }
 
     private func run(_ state: ListenerState) {
-        let socket = state.socket
         var lastWake: Instant = 0
         while !stop.isStopped {
-            _ = ctsync_wait(socket.raw, stop.wake.raw, -1)
+            var time: Int64 = -1
+            if let due = state.shifts.due {
+                let now = Clock.now()
+                time = Int64(max(due, now) - now)
+            }
+            _ = ctsync_wait(state.socket.raw, stop.wake.raw, time)
             let now = Clock.now()
             drain(state)
             if now < lastWake + Self.busy { stop.sleep(until: now + Self.moderation) }
@@ -106,6 +116,11 @@ final class EventListener: Sendable {
             do throws(SystemError) {
                 let drain = try socket.receive { kind, entry in
                     take(kind, entry, filter, state)
+                } expected: { kind, expectation in
+                    take(kind, expectation, filter)
+                    if kind == .expectNew, !state.shifts.add(expectation, now: Clock.now()) {
+                        missedShifts.wrappingAdd(1, ordering: .relaxed)
+                    }
                 }
                 isDrained = drain.isDrained
                 if drain.overrun { lostEvents(overruns) }
@@ -116,6 +131,7 @@ final class EventListener: Sendable {
                 return
             }
         }
+        readShifted(state, filter)
         // An event that cannot be read is a lost event.
         if socket.malformed != malformed { lostEvents(overruns) }
         ring.flush()
@@ -144,6 +160,29 @@ final class EventListener: Sendable {
         if outcome == .full { lostEvents(ringOverruns) }
     }
 
+    private func take(
+        _ kind: CtnetlinkKind, _ expectation: borrowing Expectation, _ filter: ReplicationFilter
+    ) {
+        events.wrappingAdd(1, ordering: .relaxed)
+        let expectation = copy expectation
+        guard filter.admits(expectation) else { return }
+        let outcome =
+            kind == .expectNew
+            ? ring.appendUpdate(expectation, bits: 0) : ring.appendDelete(expectation)
+        if outcome == .full { lostEvents(ringOverruns) }
+    }
+
+    private func readShifted(_ state: ListenerState, _ filter: ReplicationFilter) {
+        guard state.shifts.due != nil else { return }
+        do throws(SystemError) {
+            try state.shifts.look(now: Clock.now()) { entry in
+                take(.update, entry, filter, state)
+            }
+        } catch {
+            missedShifts.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
     private func lostEvents(_ counter: borrowing Atomic<UInt64>) {
         counter.wrappingAdd(1, ordering: .relaxed)
         master.lostEvents()
@@ -154,10 +193,12 @@ final class EventListener: Sendable {
 private final class ListenerState {
     let socket: EventSocket
     let sieve: EventSieve
+    let shifts: ShiftWatch
 
-    init(socket: EventSocket, sieve: consuming EventSieve) {
+    init(socket: EventSocket, sieve: consuming EventSieve, shifts: ShiftWatch) {
         self.socket = socket
         self.sieve = sieve
+        self.shifts = shifts
     }
 }
 

@@ -7,7 +7,8 @@ import Synchronization
 ///
 /// Thread: `ct_sync_init`, for one term as master.
 ///
-/// 1. Sleep until a walk is wanted: by a slave, after lost events, by an operator.
+/// 1. Sleep until a walk is wanted: by a slave, after lost events, by an operator, or because the
+///    last is so long ago that a connection may have ended, or changed, without an event.
 /// 2. Append the begin, then the table, 32 KiB of a kernel dump at a time, then the end.
 /// 3. After each piece wait as the pace says; it may be changed while a walk runs.
 ///
@@ -21,23 +22,29 @@ final class InitsyncWalk: Sendable {
     private let rate: Atomic<UInt32>
     private let entries = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
+    private let reconciliations = Atomic<UInt64>(0)
+    private let reconcileInterval: UInt64
     /// How long it waits for room in the ring.
     private static let patience = 1 * Duration.millisecond
     /// How long it waits after a dump that failed.
     private static let retryPause = 200 * Duration.millisecond
 
     init(
-        ring: SendRing, master: MasterProtocol, filter: FilterBox, packetsPerSecond: UInt32
+        ring: SendRing, master: MasterProtocol, filter: FilterBox, packetsPerSecond: UInt32,
+        reconcileSeconds: UInt32 = 0
     ) throws(SystemError) {
         self.ring = ring
         self.master = master
         self.filter = filter
         rate = Atomic(packetsPerSecond)
+        reconcileInterval = UInt64(reconcileSeconds) * Duration.second
         stop = try StopSign()
     }
 
     /// Entries sent by walks.
     var entryCount: UInt64 { entries.load(ordering: .relaxed) }
+    /// Walks begun because of the time only.
+    var reconciliationCount: UInt64 { reconciliations.load(ordering: .relaxed) }
     /// Dumps that failed.
     var failureCount: UInt64 { failures.load(ordering: .relaxed) }
 
@@ -68,19 +75,33 @@ final class InitsyncWalk: Sendable {
     }
 
     private func run(_ dump: TableDump) {
+        var lastWalk = Clock.now()
         while !stop.isStopped {
             guard let number = master.beginInitsync() else {
-                stop.sleep()
+                sleep(since: lastWalk)
                 continue
             }
             let isDone = walk(number, dump)
             master.initsyncEnded()
+            lastWalk = Clock.now()
             if !isDone, !stop.isStopped {
                 failures.wrappingAdd(1, ordering: .relaxed)
                 master.requireInitsync()
                 stop.sleep(until: Clock.now() + Self.retryPause)
             }
         }
+    }
+
+    /// Sleeps until it is signalled or a reconciliation is due, and then wants one.
+    private func sleep(since lastWalk: Instant) {
+        guard reconcileInterval > 0 else {
+            stop.sleep()
+            return
+        }
+        stop.sleep(until: lastWalk + reconcileInterval)
+        guard !stop.isStopped, Clock.now() >= lastWalk + reconcileInterval else { return }
+        reconciliations.wrappingAdd(1, ordering: .relaxed)
+        master.requireInitsync()
     }
 
     private func walk(_ number: UInt32, _ dump: TableDump) -> Bool {
@@ -102,6 +123,7 @@ final class InitsyncWalk: Sendable {
                     packets, wasAskedAgain: master.takeAskedAgain(), now: Clock.now())
                 pause(until: next)
             }
+            try walkExpectations(dump)
         } catch {
             dump.cancel()
             return false
@@ -111,6 +133,30 @@ final class InitsyncWalk: Sendable {
             return false
         }
         return bracket(.DELETE, number) != nil
+    }
+
+    /// The expectations, after the entries that they need: at most nf_conntrack_expect_max.
+    private func walkExpectations(_ dump: TableDump) throws(SystemError) {
+        guard !stop.isStopped else { return }
+        try dump.startExpectations()
+        var isMore = true
+        while isMore, !stop.isStopped {
+            let filter = filter.current
+            isMore = try dump.step { _ in
+            } expectation: { expectation in
+                append(copy expectation, filter)
+            }
+            ring.flush()
+        }
+    }
+
+    private func append(_ expectation: Expectation, _ filter: ReplicationFilter) {
+        guard filter.admits(expectation) else { return }
+        while ring.appendUpdate(expectation, bits: MessageKind.initsync) == .full {
+            guard !stop.isStopped else { return }
+            stop.sleep(until: Clock.now() + Self.patience)
+        }
+        entries.wrappingAdd(1, ordering: .relaxed)
     }
 
     /// Sleeps although it is signalled: further requests wait for the end of the walk. A new rate

@@ -27,7 +27,8 @@ final class MasterPipeline {
     }
 
     init(
-        socket: SyncSocket, filter: FilterBox, ringSlots: Int, packetsPerSecond: UInt32
+        socket: SyncSocket, filter: FilterBox, ringSlots: Int, packetsPerSecond: UInt32,
+        reconcileSeconds: UInt32
     ) throws(SystemError) {
         let stop = try StopSign()
         ring = try SendRing(
@@ -35,7 +36,8 @@ final class MasterPipeline {
         master = MasterProtocol(ring: ring)
         sender = Sender(ring: ring, master: master, socket: socket, stop: stop)
         initsync = try InitsyncWalk(
-            ring: ring, master: master, filter: filter, packetsPerSecond: packetsPerSecond)
+            ring: ring, master: master, filter: filter, packetsPerSecond: packetsPerSecond,
+            reconcileSeconds: reconcileSeconds)
         listener = try EventListener(
             ring: ring, master: master, initsync: initsync, filter: filter)
     }

@@ -30,6 +30,8 @@ public struct Configuration: Sendable, Equatable {
     public var peers: [HostAddress] = []
     /// Packets per second of an initsync; 0 for as fast as the slave keeps up.
     public var initsyncRate: UInt32 = 1_000
+    /// Seconds between two comparisons of the tables with what the nodes believe of them; 0 for none.
+    public var reconcileSeconds: UInt32 = 300
     /// Packets that the sender keeps for retransmission; a power of two.
     public var ringSlots = 8_192
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
@@ -50,7 +52,8 @@ public struct Configuration: Sendable, Equatable {
     public static let names = [
         "syncdev", "state", "id", "l2drop", "l2drop-backend", "l2drop-exempt", "l2drop-on-exit",
         "announce-neighbours", "control-file", "group", "port", "peer",
-        "initsync-rate", "ring-slots", "max-entries", "require-sync", "log-level", "replicate",
+        "initsync-rate", "reconcile", "ring-slots", "max-entries", "require-sync", "log-level",
+        "replicate",
         "own-connections",
     ]
 
@@ -116,6 +119,7 @@ public struct Configuration: Sendable, Equatable {
         case "peer": try add(peer: setting)
         case "initsync-rate":
             initsyncRate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
+        case "reconcile": reconcileSeconds = UInt32(try setting.number(0...86_400, "seconds"))
         case "ring-slots": ringSlots = try setting.powerOfTwo(64...1_048_576)
         case "max-entries": maxEntries = try setting.number(1...1_073_741_824)
         case "require-sync":

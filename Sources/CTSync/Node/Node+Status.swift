@@ -34,6 +34,7 @@ extension Node {
                 errors.add(Self.errnoName(CInt(number)), count)
             }
         }
+        addRelated(&report, slave.related)
         report.add(list: "peers", peers(slave, now))
         return report
     }

@@ -44,7 +44,8 @@ final class Node {
         filter = FilterBox(first)
         pipeline = try MasterPipeline(
             socket: socket, filter: filter, ringSlots: configuration.ringSlots,
-            packetsPerSecond: configuration.initsyncRate)
+            packetsPerSecond: configuration.initsyncRate,
+            reconcileSeconds: configuration.reconcileSeconds)
         superseded = try WakeUp()
         receiver = try Receiver(
             socket: socket, master: pipeline.master, sender: pipeline.sender,
@@ -62,7 +63,8 @@ final class Node {
         let slave = try SlaveProtocol(
             nodeID: configuration.nodeID, table: table, filter: first,
             ringSlots: configuration.ringSlots, slotByteCount: socket.packetByteCount)
-        receiverThread = try receiver.start(slave)
+        receiverThread = try receiver.start(
+            slave, reconcileSeconds: configuration.reconcileSeconds)
     }
 
     /// The role.

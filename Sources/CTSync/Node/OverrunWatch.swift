@@ -5,6 +5,7 @@ import Logging
 /// Looks at counters of things that should not happen, once a second, and logs those that moved.
 struct OverrunWatch {
     private var last: [String: UInt64] = [:]
+    private var reportedHelpers = 0
     private var lookedAt: Instant = 0
     private static let interval = 1 * Duration.second
 
@@ -21,11 +22,27 @@ struct OverrunWatch {
                 "filters refused by the kernel; events are filtered by the daemon alone"
             ),
             ("refused", node.pipeline.sender.refusedCount, "packets refused by the network"),
+            (
+                "shifts", node.pipeline.listener.missedShiftCount,
+                "shifted sequence numbers that may have been missed"
+            ),
             ("dumps", node.pipeline.initsync.failureCount, "initsyncs that failed"),
             ("lost", slave.counters.lost, "packets lost for good"),
             ("full", slave.counters.tableFull, "updates that found the replica table full"),
             ("entries", slave.refusals.reduce(0, +), "entries refused by the kernel"),
             ("batches", slave.injectionFailures, "failed injections"),
+            (
+                "orphans", slave.related.timedOut + slave.related.crowdedOut,
+                "related entries made without their master entry, which did not come"
+            ),
+            (
+                "nat", slave.related.untranslatable,
+                "translated entries that cannot be made: this kernel has no NAT"
+            ),
+            (
+                "labels", slave.related.labelsIgnored,
+                "changes of labels left out: no rule of this node uses labels"
+            ),
             ("timers", node.timers.failureCount, "timer walks that failed"),
             ("own id", slave.counters.ownID, "packets of another node with our id"),
         ]
@@ -33,5 +50,19 @@ struct OverrunWatch {
             node.log.warning("\(value - last[key, default: 0]) \(text), \(value) since the start")
             last[key] = value
         }
+        lookAtHelpers(slave.related.missingHelpers, node)
+    }
+
+    /// Once for each helper: it stays missing, and the count is in the status.
+    private mutating func lookAtHelpers(_ missing: MissingHelpers, _ node: Node) {
+        for index in reportedHelpers..<max(missing.nameCount, reportedHelpers) {
+            let item = missing[index]
+            node.log.warning(
+                """
+                this kernel lacks the helper "\(item.name)": \(item.count) entries made without it; \
+                load its module (nf_conntrack_...) before a takeover
+                """)
+        }
+        reportedHelpers = max(missing.nameCount, reportedHelpers)
     }
 }

@@ -114,6 +114,27 @@ public final class SendRing: @unchecked Sendable {
         }
     }
 
+    /// Appends an expectation.
+    ///
+    /// - Parameter bits: `MessageKind.initsync` or none.
+    public func appendUpdate(_ expectation: Expectation, bits: UInt8) -> Outcome {
+        let reserve = bits & MessageKind.initsync != 0 ? slotCount / 2 : 0
+        return state.withLock { state in
+            append(&state, reserve: reserve) { packet, offset in
+                MessageWriter.writeUpdate(expectation, bits: bits, &packet, at: offset)
+            } != nil ? .appended : .full
+        }
+    }
+
+    /// Appends that an expectation is gone.
+    public func appendDelete(_ expectation: Expectation) -> Outcome {
+        state.withLock { state in
+            append(&state, reserve: 0) { packet, offset in
+                MessageWriter.writeDelete(expectation, &packet, at: offset)
+            } != nil ? .appended : .full
+        }
+    }
+
     /// Appends the begin or the end of an initsync, as the last message of its packet.
     ///
     /// - Returns: the sequence number of the packet it is in; nil where the ring is full.

@@ -8,6 +8,7 @@
 struct Adoption: ~Copyable {
     private let dump: TableDump
     private(set) var isRunning = false
+    private var isAtExpectations = false
 
     init() throws(SystemError) {
         dump = try TableDump()
@@ -17,6 +18,7 @@ struct Adoption: ~Copyable {
     mutating func start() throws(SystemError) {
         try dump.start()
         isRunning = true
+        isAtExpectations = false
     }
 
     /// Reads the next 32 KiB of the table.
@@ -28,6 +30,14 @@ struct Adoption: ~Copyable {
             guard filter.adopts(entry) else { return }
             entry.prepareForReplication()
             _ = table.adopt(entry, now: now)
+        } expectation: { expectation in
+            guard filter.adopts(copy expectation) else { return }
+            table.expectations.adopt(copy expectation, now: now)
+        }
+        if !isRunning, !isAtExpectations {
+            try dump.startExpectations()
+            isAtExpectations = true
+            isRunning = true
         }
     }
 

@@ -19,19 +19,40 @@ enum InjectRemedy: Equatable {
     case create
     /// The entry is there and cannot be changed into this one: delete it, then create it.
     case recreate
-    /// Nothing helps: counted and reported, tried again when the replica changes.
+    /// Its master entry is not there: create it when that is.
+    case waitForMaster
+    /// This node lacks its helper: create it without.
+    case createWithoutHelper
+    /// All of it is so but for the labels, which no rule of this node's has a use for.
+    case labelsIgnored
+    /// Nothing helps: counted and reported, tried again later and when the replica changes.
     case refused
 
     /// The most operations tried for one change of a replica.
     private static let maximumAttempts = 3
 
     /// Chooses by what was asked and errno, and gives up after a few attempts.
-    init(_ operation: InjectOperation, _ errno: CInt, attempts: Int) {
+    ///
+    /// - Parameters:
+    ///   - hasMaster: whether the request named a master entry.
+    ///   - hasHelper: whether it named a helper.
+    init(
+        _ operation: InjectOperation, _ errno: CInt, attempts: Int, hasMaster: Bool = false,
+        hasHelper: Bool = false
+    ) {
+        if operation == .create, errno == ENOENT, hasMaster {
+            self = .waitForMaster
+            return
+        }
         guard attempts < Self.maximumAttempts else {
             self = .refused
             return
         }
         switch (operation, errno) {
+        // ctnetlink_create_conntrack: the helper is looked up before anything else can be missing.
+        case (.create, EOPNOTSUPP) where hasHelper: self = .createWithoutHelper
+        // ctnetlink_change_conntrack: the labels are the last that it changes.
+        case (.update, ENOSPC): self = .labelsIgnored
         // The same connection is there, or another holds the reply tuple: then the update says
         // ENOENT, the next create EEXIST again, and the attempts run out.
         case (.create, EEXIST): self = .update

@@ -28,6 +28,9 @@ public final class Injector {
     /// Refusals that no other operation cured, by errno; the last cell counts all beyond.
     public private(set) var refusals: [UInt64]
 
+    /// Refused creations of translated entries for want of NAT hooks.
+    public private(set) var untranslatable: UInt64 = 0
+
     private let requests: any KernelRequests
     private static let placeBits: UInt32 = 30
     /// Every remedy for every replica: `InjectRemedy` gives up before.
@@ -45,6 +48,7 @@ public final class Injector {
     /// - Throws: `SystemError` where the socket fails; the table then believes too much and has to
     ///   be compared with a dump.
     public func apply(_ table: ReplicaTable, now: UInt32) throws(SystemError) {
+        table.lookAtWaiting(now: now)
         var rounds = 0
         var failure: SystemError?
         while table.isDirty, rounds < Self.maximumRounds, failure == nil {
@@ -55,13 +59,14 @@ public final class Injector {
                     guard failure == nil else { return }
                     let tag = operation.rawValue << Self.placeBits | place
                     while !queue(operation, place, tag, table) {
-                        if failure == nil { failure = send(table) }
+                        if failure == nil { failure = send(table, now) }
                         if failure != nil { return }
                     }
                     count(operation, 1)
                 }, now: now)
-            if failure == nil { failure = send(table) }
+            if failure == nil { failure = send(table, now) }
             if failure == nil { table.settle() }
+            table.lookAtWaiting(now: now)
         }
         if let failure { throw failure }
     }
@@ -72,16 +77,16 @@ public final class Injector {
         switch operation {
         case .create:
             requests.create(
-                table.entry(at: place), timeoutSeconds: ReplicaTable.holdSeconds, tag: tag)
+                table.request(at: place), timeoutSeconds: ReplicaTable.holdSeconds, tag: tag)
         case .update:
             requests.update(
-                table.entry(at: place), timeoutSeconds: ReplicaTable.holdSeconds, tag: tag)
+                table.request(at: place), timeoutSeconds: ReplicaTable.holdSeconds, tag: tag)
         case .delete:
             requests.delete(table.pool.replicas[Int(place)].key, tag: tag)
         }
     }
 
-    private func send(_ table: ReplicaTable) -> SystemError? {
+    private func send(_ table: ReplicaTable, _ now: UInt32) -> SystemError? {
         do throws(SystemError) {
             try requests.send { tag, errno in
                 let place = tag & (1 << Self.placeBits - 1)
@@ -89,14 +94,23 @@ public final class Injector {
                     return
                 }
                 count(operation, -1)
-                if table.failed(operation, place, errno) == .refused {
+                switch table.failed(operation, place, errno, now: now) {
+                case .refused:
                     refusals[min(Int(errno), refusals.count - 1)] += 1
+                    if operation == .create, errno == EOPNOTSUPP { countUntranslated(place, table) }
+                case .labelsIgnored: count(operation, 1)
+                default: break
                 }
             }
             return nil
         } catch {
             return error
         }
+    }
+
+    /// Without a helper in the request, it is the address translation that this node cannot do.
+    private func countUntranslated(_ place: UInt32, _ table: ReplicaTable) {
+        if table.entry(at: place).isTranslated { untranslatable += 1 }
     }
 
     private func count(_ operation: InjectOperation, _ step: Int64) {

@@ -31,6 +31,8 @@ final class Receiver: Sendable {
 
     /// How often replicas are looked at for renewal.
     static let renewInterval = 1 * Duration.second
+    /// How often those are looked at that wait for a master entry, when no packet comes.
+    static let waitInterval = 20 * Duration.millisecond
     private static let batch = 64
 
     private let socket: SyncSocket
@@ -74,11 +76,16 @@ final class Receiver: Sendable {
     }
 
     /// Starts the thread; it does nothing until it is told what to be.
-    func start(_ slave: SlaveProtocol) throws(SystemError) -> WorkerThread {
+    ///
+    /// - Parameter reconcileSeconds: between two checks of a slave's kernel; 0 for none.
+    func start(
+        _ slave: SlaveProtocol, reconcileSeconds: UInt32 = 0
+    ) throws(SystemError) -> WorkerThread {
         let state = SendableBox(
             ReceiverState(
                 slave: slave, injector: Injector(KernelInjection(batch: try RequestBatch())),
-                adoption: try Adoption(),
+                expectations: try ExpectationInjector(), adoption: try Adoption(),
+                check: try KernelCheck(intervalSeconds: reconcileSeconds),
                 received: DatagramBuffers(count: Self.batch, byteCount: 9_216),
                 sent: DatagramBuffers(count: 1, byteCount: max(socket.packetByteCount, 1_024))))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(state.value) }
@@ -158,6 +165,8 @@ final class Receiver: Sendable {
             let now = Clock.now()
             var deadline = state.renewAt
             if let due = state.slave.deadline { deadline = min(deadline, due) }
+            if state.slave.table.isWaiting { deadline = min(deadline, now + Self.waitInterval) }
+            if let due = state.check.due { deadline = min(deadline, due) }
             time = state.adoption.isRunning ? 0 : Int64(max(deadline, now) - now)
         }
         _ = ctsync_wait(mode == .idle ? -1 : socket.raw, wake.raw, time)
@@ -167,6 +176,7 @@ final class Receiver: Sendable {
         state.slave.table.removeAll()
         state.slave.restart(after: claim)
         state.slave.hasAdopted = false
+        state.check.postpone(now: Clock.now())
         startAdoption(state)
     }
 
@@ -182,7 +192,11 @@ final class Receiver: Sendable {
     /// Applies all that has arrived, and no more.
     private func finish(_ state: ReceiverState) {
         if state.adoption.isRunning { state.adoption.cancel() }
+        state.check.postpone(now: Clock.now())
         while receive(state) == Self.batch {}
+        inject(state)
+        // No master entry will come any more.
+        state.slave.table.giveUpWaiting()
         inject(state)
         publish(state, Clock.now())
     }
@@ -192,6 +206,7 @@ final class Receiver: Sendable {
         inject(state)
         let now = Clock.now()
         adopt(state, now)
+        check(state, now)
         while let (length, peer) = state.slave.output(
             now: now, wallMicroseconds: Clock.wallMicroseconds(), state.sent.own(0))
         {
@@ -206,6 +221,7 @@ final class Receiver: Sendable {
             let table = state.slave.table
             let rounds = Int(ReplicaTable.renewSeconds / 4)
             table.renew(budget: table.aliveCount / rounds + 64, now: Self.seconds(now))
+            table.expectations.renew(now: Self.seconds(now))
             inject(state)
             if !state.slave.hasAdopted, !state.adoption.isRunning { startAdoption(state) }
         }
@@ -232,7 +248,10 @@ final class Receiver: Sendable {
     private func inject(_ state: ReceiverState) {
         let now = Clock.now()
         do throws(SystemError) {
-            try state.injector.apply(state.slave.table, now: Self.seconds(now))
+            let table = state.slave.table
+            try state.injector.apply(table, now: Self.seconds(now))
+            try state.expectations.apply(
+                table.expectations, now: now, missing: &table.missingHelpers)
         } catch {
             // What the kernel has is not known any more: read it, and have it confirmed.
             state.injectionFailures += 1
@@ -251,6 +270,17 @@ final class Receiver: Sendable {
             return
         }
         if !state.adoption.isRunning { state.slave.hasAdopted = true }
+    }
+
+    private func check(_ state: ReceiverState, _ now: Instant) {
+        guard !state.adoption.isRunning else { return }
+        do throws(SystemError) {
+            try state.check.step(state.slave.table, now: now)
+        } catch {
+            state.injectionFailures += 1
+            state.check.postpone(now: now)
+        }
+        if state.slave.table.isDirty || state.slave.table.expectations.isDirty { inject(state) }
     }
 
     private func workAsMaster(_ state: ReceiverState) {
@@ -294,6 +324,10 @@ final class Receiver: Sendable {
             status.deleted = state.injector.deleted
             status.refusals = state.injector.refusals
             status.injectionFailures = state.injectionFailures
+            status.checks = state.check.checkCount
+            status.repaired = state.check.repairedCount
+            status.related = RelatedStatus(
+                slave.table, state.injector, state.expectations)
             status.packetsSent = state.packetsSent
             status.bytesSent = state.bytesSent
         }
@@ -308,7 +342,9 @@ final class Receiver: Sendable {
 private final class ReceiverState {
     let slave: SlaveProtocol
     let injector: Injector
+    let expectations: ExpectationInjector
     var adoption: Adoption
+    var check: KernelCheck
     let received: DatagramBuffers
     let sent: DatagramBuffers
     var renewAt: Instant = 0
@@ -318,12 +354,15 @@ private final class ReceiverState {
     var bytesSent: UInt64 = 0
 
     init(
-        slave: SlaveProtocol, injector: Injector, adoption: consuming Adoption,
-        received: DatagramBuffers, sent: DatagramBuffers
+        slave: SlaveProtocol, injector: Injector, expectations: ExpectationInjector,
+        adoption: consuming Adoption, check: consuming KernelCheck, received: DatagramBuffers,
+        sent: DatagramBuffers
     ) {
         self.slave = slave
         self.injector = injector
+        self.expectations = expectations
         self.adoption = adoption
+        self.check = check
         self.received = received
         self.sent = sent
     }

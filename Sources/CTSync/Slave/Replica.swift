@@ -42,10 +42,16 @@ struct Replica: BitwiseCopyable {
         /// What the kernel has of it was read and not written, perhaps before the last writing: the
         /// next word about it is written, whatever it says.
         static let adopted = Flags(rawValue: 1 << 7)
-        /// The kernel's entry was made without its master, which is gone.
-        static let orphan = Flags(rawValue: 1 << 11)
+        /// This node lacks its helper: the kernel is not told of one.
+        static let helperless = Flags(rawValue: 1 << 11)
+        /// It waits for its master entry, in `ReplicaTable.waiting`.
+        static let waiting = Flags(rawValue: 1 << 12)
+        /// It was made without its master entry, in `ReplicaTable.orphans`.
+        static let orphan = Flags(rawValue: 1 << 15)
+        /// A check has found it in the kernel.
+        static let seen = Flags(rawValue: 1 << 13)
         /// The kernel had it before this node was slave; the master has not spoken of it yet.
-        static let unconfirmed = Flags(rawValue: 1 << 12)
+        static let unconfirmed = Flags(rawValue: 1 << 14)
         /// Times the current operation has been tried again: bits 8 to 10.
         static let attempts = Flags(rawValue: 7 << 8)
     }

@@ -19,8 +19,12 @@ extension ReplicaTable {
                 !replica.pointee.flags.contains(.alive)
                 || replica.pointee.flags.contains(.recreate)
             guard isStale, replica.pointee.flags.contains(.inKernel) else { continue }
+            let isRecreated = replica.pointee.flags.contains(.alive)
             replica.pointee.flags.subtract([.inKernel, .recreate])
             requests(.delete, place)
+            if replica.pointee.fields.contains(.helper) {
+                expectations.lostMaster(replica.pointee.key, isRecreated: isRecreated)
+            }
         }
         for index in 0..<count {
             let place = dirtyPlaces[index]
@@ -57,15 +61,30 @@ extension ReplicaTable {
     /// Corrects the table where the kernel refused an operation.
     ///
     /// - Returns: what is done about it.
-    func failed(_ operation: InjectOperation, _ place: UInt32, _ errno: CInt) -> InjectRemedy {
+    func failed(
+        _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, now: UInt32
+    ) -> InjectRemedy {
         if operation == .delete { return deletionFailed(place, errno) }
         let replica = pool.replicas + Int(place)
         guard replica.pointee.flags.contains(.alive) else { return .ignored }
-        let remedy = InjectRemedy(operation, errno, attempts: replica.pointee.attempts)
+        let asked = request(at: place).fields
+        let remedy = InjectRemedy(
+            operation, errno, attempts: replica.pointee.attempts,
+            hasMaster: asked.contains(.master), hasHelper: asked.contains(.helper))
         replica.pointee.attempts += 1
         switch remedy {
         case .ignored:
             return remedy
+        case .labelsIgnored:
+            labelsIgnored += 1
+            return remedy
+        case .waitForMaster:
+            replica.pointee.flags.remove(.inKernel)
+            if wait(place, now: now) { return remedy }
+        case .createWithoutHelper:
+            replica.pointee.flags.remove(.inKernel)
+            replica.pointee.flags.insert(.helperless)
+            missingHelpers.count(request: entry(at: place))
         case .update:
             replica.pointee.flags.insert(.inKernel)
         case .create:
@@ -98,6 +117,13 @@ extension ReplicaTable {
         entry.mark = replica.mark
         entry.protocolInfo = replica.protocolInfo
         if replica.link != ReplicaPool.noPlace { entry.extras = pool.extras[Int(replica.link)] }
+        return entry
+    }
+
+    /// The entry as the kernel is told of it: without a helper that this node lacks.
+    func request(at place: UInt32) -> Entry {
+        var entry = entry(at: place)
+        if pool.replicas[Int(place)].flags.contains(.helperless) { entry.fields.remove(.helper) }
         return entry
     }
 
@@ -140,34 +166,18 @@ extension ReplicaTable {
         return .refused
     }
 
-    /// Tries a refused replica again at the end of an initsync: what stood in its way, or what it
-    /// waited for, may have changed.
-    ///
-    /// A connection whose master is gone is made one that nobody expected: the kernel would refuse it
-    /// for ever. Only the end of an initsync tells that the master is gone and not late; where it is
-    /// there after all, the connection is made anew.
-    func tryAgain(_ place: UInt32, isComplete: Bool) {
+    /// Makes a connection whose master is gone one that nobody expected; the kernel would refuse it
+    /// for ever. Only the end of an initsync tells that it is gone and not late.
+    func orphan(_ place: UInt32) {
         let replica = pool.replicas + Int(place)
-        if isComplete, replica.pointee.flags.contains(.orphan) {
-            guard hasMaster(place) else { return }
-            replica.pointee.flags.remove(.orphan)
-            replica.pointee.fields.insert(.master)
-            replica.pointee.flags.insert(.recreate)
-        } else if isComplete, replica.pointee.fields.contains(.master), !hasMaster(place) {
-            replica.pointee.fields.remove(.master)
-            replica.pointee.flags.insert(.orphan)
-        }
-        markDirty(place)
-    }
-
-    /// Whether the master of a related connection is among the replicas.
-    private func hasMaster(_ place: UInt32) -> Bool {
-        let replica = pool.replicas[Int(place)]
-        guard replica.link != ReplicaPool.noPlace else { return false }
-        var key = replica.key
-        key.tuple = pool.extras[Int(replica.link)].master
+        guard replica.pointee.fields.contains(.master) else { return }
+        var key = replica.pointee.key
+        key.tuple = pool.extras[Int(replica.pointee.link)].master
         let master = pool.find(key)
-        return master != ReplicaPool.noPlace && pool.replicas[Int(master)].flags.contains(.alive)
+        if master != ReplicaPool.noPlace, pool.replicas[Int(master)].flags.contains(.alive) {
+            return
+        }
+        makeOrphan(place)
     }
 
     /// Settles what an adopted entry and a replica that the stream has made meanwhile disagree about.

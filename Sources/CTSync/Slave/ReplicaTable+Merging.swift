@@ -5,7 +5,7 @@ extension ReplicaTable {
     func revive(_ place: UInt32, _ entry: Entry) {
         let replica = pool.replicas + Int(place)
         replica.pointee.flags.insert(.alive)
-        replica.pointee.flags.remove(.orphan)
+        replica.pointee.flags.remove(.helperless)
         if replica.pointee.flags.contains(.inKernel) { replica.pointee.flags.insert(.recreate) }
         aliveCount += 1
         replica.pointee.fields = []
@@ -55,16 +55,24 @@ extension ReplicaTable {
         if isWhole || entry.fields.contains(.protocolInfo) {
             replica.pointee.protocolInfo = entry.protocolInfo
         }
+        var fields = entry.fields
+        if isOrphan(place, entry) { fields.remove(.master) }
         if isWhole {
-            var fields = entry.fields
-            if !fields.contains(.master) { replica.pointee.flags.remove(.orphan) }
-            if replica.pointee.flags.contains(.orphan) { fields.remove(.master) }
             replica.pointee.fields = fields
             pool.dropExtras(place)
         } else {
-            replica.pointee.fields.formUnion(entry.fields)
+            replica.pointee.fields.formUnion(fields)
         }
         storeExtras(place, entry)
+    }
+
+    /// Whether the kernel's entry was made without this master, which is not there.
+    private func isOrphan(_ place: UInt32, _ entry: Entry) -> Bool {
+        let replica = pool.replicas[Int(place)]
+        guard entry.fields.contains(.master), replica.flags.contains(.orphan),
+            replica.link != ReplicaPool.noPlace
+        else { return false }
+        return pool.extras[Int(replica.link)].master == entry.extras.master
     }
 
     func storeExtras(_ place: UInt32, _ entry: Entry) {

@@ -41,6 +41,17 @@ public final class ReplicaTable {
     /// Whether an entry of the kernel found no place: nobody would remove it.
     public internal(set) var isAdoptionPartial = false
 
+    /// Entries that wait for their master entry, and what became of those that did.
+    var waiting: MasterWait
+    /// Entries made without it: they are made anew where it comes after all.
+    var orphans: MasterWait
+    /// The expectations of the master: they come and go with its entries.
+    public let expectations: ExpectationTable
+    /// The helpers that this node lacks.
+    var missingHelpers = MissingHelpers()
+    /// Changes of labels that no rule here has a use for.
+    var labelsIgnored: UInt64 = 0
+
     /// Whether the kernel has refused a related connection for want of its master. Only an initsync
     /// tells whether that is gone; to be taken back when one is asked for.
     public internal(set) var lacksMaster = false
@@ -70,6 +81,9 @@ public final class ReplicaTable {
         dirtyMemory = try MappedMemory(byteCount: places * MemoryLayout<UInt32>.stride)
         dirtyPlaces = dirtyMemory.base.bindMemory(to: UInt32.self, capacity: places)
         deadPlaces = dirtyPlaces + 2 * capacity
+        waiting = try MasterWait()
+        orphans = try MasterWait()
+        expectations = try ExpectationTable(seed: seed)
     }
 
     /// The most connections it holds.
@@ -174,6 +188,9 @@ public final class ReplicaTable {
         isAdoptionPartial = false
         lacksMaster = false
         renewalCursor = 0
+        waiting.removeAll()
+        orphans.removeAll()
+        expectations.removeAll()
     }
 
     /// Marks everything dead, so that the kernel's entries of it go with the next batches.
@@ -182,6 +199,7 @@ public final class ReplicaTable {
     func killAll() -> Int {
         let count = aliveCount
         for place in 0..<UInt32(pool.highWater) where isUsed(place) { kill(place) }
+        expectations.killAll()
         return count
     }
 
@@ -197,6 +215,7 @@ public final class ReplicaTable {
     public func beginInitsync() {
         generation &+= 1
         isInitsyncRunning = true
+        expectations.beginInitsync()
     }
 
     /// Ends an initsync.
@@ -207,6 +226,7 @@ public final class ReplicaTable {
     @discardableResult
     public func endInitsync(isComplete: Bool) -> Int {
         isInitsyncRunning = false
+        expectations.endInitsync(isComplete: isComplete)
         var removed = 0
         for place in 0..<UInt32(pool.highWater) where isUsed(place) {
             let replica = pool.replicas[Int(place)]
@@ -214,8 +234,10 @@ public final class ReplicaTable {
                 if isComplete, replica.generation != generation {
                     kill(place)
                     removed += 1
-                } else if !replica.flags.isDisjoint(with: [.refused, .orphan]) {
-                    tryAgain(place, isComplete: isComplete)
+                } else if !replica.flags.isDisjoint(with: [.refused, .waiting]) {
+                    // What stood in its way, or what it waited for, may have changed.
+                    if isComplete { orphan(place) }
+                    markDirty(place)
                 }
             } else if replica.flags.isDisjoint(with: [.inKernel, .dirty]) {
                 pool.remove(place)
@@ -285,7 +307,9 @@ public final class ReplicaTable {
     private func kill(_ place: UInt32) {
         let replica = pool.replicas + Int(place)
         guard replica.pointee.flags.contains(.alive) else { return }
-        replica.pointee.flags.remove(.alive)
+        if replica.pointee.flags.contains(.waiting) { waiting.remove(place) }
+        if replica.pointee.flags.contains(.orphan) { orphans.remove(place) }
+        replica.pointee.flags.subtract([.alive, .waiting, .orphan, .helperless])
         replica.pointee.spoken = []
         aliveCount -= 1
         if replica.pointee.flags.contains(.insufficient) {

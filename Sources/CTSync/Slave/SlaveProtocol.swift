@@ -33,6 +33,8 @@ public final class SlaveProtocol {
         case gap = "packets missing"
         /// Updates came of connections that no message has described.
         case insufficient = "incomplete entries"
+        /// Related entries have come before their master entries.
+        case waiting = "entries waiting for their master entry"
         /// The kernel refused entries.
         case refused = "entries refused by the kernel"
         /// The table is full.
@@ -110,6 +112,7 @@ public final class SlaveProtocol {
         if ring.hasGap { return .gap }
         if table.insufficientCount > 0 { return .insufficient }
         if isFull || table.isAdoptionPartial { return .full }
+        if table.waiting.count > 0 { return .waiting }
         if table.refusedCount > 0 { return .refused }
         return nil
     }
@@ -257,8 +260,15 @@ public final class SlaveProtocol {
             begin(message.initsyncNumber)
         case (.INITSYNC, .DELETE):
             end(message.initsyncNumber, now)
-        case (.EXPECT, _):
-            return
+        case (.EXPECT, .UPDATE):
+            if !table.expectations.update(
+                message.expectation, isCopy: message.kind.has(MessageKind.initsync), now: seconds)
+            {
+                counters.tableFull += 1
+                isFull = true
+            }
+        case (.EXPECT, .DELETE):
+            table.expectations.delete(message.expectation, now: seconds)
         }
     }
 

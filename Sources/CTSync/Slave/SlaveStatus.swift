@@ -20,6 +20,10 @@ struct SlaveStatus: Sendable {
     var deleted: UInt64 = 0
     var refusals: [UInt64] = []
     var injectionFailures: UInt64 = 0
+    /// Comparisons of the kernel with the replica table, and what differed.
+    var checks: UInt64 = 0
+    var repaired: UInt64 = 0
+    var related = RelatedStatus()
     var packetsSent: UInt64 = 0
     var bytesSent: UInt64 = 0
 }

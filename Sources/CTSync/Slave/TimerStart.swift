@@ -39,12 +39,32 @@ final class TimerStart: Sendable {
         stop.stop()
     }
 
+    /// The expectations first, as they are few and short-lived.
+    private func startExpectations(
+        _ table: ExpectationTable, _ batch: RequestBatch
+    ) throws(SystemError) {
+        let now = UInt32(truncatingIfNeeded: Clock.now() / Duration.second)
+        let wanted: HeldExpectation.Flags = [.alive, .inKernel]
+        for place in 0..<table.highWater where table.held[place].flags.isSuperset(of: wanted) {
+            let held = table.held[place]
+            let seconds = held.remainingSeconds(now: now)
+            if !batch.updateTimeout(held.expectation, timeoutSeconds: seconds, tag: 0) {
+                try batch.send { _, _ in }
+                _ = batch.updateTimeout(held.expectation, timeoutSeconds: seconds, tag: 0)
+            }
+            started.wrappingAdd(1, ordering: .relaxed)
+        }
+        // Refused is only what has gone meanwhile.
+        try batch.send { _, _ in }
+    }
+
     /// Walks the table in the calling thread, at most until this instant.
     func walk(_ table: ReplicaTable, until deadline: Instant) {
         guard table.aliveCount > 0 else { return }
         do throws(SystemError) {
             let dump = try TableDump()
             let batch = try RequestBatch()
+            try startExpectations(table.expectations, batch)
             try dump.start()
             var isMore = true
             while isMore, !stop.isStopped, Clock.now() < deadline {

@@ -67,6 +67,8 @@ public struct Message: Sendable {
     public var kind = MessageKind(.CONNTRACK, .UPDATE)
     /// The entry of a CONNTRACK message.
     public var entry = Entry(Key(.none))
+    /// The expectation of an EXPECT message; of a DELETE its key and mask.
+    public var expectation = Expectation(Key(.none))
     /// The number of an INITSYNC bracket, counted up by the master.
     public var initsyncNumber: UInt32 = 0
 
@@ -98,4 +100,12 @@ enum AttributeType: UInt8 {
     case sequenceAdjustment = 10
     /// ISN, ITS, timestamp offset: 12 bytes
     case synproxy = 11
+    /// EXPECT: the mask, as addresses and ports
+    case mask = 12
+    /// EXPECT: flags, class: 4 + 4 bytes
+    case expectPolicy = 13
+    /// EXPECT: the translation's direction, protocol, addresses, ports: 1 + 1 + 12 or 36 bytes
+    case expectTranslation = 14
+    /// EXPECT: the function's name
+    case expectFunction = 15
 }

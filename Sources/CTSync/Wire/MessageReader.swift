@@ -24,7 +24,7 @@ public enum MessageReader {
         case .CONNTRACK:
             try readEntry(packet, start, end, kind, &message.entry)
         case .EXPECT:
-            return
+            try readExpectation(packet, start, end, kind, &message.expectation)
         case .INITSYNC:
             guard length >= MessageWriter.bracketByteCount else { throw .message }
             message.initsyncNumber = packet.big(start + 4)
@@ -106,6 +106,8 @@ public enum MessageReader {
             entry.reply = readTuple(packet, place, tuple.family, tuple.protocolNumber)
         case .master, .helper, .labels, .sequenceAdjustment, .synproxy:
             try readExtra(packet, type, place, length, &entry)
+        case .mask, .expectPolicy, .expectTranslation, .expectFunction:
+            return
         }
     }
 
@@ -140,13 +142,13 @@ public enum MessageReader {
             entry.extras.synproxyITS = packet.big(place + 4)
             entry.extras.synproxyTSOffset = packet.big(place + 8)
             entry.fields.insert(.synproxy)
-        case .status, .timeout, .mark, .tcp, .sctp, .reply:
+        default:
             return
         }
     }
 
     @inline(__always)
-    private static func readTuple(
+    static func readTuple(
         _ packet: RawSpan, _ place: Int, _ family: Family, _ protocolNumber: UInt8
     ) -> Tuple {
         let source: Address

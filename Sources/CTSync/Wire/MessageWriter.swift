@@ -86,7 +86,7 @@ public enum MessageWriter {
         return bracketByteCount
     }
 
-    private static func writeKey(
+    static func writeKey(
         _ key: borrowing Key, _ kind: MessageKind, _ packet: inout MutableRawSpan, at offset: Int
     ) -> Int {
         var kind = kind
@@ -104,7 +104,7 @@ public enum MessageWriter {
     }
 
     @inline(__always)
-    private static func attribute(
+    static func attribute(
         _ type: AttributeType, _ length: Int, _ packet: inout MutableRawSpan, _ end: inout Int
     ) {
         packet.setByte(end, type.rawValue)
@@ -112,7 +112,7 @@ public enum MessageWriter {
         end += 2 + length
     }
 
-    private static func writeTuple(
+    static func writeTuple(
         _ tuple: borrowing Tuple, _ packet: inout MutableRawSpan, at offset: Int
     ) {
         var place = offset

@@ -66,7 +66,8 @@ import Testing
             "sync-dev", "eth0",
             "--sync-dev is no setting of ct_sync; there are syncdev, state, id, l2drop, "
                 + "l2drop-backend, l2drop-exempt, l2drop-on-exit, announce-neighbours, "
-                + "control-file, group, port, peer, initsync-rate, ring-slots, max-entries, "
+                + "control-file, group, port, peer, initsync-rate, reconcile, ring-slots, "
+                + "max-entries, "
                 + "require-sync, log-level, replicate, own-connections"),
     ]
 
@@ -88,6 +89,7 @@ import Testing
         #expect(settings.controlFile == "/run/ct_sync/state")
         #expect(settings.group == nil && settings.peers.isEmpty && settings.port == 3_781)
         #expect(settings.initsyncRate == 1_000 && settings.ringSlots == 8_192)
+        #expect(settings.reconcileSeconds == 300)
         #expect(settings.maxEntries == nil && settings.logLevel == .info)
     }
 

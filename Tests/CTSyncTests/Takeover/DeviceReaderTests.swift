@@ -6,7 +6,9 @@ import Testing
 
 @Suite struct DeviceReaderTests {
     @Test func vlanHasItsTagAndTheDeviceBelow() throws {
-        let device = try #require(try DeviceReader(LinkMessage.vlan.span.bytes).devices.first)
+        let message = LinkMessage.vlan
+        let first = try DeviceReader(message.span.bytes).devices.first
+        let device = try #require(first)
         #expect(device.index == 7)
         #expect(device.name == "eth0.10")
         #expect(device.kind == "vlan")
@@ -40,7 +42,9 @@ import Testing
     }
 
     @Test func numberOfAnotherNamespaceIsNoDeviceBelow() throws {
-        let device = try #require(try DeviceReader(LinkMessage.veth.span.bytes).devices.first)
+        let message = LinkMessage.veth
+        let first = try DeviceReader(message.span.bytes).devices.first
+        let device = try #require(first)
         #expect(device.kind == "veth")
         #expect(device.lower == nil)
     }
