@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
-PACKAGES := conntrack iproute2 libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev \
-	libnftables-dev nftables pkg-config
+PACKAGES := arptables conntrack dpkg-dev ebtables groff-base iproute2 iptables keepalived \
+	libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libxml2-utils man-db \
+	nftables pkg-config resource-agents strace systemd
 
 # Replication in the demo: on or off.
 SYNC ?= on
@@ -17,7 +18,7 @@ help:
 	@echo 'make build           the daemon, .build/release/ct_sync'
 	@echo 'make demo            a takeover between two firewalls in namespaces, as root'
 	@echo 'make demo SYNC=off   the same without replication: the connections die'
-	@echo 'make test            style, unit tests and cluster tests, as root'
+	@echo 'make test            style, unit, cluster and packaging tests, as root'
 	@echo 'make lint            style only'
 	@echo 'make packages        installs the Debian packages that are missing'
 	@echo 'make clean           removes what was built'
@@ -44,6 +45,7 @@ test: packages lint
 	swift build $(TESTING) --build-tests
 	swift test $(TESTING) --skip-build --skip '^ClusterTests\.'
 	swift test $(TESTING) --skip-build --filter '^ClusterTests\.'
+	$(MAKE) test-packaging test-managers
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests

@@ -50,10 +50,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+        // Counts allocations, for the tests that show that the data path makes none.
+        .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
         .testTarget(
             name: "CTSyncTests",
             dependencies: [
-                "CTSync", "CCTSyncShims", "CNetfilterConntrack",
+                "AllocationCounter", "CTSync", "CCTSyncShims", "CNetfilterConntrack",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

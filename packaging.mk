@@ -49,7 +49,7 @@ install: static
 	install -m 644 conf/nftables/ct_sync-link.nft conf/pacemaker/ct_sync.crmsh \
 		$(DESTDIR)$(DOCDIR)/examples
 	install -m 644 conf/ct_sync.conf $(DESTDIR)$(DOCDIR)/examples
-	install -m 644 README.md WIRE.md $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md WIRE.md docs/filters.md $(DESTDIR)$(DOCDIR)
 	gzip -9 --no-name < man/ct_sync.8 > $(DESTDIR)$(MANDIR)/man8/ct_sync.8.gz
 	gzip -9 --no-name < man/ct_sync-role.8 > $(DESTDIR)$(MANDIR)/man8/ct_sync-role.8.gz
 	gzip -9 --no-name < man/ct_sync.conf.5 > $(DESTDIR)$(MANDIR)/man5/ct_sync.conf.5.gz
@@ -70,12 +70,12 @@ uninstall:
 deb: static
 	packaging/build-deb .build/deb
 
-# Both as root.
+# Both as root; keepalived is among the cluster tests.
 test-packaging: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY)
 	Tests/packaging/units.sh
+	Tests/packaging/hardened.sh $(STATIC_BINARY)
 	Tests/packaging/deb.sh .build/deb
 
 test-managers: static
 	Tests/managers/ocf-agent.sh $(STATIC_BINARY)
-	Tests/managers/keepalived.sh $(STATIC_BINARY)

@@ -14,6 +14,7 @@ struct CTSyncCommand: ParsableCommand {
             ct_sync --syncdev DEVICE --id NUMBER [--state master|slave] [options]
             ct_sync syncdev=DEVICE id=NUMBER [state=1|0] [name=value ...]
             ct_sync status [--control-file PATH] [--json]
+            ct_sync l2drop status|off
             ct_sync promote|demote [--control-file PATH] [--wait] [--timeout SECONDS]
             ct_sync dump [--json] [--expect] [criteria]
             ct_sync flush [--yes] | resync | initsync-rate [NUMBER]
@@ -47,7 +48,7 @@ struct CTSyncCommand: ParsableCommand {
     }
 
     private static let clients: [any ParsableCommand.Type] = [
-        StatusCommand.self, PromoteCommand.self, DemoteCommand.self, DumpCommand.self,
+        StatusCommand.self, PromoteCommand.self, DemoteCommand.self, L2DropCommand.self, DumpCommand.self,
         FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
     ]
 

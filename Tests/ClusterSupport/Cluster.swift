@@ -157,6 +157,15 @@ package final class Cluster: Sendable {
             """)
     }
 
+    /// Makes the hubs switches, which send a frame where they last saw its receiver's address.
+    package func learnAddresses() throws {
+        try wiring.ip(
+            """
+            link set lan type bridge ageing_time 30000
+            link set wan type bridge ageing_time 30000
+            """)
+    }
+
     /// Joins a firewall's outside ports to the segments.
     package func plug(_ firewall: Firewall) throws {
         try wiring.ip(

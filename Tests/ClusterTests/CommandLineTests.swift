@@ -24,7 +24,7 @@ struct BadLine: CustomTestStringConvertible {
         BadLine("--syncdev sync0 --state 2 --id 1 --l2drop 0", names: "state"),
         BadLine("--syncdev sync0 --state 1 --id 256 --l2drop 0", names: "256"),
         BadLine("--syncdev sync0 --state 1 --id -1 --l2drop 0", names: "id"),
-        BadLine("--syncdev sync0 --state 1 --id 1 --l2drop 1", names: "l2drop"),
+        BadLine("--syncdev sync0 --state 1 --id 1 --l2drop 2", names: "l2drop"),
         BadLine(
             "--syncdev sync0 --state 1 --id 1 --l2drop 0 --initsync-rate fast", names: "fast"),
         BadLine("--syncdev sync0 --state 1 --id 1 --l2drop 0 --port 70000", names: "70000"),

@@ -47,27 +47,44 @@ extension ClusterTests {
                 pause(4)
                 try survives("it is up again, and the other one stays master", 0)
 
-                // Both nodes' keepalived are masters now: only the sync link joins them. Of the two
-                // the one promoted later is master, until keepalived decides.
+                try nodes[0].stop()
+                try survives("the master's ct_sync is stopped", 1)
+                try nodes[0].start(role: .slave)
+                try cluster.waitInSync()
+                try expectEqualTables(nodes)
+            }
+        }
+
+        /// The segments are cut without a link going down: both keepalived are masters then, and
+        /// only the sync link joins the nodes. Of the two the one promoted later is master, until
+        /// keepalived decides. Traffic is no part of this: each node sees some of it.
+        @Test(.enabled(if: Keepalived.isInstalled, "keepalived is not installed"))
+        func rolesOutliveASplit() throws {
+            try withCluster { cluster in
+                let pair = try KeepalivedPair(cluster, isTracking: true)
+                defer { pair.stop() }
+                let nodes = cluster.firewalls
+                for node in nodes { try node.start(role: .slave) }
+                try pair.start(0)
+                try pair.waitForMaster(0, .on)
+                try pair.start(1)
+                pause(2)
+
                 try cluster.unplug(nodes[0])
-                try survives("the master's segments are cut off", 1)
+                try pair.waitForMaster(1, .on)
                 #expect(try nodes[0].read() == "slave")
                 try cluster.plug(nodes[0])
+                // keepalived takes the higher address, which is master already.
                 pause(4)
-                try survives("they are joined, and keepalived takes the second node", 1)
+                try pair.waitForMaster(1, .on)
 
                 // The same again, but now keepalived takes the node that gave way.
                 try cluster.unplug(nodes[1])
-                try survives("the second node's segments are cut off", 0)
+                try pair.waitForMaster(0, .on)
                 #expect(try nodes[1].read() == "slave")
                 try cluster.plug(nodes[1])
-                try survives("they are joined, and the second node has its role again", 1)
-
-                try nodes[1].stop()
-                try survives("the master's ct_sync is stopped", 0)
-                try nodes[1].start(role: .slave)
+                try pair.waitForMaster(1, .on)
                 try cluster.waitInSync()
-                try expectEqualTables(nodes)
             }
         }
 
@@ -154,11 +171,21 @@ private final class KeepalivedPair {
             ]), input: none, output: log, errors: log)
     }
 
-    /// kill -9.
+    /// kill -9; its VRRP process, which ends with it, gives the addresses up.
     func kill(_ index: Int) throws {
         let process = running.removeValue(forKey: index)
         process?.kill(SIGKILL)
         try process?.waitForEnd(within: 5)
+        let node = cluster.firewalls[index]
+        let file = "\(cluster.directory)/keepalived-\(node.name)-vrrp.pid"
+        try eventually("the end of keepalived's VRRP process") {
+            let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+            let number = text.trimmingCharacters(in: .whitespacesAndNewlines)
+            // One that nobody has collected yet has no program any more.
+            let program = try? FileManager.default.destinationOfSymbolicLink(
+                atPath: "/proc/\(number)/exe")
+            return program == nil
+        }
     }
 
     func stop() {

@@ -28,7 +28,7 @@ same() {
     fi
 }
 
-for command in "" status promote demote; do
+for command in "" status promote demote dump flush resync initsync-rate; do
     # No command is no word.
     # shellcheck disable=SC2086
     "$binary" $command --help || { echo "FAIL  $command --help"; exit 1; }
@@ -42,7 +42,7 @@ flags < README.md > "$scratch/readme"
 same "flags in README.md" "$scratch/flags" "$scratch/readme"
 
 # The daemon's settings: its flags but those of the command line alone.
-"$binary" --help | flags | grep -vxE -e '--(config|version|help|json|wait|timeout)' \
+"$binary" --help | flags | grep -vxE -e '--(config|version|help|json|wait|timeout|expect|yes)' \
     | sed 's/^--//' > "$scratch/settings"
 sed -e 's/\\-/-/g' man/ct_sync.conf.5 | sed -n 's/^\.BI \([a-z0-9-]*\)=.*/\1/p' | sort \
     > "$scratch/conf5"

@@ -12,6 +12,14 @@ public struct Configuration: Sendable, Equatable {
     public var nodeID: UInt8 = 0
     /// Whether a slave is cut off from every device but syncdev.
     public var l2drop = false
+    /// What cuts it off.
+    public var l2dropBackend = L2DropChoice.auto
+    /// Devices that stay open besides syncdev.
+    public var l2dropExempt: [String] = []
+    /// Whether an orderly stop of a slave makes the node visible.
+    public var l2dropOpensOnExit = false
+    /// Whether a takeover is announced by gratuitous ARP and neighbour advertisements.
+    public var announcesNeighbours = true
     /// The file that holds the role and takes a new one; an absolute path.
     public var controlFile = Configuration.defaultControlFile
     /// The multicast group; nil for the transport's own, or where there are peers.
@@ -42,7 +50,8 @@ public struct Configuration: Sendable, Equatable {
 
     /// The settings' names, as flags and in the file; underscores may stand for the dashes.
     public static let names = [
-        "syncdev", "state", "id", "l2drop", "control-file", "group", "port", "peer",
+        "syncdev", "state", "id", "l2drop", "l2drop-backend", "l2drop-exempt", "l2drop-on-exit",
+        "announce-neighbours", "control-file", "group", "port", "peer",
         "initsync-rate", "reconcile", "ring-slots", "max-entries", "require-sync", "log-level",
         "replicate", "own-connections",
     ]
@@ -96,7 +105,13 @@ public struct Configuration: Sendable, Equatable {
         case "syncdev": syncdev = try setting.device()
         case "state": state = try setting.role()
         case "id": nodeID = UInt8(try setting.number(0...255))
-        case "l2drop": l2drop = try checkedL2Drop(setting)
+        case "l2drop": l2drop = try setting.flag()
+        case "l2drop-backend": l2dropBackend = try setting.l2dropBackend()
+        case "l2drop-exempt":
+            let device = try setting.device()
+            if !l2dropExempt.contains(device) { l2dropExempt.append(device) }
+        case "l2drop-on-exit": l2dropOpensOnExit = try setting.opensOnExit()
+        case "announce-neighbours": announcesNeighbours = try setting.flag()
         case "control-file": controlFile = try setting.controlFile()
         case "group": group = try setting.group()
         case "port": port = UInt16(try setting.number(1...65_535))
@@ -116,17 +131,6 @@ public struct Configuration: Sendable, Equatable {
                 "\(setting.subject) is no setting of ct_sync; there are "
                     + Configuration.names.joined(separator: ", "), at: setting.origin.place)
         }
-    }
-
-    private func checkedL2Drop(_ setting: Setting) throws(ConfigurationError) -> Bool {
-        let wanted = try setting.flag()
-        // L2DROP: take this guard out when Takeover can cut a slave off.
-        guard !wanted else {
-            throw ConfigurationError(
-                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), but cutting a "
-                    + "slave off is not available yet; only 0 is", at: setting.origin.place)
-        }
-        return wanted
     }
 
     private mutating func add(rule setting: Setting) throws(ConfigurationError) {

@@ -39,9 +39,10 @@ public final class Daemon {
         let group = try group(configuration, device)
         let lock = try InstanceLock(controlFile: configuration.controlFile)
         defer { _ = lock }
+        let darkness = configuration.l2drop ? try Darkness(configuration, log: log) : nil
         let daemon: Daemon
         do throws(SystemError) {
-            daemon = try Daemon(configuration, device, group, log)
+            daemon = try Daemon(configuration, device, group, darkness, log)
         } catch {
             throw ConfigurationError("ct_sync cannot start: \(error)")
         }
@@ -55,7 +56,8 @@ public final class Daemon {
     }
 
     private init(
-        _ configuration: Configuration, _ device: SyncDevice, _ group: HostAddress, _ log: Logger
+        _ configuration: Configuration, _ device: SyncDevice, _ group: HostAddress,
+        _ darkness: Darkness?, _ log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
         self.log = log
@@ -64,7 +66,7 @@ public final class Daemon {
         signal(SIGPIPE, SIG_IGN)
         let socket = try SyncSocket(
             device: device, group: group, peers: configuration.peers, port: configuration.port)
-        node = try Node(configuration, socket: socket, log: log)
+        node = try Node(configuration, socket: socket, darkness: darkness, log: log)
         controlSocket = try ControlSocket(controlFile: configuration.controlFile)
         controlFile = try ControlFile(path: configuration.controlFile)
         Self.setEvents(log)
@@ -155,6 +157,7 @@ public final class Daemon {
                 if gate.deadline == nil { try publish() }
             }
             controlSocket.serve { request in answer(request) }
+            node.darkness?.work(now: Clock.now())
             node.refreshAddresses()
             watch.look(node)
             service.show(node.summary())
@@ -167,10 +170,13 @@ public final class Daemon {
     private func wait() {
         let descriptors = [
             signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
+            node.darkness?.events ?? -1,
         ]
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         let tick = gate.deadline == nil ? Self.tick : Self.gateTick
-        let time = min(tick, max(service.watchdogInterval ?? tick, Duration.millisecond))
+        let dark = node.darkness?.patience(now: Clock.now()) ?? tick
+        let watchdog = max(service.watchdogInterval ?? tick, Duration.millisecond)
+        let time = min(tick, watchdog, dark)
         _ = poll(&polled, UInt(polled.count), CInt(time / Duration.millisecond))
     }
 

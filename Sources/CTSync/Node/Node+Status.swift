@@ -13,6 +13,8 @@ extension Node {
         report.add("node_id", configuration.nodeID)
         report.add("syncdev", configuration.syncdev)
         report.add("control_file", configuration.controlFile)
+        report.add("l2drop", darkness?.isClosed ?? false)
+        report.add("l2drop_backend", darkness?.backend ?? "none")
         report.add("uptime_seconds", Self.elapsed(since: startedAt, now) / Duration.second)
         report.add("promotion_microseconds", promotionMicroseconds)
         addSync(&report, slave, now)

@@ -19,6 +19,8 @@ final class Node {
     /// Signalled when another master's higher claim has been heard.
     let superseded: WakeUp
     let log: Logger
+    /// Nil with `l2drop=0`.
+    let darkness: Darkness?
     let startedAt = Clock.now()
     private(set) var machine: RoleMachine
     /// When the role was taken.
@@ -31,8 +33,11 @@ final class Node {
     /// Takes all memory and sockets; starts nothing but the receiver, idle.
     ///
     /// - Throws: `SystemError` of what cannot be had.
-    init(_ configuration: Configuration, socket: SyncSocket, log: Logger) throws(SystemError) {
+    init(
+        _ configuration: Configuration, socket: SyncSocket, darkness: Darkness?, log: Logger
+    ) throws(SystemError) {
         self.configuration = configuration
+        self.darkness = darkness
         self.socket = socket
         self.log = log
         let first = try Self.filter(configuration, socket)
@@ -72,11 +77,23 @@ final class Node {
     /// - Throws: `SystemError` where the master's threads or sockets cannot be had.
     func begin(as role: Role) throws(SystemError) {
         guard role == .master else {
+            try closeAtStart()
             receiver.becomeSlave(after: .none)
             log.info("slave, node \(configuration.nodeID), waiting for a master")
             return
         }
         try order(.master)
+    }
+
+    /// Makes a node dark that starts as slave; one that cannot be must not start.
+    private func closeAtStart() throws(SystemError) {
+        do throws(L2DropError) {
+            try darkness?.close()
+        } catch {
+            log.critical("the node is not dark: \(error)")
+            darkness?.remove()
+            throw SystemError("l2drop", errno: EPERM)
+        }
     }
 
     /// Obeys the cluster manager.
@@ -112,12 +129,18 @@ final class Node {
         let began = Clock.now()
         receiver.becomeMaster()
         try pipeline.start(claim)
+        darkness?.open(now: Clock.now())
         timerThread = try timers.start(SendableBox(table))
         promotionMicroseconds = (Clock.now() - began) / Duration.microsecond
         log.notice("master, epoch \(claim.epoch), after \(promotionMicroseconds) us")
     }
 
     private func demote(_ claim: MasterClaim) {
+        do throws(L2DropError) {
+            try darkness?.close()
+        } catch {
+            log.critical("the node is not dark: \(error)")
+        }
         stopTimers()
         pipeline.stop()
         receiver.becomeSlave(after: claim)
@@ -137,6 +160,7 @@ final class Node {
             stopTimers()
             pipeline.stop()
         }
+        if configuration.l2dropOpensOnExit || role == .master { darkness?.remove() }
         receiver.stop()
         receiverThread.take()?.join()
         if role == .slave {

@@ -55,6 +55,8 @@ public final class Injector {
             rounds += 1
             table.drainDirty(
                 into: { operation, place in
+                    // What is queued now would be sent with the next batch, for another table.
+                    guard failure == nil else { return }
                     let tag = operation.rawValue << Self.placeBits | place
                     while !queue(operation, place, tag, table) {
                         if failure == nil { failure = send(table, now) }

@@ -79,7 +79,7 @@ final class SimulatedNode {
     ) throws -> SlaveProtocol {
         try SlaveProtocol(
             nodeID: UInt8(index + 1), table: try ReplicaTable(capacity: 256, seed: chance.next()),
-            filter: filter, ringSlots: slots, slotByteCount: slotByteCount)
+            filter: filter, ringSlots: slots / 2, slotByteCount: slotByteCount)
     }
 
     private static func seconds(_ now: Instant) -> UInt32 {

@@ -89,7 +89,10 @@ struct SimulatedTraffic {
         let master = chance.one(of: keys)
         let isRelation =
             master != key && master.zone == key.zone && master.tuple.family == key.tuple.family
-        if chance.happens(250), isRelation, !isOwn(master), kernel.entries[master] != nil {
+        // Nothing is expected by what was itself expected.
+        if chance.happens(250), isRelation, !isOwn(master), let found = kernel.entries[master],
+            !found.fields.contains(.master)
+        {
             entry.extras.master = master.tuple
             entry.fields.insert(.master)
             entry.status.insert(.IPS_EXPECTED)

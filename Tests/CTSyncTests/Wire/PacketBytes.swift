@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@testable import CTSync
+
+/// Packets as arrays, for tests.
+enum PacketBytes {
+    static let crc = CRC32C()
+    static let peer = PeerAddress(address: Address(ipv4: 0xA9FE_0001), family: .ipv4, port: 3_780)
+
+    /// What a writer writes.
+    static func written(_ write: (inout MutableRawSpan) -> Int) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0xEE, count: MessageWriter.maximumByteCount)
+        let count = bytes.withUnsafeMutableBytes { buffer in
+            var span = buffer.mutableBytes
+            return write(&span)
+        }
+        return Array(bytes[..<count])
+    }
+
+    static func update(_ entry: Entry, bits: UInt8 = 0) -> [UInt8] {
+        written { MessageWriter.writeUpdate(entry, bits: bits, &$0, at: 0) }
+    }
+
+    static func delete(_ key: Key) -> [UInt8] {
+        written { MessageWriter.writeDelete(key, &$0, at: 0) }
+    }
+
+    static func bracket(_ type: MessageKind.MessageType, _ number: UInt32) -> [UInt8] {
+        written { MessageWriter.writeBracket(type, number: number, &$0, at: 0) }
+    }
+
+    /// A header and what follows it, sealed; its length is set here.
+    static func sealed(_ header: PacketHeader, _ content: [UInt8] = []) -> [UInt8] {
+        var header = header
+        var packet = [UInt8](repeating: 0, count: PacketHeader.byteCount) + content
+        header.length = UInt16(packet.count)
+        packet.withUnsafeMutableBytes { buffer in
+            var span = buffer.mutableBytes
+            header.seal(&span, crc)
+        }
+        return packet
+    }
+
+    /// A SYNC of these messages.
+    static func sync(
+        _ sequence: UInt64, _ messages: [[UInt8]], from id: UInt8 = 1, epoch: UInt64 = 100,
+        oldest: UInt64 = 1, flags: PacketHeader.Flags = []
+    ) -> [UInt8] {
+        var header = PacketHeader(type: .SYNC, nodeID: id, epoch: epoch, sequence: sequence)
+        header.messageCount = UInt16(messages.count)
+        header.oldest = oldest
+        header.flags = flags
+        return sealed(header, messages.flatMap { $0 })
+    }
+
+    static func announcement(
+        _ sequence: UInt64, from id: UInt8 = 1, epoch: UInt64 = 100, oldest: UInt64 = 1,
+        flags: PacketHeader.Flags = []
+    ) -> [UInt8] {
+        var header = PacketHeader(
+            type: .MASTER_ANNOUNCE, nodeID: id, epoch: epoch, sequence: sequence)
+        header.oldest = oldest
+        header.flags = flags
+        return sealed(header)
+    }
+
+    static func header(of packet: [UInt8]) throws(WireError) -> PacketHeader {
+        try PacketHeader.read(packet.span.bytes, crc)
+    }
+
+    /// The messages of a packet without its header.
+    static func message(_ bytes: [UInt8]) throws(WireError) -> Message {
+        var message = Message()
+        var offset = 0
+        try MessageReader.read(bytes.span.bytes, at: &offset, into: &message)
+        return message
+    }
+}
