@@ -166,18 +166,25 @@ extension ReplicaTable {
         return .refused
     }
 
-    /// Makes a connection whose master is gone one that nobody expected; the kernel would refuse it
-    /// for ever. Only the end of an initsync tells that it is gone and not late.
-    func orphan(_ place: UInt32) {
-        let replica = pool.replicas + Int(place)
-        guard replica.pointee.fields.contains(.master) else { return }
-        var key = replica.pointee.key
-        key.tuple = pool.extras[Int(replica.pointee.link)].master
+    /// Tries a refused replica again at the end of an initsync: what stood in its way, or what it
+    /// waited for, may have changed.
+    ///
+    /// A connection whose master is gone is made one that nobody expected: the kernel would refuse it
+    /// for ever. Where the master comes after all, the connection is made anew.
+    func tryAgain(_ place: UInt32, isComplete: Bool) {
+        let isRelated = pool.replicas[Int(place)].fields.contains(.master)
+        if isComplete, isRelated, !hasMaster(place) { makeOrphan(place) }
+        markDirty(place)
+    }
+
+    /// Whether the master of a related connection is among the replicas.
+    private func hasMaster(_ place: UInt32) -> Bool {
+        let replica = pool.replicas[Int(place)]
+        guard replica.link != ReplicaPool.noPlace else { return false }
+        var key = replica.key
+        key.tuple = pool.extras[Int(replica.link)].master
         let master = pool.find(key)
-        if master != ReplicaPool.noPlace, pool.replicas[Int(master)].flags.contains(.alive) {
-            return
-        }
-        makeOrphan(place)
+        return master != ReplicaPool.noPlace && pool.replicas[Int(master)].flags.contains(.alive)
     }
 
     /// Settles what an adopted entry and a replica that the stream has made meanwhile disagree about.

@@ -58,6 +58,10 @@ extension ReplicaTable {
         var fields = entry.fields
         if isOrphan(place, entry) { fields.remove(.master) }
         if isWhole {
+            if !entry.fields.contains(.master), replica.pointee.flags.contains(.orphan) {
+                replica.pointee.flags.remove(.orphan)
+                orphans.remove(place)
+            }
             replica.pointee.fields = fields
             pool.dropExtras(place)
         } else {

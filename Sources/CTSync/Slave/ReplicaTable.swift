@@ -235,9 +235,7 @@ public final class ReplicaTable {
                     kill(place)
                     removed += 1
                 } else if !replica.flags.isDisjoint(with: [.refused, .waiting]) {
-                    // What stood in its way, or what it waited for, may have changed.
-                    if isComplete { orphan(place) }
-                    markDirty(place)
+                    tryAgain(place, isComplete: isComplete)
                 }
             } else if replica.flags.isDisjoint(with: [.inKernel, .dirty]) {
                 pool.remove(place)
