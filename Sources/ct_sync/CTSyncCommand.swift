@@ -48,7 +48,8 @@ struct CTSyncCommand: ParsableCommand {
     }
 
     private static let clients: [any ParsableCommand.Type] = [
-        StatusCommand.self, PromoteCommand.self, DemoteCommand.self, L2DropCommand.self, DumpCommand.self,
+        StatusCommand.self, PromoteCommand.self, DemoteCommand.self,
+        L2DropCommand.self, DumpCommand.self,
         FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
     ]
 
