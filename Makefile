@@ -12,12 +12,13 @@ SYNC ?= on
 # builds have directories of their own.
 TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 
-.PHONY: help packages build demo test lint clean
+.PHONY: help packages build demo bench test lint clean
 
 help:
 	@echo 'make build           the daemon, .build/release/ct_sync'
 	@echo 'make demo            a takeover between two firewalls in namespaces, as root'
 	@echo 'make demo SYNC=off   the same without replication: the connections die'
+	@echo 'make bench           how long a takeover takes, with few entries and with many, as root'
 	@echo 'make test            style, unit, cluster and packaging tests, as root'
 	@echo 'make lint            style only'
 	@echo 'make packages        installs the Debian packages that are missing'
@@ -40,6 +41,10 @@ demo: build
 	swift build -c release --product demo
 	@.build/release/demo --sync=$(SYNC)
 
+bench: build
+	swift build -c release --product bench-takeover
+	@.build/release/bench-takeover
+
 # The cluster tests run alone: they keep times.
 test: packages lint
 	swift build $(TESTING) --build-tests
@@ -48,7 +53,7 @@ test: packages lint
 	$(MAKE) test-packaging test-managers
 
 lint:
-	swift format lint --strict --recursive Package.swift Sources Tests
+	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks
 
 clean:
 	rm -rf .build

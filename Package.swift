@@ -67,6 +67,9 @@ let package = Package(
         .executableTarget(
             name: "demo", dependencies: ["ClusterSupport"], path: "Tests/Demo",
             swiftSettings: strict),
+        .executableTarget(
+            name: "bench-takeover", dependencies: ["ClusterSupport"],
+            path: "Benchmarks/Takeover", swiftSettings: strict),
         .testTarget(
             name: "ClusterTests",
             dependencies: ["CNetfilterConntrack", "CTSync", "ClusterSupport", "ct_sync"],

@@ -46,6 +46,8 @@ install: static
 	install -m 644 conf/tmpfiles.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d
 	install -m 644 conf/modules-load.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/modules-load.d
 	$(PLACE) conf/keepalived/keepalived.conf > $(DESTDIR)$(DOCDIR)/examples/keepalived.conf
+	$(PLACE) conf/keepalived/keepalived-l2drop.conf \
+		> $(DESTDIR)$(DOCDIR)/examples/keepalived-l2drop.conf
 	install -m 644 conf/nftables/ct_sync-link.nft conf/pacemaker/ct_sync.crmsh \
 		$(DESTDIR)$(DOCDIR)/examples
 	install -m 644 conf/ct_sync.conf $(DESTDIR)$(DOCDIR)/examples

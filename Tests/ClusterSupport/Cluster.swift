@@ -184,6 +184,11 @@ package final class Cluster: Sendable {
             """)
     }
 
+    /// Counts what a firewall sends into a segment, lan, wan or sync, seen from the switch.
+    package func frames(of firewall: Firewall, into segment: String) throws -> FrameCount {
+        try FrameCount("\(segment)-\(firewall.name)", in: wiring)
+    }
+
     /// Cuts a firewall off the sync segment without taking its device down.
     package func cutSync(_ firewall: Firewall) throws {
         try wiring.ip("link set sync-\(firewall.name) nomaster")

@@ -27,6 +27,15 @@ package final class Firewall: Sendable {
         logFile = "\(directory)/\(name).log"
     }
 
+    /// The same node with a daemon of another group: a control file and a log of its own.
+    package init(_ node: Firewall, group: String) {
+        id = node.id
+        name = "\(node.name)-\(group)"
+        host = node.host
+        controlFile = node.controlFile + "-\(group)"
+        logFile = node.logFile + "-\(group)"
+    }
+
     func close() {
         kill()
         host.close()

@@ -88,6 +88,67 @@ extension ClusterTests {
             }
         }
 
+        /// Both nodes have the same addresses on the same segments, with switches that learn; what
+        /// keepalived moves is the role alone, over the sync link. Without replication a node comes
+        /// into the network by its cables, and the connection ends.
+        @Test(
+            .enabled(if: Keepalived.isInstalled, "keepalived is not installed"),
+            arguments: Replication.allCases)
+        func connectionsFollowTheRoleOfDarkNodes(_ replication: Replication) throws {
+            try scenario(replication: replication, starts: false) { cluster in
+                let pair = try KeepalivedPair(cluster, isTracking: replication == .on, isDark: true)
+                defer { pair.stop() }
+                let nodes = cluster.firewalls
+                if replication == .on {
+                    for node in nodes { try node.start(role: .slave, ["--l2drop", "1"]) }
+                    try cluster.learnAddresses()
+                    try cluster.plug(nodes[1])
+                }
+                try pair.start(0)
+                try pair.waitForMaster(0, replication)
+                try pair.start(1)
+                if replication == .on { try cluster.waitInSync() }
+
+                let server = try EchoServer(on: Plan.service(ipv6: false), in: cluster.server)
+                defer { server.stop() }
+                let connection = try EchoConnection(
+                    from: cluster.client, to: Plan.service(ipv6: false))
+                try connection.exchange()
+                let survives = { (master: Int) throws in
+                    try pair.waitForMaster(master, replication)
+                    if replication == .off {
+                        try cluster.unplug(nodes[1 - master])
+                        try cluster.plug(nodes[master])
+                    }
+                    try onlyByReplication {
+                        try connection.exchange(within: replication.patience)
+                        try connection.exchange(within: replication.patience)
+                    }
+                }
+
+                // The master's keepalived is killed; it comes back, and the other stays master.
+                try pair.kill(0)
+                try survives(1)
+                try pair.start(0)
+                pause(4)
+                try survives(1)
+
+                // The master's link is down, and up again.
+                try nodes[1].host.ip("link set lan0 down")
+                try survives(0)
+                try nodes[1].host.ip("link set lan0 up")
+                pause(4)
+                try survives(0)
+
+                // The master's ct_sync is stopped, and started again.
+                try nodes[0].stop()
+                try survives(1)
+                try nodes[0].start(role: .slave, ["--l2drop", "1"])
+                try cluster.waitInSync()
+                try expectEqualTables(nodes)
+            }
+        }
+
         private func expectEqualTables(_ nodes: [Firewall]) throws {
             let tables = try nodes.map { node in
                 try node.host.run(["conntrack", "-L", "-p", "tcp", "-o", "id"])
@@ -99,15 +160,19 @@ extension ClusterTests {
     }
 }
 
-/// keepalived on both firewalls of a cluster, each with addresses of its own beside those that move.
+/// keepalived on both firewalls of a cluster: each with addresses of its own beside those that move,
+/// or, with dark nodes, both with the same addresses.
 private final class KeepalivedPair {
     private let cluster: Cluster
     private let isTracking: Bool
+    private let isDark: Bool
     private var running: [Int: ChildProcess] = [:]
 
-    init(_ cluster: Cluster, isTracking: Bool) throws {
+    init(_ cluster: Cluster, isTracking: Bool, isDark: Bool = false) throws {
         self.cluster = cluster
         self.isTracking = isTracking
+        self.isDark = isDark
+        guard !isDark else { return }
         for node in cluster.firewalls {
             try node.host.ip(
                 """
@@ -122,20 +187,23 @@ private final class KeepalivedPair {
         }
     }
 
-    /// conf/keepalived/keepalived.conf with this network's devices, addresses and places.
+    /// The configuration in conf/keepalived with this network's devices, addresses and places.
     private func configuration(_ node: Firewall) throws -> String {
         let conf = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("conf")
-        var text = try String(
-            contentsOf: conf.appendingPathComponent("keepalived/keepalived.conf"), encoding: .utf8)
+        let file = isDark ? "keepalived/keepalived-l2drop.conf" : "keepalived/keepalived.conf"
+        var text = try String(contentsOf: conf.appendingPathComponent(file), encoding: .utf8)
         let role = conf.appendingPathComponent("ct_sync-role").path
         let notify = conf.appendingPathComponent("keepalived/ct_sync-notify").path
-        let changes = [
+        let addresses = [
+            ("203.0.113.1/24", "10.2.0.1/24"), ("192.168.1.1/24", "10.1.0.1/24"),
+        ]
+        var changes = isDark ? [("eth2", "sync0")] : addresses
+        changes += [
             ("router_id firewall1", "router_id \(node.name)"),
             // It refuses scripts below directories that others can write to, as here.
             ("    enable_script_security\n", ""),
             ("eth0", "wan0"), ("eth1", "lan0"),
-            ("203.0.113.1/24", "10.2.0.1/24"), ("192.168.1.1/24", "10.1.0.1/24"),
             ("/usr/sbin/ct_sync-role check", "\(role) -f \(node.controlFile) check"),
             ("/usr/lib/ct_sync/ct_sync-notify", "\(notify) -f \(node.controlFile)"),
         ]
@@ -204,7 +272,7 @@ private final class KeepalivedPair {
             "\(master.name) has the addresses and the role", within: 15, every: 0.05,
             detail: { "\(describe(master))\n\(describe(other))" }
         ) {
-            guard try hasAddresses(master) else { return false }
+            guard try isDark ? isOwner(master) : hasAddresses(master) else { return false }
             guard replication == .on else { return true }
             let isOtherSlave = try other.status().map { $0.role == .slave } ?? true
             return try master.read() == "master" && master.status()?.role == .master
@@ -215,6 +283,16 @@ private final class KeepalivedPair {
     private func hasAddresses(_ node: Firewall) throws -> Bool {
         let addresses = try node.host.run(["ip", "-4", "-o", "addr"])
         return addresses.contains(" 10.1.0.1/24") && addresses.contains(" 10.2.0.1/24")
+    }
+
+    /// Whether keepalived says that it is master, by the last transition in its log.
+    private func isOwner(_ node: Firewall) throws -> Bool {
+        let log = "\(cluster.directory)/keepalived-\(node.name).log"
+        let text = (try? String(contentsOfFile: log, encoding: .utf8)) ?? ""
+        let last = text.split(separator: "\n").last {
+            $0.contains("Entering ") && $0.contains(" STATE")
+        }
+        return last?.contains("MASTER STATE") == true
     }
 
     private func describe(_ node: Firewall) -> String {

@@ -33,7 +33,7 @@ struct Demo {
                                 |      | sync |
                                 +---- fw2 ----+
             Both firewalls: masquerade fully-random, tcp_loose=0, invalid packets dropped,
-            new TCP connections only by SYN. Replication is \(replicates ? "on" : "OFF").
+            new TCP connections only by SYN. Replication is \(replicates ? "on, with l2drop" : "OFF").
 
             """)
         timeline.add("client, server and two firewalls are up")
@@ -52,7 +52,11 @@ struct Demo {
         let stream = try DatagramStream.udp(
             from: cluster.client, to: cluster.server, at: service)
         defer { stream.stop() }
-        timeline.add("a TCP transfer and a UDP stream begin, through fw1")
+        let probe = try ForwardingProbe(
+            from: cluster.client, to: cluster.server,
+            at: Endpoint(service.address, service.port + 2))
+        defer { probe.stop() }
+        timeline.add("a TCP transfer and two UDP streams begin, through fw1")
         try eventually("both flow") { transfer.count > 20_000_000 && stream.gaps.count > 100 }
         let before = try first.table()
         timeline.add(
@@ -60,15 +64,16 @@ struct Demo {
                 + "\(before.count) connections in fw1's table, \(try second.table().count) in fw2's"
         )
 
-        let fate = try takeOver(transfer, stream)
+        let fate = try takeOver(transfer, stream, probe)
         let carried = Set(try second.table().map(\.key)).intersection(before.map(\.key)).count
         return try judge(transfer, stream, idle, carried: (carried, before.count), fate)
     }
 
     private func startDaemons() throws {
         guard replicates else { return timeline.add("no ct_sync runs") }
-        try cluster.startDaemons()
-        timeline.add("ct_sync runs: fw1 is master, fw2 is slave and in sync")
+        try cluster.startDaemons(["--l2drop", "1"])
+        try cluster.plug(second)
+        timeline.add("ct_sync runs: fw1 is master, fw2 is slave, in sync and dark")
     }
 
     /// What the clients notice.
@@ -79,22 +84,15 @@ struct Demo {
         let udpPause: Double
     }
 
-    private func takeOver(_ transfer: BulkTransfer, _ stream: DatagramStream) throws -> Fate {
+    private func takeOver(
+        _ transfer: BulkTransfer, _ stream: DatagramStream, _ probe: ForwardingProbe
+    ) throws -> Fate {
         transfer.gaps.reset()
         stream.gaps.reset()
         try cluster.crash(first)
         timeline.add("fw1 dies: its daemon killed with -9, its links down")
         let (bytes, replies) = (transfer.count, stream.gaps.count)
-        if replicates {
-            let start = Stopwatch.seconds()
-            try second.write("master\n")
-            timeline.add("`master` written to fw2's control file")
-            try second.waitForRole(.master)
-            let milliseconds = Int((Stopwatch.seconds() - start) * 1000)
-            timeline.add("fw2 is master, seen by its status \(milliseconds) ms after that")
-        }
-        try cluster.plug(second)
-        timeline.add("traffic reaches fw2")
+        try promote(probe)
         var (tcp, udp) = (false, false)
         let deadline = Stopwatch.seconds() + 5
         while !(tcp && udp) && Stopwatch.seconds() < deadline {
@@ -114,6 +112,21 @@ struct Demo {
         // Longer than the takeover: what flows now keeps flowing.
         pause(0.5)
         return fate
+    }
+
+    /// With ct_sync it is told to; without, its cables are put in.
+    private func promote(_ probe: ForwardingProbe) throws {
+        try probe.arm(silenceSeconds: 0.01)
+        guard replicates else {
+            try cluster.plug(second)
+            return timeline.add("traffic reaches fw2")
+        }
+        let start = Stopwatch.seconds()
+        try second.write("master\n")
+        timeline.add("`master` written to fw2's control file")
+        let first = (try probe.firstArrival() - start) * 1000
+        timeline.add(String(format: "first packet forwarded, %.1f ms after the write", first))
+        try second.waitForRole(.master)
     }
 
     private func judge(

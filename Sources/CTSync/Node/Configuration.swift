@@ -53,7 +53,8 @@ public struct Configuration: Sendable, Equatable {
         "syncdev", "state", "id", "l2drop", "l2drop-backend", "l2drop-exempt", "l2drop-on-exit",
         "announce-neighbours", "control-file", "group", "port", "peer",
         "initsync-rate", "reconcile", "ring-slots", "max-entries", "require-sync", "log-level",
-        "replicate", "own-connections",
+        "replicate",
+        "own-connections",
     ]
 
     /// The defaults for a device, for tests.

@@ -67,7 +67,8 @@ import Testing
             "--sync-dev is no setting of ct_sync; there are syncdev, state, id, l2drop, "
                 + "l2drop-backend, l2drop-exempt, l2drop-on-exit, announce-neighbours, "
                 + "control-file, group, port, peer, initsync-rate, reconcile, ring-slots, "
-                + "max-entries, require-sync, log-level, replicate, own-connections"),
+                + "max-entries, "
+                + "require-sync, log-level, replicate, own-connections"),
     ]
 
     @Test(arguments: bad) func aBadValueIsRefusedWithWhatWasGivenAndWhatIsAllowed(_ bad: Bad) {

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import CCTSyncShims
+import Glibc
+
+/// Counts the frames that come in through a device: what the host at the wire's other end sends.
+package final class FrameCount: Sendable {
+    private let socket: CInt
+
+    /// Opens a packet socket on a device of a namespace.
+    init(_ device: String, in host: Namespace) throws {
+        socket = try host.inside {
+            let index = if_nametoindex(device)
+            guard index != 0 else { throw CallFailed("if_nametoindex \(device)") }
+            let socket = ctsync_packet_open(index)
+            guard socket >= 0 else { throw CallFailed("packet socket on \(device)") }
+            return socket
+        }
+    }
+
+    deinit { close(socket) }
+
+    /// The frames since the last call; to be called before the socket's buffer is full.
+    package func take() -> Int {
+        let outgoing: CInt = 4  // PACKET_OUTGOING
+        var bytes = [UInt8](repeating: 0, count: 64)
+        var (count, kind): (Int, CInt) = (0, 0)
+        while ctsync_packet_receive(socket, &bytes, bytes.count, &kind) >= 0 {
+            if kind != outgoing { count += 1 }
+        }
+        return count
+    }
+}
