@@ -130,6 +130,11 @@ extension ClusterTests {
                 try eventually("the expectation at the standby") {
                     try expectations(second).count == 1
                 }
+                for firewall in cluster.firewalls {
+                    let shown = try firewall.command(["dump", "--expect"])
+                    #expect(shown.status == 0)
+                    #expect(shown.output.contains("helper="), "\(shown.output)\(shown.errors)")
+                }
                 // A standby that comes late gets it with its initsync.
                 second.kill()
                 try second.flush()

@@ -36,6 +36,18 @@ public enum EntryLine {
         return words.joined(separator: " ")
     }
 
+    /// The words of an expectation: its tuple and mask, and the connection that expects it.
+    static func text(_ expectation: Expectation) -> String {
+        let tuple = expectation.key.tuple
+        var words = ["family=\(tuple.family)", "protocol=\(protocolName(tuple))"]
+        words += Self.words(tuple, prefix: "")
+        words += Self.words(expectation.mask, prefix: "mask_")
+        words += Self.words(expectation.master, prefix: "master_")
+        words.append("timeout=\(expectation.timeoutSeconds)")
+        if expectation.helper.count > 0 { words.append("helper=\(name(expectation.helper))") }
+        return words.joined(separator: " ")
+    }
+
     /// The words of a replica.
     static func text(_ replica: DumpedReplica) -> String {
         text(replica.entry)

@@ -19,11 +19,34 @@ extension Node {
         }
     }
 
-    private func dump(_ request: ControlRequest) -> ControlReply {
-        guard request["resource"] != "expect" else {
-            // EXPECT: replicas of expectations are shown here when they are held.
-            return ControlReply([ControlLine("note", "no expectations are held")])
+    /// The expectations of this node's kernel: on a slave the replicas, on a master those it sends.
+    /// There are at most nf_conntrack_expect_max, a few thousand.
+    private func dumpExpectations(_ request: ControlRequest) -> ControlReply {
+        guard request["match"] == nil else {
+            return ControlReply(
+                refused: "criteria are for connections, not for expectations", errno: EINVAL)
         }
+        let filter = filter.current
+        var lines: [ControlLine] = []
+        do throws(SystemError) {
+            let dump = try TableDump()
+            try dump.startExpectations()
+            var isMore = true
+            while isMore {
+                isMore = try dump.step { _ in
+                } expectation: { expectation in
+                    guard filter.admits(expectation) else { return }
+                    lines.append(ControlLine(EntryLine.key, EntryLine.text(expectation)))
+                }
+            }
+        } catch {
+            return ControlReply(refused: "the table cannot be read: \(error)", errno: EIO)
+        }
+        return ControlReply(lines)
+    }
+
+    private func dump(_ request: ControlRequest) -> ControlReply {
+        if request["resource"] == "expect" { return dumpExpectations(request) }
         let words = (request["match"] ?? "").split(separator: " ").map { String($0) }
         let criteria: ReplicationRule
         do throws(RuleMistake) {
