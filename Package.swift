@@ -59,5 +59,16 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+        // Hosts, links, traffic and daemons in network namespaces, for the cluster tests and the demo.
+        .target(
+            name: "ClusterSupport",
+            dependencies: ["CCTSyncShims", "CNetfilterConntrack"],
+            path: "Tests/ClusterSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "demo", dependencies: ["ClusterSupport"], path: "Tests/Demo",
+            swiftSettings: strict),
+        .testTarget(
+            name: "ClusterTests", dependencies: ["ClusterSupport", "ct_sync"],
+            swiftSettings: strict),
     ]
 )

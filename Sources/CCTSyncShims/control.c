@@ -58,3 +58,9 @@ int ctsync_epoll_ready(int epoll, uint64_t *tokens, int count) {
 int ctsync_exchange(const char *first, const char *second) {
     return renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE);
 }
+
+int ctsync_pin(int fd) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, O_PATH | O_CLOEXEC);
+}

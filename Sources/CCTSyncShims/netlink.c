@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include <string.h>
@@ -39,6 +40,13 @@ int ctsync_set_private_non_blocking(int fd) {
         return -1;
     }
     return fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+_Static_assert(sizeof(struct ctsync_bpf) == sizeof(struct sock_filter), "the kernel's layout");
+
+int ctsync_attach_filter(int fd, const struct ctsync_bpf *program, uint16_t count) {
+    struct sock_fprog filter = {.len = count, .filter = (struct sock_filter *)program};
+    return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
 int ctsync_unshare_net(void) {

@@ -4,7 +4,7 @@ import ArgumentParser
 import CTSync
 import Glibc
 
-/// The command line of the daemon; `main` also finds the client's, `ct_sync status`.
+/// The command line of the daemon; `main` also finds the client's.
 @main
 struct CTSyncCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -14,6 +14,10 @@ struct CTSyncCommand: ParsableCommand {
             ct_sync --syncdev DEVICE --id NUMBER [--state master|slave] [options]
             ct_sync syncdev=DEVICE id=NUMBER [state=1|0] [name=value ...]
             ct_sync status [--control-file PATH] [--json]
+            ct_sync l2drop status|off
+            ct_sync promote|demote [--control-file PATH] [--wait] [--timeout SECONDS]
+            ct_sync dump [--json] [--expect] [criteria]
+            ct_sync flush [--yes] | resync | initsync-rate [NUMBER]
             """,
         discussion: """
             Runs in the foreground until SIGTERM. The cluster manager writes master or slave to \
@@ -31,17 +35,25 @@ struct CTSyncCommand: ParsableCommand {
 
     /// Runs what the arguments ask for; a mistake is one sentence on standard error.
     ///
-    /// `status` is no subcommand to the argument parser, which would take it for a name=value.
+    /// The client's commands are no subcommands to the argument parser, which would take their names
+    /// for a name=value.
     static func main() {
         let arguments = CommandLine.arguments.dropFirst()
-        if arguments.first == StatusCommand.name {
-            run(StatusCommand.self, Array(arguments.dropFirst()))
+        let client = clients.first { $0.configuration.commandName == arguments.first }
+        if let client {
+            run(client, Array(arguments.dropFirst()))
         } else {
             run(CTSyncCommand.self, Array(arguments))
         }
     }
 
-    private static func run(_ kind: (some ParsableCommand).Type, _ arguments: [String]) {
+    private static let clients: [any ParsableCommand.Type] = [
+        StatusCommand.self, PromoteCommand.self, DemoteCommand.self,
+        L2DropCommand.self, DumpCommand.self,
+        FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
+    ]
+
+    private static func run(_ kind: any ParsableCommand.Type, _ arguments: [String]) {
         do {
             var command = try kind.parseAsRoot(arguments)
             try command.run()

@@ -21,9 +21,34 @@ struct SettingFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "1 cuts a slave off from every device but syncdev; not available yet. (default: 0)",
+            "1 drops every frame of a slave at layer 2, but for syncdev's. (default: 0)",
             valueName: "0|1"))
     var l2drop: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "What drops them: netdev (nftables hooks), tables (arptables, ebtables, iptables, "
+                + "ip6tables) or auto, netdev where the kernel has it. (default: auto)",
+            valueName: "backend"))
+    var l2dropBackend: String?
+
+    @Option(
+        name: .customLong("l2drop-exempt"),
+        help: ArgumentHelp(
+            "A device that stays open besides syncdev; repeatable.", valueName: "device"))
+    var l2dropExempt: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "What becomes of the drop at an orderly stop of a slave: keep or open. "
+                + "(default: keep)", valueName: "keep|open"))
+    var l2dropOnExit: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "1 announces the node's addresses by ARP and neighbour advertisements when l2drop is "
+                + "lifted. (default: 1)", valueName: "0|1"))
+    var announceNeighbours: String?
 
     @Option(
         help: ArgumentHelp(
@@ -67,9 +92,31 @@ struct SettingFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "Seconds that a promotion in the middle of an initsync waits for its end, at most. "
+                + "(default: 0)", valueName: "seconds"))
+    var requireSync: String?
+
+    @Option(
+        help: ArgumentHelp(
             "The least important messages that are logged: trace, debug, info, notice, warning, "
                 + "error or critical. (default: info)", valueName: "level"))
     var logLevel: String?
+
+    @Option(
+        name: .customLong("replicate"),
+        help: ArgumentHelp(
+            "Which connections are replicated, as \"accept protocol tcp state ESTABLISHED\" or "
+                + "\"ignore destination 192.0.2.0/24\"; repeatable, the first rule that holds "
+                + "decides, then the opposite of the last. Criteria: protocol, source, "
+                + "destination, state, assured, mark, zone. (default: all of them)",
+            valueName: "rule"))
+    var rules: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "1 also replicates connections that begin or end at the firewall itself. (default: 0)",
+            valueName: "0|1"))
+    var ownConnections: String?
 
     @Option(
         help: ArgumentHelp(
@@ -98,14 +145,20 @@ struct SettingFlags: ParsableArguments {
         }
         let flags: [(String, String?)] = [
             ("syncdev", syncdev), ("state", state), ("id", id), ("l2drop", l2drop),
+            ("l2drop-backend", l2dropBackend), ("l2drop-on-exit", l2dropOnExit),
+            ("announce-neighbours", announceNeighbours),
             ("control-file", controlFile), ("group", group), ("port", port),
             ("initsync-rate", initsyncRate), ("ring-slots", ringSlots),
-            ("max-entries", maxEntries), ("log-level", logLevel),
+            ("max-entries", maxEntries), ("require-sync", requireSync),
+            ("log-level", logLevel),
+            ("own-connections", ownConnections),
         ]
         for (name, value) in flags {
             if let value { given.append(Setting(name, value, .flag)) }
         }
         given += peers.map { Setting("peer", $0, .flag) }
+        given += l2dropExempt.map { Setting("l2drop-exempt", $0, .flag) }
+        given += rules.map { Setting("replicate", $0, .flag) }
         return try Configuration(file: file, commandLine: given)
     }
 }

@@ -7,12 +7,9 @@ import Glibc
 /// `ct_sync status`: asks the daemon how it is.
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ct_sync \(StatusCommand.name)",
+        commandName: "status",
         abstract: "Shows the state of the running daemon.",
         discussion: "Exit status 0: in sync; 1: not in sync; 2: no daemon there.")
-
-    /// The word that asks for it.
-    static let name = "status"
     /// Exit status: no daemon answers beside the control file.
     private static let noDaemon: Int32 = 2
 

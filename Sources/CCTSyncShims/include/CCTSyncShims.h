@@ -10,5 +10,6 @@
 #include "ctsync_socket.h"
 #include "ctsync_control.h"
 #include "ctsync_netlink.h"
+#include "ctsync_takeover.h"
 
 #endif

@@ -12,6 +12,9 @@ int ctsync_read_lease(int fd);
 /* renameat2(2) with RENAME_EXCHANGE: both files change their names in one step. */
 int ctsync_exchange(const char *first, const char *second);
 
+/* Another descriptor of an open file, with O_PATH: it keeps the inode, and no lease from anybody. */
+int ctsync_pin(int fd);
+
 /* Connections of unix stream sockets, closed on exec and non-blocking. */
 int ctsync_accept(int fd);
 

@@ -16,6 +16,17 @@ int ctsync_netlink_short_errors(int fd);
 /* FD_CLOEXEC and O_NONBLOCK on a descriptor that a library has opened. */
 int ctsync_set_private_non_blocking(int fd);
 
+/* struct sock_filter: one instruction of classic BPF. */
+struct ctsync_bpf {
+    uint16_t code;
+    uint8_t jt;
+    uint8_t jf;
+    uint32_t k;
+};
+
+/* SO_ATTACH_FILTER: the kernel copies and checks the program; 0, or -1 and errno. */
+int ctsync_attach_filter(int fd, const struct ctsync_bpf *program, uint16_t count);
+
 /* A new network namespace for the calling thread only; unshare(2) with CLONE_NEWNET. */
 int ctsync_unshare_net(void);
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Which connections are replicated: those that go through the firewall.
+/// Which connections are replicated: those that go through the firewall, of them the
+/// administrator's choice.
 ///
-/// Left out are loopback, what runs over the sync link, and connections that begin or end at the
-/// node itself: their sockets do not move with a takeover.
+/// Always left out are loopback and what runs over the sync link; connections that begin or end at
+/// the node itself are left out unless asked for, as their sockets do not move with a takeover. Of
+/// the rest the first rule that holds decides; where none does, the opposite of the last rule, and
+/// without rules everything is replicated. Asked for every event: it allocates nothing.
 public struct ReplicationFilter: Sendable {
-    /// A network of the sync link.
-    public struct Network: Sendable, Equatable {
+    /// A network.
+    public struct Network: Sendable, Equatable, BitwiseCopyable {
         /// Any address in it.
         public var address: Address
         /// The bits that all its addresses share.
@@ -20,29 +23,148 @@ public struct ReplicationFilter: Sendable {
             self.prefixLength = prefixLength
             self.family = family
         }
+
+        /// Whether an address of this family is in it.
+        @inline(__always)
+        func contains(_ other: Address, _ family: Family) -> Bool {
+            family == self.family
+                && other.isWithin(address, prefixLength: prefixLength, family)
+        }
     }
 
+    /// What the filter says of a connection.
+    public enum Verdict: Sendable, Equatable {
+        /// Replicated as long as it lives.
+        case always
+        /// Left out as long as it lives.
+        case never
+        /// Replicated, as it is now.
+        case now
+        /// Left out, as it is now.
+        case notNow
+        /// It hangs on a TCP state that was not said.
+        case unknown
+    }
+
+    /// The most rules there may be.
+    public static let ruleLimit = 64
+
+    /// The administrator's rules, in their order.
+    public let rules: [ReplicationRule]
     private let own: [Address]
     private let syncNetworks: [Network]
     private let syncAddresses: [Address]
+    private let replicatesOwn: Bool
+    private let hasChangeableRules: Bool
 
     /// A filter that knows these addresses.
     ///
     /// - Parameters:
     ///   - ownAddresses: of all devices of the node.
     ///   - syncNetworks: the sync device's own addresses with their prefixes.
-    public init(ownAddresses: [Address], syncNetworks: [Network]) {
+    ///   - rules: at most `ruleLimit`.
+    ///   - replicatesOwn: whether connections of the node's own addresses are replicated too.
+    public init(
+        ownAddresses: [Address], syncNetworks: [Network], rules: [ReplicationRule] = [],
+        replicatesOwn: Bool = false
+    ) {
+        precondition(rules.count <= Self.ruleLimit)
         own = ownAddresses.sorted { ($0.high, $0.low) < ($1.high, $1.low) }
         self.syncNetworks = syncNetworks
         syncAddresses = syncNetworks.map(\.address)
+        self.rules = rules
+        self.replicatesOwn = replicatesOwn
+        hasChangeableRules = rules.contains { $0.isChangeable }
     }
 
     /// A filter that leaves out loopback only.
     public static let everything = ReplicationFilter(ownAddresses: [], syncNetworks: [])
 
-    /// Whether an entry is to be replicated.
+    /// Whether an entry of which all is known is to be replicated as it is now.
     public func admits(_ entry: Entry) -> Bool {
-        !isLinkLocal(entry.key.tuple) && !isOwn(entry) && !isSync(entry.key.tuple)
+        let verdict = verdict(entry)
+        return verdict == .always || verdict == .now
+    }
+
+    /// Whether an entry that the kernel has when a node becomes slave is held from then on, to be
+    /// confirmed or removed by the initsync.
+    ///
+    /// One of the node's own addresses never is: nobody can tell that it was replicated, and it may
+    /// be the administrator's own.
+    public func adopts(_ entry: Entry) -> Bool {
+        !isOwn(entry) && admits(entry)
+    }
+
+    /// What is to become of an entry.
+    @inline(__always)
+    public func verdict(_ entry: Entry) -> Verdict {
+        guard !isOutside(entry) else { return .never }
+        guard let last = rules.last else { return .always }
+        guard hasChangeableRules else {
+            for rule in rules where rule.holdsAlways(for: entry.key) {
+                return rule.isAccept ? .always : .never
+            }
+            return last.isAccept ? .never : .always
+        }
+        guard rulesMayAccept(entry.key) else { return .never }
+        var isForLife = true
+        for rule in rules where rule.holdsAlways(for: entry.key) {
+            guard rule.isChangeable else {
+                return Self.verdict(rule.isAccept, isForLife: isForLife)
+            }
+            isForLife = false
+            switch rule.holdsNow(for: entry) {
+            case .none: return .unknown
+            case .some(true): return Self.verdict(rule.isAccept, isForLife: false)
+            case .some(false): continue
+            }
+        }
+        return Self.verdict(!last.isAccept, isForLife: isForLife)
+    }
+
+    /// Whether a connection may be replicated at some time of its life: all that can be said of a
+    /// message or an event that lacks the rest.
+    @inline(__always)
+    public func mayAdmit(_ entry: Entry) -> Bool {
+        !isOutside(entry) && rulesMayAccept(entry.key)
+    }
+
+    /// Whether a connection may have been replicated before it came to be as it is now.
+    ///
+    /// ASSURED is never taken back: without it, no rule that asks for it has accepted.
+    public func mayHaveAdmitted(_ entry: Entry) -> Bool {
+        guard !isOutside(entry) else { return false }
+        let wasNeverAssured =
+            entry.fields.contains(.status) && !entry.status.contains(.IPS_ASSURED)
+        return rulesMayAccept(entry.key, exceptAssured: wasNeverAssured)
+    }
+
+    /// Whether the rules may accept a connection at some time of its life.
+    @inline(__always)
+    func rulesMayAccept(_ key: Key, exceptAssured: Bool = false) -> Bool {
+        guard let last = rules.last else { return true }
+        for rule in rules where rule.holdsAlways(for: key) {
+            if rule.isChangeable, !rule.isAccept { continue }
+            if exceptAssured, rule.needsAssured { continue }
+            return rule.isAccept
+        }
+        return !last.isAccept
+    }
+
+    private static func verdict(_ isAccept: Bool, isForLife: Bool) -> Verdict {
+        switch (isAccept, isForLife) {
+        case (true, true): .always
+        case (true, false): .now
+        case (false, true): .never
+        case (false, false): .notNow
+        }
+    }
+
+    // MARK: What no rule is asked for
+
+    @inline(__always)
+    private func isOutside(_ entry: Entry) -> Bool {
+        isLinkLocal(entry.key.tuple) || !replicatesOwn && isOwn(entry) || isSync(entry.key.tuple)
     }
 
     /// Whether a connection begins or ends at one of this node's own addresses.
@@ -66,13 +188,11 @@ public struct ReplicationFilter: Sendable {
         for address in syncAddresses where tuple.source == address || tuple.destination == address {
             return true
         }
-        for network in syncNetworks where network.family == tuple.family {
-            let length = network.prefixLength
-            if tuple.source.isWithin(network.address, prefixLength: length, tuple.family),
-                tuple.destination.isWithin(network.address, prefixLength: length, tuple.family)
-            {
-                return true
-            }
+        for network in syncNetworks
+        where network.contains(tuple.source, tuple.family)
+            && network.contains(tuple.destination, tuple.family)
+        {
+            return true
         }
         return false
     }

@@ -59,6 +59,16 @@ public final class EventSocket {
         nfct_close(handle)
     }
 
+    /// Lets the kernel drop what the filter's program refuses.
+    ///
+    /// - Throws: `SystemError` of setsockopt(2); everything is received then.
+    func attach(_ filter: borrowing SocketFilter) throws(SystemError) {
+        let program = filter.program
+        try retrying("SO_ATTACH_FILTER") {
+            ctsync_attach_filter(raw, program, UInt16(program.count))
+        }
+    }
+
     /// Takes up to 64 events with one system call and hands each to the body, in order.
     ///
     /// The entry is only for `new`, `update` and `destroy`, and valid during the call of the body.

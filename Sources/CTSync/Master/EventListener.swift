@@ -31,6 +31,8 @@ final class EventListener: Sendable {
     private let events = Atomic<UInt64>(0)
     private let overruns = Atomic<UInt64>(0)
     private let ringOverruns = Atomic<UInt64>(0)
+    private let hasSocketFilter = Atomic<Bool>(false)
+    private let socketFilterFailures = Atomic<UInt64>(0)
 
     init(
         ring: SendRing, master: MasterProtocol, initsync: InitsyncWalk, filter: FilterBox
@@ -49,13 +51,20 @@ final class EventListener: Sendable {
     /// Messages for which the ring had no place.
     var ringOverrunCount: UInt64 { ringOverruns.load(ordering: .relaxed) }
 
+    /// Whether the kernel filters for this term.
+    var isFilteredByKernel: Bool { hasSocketFilter.load(ordering: .relaxed) }
+    /// How often the kernel refused the filter's program; events are then filtered here alone.
+    var socketFilterFailureCount: UInt64 { socketFilterFailures.load(ordering: .relaxed) }
+
     /// Opens the event socket, before anything reads the table, and starts the thread.
     ///
     /// - Throws: `SystemError` of the socket or the thread.
     func start() throws(SystemError) -> WorkerThread {
         stop.reset()
-        let socket = SendableBox(try EventSocket(receiveBufferBytes: Self.receiveBufferBytes))
-        return try WorkerThread(named: "ct_sync_event") { [self] in run(socket.value) }
+        let socket = try EventSocket(receiveBufferBytes: Self.receiveBufferBytes)
+        attachFilter(socket)
+        let state = SendableBox(ListenerState(socket: socket, sieve: try EventSieve()))
+        return try WorkerThread(named: "ct_sync_event") { [self] in run(state.value) }
     }
 
     /// Lets the thread end.
@@ -63,25 +72,41 @@ final class EventListener: Sendable {
         stop.stop()
     }
 
-    private func run(_ socket: EventSocket) {
+    /// Lets the kernel drop what it can tell from the tuple; the listener filters all the same.
+    private func attachFilter(_ socket: EventSocket) {
+        hasSocketFilter.store(false, ordering: .relaxed)
+        guard let program = SocketFilter(filter.current.rules) else { return }
+        do throws(SystemError) {
+            try socket.attach(program)
+            hasSocketFilter.store(true, ordering: .relaxed)
+        } catch {
+            socketFilterFailures.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
+    private func run(_ state: ListenerState) {
+        let socket = state.socket
         var lastWake: Instant = 0
         while !stop.isStopped {
             _ = ctsync_wait(socket.raw, stop.wake.raw, -1)
             let now = Clock.now()
-            drain(socket)
+            drain(state)
             if now < lastWake + Self.busy { stop.sleep(until: now + Self.moderation) }
             lastWake = now
         }
-        drain(socket)
+        drain(state)
     }
 
-    private func drain(_ socket: EventSocket) {
+    private func drain(_ state: ListenerState) {
+        let socket = state.socket
         let filter = filter.current
         let malformed = socket.malformed
         var isDrained = false
         while !isDrained {
             do throws(SystemError) {
-                let drain = try socket.receive { kind, entry in take(kind, entry, filter) }
+                let drain = try socket.receive { kind, entry in
+                    take(kind, entry, filter, state)
+                }
                 isDrained = drain.isDrained
                 if drain.overrun { lostEvents(overruns) }
             } catch {
@@ -99,20 +124,22 @@ final class EventListener: Sendable {
 
     @inline(__always)
     private func take(
-        _ kind: CtnetlinkKind, _ event: borrowing Entry, _ filter: ReplicationFilter
+        _ kind: CtnetlinkKind, _ event: borrowing Entry, _ filter: ReplicationFilter,
+        _ state: ListenerState
     ) {
         events.wrappingAdd(1, ordering: .relaxed)
         var entry = copy event
-        guard filter.admits(entry) else { return }
         let outcome: SendRing.Outcome
-        switch kind {
-        case .new, .update:
+        switch state.sieve.sift(kind, &entry, filter) {
+        case .nothing:
+            return
+        case .update:
             entry.prepareForReplication()
             outcome = ring.appendUpdate(entry, bits: kind == .new ? MessageKind.new : 0)
-        case .destroy:
+        case .delete:
             outcome = ring.appendDelete(entry.key)
-        default:
-            return
+        case .lost:
+            return lostEvents(overruns)
         }
         if outcome == .full { lostEvents(ringOverruns) }
     }
@@ -120,6 +147,17 @@ final class EventListener: Sendable {
     private func lostEvents(_ counter: borrowing Atomic<UInt64>) {
         counter.wrappingAdd(1, ordering: .relaxed)
         master.lostEvents()
+    }
+}
+
+/// What the listener's thread alone uses.
+private final class ListenerState {
+    let socket: EventSocket
+    let sieve: EventSieve
+
+    init(socket: EventSocket, sieve: consuming EventSieve) {
+        self.socket = socket
+        self.sieve = sieve
     }
 }
 

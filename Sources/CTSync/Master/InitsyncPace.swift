@@ -32,6 +32,8 @@ struct InitsyncPace {
         guard UInt64(packetsPerSecond) != configured else { return }
         configured = UInt64(packetsPerSecond)
         rate = configured == 0 ? Self.initialRate : configured
+        // What was sent at the old rate is not paid for at it.
+        paidUntil = 0
     }
 
     /// Takes note of packets just sent.

@@ -44,7 +44,10 @@ final class InitsyncWalk: Sendable {
     /// Packets per second, 0 for as fast as the slaves keep up.
     var packetsPerSecond: UInt32 {
         get { rate.load(ordering: .relaxed) }
-        set { rate.store(newValue, ordering: .relaxed) }
+        set {
+            rate.store(newValue, ordering: .relaxed)
+            wake()
+        }
     }
 
     /// Starts the thread.
@@ -110,9 +113,13 @@ final class InitsyncWalk: Sendable {
         return bracket(.DELETE, number) != nil
     }
 
-    /// Sleeps although it is signalled: further requests wait for the end of the walk.
+    /// Sleeps although it is signalled: further requests wait for the end of the walk. A new rate
+    /// holds at once.
     private func pause(until next: Instant) {
-        while !stop.isStopped, Clock.now() < next { stop.sleep(until: next) }
+        let rate = packetsPerSecond
+        while !stop.isStopped, Clock.now() < next, packetsPerSecond == rate {
+            stop.sleep(until: next)
+        }
     }
 
     private func append(_ dumped: borrowing Entry, _ filter: ReplicationFilter) -> Int {

@@ -12,6 +12,14 @@ public struct Configuration: Sendable, Equatable {
     public var nodeID: UInt8 = 0
     /// Whether a slave is cut off from every device but syncdev.
     public var l2drop = false
+    /// What cuts it off.
+    public var l2dropBackend = L2DropChoice.auto
+    /// Devices that stay open besides syncdev.
+    public var l2dropExempt: [String] = []
+    /// Whether an orderly stop of a slave makes the node visible.
+    public var l2dropOpensOnExit = false
+    /// Whether a takeover is announced by gratuitous ARP and neighbour advertisements.
+    public var announcesNeighbours = true
     /// The file that holds the role and takes a new one; an absolute path.
     public var controlFile = Configuration.defaultControlFile
     /// The multicast group; nil for the transport's own, or where there are peers.
@@ -26,6 +34,12 @@ public struct Configuration: Sendable, Equatable {
     public var ringSlots = 8_192
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
     public var maxEntries: Int?
+    /// Which connections are replicated; the first rule that holds decides.
+    public var replicationRules: [ReplicationRule] = []
+    /// Whether connections of the firewall's own addresses are replicated too.
+    public var ownConnections = false
+    /// Seconds that a promotion waits at most for the end of an initsync; 0 for not at all.
+    public var requireSyncSeconds: UInt32 = 0
     /// The least important messages that are still logged.
     public var logLevel = Logger.Level.info
 
@@ -34,8 +48,10 @@ public struct Configuration: Sendable, Equatable {
 
     /// The settings' names, as flags and in the file; underscores may stand for the dashes.
     public static let names = [
-        "syncdev", "state", "id", "l2drop", "control-file", "group", "port", "peer",
-        "initsync-rate", "ring-slots", "max-entries", "log-level",
+        "syncdev", "state", "id", "l2drop", "l2drop-backend", "l2drop-exempt", "l2drop-on-exit",
+        "announce-neighbours", "control-file", "group", "port", "peer",
+        "initsync-rate", "ring-slots", "max-entries", "require-sync", "log-level", "replicate",
+        "own-connections",
     ]
 
     /// The defaults for a device, for tests.
@@ -45,7 +61,8 @@ public struct Configuration: Sendable, Equatable {
 
     /// Checks the settings of the file and those of the command line, which win.
     ///
-    /// Peers and a group on the command line replace peers and a group of the file.
+    /// Peers and a group on the command line replace peers and a group of the file, and so do its
+    /// replication rules those of the file.
     /// - Throws: `ConfigurationError`, the first mistake found.
     public init(file: [Setting], commandLine: [Setting]) throws(ConfigurationError) {
         var replaced = Set(commandLine.map(\.canonicalName))
@@ -60,7 +77,7 @@ public struct Configuration: Sendable, Equatable {
         try self.init(file.filter { !replaced.contains($0.canonicalName) } + commandLine)
     }
 
-    /// Checks settings in their order; a later one replaces an earlier of its name, peers add up.
+    /// Checks settings in their order; a later one replaces an earlier of its name, peers and rules add up.
     ///
     /// - Throws: `ConfigurationError`, the first mistake found.
     public init(_ settings: [Setting]) throws(ConfigurationError) {
@@ -86,7 +103,13 @@ public struct Configuration: Sendable, Equatable {
         case "syncdev": syncdev = try setting.device()
         case "state": state = try setting.role()
         case "id": nodeID = UInt8(try setting.number(0...255))
-        case "l2drop": l2drop = try checkedL2Drop(setting)
+        case "l2drop": l2drop = try setting.flag()
+        case "l2drop-backend": l2dropBackend = try setting.l2dropBackend()
+        case "l2drop-exempt":
+            let device = try setting.device()
+            if !l2dropExempt.contains(device) { l2dropExempt.append(device) }
+        case "l2drop-on-exit": l2dropOpensOnExit = try setting.opensOnExit()
+        case "announce-neighbours": announcesNeighbours = try setting.flag()
         case "control-file": controlFile = try setting.controlFile()
         case "group": group = try setting.group()
         case "port": port = UInt16(try setting.number(1...65_535))
@@ -95,7 +118,11 @@ public struct Configuration: Sendable, Equatable {
             initsyncRate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
         case "ring-slots": ringSlots = try setting.powerOfTwo(64...1_048_576)
         case "max-entries": maxEntries = try setting.number(1...1_073_741_824)
+        case "require-sync":
+            requireSyncSeconds = UInt32(try setting.number(0...86_400, "seconds"))
         case "log-level": logLevel = try setting.logLevel()
+        case "replicate": try add(rule: setting)
+        case "own-connections": ownConnections = try setting.flag()
         default:
             throw ConfigurationError(
                 "\(setting.subject) is no setting of ct_sync; there are "
@@ -103,15 +130,15 @@ public struct Configuration: Sendable, Equatable {
         }
     }
 
-    private func checkedL2Drop(_ setting: Setting) throws(ConfigurationError) -> Bool {
-        let wanted = try setting.flag()
-        // L2DROP: take this guard out when Takeover can cut a slave off.
-        guard !wanted else {
+    private mutating func add(rule setting: Setting) throws(ConfigurationError) {
+        let rule = try setting.replicationRule()
+        guard replicationRules.count < ReplicationFilter.ruleLimit else {
             throw ConfigurationError(
-                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), but cutting a "
-                    + "slave off is not available yet; only 0 is", at: setting.origin.place)
+                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), one more than "
+                    + "the \(ReplicationFilter.ruleLimit) rules there may be",
+                at: setting.origin.place)
         }
-        return wanted
+        replicationRules.append(rule)
     }
 
     private mutating func add(peer setting: Setting) throws(ConfigurationError) {

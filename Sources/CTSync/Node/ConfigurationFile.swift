@@ -3,7 +3,8 @@
 internal import CCTSyncShims
 import Glibc
 
-/// The configuration file: `options ct_sync name=value ...` lines, as modprobe.d(5) has them.
+/// The configuration file: `options ct_sync name=value ...` lines, as modprobe.d(5) has them; a value
+/// with blanks in it stands in double quotes.
 public struct ConfigurationFile: Sendable, Equatable {
     /// Read when no other file is named, if it exists.
     public static let defaultPath = "/etc/ct_sync.conf"
@@ -67,8 +68,8 @@ public struct ConfigurationFile: Sendable, Equatable {
     private static func options(
         _ text: String, path: String, line: Int
     ) throws(ConfigurationError) -> [Setting] {
-        let words = text.split { $0 == " " || $0 == "\t" || $0 == "\r" }
-        guard let first = words.first, !first.hasPrefix("#") else { return [] }
+        let words = try words(text, path: path, line: line)
+        guard let first = words.first else { return [] }
         guard first == "options", words.count >= 2, words[1] == "ct_sync" else {
             throw ConfigurationError(
                 "\(path):\(line): \(ConfigurationError.quoted(text)) is not understood; a line is "
@@ -76,10 +77,39 @@ public struct ConfigurationFile: Sendable, Equatable {
         }
         var settings: [Setting] = []
         for word in words.dropFirst(2) {
-            if word.hasPrefix("#") { break }
             settings.append(try Setting(word: word, .file(path: path, line: line)))
         }
         return settings
+    }
+
+    /// Splits at blanks but not within double quotes, as the kernel does with its command line:
+    /// `replicate="accept protocol tcp"`. The quotes are taken out.
+    private static func words(
+        _ text: String, path: String, line: Int
+    ) throws(ConfigurationError) -> [String] {
+        var words: [String] = []
+        var word: String?
+        var isQuoted = false
+        for letter in text {
+            if !isQuoted, letter == " " || letter == "\t" || letter == "\r" {
+                if let word { words.append(word) }
+                word = nil
+            } else if !isQuoted, letter == "#", word == nil {
+                break
+            } else if letter == "\"" {
+                isQuoted.toggle()
+                word = word ?? ""
+            } else {
+                word = (word ?? "") + String(letter)
+            }
+        }
+        guard !isQuoted else {
+            throw ConfigurationError(
+                "\(path):\(line): a double quote is open at the end of the line, but must be closed"
+            )
+        }
+        if let word { words.append(word) }
+        return words
     }
 
     private static func read(_ path: String) throws(SystemError) -> String {

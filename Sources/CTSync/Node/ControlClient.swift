@@ -18,23 +18,8 @@ public enum ControlClient {
     ) throws(SystemError) -> [ControlLine] {
         let path = controlFile + ControlSocket.suffix
         let deadline = Clock.now() + UInt64(timeoutMilliseconds) * Duration.millisecond
-        let descriptor = try Descriptor("socket") {
-            socket(
-                AF_UNIX,
-                CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
-        }
+        let descriptor = try connected(path, deadline)
         let raw = descriptor.raw
-        while true {
-            // EAGAIN: the daemon's queue of newcomers is full for the moment.
-            let connected: CInt? = try retryingNonBlocking("connect \(path)") {
-                ControlSocket.withAddress(path) { connect(raw, $0, $1) } ?? tooLong()
-            }
-            if connected != nil { break }
-            guard Clock.now() < deadline else {
-                throw SystemError("connect \(path)", errno: ETIMEDOUT)
-            }
-            usleep(5_000)
-        }
         try send(ControlLine.render(lines), raw, path)
         let reply = try receive(raw, path, deadline)
         guard let answered = ControlLine.parse(reply), let last = answered.last,
@@ -46,7 +31,30 @@ public enum ControlClient {
         return answered.dropLast()
     }
 
-    private static func send(_ bytes: [UInt8], _ raw: CInt, _ path: String) throws(SystemError) {
+    /// Connects to the socket of this path.
+    static func connected(
+        _ path: String, _ deadline: Instant
+    ) throws(SystemError) -> Descriptor {
+        let descriptor = try Descriptor("socket") {
+            socket(
+                AF_UNIX,
+                CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        }
+        let raw = descriptor.raw
+        while true {
+            // EAGAIN: the daemon's queue of newcomers is full for the moment.
+            let connected: CInt? = try retryingNonBlocking("connect \(path)") {
+                ControlSocket.withAddress(path) { connect(raw, $0, $1) } ?? tooLong()
+            }
+            if connected != nil { return descriptor }
+            guard Clock.now() < deadline else {
+                throw SystemError("connect \(path)", errno: ETIMEDOUT)
+            }
+            usleep(5_000)
+        }
+    }
+
+    static func send(_ bytes: [UInt8], _ raw: CInt, _ path: String) throws(SystemError) {
         // A request is smaller than any socket's buffer: all of it goes at once.
         let count = try retrying("write \(path)") {
             Glibc.send(raw, bytes, bytes.count, CInt(MSG_NOSIGNAL))

@@ -16,12 +16,19 @@ final class ControlConnection {
 
     /// Tells it from the other clients.
     let token: UInt64
-    /// When it came.
-    let since: Instant
+    /// When it came, or took the last piece of an answer.
+    private(set) var since: Instant
+    /// How long it may take from then on: who reads a long answer in a pager takes time.
+    var patience: UInt64 {
+        stream == nil ? ControlSocket.clientPatience : ControlSocket.readerPatience
+    }
     private let descriptor: Descriptor
     private var request: [UInt8] = []
     private var reply: [UInt8] = []
     private var sent = 0
+    private var isAnswering = false
+    private var stream: (any ControlStream)?
+    private var lines: [ControlLine] = []
 
     /// Takes over an accepted connection.
     init(_ descriptor: consuming Descriptor, token: UInt64, since: Instant) {
@@ -35,16 +42,36 @@ final class ControlConnection {
 
     /// Goes on as far as it can without waiting.
     func advance(_ answer: (ControlRequest) -> ControlReply) -> Progress {
-        if reply.isEmpty {
+        if !isAnswering {
             switch receive() {
             case .reading: return .reading
             case .done: return .done
             case .writing: break
             }
             let asked = ControlLine.parse(request).flatMap(ControlRequest.init)
-            reply = (asked.map(answer) ?? .notUnderstood).bytes
+            let answer = asked.map(answer) ?? .notUnderstood
+            isAnswering = true
+            reply = answer.bytes
+            stream = answer.stream
         }
-        return send()
+        let progress = send()
+        guard progress == .done, sent == reply.count, let stream else { return progress }
+        addPiece(stream)
+        return .writing
+    }
+
+    /// Asks for the next piece of an answer; a call each, so that other clients get their turn.
+    private func addPiece(_ stream: any ControlStream) {
+        since = Clock.now()
+        sent = 0
+        reply.removeAll(keepingCapacity: true)
+        lines.removeAll(keepingCapacity: true)
+        let errno = stream.next(&lines)
+        ControlLine.append(lines, to: &reply)
+        if let errno {
+            reply += ControlLine.render([ControlLine("errno", String(errno))])
+            self.stream = nil
+        }
     }
 
     /// Reads until the empty line: `.writing` is then next. More than the limit is not answered.

@@ -115,14 +115,20 @@ extension ControlFile {
     }
 
     /// Gives a new file the owner and the mode of the one in whose place it comes.
+    ///
+    /// Without the right to change the owner it stays ours: the role is worth more than the owner.
     static func copyOwner(
         from old: borrowing Descriptor, to new: borrowing Descriptor
     ) throws(SystemError) {
         let (from, to) = (old.raw, new.raw)
-        var status = stat()
-        try retrying("stat of the control file") { fstat(from, &status) }
-        try retrying("chown of the control file") { fchown(to, status.st_uid, status.st_gid) }
-        try retrying("chmod of the control file") { fchmod(to, status.st_mode & 0o7777) }
+        var (before, now) = (stat(), stat())
+        try retrying("stat of the control file") { fstat(from, &before) }
+        try retrying("stat of the new control file") { fstat(to, &now) }
+        let isOurs = before.st_uid == now.st_uid && before.st_gid == now.st_gid
+        if !isOurs, fchown(to, before.st_uid, before.st_gid) < 0, errno != EPERM {
+            throw SystemError("chown of the control file", errno: errno)
+        }
+        try retrying("chmod of the control file") { fchmod(to, before.st_mode & 0o7777) }
     }
 
     /// The directory that a path lies in.

@@ -8,7 +8,8 @@ import Glibc
 /// Used by one thread: it polls `raw`, calls `take()` when that is readable, and `publish(_:)` once
 /// the role has changed. No write of the manager is lost between the two:
 ///
-/// 1. What was last taken or written is remembered, with the file's inode, size and time of modification.
+/// 1. What was last taken or written is remembered, with the file's inode, size and time of
+///    modification.
 /// 2. `publish` takes a write lease (fcntl(2), F_SETLEASE). The kernel grants it only while nobody
 ///    else has the file open, and lets nobody open it until it is given back.
 /// 3. Under the lease the file is compared with what is remembered. A write that came meanwhile is
@@ -38,7 +39,7 @@ public struct ControlFile: ~Copyable {
         case published
         /// Somebody wrote something newer: `take()` it, then publish what comes of it.
         case changed
-        /// Somebody has the file open for writing: publish again when `raw` is readable, which their
+        /// Somebody has it open for writing: publish again when `raw` is readable, which their
         /// closing makes it.
         case busy
     }

@@ -4,9 +4,9 @@ import Glibc
 
 /// What stood in the control file at one moment, and which file it was.
 ///
-/// Two that are equal have no write between them: since Linux 6.13 the time of modification tells
-/// even the same text written again, before that unless both writes fall in one clock tick. A mere
-/// change of owner or mode makes no difference.
+/// Two that are equal, the older of which is still held, have no write between them: since Linux
+/// 6.13 the time of modification tells even the same text written again, before that unless both
+/// writes fall in one clock tick. A mere change of owner or mode makes no difference.
 struct ControlFileSnapshot: Equatable {
     private let device: UInt64
     private let inode: UInt64
@@ -14,6 +14,8 @@ struct ControlFileSnapshot: Equatable {
     private let modifiedSeconds: Int
     private let modifiedNanoseconds: Int
     private let text: [UInt8]
+    /// Keeps the inode's number from being given to another file as long as this may be compared.
+    private var pin: ControlFilePin?
 
     /// More than a role is never read; the size tells a change beyond it.
     private static let textLimit = 128
@@ -29,6 +31,14 @@ struct ControlFileSnapshot: Equatable {
             last = next
         }
         self = last
+        pin = ControlFilePin(file)
+    }
+
+    /// Whether no write lies between the two.
+    static func == (one: ControlFileSnapshot, other: ControlFileSnapshot) -> Bool {
+        one.device == other.device && one.inode == other.inode && one.size == other.size
+            && one.modifiedSeconds == other.modifiedSeconds
+            && one.modifiedNanoseconds == other.modifiedNanoseconds && one.text == other.text
     }
 
     /// Reads it once: the text may be newer than the rest.
@@ -44,6 +54,7 @@ struct ControlFileSnapshot: Equatable {
         var bytes = [UInt8](repeating: 0, count: ControlFileSnapshot.textLimit)
         let count = try retrying("read the control file") { pread(raw, &bytes, bytes.count, 0) }
         text = Array(bytes[..<count])
+        pin = nil
     }
 
     /// The first line, without blanks around it.

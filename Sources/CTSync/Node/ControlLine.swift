@@ -32,14 +32,19 @@ public struct ControlLine: Sendable, Equatable {
     /// The lines as they go over the socket, with the empty one that ends them.
     static func render(_ lines: [ControlLine]) -> [UInt8] {
         var bytes: [UInt8] = []
+        append(lines, to: &bytes)
+        bytes.append(UInt8(ascii: "\n"))
+        return bytes
+    }
+
+    /// The lines alone, for an answer that goes on.
+    static func append(_ lines: [ControlLine], to bytes: inout [UInt8]) {
         for line in lines {
             bytes += line.key.utf8
             bytes.append(UInt8(ascii: "="))
             bytes += line.value.utf8
             bytes.append(UInt8(ascii: "\n"))
         }
-        bytes.append(UInt8(ascii: "\n"))
-        return bytes
     }
 
     /// Whether the bytes hold an empty line, which ends a request and a reply.

@@ -20,6 +20,8 @@ public final class ControlSocket {
     static let clientLimit = 16
     /// A client that has not got its answer in this time is let go.
     static let clientPatience = 5 * Duration.second
+    /// One that has not taken the next piece of a long answer in this time, likewise.
+    static let readerPatience = 600 * Duration.second
 
     private let path: String
     private let epoll: Descriptor
@@ -69,7 +71,7 @@ public final class ControlSocket {
                 advance(index, answer)
             }
         }
-        clients.removeAll { now &- $0.since > ControlSocket.clientPatience && now > $0.since }
+        clients.removeAll { now &- $0.since > $0.patience && now > $0.since }
     }
 
     /// Takes the socket away, at an orderly stop.

@@ -20,9 +20,13 @@ public final class Daemon {
     private var hasToPublish = true
     private var isEnding = false
     private var watch = OverrunWatch()
+    private var gate: PromotionGate
+    private var service = ServiceNotify()
 
-    /// How often addresses and counters are looked at.
+    /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
+    /// How often a promotion that waits looks whether it still has to.
+    private static let gateTick = 5 * Duration.millisecond
 
     /// Runs a daemon until SIGTERM or SIGINT.
     ///
@@ -35,9 +39,10 @@ public final class Daemon {
         let group = try group(configuration, device)
         let lock = try InstanceLock(controlFile: configuration.controlFile)
         defer { _ = lock }
+        let darkness = configuration.l2drop ? try Darkness(configuration, log: log) : nil
         let daemon: Daemon
         do throws(SystemError) {
-            daemon = try Daemon(configuration, device, group, log)
+            daemon = try Daemon(configuration, device, group, darkness, log)
         } catch {
             throw ConfigurationError("ct_sync cannot start: \(error)")
         }
@@ -51,15 +56,17 @@ public final class Daemon {
     }
 
     private init(
-        _ configuration: Configuration, _ device: SyncDevice, _ group: HostAddress, _ log: Logger
+        _ configuration: Configuration, _ device: SyncDevice, _ group: HostAddress,
+        _ darkness: Darkness?, _ log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
         self.log = log
+        gate = PromotionGate(seconds: configuration.requireSyncSeconds)
         signals = try Descriptor("signalfd") { ctsync_signalfd() }
         signal(SIGPIPE, SIG_IGN)
         let socket = try SyncSocket(
             device: device, group: group, peers: configuration.peers, port: configuration.port)
-        node = try Node(configuration, socket: socket, log: log)
+        node = try Node(configuration, socket: socket, darkness: darkness, log: log)
         controlSocket = try ControlSocket(controlFile: configuration.controlFile)
         controlFile = try ControlFile(path: configuration.controlFile)
         Self.setEvents(log)
@@ -138,24 +145,52 @@ public final class Daemon {
         let leftover = controlFile.leftover()
         try node.begin(as: configuration.state ?? leftover ?? .slave)
         try publish()
+        service.show(node.summary())
+        service.ready()
         while !isEnding {
             wait()
             try readSignals()
             if try node.giveWay() { try publish() }
             try readControlFile()
+            if gate.deadline != nil {
+                try order(.master)
+                if gate.deadline == nil { try publish() }
+            }
             controlSocket.serve { request in answer(request) }
+            node.darkness?.work(now: Clock.now())
             node.refreshAddresses()
             watch.look(node)
+            service.show(node.summary())
+            service.alive(now: Clock.now())
         }
+        service.stopping()
         end()
     }
 
     private func wait() {
         let descriptors = [
             signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
+            node.darkness?.events ?? -1,
         ]
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        _ = poll(&polled, UInt(polled.count), CInt(Self.tick / Duration.millisecond))
+        let tick = gate.deadline == nil ? Self.tick : Self.gateTick
+        let dark = node.darkness?.patience(now: Clock.now()) ?? tick
+        let watchdog = max(service.watchdogInterval ?? tick, Duration.millisecond)
+        let time = min(tick, watchdog, dark)
+        _ = poll(&polled, UInt(polled.count), CInt(time / Duration.millisecond))
+    }
+
+    /// Obeys the cluster manager, at once or, with `--require-sync`, when an initsync has ended.
+    private func order(_ role: Role) throws(SystemError) {
+        if role == .master, node.role == .slave {
+            let isFirst = gate.deadline == nil
+            if gate.mustWait(node.receiver.status.outOfSync, now: Clock.now()) {
+                if isFirst { log.notice("the promotion waits for the end of the initsync") }
+                return
+            }
+        }
+        gate.cancel()
+        try node.order(role)
     }
 
     private func end() {
@@ -191,7 +226,7 @@ public final class Daemon {
         case .none:
             if hasToPublish { try publish() }
         case .role(let role):
-            try node.order(role)
+            try order(role)
             try publish()
         case .refused(let text):
             log.error(
@@ -206,7 +241,11 @@ public final class Daemon {
     }
 
     /// Writes the role to the control file; what a manager writes meanwhile is obeyed first.
+    ///
+    /// While a promotion waits, the manager's word stays: a daemon that is killed meanwhile obeys it
+    /// when it starts again.
     private func publish() throws(SystemError) {
+        guard gate.deadline == nil else { return }
         hasToPublish = true
         while true {
             switch try controlFile.publish(node.role) {
@@ -216,7 +255,7 @@ public final class Daemon {
             case .busy:
                 return
             case .changed:
-                if case .role(let role) = try controlFile.take() { try node.order(role) }
+                if case .role(let role) = try controlFile.take() { try order(role) }
             }
         }
     }
@@ -225,10 +264,24 @@ public final class Daemon {
 
     private func answer(_ request: ControlRequest) -> ControlReply {
         switch (request.verb, request.subject) {
-        case (.get, "status"):
-            return ControlReply(node.report())
+        case (.set, "role"):
+            return answerRole(request)
         default:
-            return .notUnderstood
+            return node.answer(request)
+        }
+    }
+
+    private func answerRole(_ request: ControlRequest) -> ControlReply {
+        guard let line = request.arguments.first(where: { $0.key == "role" }),
+            let role = Role(text: line.value)
+        else { return .notUnderstood }
+        do throws(SystemError) {
+            try order(role)
+            try publish()
+            return ControlReply([ControlLine("role", node.role.description)])
+        } catch {
+            log.critical("the role cannot be changed: \(error)")
+            return ControlReply(errno: error.errno)
         }
     }
 }

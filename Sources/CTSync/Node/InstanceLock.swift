@@ -36,6 +36,11 @@ public struct InstanceLock: ~Copyable {
         self.file = file
     }
 
+    deinit {
+        // Closing alone would not do while a child process shares the descriptor.
+        flock(file.raw, LOCK_UN)
+    }
+
     private static func open(_ path: String) throws(ConfigurationError) -> Descriptor {
         do throws(SystemError) {
             try ControlFile.makeDirectory(ControlFile.directory(of: path))

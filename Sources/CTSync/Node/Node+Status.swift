@@ -13,7 +13,10 @@ extension Node {
         report.add("node_id", configuration.nodeID)
         report.add("syncdev", configuration.syncdev)
         report.add("control_file", configuration.controlFile)
-        report.add("uptime_seconds", (now - startedAt) / Duration.second)
+        report.add("l2drop", darkness?.isClosed ?? false)
+        report.add("l2drop_backend", darkness?.backend ?? "none")
+        report.add("uptime_seconds", Self.elapsed(since: startedAt, now) / Duration.second)
+        report.add("promotion_microseconds", promotionMicroseconds)
         addSync(&report, slave, now)
         report.add("entries_held", entriesHeld(slave))
         addTraffic(&report, slave)
@@ -38,19 +41,43 @@ extension Node {
     private func addSync(_ report: inout StatusReport, _ slave: SlaveStatus, _ now: Instant) {
         if role == .master {
             report.add("in_sync", true)
-            report.add("in_sync_since_seconds", (now - roleSince) / Duration.second)
+            report.add(
+                "in_sync_since_seconds", Self.elapsed(since: roleSince, now) / Duration.second)
             return
         }
-        // The receiver sleeps while nothing comes: silence shows only here.
-        let isSilent = now > slave.lastHeard + SlaveProtocol.silence
-        let reason = slave.outOfSync ?? (isSilent ? .silent : nil)
+        let reason = outOfSync(slave, now)
         report.add("in_sync", reason == nil)
         if let reason {
             report.add("not_in_sync_because", reason.rawValue)
-            report.add("not_in_sync_since_seconds", (now - slave.since) / Duration.second)
+            report.add(
+                "not_in_sync_since_seconds", Self.elapsed(since: slave.since, now) / Duration.second
+            )
         } else {
-            report.add("in_sync_since_seconds", (now - slave.since) / Duration.second)
+            report.add(
+                "in_sync_since_seconds", Self.elapsed(since: slave.since, now) / Duration.second)
         }
+    }
+
+    /// Why a slave is not in sync; nil while it is.
+    private func outOfSync(_ slave: SlaveStatus, _ now: Instant) -> SlaveProtocol.OutOfSync? {
+        // The receiver sleeps while nothing comes: silence shows only here.
+        let isSilent = now > slave.lastHeard + SlaveProtocol.silence
+        return slave.outOfSync ?? (isSilent ? .silent : nil)
+    }
+
+    /// The role and how it is, in one line that changes only with them.
+    func summary() -> String {
+        guard role == .slave else { return "master, epoch \(machine.claim.epoch)" }
+        let slave = receiver.status
+        guard let reason = outOfSync(slave, Clock.now()) else {
+            return "slave of node \(slave.master.nodeID), in sync"
+        }
+        return "slave, not in sync: \(reason.rawValue)"
+    }
+
+    /// Other threads may have noted an instant after `now` was read.
+    private static func elapsed(since instant: Instant, _ now: Instant) -> UInt64 {
+        max(now, instant) - instant
     }
 
     private func entriesHeld(_ slave: SlaveStatus) -> UInt64 {
@@ -71,6 +98,8 @@ extension Node {
         report.add("messages_in", slave.counters.messages)
         report.add("messages_out", pipeline.ring.messageCount)
         report.add("events", pipeline.listener.eventCount)
+        report.add(
+            "events_filtered_by_kernel", role == .master && pipeline.listener.isFilteredByKernel)
         report.add("sends_refused", pipeline.sender.refusedCount)
         report.add("lag_microseconds", slave.lagMicroseconds.magnitude)
         report.add("sequence", role == .master ? pipeline.ring.lastSent : slave.applied)
@@ -98,6 +127,7 @@ extension Node {
         report.add("incomplete_entries", slave.insufficient)
         report.add("refused_entries", slave.refusedEntries)
         report.add("table_full", slave.counters.tableFull)
+        report.add("left_out", slave.counters.leftOut)
     }
 
     private func addBad(_ bad: inout StatusReport, _ slave: SlaveStatus) {
@@ -117,7 +147,9 @@ extension Node {
             master.add("id", slave.master.nodeID)
             master.add("role", Role.master.description)
             master.add("address", HostAddress(address.family, address.address).description)
-            master.add("heard_milliseconds_ago", (now - slave.lastHeard) / Duration.millisecond)
+            master.add(
+                "heard_milliseconds_ago",
+                Self.elapsed(since: slave.lastHeard, now) / Duration.millisecond)
             return [master]
         }
         for peer in pipeline.master.peers {
@@ -126,7 +158,9 @@ extension Node {
             line.add("role", Role.slave.description)
             line.add(
                 "address", HostAddress(peer.address.family, peer.address.address).description)
-            line.add("heard_milliseconds_ago", (now - peer.lastHeard) / Duration.millisecond)
+            line.add(
+                "heard_milliseconds_ago",
+                Self.elapsed(since: peer.lastHeard, now) / Duration.millisecond)
             line.add("applied_sequence", peer.applied)
             list.append(line)
         }

@@ -19,22 +19,28 @@ final class Node {
     /// Signalled when another master's higher claim has been heard.
     let superseded: WakeUp
     let log: Logger
+    /// Nil with `l2drop=0`.
+    let darkness: Darkness?
     let startedAt = Clock.now()
     private(set) var machine: RoleMachine
     /// When the role was taken.
     private(set) var roleSince = Clock.now()
+    /// What the last promotion took, from the order to the announcement; 0 before the first.
+    private(set) var promotionMicroseconds: UInt64 = 0
     private var receiverThread: WorkerThread?
     private var timerThread: WorkerThread?
 
     /// Takes all memory and sockets; starts nothing but the receiver, idle.
     ///
     /// - Throws: `SystemError` of what cannot be had.
-    init(_ configuration: Configuration, socket: SyncSocket, log: Logger) throws(SystemError) {
+    init(
+        _ configuration: Configuration, socket: SyncSocket, darkness: Darkness?, log: Logger
+    ) throws(SystemError) {
         self.configuration = configuration
+        self.darkness = darkness
         self.socket = socket
         self.log = log
-        let first = ReplicationFilter(
-            ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks)
+        let first = try Self.filter(configuration, socket)
         filter = FilterBox(first)
         pipeline = try MasterPipeline(
             socket: socket, filter: filter, ringSlots: configuration.ringSlots,
@@ -69,11 +75,23 @@ final class Node {
     /// - Throws: `SystemError` where the master's threads or sockets cannot be had.
     func begin(as role: Role) throws(SystemError) {
         guard role == .master else {
+            try closeAtStart()
             receiver.becomeSlave(after: .none)
             log.info("slave, node \(configuration.nodeID), waiting for a master")
             return
         }
         try order(.master)
+    }
+
+    /// Makes a node dark that starts as slave; one that cannot be must not start.
+    private func closeAtStart() throws(SystemError) {
+        do throws(L2DropError) {
+            try darkness?.close()
+        } catch {
+            log.critical("the node is not dark: \(error)")
+            darkness?.remove()
+            throw SystemError("l2drop", errno: EPERM)
+        }
     }
 
     /// Obeys the cluster manager.
@@ -109,12 +127,18 @@ final class Node {
         let began = Clock.now()
         receiver.becomeMaster()
         try pipeline.start(claim)
-        let took = (Clock.now() - began) / Duration.microsecond
+        darkness?.open(now: Clock.now())
         timerThread = try timers.start(SendableBox(table))
-        log.notice("master, epoch \(claim.epoch), after \(took) us, \(table.aliveCount) replicas")
+        promotionMicroseconds = (Clock.now() - began) / Duration.microsecond
+        log.notice("master, epoch \(claim.epoch), after \(promotionMicroseconds) us")
     }
 
     private func demote(_ claim: MasterClaim) {
+        do throws(L2DropError) {
+            try darkness?.close()
+        } catch {
+            log.critical("the node is not dark: \(error)")
+        }
         stopTimers()
         pipeline.stop()
         receiver.becomeSlave(after: claim)
@@ -134,6 +158,7 @@ final class Node {
             stopTimers()
             pipeline.stop()
         }
+        if configuration.l2dropOpensOnExit || role == .master { darkness?.remove() }
         receiver.stop()
         receiverThread.take()?.join()
         if role == .slave {
@@ -146,10 +171,17 @@ final class Node {
     /// Reads the node's own addresses again: they move with a takeover.
     func refreshAddresses() {
         do throws(SystemError) {
-            filter.current = ReplicationFilter(
-                ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks)
+            filter.current = try Self.filter(configuration, socket)
         } catch {
             log.warning("the node's addresses cannot be read: \(error)")
         }
+    }
+
+    private static func filter(
+        _ configuration: Configuration, _ socket: SyncSocket
+    ) throws(SystemError) -> ReplicationFilter {
+        ReplicationFilter(
+            ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks,
+            rules: configuration.replicationRules, replicatesOwn: configuration.ownConnections)
     }
 }

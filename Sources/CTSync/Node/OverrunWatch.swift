@@ -16,6 +16,10 @@ struct OverrunWatch {
         let counters: [(String, UInt64, String)] = [
             ("overruns", node.pipeline.listener.overrunCount, "events lost by the kernel"),
             ("ring", node.pipeline.listener.ringOverrunCount, "messages that found the ring full"),
+            (
+                "filter", node.pipeline.listener.socketFilterFailureCount,
+                "filters refused by the kernel; events are filtered by the daemon alone"
+            ),
             ("refused", node.pipeline.sender.refusedCount, "packets refused by the network"),
             ("dumps", node.pipeline.initsync.failureCount, "initsyncs that failed"),
             ("lost", slave.counters.lost, "packets lost for good"),

@@ -35,6 +35,23 @@ extension Setting {
         }
     }
 
+    /// A backend of l2drop by its name.
+    func l2dropBackend() throws(ConfigurationError) -> L2DropChoice {
+        guard let choice = L2DropChoice(rawValue: value) else {
+            throw ConfigurationError(self, mustBe: "auto, netdev or tables")
+        }
+        return choice
+    }
+
+    /// What becomes of l2drop at an orderly stop: whether the node is opened.
+    func opensOnExit() throws(ConfigurationError) -> Bool {
+        switch value {
+        case "keep": return false
+        case "open": return true
+        default: throw ConfigurationError(self, mustBe: "keep or open")
+        }
+    }
+
     /// A role by its name or its number.
     func role() throws(ConfigurationError) -> Role {
         guard let role = Role(text: value) else {

@@ -26,7 +26,7 @@ public struct StatusReport: Sendable, Equatable {
 
     /// Adds a value.
     ///
-    /// - Parameter key: letters, digits and underscores, not only digits; others become underscores.
+    /// - Parameter key: letters, digits and underscores, not digits alone; all else becomes `_`.
     public mutating func add(_ key: String, _ value: StatusValue) {
         let plain = String(
             key.unicodeScalars.map { scalar -> Character in

@@ -4,7 +4,7 @@
 /// the first initsync keeps those the master has and removes the others.
 ///
 /// A killed daemon's replicas are taken over in this way, and a former master's connections. Left
-/// alone are loopback, the sync link, and connections of the node's own addresses.
+/// alone is what the filter leaves out, and connections of the node's own addresses in any case.
 struct Adoption: ~Copyable {
     private let dump: TableDump
     private(set) var isRunning = false
@@ -25,7 +25,7 @@ struct Adoption: ~Copyable {
     ) throws(SystemError) {
         isRunning = try dump.step { dumped in
             var entry = copy dumped
-            guard filter.admits(entry) else { return }
+            guard filter.adopts(entry) else { return }
             entry.prepareForReplication()
             _ = table.adopt(entry, now: now)
         }

@@ -22,6 +22,11 @@ final class Receiver: Sendable {
         case slave(after: MasterClaim)
         case master
         case stop
+        case visit(@Sendable (SlaveProtocol) -> Void)
+
+        var endsMode: Bool {
+            if case .visit = self { false } else { true }
+        }
     }
 
     /// How often replicas are looked at for renewal.
@@ -96,6 +101,12 @@ final class Receiver: Sendable {
         give(.stop)
     }
 
+    /// Runs a short piece of work on the receiver's thread, which owns the replica table while slave;
+    /// returns when the kernel has what it changed.
+    func visit(_ body: @escaping @Sendable (SlaveProtocol) -> Void) {
+        give(.visit(body))
+    }
+
     private func give(_ next: Order) {
         order.withLock { $0 = next }
         wake.signal()
@@ -117,8 +128,11 @@ final class Receiver: Sendable {
             wait(mode, state)
             if let next = order.withLock({ $0.take() }) {
                 wake.clear()
-                if mode == .slave { finish(state) }
+                if mode == .slave, next.endsMode { finish(state) }
                 switch next {
+                case .visit(let body):
+                    body(state.slave)
+                    if mode == .slave { inject(state) }
                 case .slave(let claim):
                     mode = .slave
                     becomeSlave(claim, state)

@@ -44,6 +44,8 @@ struct Replica: BitwiseCopyable {
         static let adopted = Flags(rawValue: 1 << 7)
         /// The kernel's entry was made without its master, which is gone.
         static let orphan = Flags(rawValue: 1 << 11)
+        /// The kernel had it before this node was slave; the master has not spoken of it yet.
+        static let unconfirmed = Flags(rawValue: 1 << 12)
         /// Times the current operation has been tried again: bits 8 to 10.
         static let attempts = Flags(rawValue: 7 << 8)
     }

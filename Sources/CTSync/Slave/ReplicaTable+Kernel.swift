@@ -177,15 +177,23 @@ extension ReplicaTable {
         let isUnknown = !replica.pointee.flags.contains(.inKernel)
         replica.pointee.flags.insert(.inKernel)
         guard replica.pointee.flags.contains(.alive) else { return markDirty(place) }
+        renewWindows(place)
         let said = entry(at: place)
         var before = kernel
         if !said.fields.contains(.master) { before.extras.master = said.extras.master }
         if !said.fields.contains(.helper) { before.extras.helper = said.extras.helper }
-        if Self.needsRecreation(before, said) {
-            replica.pointee.flags.insert(.recreate)
-            markDirty(place)
-        } else if isUnknown {
-            markDirty(place)
-        }
+        if Self.needsRecreation(before, said) { replica.pointee.flags.insert(.recreate) }
+        if isUnknown || replica.pointee.flags.contains(.recreate) { markDirty(place) }
+    }
+
+    /// Has a TCP entry that was there before made anew: the windows that the kernel remembers of it
+    /// may be those of a time when this node was master. The stream has moved on since, and
+    /// ctnetlink can set a window in no other way than by making the entry.
+    func renewWindows(_ place: UInt32) {
+        let replica = pool.replicas + Int(place)
+        guard replica.pointee.key.tuple.protocolNumber == ProtocolNumber.tcp,
+            replica.pointee.flags.contains(.inKernel)
+        else { return }
+        replica.pointee.flags.insert(.recreate)
     }
 }

@@ -111,6 +111,7 @@ public final class ReplicaTable {
         takeTimeout(place, entry, now: now)
         if replica.pointee.flags.contains(.adopted) {
             replica.pointee.flags.remove(.adopted)
+            renewWindows(place)
             markDirty(place)
         }
         if replica.pointee.flags.contains(.inKernel),
@@ -146,7 +147,7 @@ public final class ReplicaTable {
             return .applied
         }
         var replica = Replica(entry, now: now)
-        replica.flags = [.alive, .inKernel, .adopted]
+        replica.flags = [.alive, .inKernel, .adopted, .unconfirmed]
         replica.generation = generation &- 1
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
         replica.heldAtSeconds = now &- age
@@ -173,6 +174,15 @@ public final class ReplicaTable {
         isAdoptionPartial = false
         lacksMaster = false
         renewalCursor = 0
+    }
+
+    /// Marks everything dead, so that the kernel's entries of it go with the next batches.
+    ///
+    /// - Returns: how many were alive.
+    func killAll() -> Int {
+        let count = aliveCount
+        for place in 0..<UInt32(pool.highWater) where isUsed(place) { kill(place) }
+        return count
     }
 
     // MARK: Initsync
@@ -245,6 +255,7 @@ public final class ReplicaTable {
         if replica.pointee.generation != generation { replica.pointee.spoken = [] }
         replica.pointee.generation = generation
         replica.pointee.attempts = 0
+        replica.pointee.flags.remove(.unconfirmed)
         if isLive {
             replica.pointee.flags.insert(.live)
         } else {

@@ -28,8 +28,8 @@ public struct SlaveCounters: Sendable {
     public var insufficient: UInt64 = 0
     /// Updates for which the replica table had no place.
     public var tableFull: UInt64 = 0
-    /// Updates of connections that belong to this node's own addresses.
-    public var ownConnections: UInt64 = 0
+    /// Updates of connections that this node's own filter leaves out, mostly of its own addresses.
+    public var leftOut: UInt64 = 0
     /// Dropped: malformed, by reason, in the order of `WireError.allCases`.
     public var bad = InlineArray<6, UInt64>(repeating: 0)
     /// Dropped: the sender has this node's id.

@@ -236,8 +236,8 @@ public final class SlaveProtocol {
         guard let resource = message.kind.resource, let type = message.kind.type else { return }
         switch (resource, type) {
         case (.CONNTRACK, .UPDATE):
-            guard !filter.isOwn(message.entry) else {
-                counters.ownConnections += 1
+            guard filter.mayAdmit(message.entry) else {
+                counters.leftOut += 1
                 return
             }
             switch table.update(
@@ -289,6 +289,23 @@ public final class SlaveProtocol {
         counters.initsyncs += 1
         hasBase = true
         if table.insufficientCount > 0 { wantInitsync(at: now + InitsyncRequest.shortest) }
+    }
+
+    // MARK: An operator's orders
+
+    /// Asks for an initsync; the replicas stay meanwhile.
+    public func requireInitsync(now: Instant) {
+        wantInitsync(at: now)
+    }
+
+    /// Forgets all replicas and asks for an initsync: until it is complete the slave is not in sync.
+    ///
+    /// - Returns: how many there were.
+    public func flush(now: Instant) -> Int {
+        let count = table.killAll()
+        // What a running initsync has confirmed is gone: its end proves nothing.
+        streamBroke(now)
+        return count
     }
 
     // MARK: Output

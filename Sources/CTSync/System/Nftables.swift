@@ -42,6 +42,16 @@ public final class Nftables {
         return output
     }
 
+    /// Has the kernel examine commands as `run` would, without doing them.
+    ///
+    /// - Parameter commands: what nft(8) would read from a file.
+    /// - Throws: `NftablesError` where `run` would throw it.
+    public func check(_ commands: String) throws(NftablesError) {
+        nft_ctx_set_dry_run(context, true)
+        defer { nft_ctx_set_dry_run(context, false) }
+        _ = try run(commands)
+    }
+
     private static func text(_ characters: UnsafePointer<CChar>?) -> String {
         guard let characters else { return "" }
         return String(cString: characters)

@@ -26,7 +26,7 @@ public struct SyncDevice: Sendable {
         mtu = Int(try retrying("MTU of \(name)") { ctsync_device_mtu(name) })
         var networks: [ReplicationFilter.Network] = []
         var flags: UInt32 = 0
-        try InterfaceAddress.forEach { interface in
+        try InterfaceAddress.visitAll { interface in
             guard interface.device == name else { return }
             flags |= interface.flags
             if let network = interface.network { networks.append(network) }
@@ -50,7 +50,7 @@ struct InterfaceAddress {
     var network: ReplicationFilter.Network?
 
     /// Calls `body` with every device and address of this network namespace.
-    static func forEach(_ body: (InterfaceAddress) -> Void) throws(SystemError) {
+    static func visitAll(_ body: (InterfaceAddress) -> Void) throws(SystemError) {
         var first: UnsafeMutablePointer<ifaddrs>?
         try retrying("getifaddrs") { getifaddrs(&first) }
         defer { freeifaddrs(first) }
@@ -78,7 +78,7 @@ struct InterfaceAddress {
     /// All addresses of this network namespace.
     static func own() throws(SystemError) -> [Address] {
         var addresses: [Address] = []
-        try forEach { interface in
+        try visitAll { interface in
             if let network = interface.network { addresses.append(network.address) }
         }
         return addresses

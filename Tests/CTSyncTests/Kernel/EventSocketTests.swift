@@ -58,8 +58,10 @@ struct EventSocketTests {
     }
 
     /// nf_conntrack_events=1 makes an entry report its end though nobody listened at its start.
+    ///
+    /// The control is 0 and not 2: what 2 does depends on listeners in all namespaces of the machine.
     @Test func entryMadeUnheardReportsItsEnd() throws {
-        for (setting, expected) in [(UInt64(1), 1), (2, 0)] {
+        for (setting, expected) in [(UInt64(1), 1), (0, 0)] {
             try NetworkNamespace.run {
                 try KernelSettings.write("nf_conntrack_events", setting)
                 let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, 1, 53))

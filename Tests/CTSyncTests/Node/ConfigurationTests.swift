@@ -41,8 +41,9 @@ import Testing
         Bad("id", "", "--id is \"\" but must be a number from 0 to 255"),
         Bad("l2drop", "yes", "--l2drop is \"yes\" but must be 0 or 1"),
         Bad(
-            "l2drop", "1",
-            "--l2drop is \"1\", but cutting a slave off is not available yet; only 0 is"),
+            "l2drop-backend", "iptables",
+            "--l2drop-backend is \"iptables\" but must be auto, netdev or tables"),
+        Bad("l2drop-on-exit", "1", "--l2drop-on-exit is \"1\" but must be keep or open"),
         Bad("control-file", "state", "--control-file is \"state\" but must be \(path)"),
         Bad("control-file", "/run/", "--control-file is \"/run/\" but must be \(path)"),
         Bad("group", "192.0.2.1", "--group is \"192.0.2.1\" but must be \(group)"),
@@ -64,8 +65,9 @@ import Testing
         Bad(
             "sync-dev", "eth0",
             "--sync-dev is no setting of ct_sync; there are syncdev, state, id, l2drop, "
+                + "l2drop-backend, l2drop-exempt, l2drop-on-exit, announce-neighbours, "
                 + "control-file, group, port, peer, initsync-rate, ring-slots, max-entries, "
-                + "log-level"),
+                + "require-sync, log-level, replicate, own-connections"),
     ]
 
     @Test(arguments: bad) func aBadValueIsRefusedWithWhatWasGivenAndWhatIsAllowed(_ bad: Bad) {

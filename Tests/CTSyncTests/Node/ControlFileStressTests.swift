@@ -12,7 +12,7 @@ import Testing
         _ path: String, role atomic: borrowing Atomic<UInt8>, stop: borrowing Atomic<Bool>
     ) throws {
         var file = try ControlFile(path: path)
-        var role = Role.slave
+        var role = file.leftover() ?? .slave
         var pending = true
         var turn = 0
         while true {

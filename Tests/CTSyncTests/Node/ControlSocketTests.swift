@@ -117,6 +117,55 @@ import Testing
         }
     }
 
+    /// Numbered lines, a thousand a piece, now and then none.
+    private final class Numbers: ControlStream {
+        private var next = 0
+        private var turn = 0
+        private let end: Int
+
+        init(end: Int) { self.end = end }
+
+        func next(_ lines: inout [ControlLine]) -> CInt? {
+            turn += 1
+            guard turn % 3 != 0 else { return nil }
+            for _ in 0..<1_000 {
+                lines.append(ControlLine("line", "\(next)"))
+                next += 1
+            }
+            return next < end ? nil : ENOENT
+        }
+    }
+
+    @Test func anAnswerOfAnyLengthComesPieceByPiece() throws {
+        try whileServing({ request in
+            request.subject == "x"
+                ? ControlReply(Numbers(end: 200_000)) : ControlReply(done: "quick")
+        }) { path in
+            // One that never reads holds up neither the long answer nor the short ones.
+            let deaf = try connected(path)
+            defer { close(deaf) }
+            #expect(send(deaf, "get=x\n\n", 7, CInt(MSG_NOSIGNAL)) == 7)
+            var count = 0
+            let number = try ControlClient.request(controlFile: path, [ControlLine("get", "x")]) {
+                #expect($0.value == "\(count)")
+                count += 1
+                guard count % 50_000 == 0 else { return }
+                do {
+                    let quick = try ControlClient.request(
+                        controlFile: path, [ControlLine("get", "y")])
+                    #expect(quick == [ControlLine("done", "quick")])
+                } catch {
+                    Issue.record("\(error)")
+                }
+            }
+            #expect(count == 200_000 && number == ENOENT)
+            let refused = try ControlClient.request(
+                controlFile: path, [ControlLine("verb", "x")]
+            ) { _ in Issue.record("a line") }
+            #expect(refused == EINVAL)
+        }
+    }
+
     @Test func tooLongARequestIsRefused() throws {
         try whileServing(Self.echo) { path in
             let client = try connected(path)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+# What a Debian machine with Swift needs to build, to run the tests and to show the demo.
+PACKAGES := arptables conntrack dpkg-dev ebtables groff-base iproute2 iptables keepalived \
+	libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libxml2-utils man-db \
+	nftables pkg-config resource-agents strace systemd
+
+# Replication in the demo: on or off.
+SYNC ?= on
+
+# Tests look behind the library's public face; what is installed is built without that, so the two
+# builds have directories of their own.
+TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
+
+.PHONY: help packages build demo test lint clean
+
+help:
+	@echo 'make build           the daemon, .build/release/ct_sync'
+	@echo 'make demo            a takeover between two firewalls in namespaces, as root'
+	@echo 'make demo SYNC=off   the same without replication: the connections die'
+	@echo 'make test            style, unit, cluster and packaging tests, as root'
+	@echo 'make lint            style only'
+	@echo 'make packages        installs the Debian packages that are missing'
+	@echo 'make clean           removes what was built'
+
+packages:
+	@missing=$$(for package in $(PACKAGES); do \
+		dpkg-query --show --showformat='$${Status}' $$package 2>/dev/null \
+			| grep -q ' installed$$' || echo $$package; done); \
+	if [ -n "$$missing" ]; then \
+		apt-get update --quiet && \
+		DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
+			--no-install-recommends $$missing; \
+	fi
+
+build: packages
+	swift build -c release --product ct_sync
+
+demo: build
+	swift build -c release --product demo
+	@.build/release/demo --sync=$(SYNC)
+
+# The cluster tests run alone: they keep times.
+test: packages lint
+	swift build $(TESTING) --build-tests
+	swift test $(TESTING) --skip-build --skip '^ClusterTests\.'
+	swift test $(TESTING) --skip-build --filter '^ClusterTests\.'
+	$(MAKE) test-packaging test-managers
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+clean:
+	rm -rf .build
+
+# make install, make deb and their tests.
+-include packaging.mk

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+import Logging
+
+/// What an operator asks for by hand: `dump`, `flush`, `resync`, `initsync-rate`.
+extension Node {
+    /// Answers a request of the control socket.
+    func answer(_ request: ControlRequest) -> ControlReply {
+        switch (request.verb, request.subject) {
+        case (.get, "status"): ControlReply(report())
+        case (.get, "dump"): dump(request)
+        case (.set, "flush"): flush(isConfirmed: request["yes"] == "1")
+        case (.set, "resync"): resync()
+        case (.get, "initsync-rate"):
+            ControlReply(done: "\(pipeline.initsync.packetsPerSecond) packets per second")
+        case (.set, "initsync-rate"): setInitsyncRate(request["value"] ?? "")
+        default: .notUnderstood
+        }
+    }
+
+    private func dump(_ request: ControlRequest) -> ControlReply {
+        guard request["resource"] != "expect" else {
+            // EXPECT: replicas of expectations are shown here when they are held.
+            return ControlReply([ControlLine("note", "no expectations are held")])
+        }
+        let words = (request["match"] ?? "").split(separator: " ").map { String($0) }
+        let criteria: ReplicationRule
+        do throws(RuleMistake) {
+            criteria = try ReplicationRule(criteria: words)
+        } catch {
+            return ControlReply(refused: error.sentence, errno: EINVAL)
+        }
+        if role == .slave { return ControlReply(ReplicaDump(self, criteria)) }
+        do throws(SystemError) {
+            return ControlReply(try KernelDump(self, criteria))
+        } catch {
+            return ControlReply(refused: "the table cannot be read: \(error)", errno: EIO)
+        }
+    }
+
+    /// Slave: forgets its replicas, deletes them from the kernel and asks for an initsync. Master:
+    /// deletes every connection that it replicates, and with them goes the traffic.
+    private func flush(isConfirmed: Bool) -> ControlReply {
+        guard role == .slave else {
+            guard isConfirmed else {
+                return ControlReply(
+                    refused: "this node is master: flush would cut off the connections it "
+                        + "replicates; --yes does it", errno: EPERM)
+            }
+            log.warning("flush by hand: the replicated connections of this master are deleted")
+            do throws(SystemError) {
+                return ControlReply(try KernelFlush(self))
+            } catch {
+                return ControlReply(refused: "the table cannot be read: \(error)", errno: EIO)
+            }
+        }
+        guard isConfirmed || isMasterHeard else {
+            return ControlReply(
+                refused: "no master is heard: after flush nobody would have the connections; "
+                    + "--yes does it", errno: ENOTCONN)
+        }
+        let count = SendableBox(UnsafeMutablePointer<Int>.allocate(capacity: 1))
+        defer { count.value.deallocate() }
+        receiver.visit { slave in count.value.initialize(to: slave.flush(now: Clock.now())) }
+        log.notice("flush by hand: \(count.value.pointee) replicas deleted, initsync asked for")
+        return ControlReply(
+            done: "\(count.value.pointee) replicas deleted, initsync asked for")
+    }
+
+    /// Slave: asks for an initsync now. Master: walks its table for all slaves.
+    private func resync() -> ControlReply {
+        guard role == .slave else {
+            pipeline.master.requireInitsync()
+            pipeline.initsync.wake()
+            log.info("resync by hand: the table is walked for all slaves")
+            return ControlReply(done: "the table is walked for all slaves")
+        }
+        guard isMasterHeard else {
+            return ControlReply(refused: "no master is heard to ask", errno: ENOTCONN)
+        }
+        receiver.visit { slave in slave.requireInitsync(now: Clock.now()) }
+        log.info("resync by hand: initsync asked for")
+        return ControlReply(done: "initsync asked for")
+    }
+
+    private func setInitsyncRate(_ text: String) -> ControlReply {
+        do throws(ConfigurationError) {
+            let setting = Setting("initsync-rate", text, .parameter)
+            let rate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
+            pipeline.initsync.packetsPerSecond = rate
+            log.notice("initsync-rate set to \(rate) packets per second by hand")
+            return ControlReply(done: "\(rate) packets per second until the daemon's restart")
+        } catch {
+            return ControlReply(refused: error.sentence, errno: EINVAL)
+        }
+    }
+
+    private var isMasterHeard: Bool {
+        let slave = receiver.status
+        return slave.masterAddress != nil
+            && Clock.now() <= slave.lastHeard + SlaveProtocol.silence
+    }
+}
+
+extension ControlRequest {
+    /// The value of the first line of this key after the first line.
+    subscript(key: String) -> String? {
+        arguments.first { $0.key == key }?.value
+    }
+}

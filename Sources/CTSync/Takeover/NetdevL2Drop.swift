@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// The drop by nftables ingress and egress chains, put on and off in one transaction in process.
+///
+/// `NetdevRuleset` says which tables there are. They belong to no process (no owner flag): what a
+/// killed daemon leaves stays.
+struct NetdevL2Drop: L2DropBackend {
+    private let nftables: Nftables
+    private let ruleset: NetdevRuleset
+
+    let choice = L2DropChoice.netdev
+
+    /// Asks the kernel what it has.
+    ///
+    /// - Parameter table: the name of its tables.
+    /// - Throws: `L2DropError` where there is no netdev family with ingress and egress hooks.
+    init(table: String) throws(L2DropError) {
+        var ruleset = NetdevRuleset(table: table)
+        do throws(NftablesError) {
+            nftables = try Nftables()
+            try nftables.check(Self.probe)
+        } catch {
+            throw L2DropError(
+                "l2drop-backend netdev needs nftables with netdev egress hooks (Linux 5.16 or "
+                    + "later, CAP_NET_ADMIN), which this kernel refuses: \(error.message)")
+        }
+        ruleset.families.removeAll { [nftables] family in
+            guard family != "netdev" else { return false }
+            do throws(NftablesError) {
+                try nftables.check("add table \(family) ct_sync_probe")
+                return false
+            } catch {
+                return true
+            }
+        }
+        self.ruleset = ruleset
+    }
+
+    /// A table that is only examined, never made.
+    private static let probe = """
+        table netdev ct_sync_probe {
+            chain ingress { type filter hook ingress device "lo" priority -500; policy drop; }
+            chain egress { type filter hook egress device "lo" priority -500; policy drop; }
+        }
+        """
+
+    func isWhole() throws(L2DropError) -> Bool {
+        let found = try Self.tables(nftables).filter { $0.name == ruleset.table }.map(\.family)
+        return ruleset.families.allSatisfy(found.contains)
+    }
+
+    func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool { plan == other }
+
+    func raise(_ plan: DarkPlan) throws(L2DropError) {
+        try run(ruleset.replacement(plan))
+    }
+
+    func open() throws(L2DropError) { try lift() }
+
+    func lift() throws(L2DropError) {
+        try run(ruleset.removal)
+    }
+
+    private func run(_ commands: String) throws(L2DropError) {
+        do throws(NftablesError) {
+            _ = try nftables.run(commands)
+        } catch {
+            throw L2DropError("l2drop: nftables refuses: \(error.message)")
+        }
+    }
+
+    /// Every table whose name begins as ours do.
+    static func tables(
+        _ nftables: Nftables
+    ) throws(L2DropError) -> [(family: String, name: String)] {
+        let listing: String
+        do throws(NftablesError) {
+            listing = try nftables.run("list tables")
+        } catch {
+            throw L2DropError("l2drop: cannot list the nftables tables: \(error.message)")
+        }
+        return listing.split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ").map(String.init)
+            guard words.count == 3, words[0] == "table", NetdevRuleset.families.contains(words[1]),
+                words[2].hasPrefix(L2Drop.prefix)
+            else { return nil }
+            return (words[1], words[2])
+        }
+    }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// The drop by arptables, ebtables, iptables and ip6tables, for kernels without egress hooks.
+///
+/// Two chains of our own in each table (`<name>_in`, `<name>_out`) return what belongs to an open
+/// device and drop the rest; the chains with hooks jump there first. So a device that appears later
+/// is dark from its first packet on. Each -restore --noflush changes one program's tables at once;
+/// arptables has no such form, there the jump comes last and goes first.
+///
+/// What it cannot cover: frames that are neither ARP nor IP on a device that is in no bridge (LLDP,
+/// PPPoE, EAPOL, a VLAN's tag alone), and what a program sends through a packet socket. Empty tables
+/// raw and mangle stay behind in the nft variants where there were none.
+struct TablesL2Drop: L2DropBackend {
+    /// What our chains' names begin with.
+    private let name: String
+    private let programs: [TablesProgram]
+
+    let choice = L2DropChoice.tables
+
+    /// Looks for the programs.
+    ///
+    /// - Throws: `L2DropError` that names a missing one and its Debian package.
+    init(name: String) throws(L2DropError) {
+        self.name = name
+        programs = Self.needed
+        for program in programs {
+            for form in ["-save"] + (program.canRestore ? ["-restore"] : [""])
+            where ChildProcess.find(program.name + form) == nil {
+                throw L2DropError(
+                    "l2drop-backend tables needs \(program.name)\(form), which is not "
+                        + "installed: install the package \(program.package)")
+            }
+        }
+    }
+
+    /// The programs that this kernel's protocols ask for.
+    private static var needed: [TablesProgram] {
+        let hasIPv6 = access("/proc/sys/net/ipv6", F_OK) == 0
+        return [.arptables, .ebtables, .iptables] + (hasIPv6 ? [.ip6tables] : [])
+    }
+
+    private func isMine(_ chain: String) -> Bool {
+        ["-i", "-o"].contains { TablesProgram.chain(name, $0) == chain }
+    }
+
+    func isWhole() throws(L2DropError) -> Bool {
+        for program in programs {
+            let listing = try program.rules(mine: isMine)
+            for jump in program.jumps {
+                let chain = TablesProgram.chain(name, jump.direction)
+                let wanted = TablesListing.Jump(
+                    table: jump.table, base: jump.base, chain: chain)
+                let isFilled = listing.chains.contains {
+                    $0.table == jump.table && $0.name == chain && $0.ruleCount > 0
+                }
+                guard isFilled, listing.jumps.contains(wanted) else { return false }
+            }
+        }
+        return true
+    }
+
+    /// The dark devices are in no rule.
+    func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool {
+        plan.open == other.open && plan.carriers.map(\.name) == other.carriers.map(\.name)
+    }
+
+    func raise(_ plan: DarkPlan) throws(L2DropError) {
+        for device in plan.open where !Self.canWrite(device) {
+            throw L2DropError("l2drop-backend tables cannot write the device name \(device)")
+        }
+        for program in programs {
+            let listing = try program.rules(mine: isMine)
+            // A bridge's frames are told by the port that they pass.
+            let open =
+                program.name == "ebtables"
+                ? plan.open + plan.carriers.map(\.name) : plan.open
+            if program.canRestore {
+                try program.run(
+                    "\(program.name)-restore", Self.restoring(program),
+                    replacement(program, listing, open))
+            } else {
+                try replaceInSteps(program, listing, open)
+            }
+        }
+    }
+
+    /// A rule in front of each chain of ours. Taking rules away costs each program 20 ms, in which
+    /// the kernel waits until nobody reads them; adding one costs 5.
+    func open() throws(L2DropError) {
+        for program in programs {
+            var text = ""
+            for table in program.tables {
+                let chains = Set(
+                    program.jumps.filter { $0.table == table }
+                        .map { TablesProgram.chain(name, $0.direction) })
+                text += "*\(table)\n"
+                for chain in chains.sorted() {
+                    if program.canRestore {
+                        text += "-I \(chain) 1 -j RETURN\n"
+                    } else {
+                        try program.run(program.name, ["-I", chain, "1", "-j", "RETURN"], "")
+                    }
+                }
+                text += "COMMIT\n"
+            }
+            if program.canRestore {
+                try program.run("\(program.name)-restore", Self.restoring(program), text)
+            }
+        }
+    }
+
+    func lift() throws(L2DropError) {
+        for program in programs {
+            try Self.remove(try program.rules(mine: isMine), from: program)
+        }
+    }
+
+    /// Takes away the chains of every instance, with the programs that are installed.
+    static func removeAll() throws(L2DropError) {
+        for program in needed where ChildProcess.find("\(program.name)-save") != nil {
+            try remove(try program.rules { $0.hasPrefix(L2Drop.prefix) }, from: program)
+        }
+    }
+
+    /// The names of the instances whose chains are there.
+    static func instances() throws(L2DropError) -> [String] {
+        var names: [String] = []
+        for program in needed where ChildProcess.find("\(program.name)-save") != nil {
+            for chain in try program.rules(mine: { $0.hasPrefix(L2Drop.prefix) }).chains {
+                let suffix = chain.name.hasSuffix("_in") ? 3 : 4
+                let name = String(chain.name.dropLast(suffix))
+                if !names.contains(name) { names.append(name) }
+            }
+        }
+        return names
+    }
+
+    /// Text for -restore --noflush: the chains new, the jumps in front, in one step.
+    private func replacement(
+        _ program: TablesProgram, _ listing: TablesListing, _ open: [String]
+    ) -> String {
+        var text = ""
+        for table in program.tables {
+            let jumps = program.jumps.filter { $0.table == table }
+            let directions = ["-i", "-o"].filter { way in jumps.contains { $0.direction == way } }
+            text += "*\(table)\n"
+            for way in directions {
+                text += ":\(TablesProgram.chain(name, way)) \(program.newChain)\n"
+            }
+            for way in directions {
+                let chain = TablesProgram.chain(name, way)
+                text += "-F \(chain)\n"
+                for device in open { text += "-A \(chain) \(way) \(device) -j RETURN\n" }
+                text += "-A \(chain) -j DROP\n"
+            }
+            for old in listing.jumps where old.table == table {
+                text += "-D \(old.base) -j \(old.chain)\n"
+            }
+            for jump in jumps {
+                text += "-I \(jump.base) 1 -j \(TablesProgram.chain(name, jump.direction))\n"
+            }
+            text += "COMMIT\n"
+        }
+        return text
+    }
+
+    /// The same a command at a time; in between more is dropped than need be, never less.
+    private func replaceInSteps(
+        _ program: TablesProgram, _ listing: TablesListing, _ open: [String]
+    ) throws(L2DropError) {
+        for jump in program.jumps {
+            let chain = TablesProgram.chain(name, jump.direction)
+            let old = listing.chains.first { $0.name == chain }
+            if old == nil { try program.run(program.name, ["-N", chain], "") }
+            try program.run(program.name, ["-I", chain, "1", "-j", "DROP"], "")
+            for _ in 0..<(old?.ruleCount ?? 0) {
+                try program.run(program.name, ["-D", chain, "2"], "")
+            }
+            for device in open {
+                try program.run(
+                    program.name, ["-A", chain, jump.direction, device, "-j", "RETURN"], "")
+            }
+            try program.run(program.name, ["-A", chain, "-j", "DROP"], "")
+            try program.run(program.name, ["-I", jump.base, "1", "-j", chain], "")
+            for old in listing.jumps where old.chain == chain {
+                try program.run(program.name, ["-D", old.base, "-j", old.chain], "")
+            }
+            try program.run(program.name, ["-D", chain, "1"], "")
+        }
+    }
+
+    private static func remove(
+        _ listing: TablesListing, from program: TablesProgram
+    ) throws(L2DropError) {
+        guard !listing.chains.isEmpty else { return }
+        guard program.canRestore else {
+            for command in listing.removal(from: "filter") {
+                try program.run(
+                    program.name, command.split(separator: " ").map(String.init), "")
+            }
+            return
+        }
+        var text = ""
+        for table in program.tables {
+            let commands = listing.removal(from: table)
+            guard !commands.isEmpty else { continue }
+            text += "*\(table)\n" + commands.joined(separator: "\n") + "\nCOMMIT\n"
+        }
+        try program.run("\(program.name)-restore", restoring(program), text)
+    }
+
+    private static func restoring(_ program: TablesProgram) -> [String] {
+        program.name == "ebtables" ? ["--noflush"] : ["-w", "5", "--noflush"]
+    }
+
+    /// Whether the programs take a name as it stands: no wildcard, no option, one word.
+    private static func canWrite(_ name: String) -> Bool {
+        NetdevRuleset.canWrite(name) && !name.hasSuffix("+") && !name.hasPrefix("-")
+            && !name.hasPrefix("!")
+    }
+}

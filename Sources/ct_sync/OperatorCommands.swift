@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+import CTSync
+import Glibc
+
+/// `ct_sync flush`: empties the table of what is replicated.
+struct FlushCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "flush",
+        abstract: "Deletes the replicated connections from this node.",
+        discussion: """
+            On a slave: forgets the replicas, deletes them from the kernel and asks the master for \
+            an initsync; refused without --yes while no master is heard. On a master: refused \
+            without --yes; with it deletes what it replicates from its own table and from its \
+            slaves' with it, which cuts those connections off. Entries that are not replicated \
+            stay. Exit status 0: done; 1: not, and why; 2: no daemon there.
+            """)
+
+    @OptionGroup var daemon: DaemonRequest
+
+    @Flag(help: "Does it on a master too, and on a slave that hears no master.")
+    var yes = false
+
+    func run() throws {
+        let lines = [ControlLine("set", "flush")] + (yes ? [ControlLine("yes", "1")] : [])
+        throw ExitCode(daemon.run(lines))
+    }
+}
+
+/// `ct_sync resync`: an initsync by hand.
+struct ResyncCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "resync",
+        abstract: "Has the master's table sent once more.",
+        discussion: """
+            On a slave: asks the master for an initsync now; the replicas stay meanwhile. On a \
+            master: walks the table for all slaves. It does not wait for the end: ct_sync status \
+            shows it. Exit status 0: asked for; 1: not, and why; 2: no daemon there.
+            """)
+
+    @OptionGroup var daemon: DaemonRequest
+
+    func run() throws {
+        throw ExitCode(daemon.run([ControlLine("set", "resync")]))
+    }
+}
+
+/// `ct_sync initsync-rate`: the pace of initsyncs, of a running one too.
+struct InitsyncRateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "initsync-rate",
+        abstract: "Shows or sets the packets per second of this node's initsyncs.",
+        discussion: """
+            A new rate holds at once, for an initsync that runs too, until the daemon's restart. \
+            Exit status 0: done; 1: not, and why; 2: no daemon there.
+            """)
+
+    @OptionGroup var daemon: DaemonRequest
+
+    @Argument(
+        help: ArgumentHelp(
+            "Packets per second, 0 for as fast as the slaves keep up. (default: shows the rate)",
+            valueName: "number"))
+    var rate: String?
+
+    func run() throws {
+        guard let rate else {
+            throw ExitCode(daemon.run([ControlLine("get", "initsync-rate")]))
+        }
+        throw ExitCode(
+            daemon.run([ControlLine("set", "initsync-rate"), ControlLine("value", rate)]))
+    }
+}
+
+/// A request to the running daemon, its answer and the exit status that follows from it.
+struct DaemonRequest: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The daemon's control file. (default: \(Configuration.defaultControlFile))",
+            valueName: "path"))
+    var controlFile = Configuration.defaultControlFile
+
+    /// Asks, prints what was done, or why it was not; returns the exit status.
+    func run(
+        _ lines: [ControlLine], eachLine body: (ControlLine) -> Void = { _ in }
+    ) -> Int32 {
+        var refusal: String?
+        do throws(SystemError) {
+            let number = try ControlClient.request(controlFile: controlFile, lines) { line in
+                switch line.key {
+                case "error": refusal = line.value
+                case "done": print(line.value)
+                case "note": say(line.value)
+                default: body(line)
+                }
+            }
+            if number == 0 { return 0 }
+            return fail(refusal ?? String(cString: strerror(number)), 1)
+        } catch {
+            let isAbsent = [ENOENT, ECONNREFUSED].contains(error.errno)
+            let reason = isAbsent ? "no daemon answers beside \(controlFile): " : ""
+            return fail("\(reason)\(error)", isAbsent ? 2 : 1)
+        }
+    }
+
+    private func fail(_ sentence: String, _ status: Int32) -> Int32 {
+        say(sentence)
+        return status
+    }
+
+    private func say(_ sentence: String) {
+        let line = "ct_sync: \(sentence)\n"
+        _ = write(STDERR_FILENO, line, line.utf8.count)
+    }
+}

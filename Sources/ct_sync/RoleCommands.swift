@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+import CTSync
+import Glibc
+
+/// `ct_sync promote`: the same as writing `master` to the control file, with a true exit status.
+struct PromoteCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "promote",
+        abstract: "Makes the node master.",
+        discussion: "Exit status 0: it is master; 1: it is not, and why; 2: no daemon there.")
+
+    @OptionGroup var change: RoleChange
+
+    func run() throws {
+        throw ExitCode(change.run(.master))
+    }
+}
+
+/// `ct_sync demote`: the same as writing `slave` to the control file, with a true exit status.
+struct DemoteCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demote",
+        abstract: "Makes the node slave.",
+        discussion: "Exit status 0: it is slave; 1: it is not, and why; 2: no daemon there.")
+
+    @OptionGroup var change: RoleChange
+
+    func run() throws {
+        throw ExitCode(change.run(.slave))
+    }
+}
+
+/// What both have in common.
+struct RoleChange: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The daemon's control file. (default: \(Configuration.defaultControlFile))",
+            valueName: "path"))
+    var controlFile = Configuration.defaultControlFile
+
+    @Flag(help: "Waits for a promotion that itself waits for an initsync (--require-sync).")
+    var wait = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Seconds after which it gives up: 1 to 86400. (default: 30)", valueName: "seconds"))
+    var timeout = 30
+
+    /// How often it looks while it waits, in microseconds.
+    private static let interval: UInt32 = 20_000
+
+    func validate() throws {
+        guard (1...86_400).contains(timeout) else {
+            throw ValidationError(
+                "--timeout is \"\(timeout)\" but must be a number from 1 to 86400 (seconds)")
+        }
+    }
+
+    /// Asks the daemon; returns the exit status.
+    func run(_ role: Role) -> Int32 {
+        let deadline = Clock.now() + UInt64(timeout) * Duration.second
+        do throws(SystemError) {
+            _ = try ControlClient.request(
+                controlFile: controlFile,
+                [ControlLine("set", "role"), ControlLine("role", role.description)],
+                timeoutMilliseconds: timeout * 1_000)
+            while try !has(role) {
+                guard wait else { return fail("it waits for an initsync; see --wait") }
+                guard Clock.now() < deadline else {
+                    return fail("it still waits for an initsync after \(timeout) seconds")
+                }
+                usleep(Self.interval)
+            }
+            return 0
+        } catch {
+            let isAbsent = [ENOENT, ECONNREFUSED].contains(error.errno)
+            let reason = isAbsent ? "no daemon answers beside \(controlFile): " : ""
+            return fail("\(reason)\(error)", isAbsent ? 2 : 1)
+        }
+    }
+
+    private func has(_ role: Role) throws(SystemError) -> Bool {
+        let lines = try ControlClient.request(
+            controlFile: controlFile, [ControlLine("get", "status")])
+        return StatusReport.parse(lines)?["role"] == .text(role.description)
+    }
+
+    private func fail(_ reason: String, _ status: Int32 = 1) -> Int32 {
+        let sentence = "ct_sync: the role is not changed: \(reason)\n"
+        _ = write(STDERR_FILENO, sentence, sentence.utf8.count)
+        return status
+    }
+}

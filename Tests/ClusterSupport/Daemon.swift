@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+package import Glibc
+
+/// A ct_sync that runs in a namespace, its log in a file.
+package final class Daemon: Sendable {
+    private let child: ChildProcess
+
+    /// Starts it; the log is appended to.
+    package init(arguments: [String], in host: Namespace, logFile: String) throws {
+        let log = open(logFile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard log >= 0 else { throw CallFailed("open \(logFile)") }
+        defer { close(log) }
+        let none = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        defer { close(none) }
+        child = try ChildProcess(
+            host.words([try Self.binary()] + arguments), input: none, output: log, errors: log)
+    }
+
+    /// Its process: `ip netns exec` becomes the program it starts.
+    package var pid: pid_t { child.pid }
+
+    /// Its exit status; nil while it runs.
+    package var status: Int32? { child.status }
+
+    /// Sends it a signal.
+    package func signal(_ number: CInt) { child.kill(number) }
+
+    /// Waits for its end and gives its exit status.
+    @discardableResult
+    package func waitForEnd(within seconds: Double) throws -> Int32 {
+        try child.waitForEnd(within: seconds)
+    }
+
+    /// The binary under test: CT_SYNC_BINARY, or the one built beside this program.
+    ///
+    /// - Throws: `BinaryMissing`; a test that cannot find it fails.
+    package static func binary() throws -> String {
+        var places: [String] = []
+        if let named = ProcessInfo.processInfo.environment["CT_SYNC_BINARY"] {
+            places = [named]
+        } else {
+            let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+            let directory = URL(fileURLWithPath: own).deletingLastPathComponent()
+            places = [directory.appendingPathComponent("ct_sync").path, ".build/release/ct_sync"]
+        }
+        guard let found = places.first(where: { access($0, X_OK) == 0 }) else {
+            throw BinaryMissing(places: places)
+        }
+        return found
+    }
+}
+
+/// No ct_sync to test.
+package struct BinaryMissing: Error, CustomStringConvertible {
+    let places: [String]
+    package var description: String { "no ct_sync at \(places.joined(separator: ", "))" }
+}
+
+/// What `ct_sync status --json` says.
+package struct DaemonStatus: Sendable {
+    package let role: NodeRole
+    package let epoch: UInt64
+    package let isInSync: Bool
+    package let entriesHeld: Int
+    /// What its last promotion took.
+    package let promotionMicroseconds: Int
+    /// The whole of it.
+    package let text: String
+
+    /// Reads the output of the command; nil where no daemon answered.
+    init?(_ result: CommandResult) throws {
+        guard result.status == 0 || result.status == 1 else { return nil }
+        let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
+        guard let values = object as? [String: Any],
+            let role = (values["role"] as? String).flatMap({ NodeRole(rawValue: $0) }),
+            let epoch = values["epoch"] as? NSNumber,
+            let inSync = values["in_sync"] as? Bool,
+            let held = values["entries_held"] as? NSNumber,
+            let promotion = values["promotion_microseconds"] as? NSNumber
+        else { throw NeverHappened("a status with all its keys", within: 0, last: result.output) }
+        self.role = role
+        self.epoch = epoch.uint64Value
+        isInSync = inSync
+        entriesHeld = held.intValue
+        promotionMicroseconds = promotion.intValue
+        text = result.output
+    }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Foundation
+import Testing
+
+extension ClusterTests {
+    /// A pair of firewalls under a real keepalived, with the configuration and the scripts of conf/.
+    @Suite struct KeepalivedTests {
+        @Test(
+            .enabled(if: Keepalived.isInstalled, "keepalived is not installed"),
+            arguments: Replication.allCases)
+        func connectionsFollowTheAddresses(_ replication: Replication) throws {
+            try scenario(replication: replication, starts: false) { cluster in
+                let pair = try KeepalivedPair(cluster, isTracking: replication == .on)
+                defer { pair.stop() }
+                let nodes = cluster.firewalls
+                if replication == .on { for node in nodes { try node.start(role: .slave) } }
+                try pair.start(0)
+                try pair.waitForMaster(0, replication)
+                try pair.start(1)
+                if replication == .on { try cluster.waitInSync() }
+
+                let server = try EchoServer(on: Plan.service(ipv6: false), in: cluster.server)
+                defer { server.stop() }
+                let connection = try EchoConnection(
+                    from: cluster.client, to: Plan.service(ipv6: false))
+                let survives = { (what: Comment, master: Int) throws in
+                    try pair.waitForMaster(master, replication)
+                    try onlyByReplication {
+                        try connection.exchange(within: replication.patience)
+                        try connection.exchange(within: replication.patience)
+                    }
+                    print("keepalived: \(what)")
+                }
+                try connection.exchange()
+
+                try pair.kill(0)
+                try survives("the master's keepalived is killed", 1)
+                try pair.start(0)
+                pause(4)
+                try survives("it is back, and the other one stays master", 1)
+
+                try nodes[1].host.ip("link set lan0 down")
+                try survives("the master's link is down", 0)
+                try nodes[1].host.ip("link set lan0 up")
+                pause(4)
+                try survives("it is up again, and the other one stays master", 0)
+
+                try nodes[0].stop()
+                try survives("the master's ct_sync is stopped", 1)
+                try nodes[0].start(role: .slave)
+                try cluster.waitInSync()
+                try expectEqualTables(nodes)
+            }
+        }
+
+        /// The segments are cut without a link going down: both keepalived are masters then, and
+        /// only the sync link joins the nodes. Of the two the one promoted later is master, until
+        /// keepalived decides. Traffic is no part of this: each node sees some of it.
+        @Test(.enabled(if: Keepalived.isInstalled, "keepalived is not installed"))
+        func rolesOutliveASplit() throws {
+            try withCluster { cluster in
+                let pair = try KeepalivedPair(cluster, isTracking: true)
+                defer { pair.stop() }
+                let nodes = cluster.firewalls
+                for node in nodes { try node.start(role: .slave) }
+                try pair.start(0)
+                try pair.waitForMaster(0, .on)
+                try pair.start(1)
+                pause(2)
+
+                try cluster.unplug(nodes[0])
+                try pair.waitForMaster(1, .on)
+                #expect(try nodes[0].read() == "slave")
+                try cluster.plug(nodes[0])
+                // keepalived takes the higher address, which is master already.
+                pause(4)
+                try pair.waitForMaster(1, .on)
+
+                // The same again, but now keepalived takes the node that gave way.
+                try cluster.unplug(nodes[1])
+                try pair.waitForMaster(0, .on)
+                #expect(try nodes[1].read() == "slave")
+                try cluster.plug(nodes[1])
+                try pair.waitForMaster(1, .on)
+                try cluster.waitInSync()
+            }
+        }
+
+        private func expectEqualTables(_ nodes: [Firewall]) throws {
+            let tables = try nodes.map { node in
+                try node.host.run(["conntrack", "-L", "-p", "tcp", "-o", "id"])
+                    .split(separator: "\n").map { $0.split(separator: " ")[3...8].sorted() }
+            }
+            #expect(tables[0].count == 1)
+            #expect(tables[0] == tables[1])
+        }
+    }
+}
+
+/// keepalived on both firewalls of a cluster, each with addresses of its own beside those that move.
+private final class KeepalivedPair {
+    private let cluster: Cluster
+    private let isTracking: Bool
+    private var running: [Int: ChildProcess] = [:]
+
+    init(_ cluster: Cluster, isTracking: Bool) throws {
+        self.cluster = cluster
+        self.isTracking = isTracking
+        for node in cluster.firewalls {
+            try node.host.ip(
+                """
+                link set lan0 address 02:c7:00:01:00:0\(node.id)
+                link set wan0 address 02:c7:00:02:00:0\(node.id)
+                addr flush dev lan0
+                addr flush dev wan0
+                addr add 10.1.0.25\(node.id)/24 dev lan0
+                addr add 10.2.0.25\(node.id)/24 dev wan0
+                """)
+            try cluster.plug(node)
+        }
+    }
+
+    /// conf/keepalived/keepalived.conf with this network's devices, addresses and places.
+    private func configuration(_ node: Firewall) throws -> String {
+        let conf = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("conf")
+        var text = try String(
+            contentsOf: conf.appendingPathComponent("keepalived/keepalived.conf"), encoding: .utf8)
+        let role = conf.appendingPathComponent("ct_sync-role").path
+        let notify = conf.appendingPathComponent("keepalived/ct_sync-notify").path
+        let changes = [
+            ("router_id firewall1", "router_id \(node.name)"),
+            // It refuses scripts below directories that others can write to, as here.
+            ("    enable_script_security\n", ""),
+            ("eth0", "wan0"), ("eth1", "lan0"),
+            ("203.0.113.1/24", "10.2.0.1/24"), ("192.168.1.1/24", "10.1.0.1/24"),
+            ("/usr/sbin/ct_sync-role check", "\(role) -f \(node.controlFile) check"),
+            ("/usr/lib/ct_sync/ct_sync-notify", "\(notify) -f \(node.controlFile)"),
+        ]
+        for (place, words) in changes {
+            try #require(text.contains(place), "keepalived.conf without \(place)")
+            text = text.replacingOccurrences(of: place, with: words)
+        }
+        if !isTracking {
+            text = text.replacingOccurrences(
+                of: "    track_script {\n        ct_sync\n    }\n", with: "")
+        }
+        return text
+    }
+
+    func start(_ index: Int) throws {
+        let node = cluster.firewalls[index]
+        let place = "\(cluster.directory)/keepalived-\(node.name)"
+        try configuration(node).write(toFile: place + ".conf", atomically: false, encoding: .utf8)
+        let log = open(place + ".log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        let none = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        defer {
+            close(log)
+            close(none)
+        }
+        let scripts = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().path
+        running[index] = try ChildProcess(
+            node.host.words([
+                "env", "CT_SYNC=\(try Daemon.binary())",
+                "CT_SYNC_ROLE=\(scripts)/conf/ct_sync-role", "keepalived", "--dont-fork",
+                "--log-console", "--vrrp", "--use-file=\(place).conf", "--pid=\(place).pid",
+                "--vrrp_pid=\(place)-vrrp.pid",
+            ]), input: none, output: log, errors: log)
+    }
+
+    /// kill -9; its VRRP process, which ends with it, gives the addresses up.
+    func kill(_ index: Int) throws {
+        let process = running.removeValue(forKey: index)
+        process?.kill(SIGKILL)
+        try process?.waitForEnd(within: 5)
+        let node = cluster.firewalls[index]
+        let file = "\(cluster.directory)/keepalived-\(node.name)-vrrp.pid"
+        try eventually("the end of keepalived's VRRP process") {
+            let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+            let number = text.trimmingCharacters(in: .whitespacesAndNewlines)
+            // One that nobody has collected yet has no program any more.
+            let program = try? FileManager.default.destinationOfSymbolicLink(
+                atPath: "/proc/\(number)/exe")
+            return program == nil
+        }
+    }
+
+    func stop() {
+        for process in running.values {
+            process.kill(SIGTERM)
+            _ = try? process.waitForEnd(within: 5)
+        }
+    }
+
+    /// Waits until a node has the addresses and, by its control file and by itself, the role; the
+    /// other one is slave.
+    func waitForMaster(_ index: Int, _ replication: Replication) throws {
+        let master = cluster.firewalls[index]
+        let other = cluster.firewalls[1 - index]
+        try eventually(
+            "\(master.name) has the addresses and the role", within: 15, every: 0.05,
+            detail: { "\(describe(master))\n\(describe(other))" }
+        ) {
+            guard try hasAddresses(master) else { return false }
+            guard replication == .on else { return true }
+            let isOtherSlave = try other.status().map { $0.role == .slave } ?? true
+            return try master.read() == "master" && master.status()?.role == .master
+                && isOtherSlave
+        }
+    }
+
+    private func hasAddresses(_ node: Firewall) throws -> Bool {
+        let addresses = try node.host.run(["ip", "-4", "-o", "addr"])
+        return addresses.contains(" 10.1.0.1/24") && addresses.contains(" 10.2.0.1/24")
+    }
+
+    private func describe(_ node: Firewall) -> String {
+        let log = "\(cluster.directory)/keepalived-\(node.name).log"
+        let words = (try? String(contentsOfFile: log, encoding: .utf8)) ?? "no log"
+        return "\(node.name): \(node.statusLine)\n\(words.suffix(1_500))"
+    }
+}
+
+private enum Keepalived {
+    static var isInstalled: Bool {
+        FileManager.default.isExecutableFile(atPath: "/usr/sbin/keepalived")
+    }
+}

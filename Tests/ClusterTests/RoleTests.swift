@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Glibc
+import Testing
+
+extension ClusterTests {
+    /// The control file, the status and the life of a daemon.
+    @Suite struct RoleTests {
+        @Test(arguments: [NodeRole.master, .slave])
+        func controlFileSaysTheRoleAtStart(_ role: NodeRole) throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: role)
+                #expect(try node.read() == role.rawValue)
+            }
+        }
+
+        @Test func controlFileChangesTheRole() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .slave)
+                let orders: [(String, NodeRole)] = [
+                    ("1\n", .master), ("0\n", .slave), ("master\n", .master), ("slave\n", .slave),
+                    ("1", .master), ("slave", .slave),
+                ]
+                for (text, role) in orders {
+                    try node.write(text)
+                    try node.waitForRole(role)
+                }
+                for (text, role) in orders {
+                    try node.replace(text)
+                    try node.waitForRole(role)
+                }
+            }
+        }
+
+        @Test(arguments: ["garbage\n", "", "2\n", "masters\n", "1 0\n", "master slave\n"])
+        func controlFileRefusesAnythingElse(_ text: String) throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .slave)
+                let logged = node.log.count
+                if text.isEmpty { try node.replace(text) } else { try node.write(text) }
+                try eventually("the true role in the file") { try node.read() == "slave" }
+                #expect(try node.status()?.role == .slave)
+                if !text.isEmpty {
+                    try eventually("a line in the log") { node.log.count > logged }
+                }
+                // It still obeys.
+                try node.write("1\n")
+                try node.waitForRole(.master)
+            }
+        }
+
+        /// Orders that follow each other faster than they are carried out: the last one counts.
+        @Test func lastOfManyOrdersCounts() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .slave)
+                for last in ["1\n", "0\n"] {
+                    for number in 0..<50 {
+                        try node.write(number % 2 == 0 ? "0\n" : "1\n")
+                    }
+                    try node.write(last)
+                    try node.waitForRole(last == "1\n" ? .master : .slave)
+                }
+            }
+        }
+
+        @Test func secondStartIsRefused() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .master)
+                let words = node.host.words([try Daemon.binary()] + node.flags(role: .slave))
+                let second = try Command.result(of: words, deadline: 5)
+                #expect(second.status != 0)
+                #expect(second.errors.contains(node.controlFile), "\(second.errors)")
+                #expect(try node.status()?.role == .master)
+                #expect(try node.read() == "master")
+            }
+        }
+
+        @Test(arguments: [NodeRole.master, .slave], [SIGTERM, SIGINT])
+        func signalEndsItQuickly(_ role: NodeRole, _ signal: CInt) throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                let tables = try node.nftTables()
+                try MadeEntries.create(0..<1000, in: node.host)
+                try node.start(role: role)
+                #expect(try node.nftTables().count > tables.count)
+                let daemon = try #require(node.daemon)
+                daemon.signal(signal)
+                #expect(try daemon.waitForEnd(within: 2) == 0)
+                #expect(try node.nftTables() == tables)
+                #expect(try node.statusCommand().status == 2)
+                try node.start(role: role)
+            }
+        }
+
+        @Test func killedDaemonStartsAgain() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .master)
+                let tables = try node.nftTables()
+                for _ in 0..<3 {
+                    node.kill()
+                    #expect(try node.statusCommand().status == 2)
+                    try node.start(role: .master)
+                    #expect(try node.nftTables() == tables)
+                }
+                #expect(try node.stop() == 0)
+            }
+        }
+
+        /// 0 in sync, 1 not, 2 nobody there.
+        @Test func statusHasThreeEnds() throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                #expect(try first.statusCommand().status == 2)
+                try second.start(role: .slave)
+                #expect(try second.statusCommand().status == 1)
+                try first.start(role: .master)
+                try cluster.waitInSync()
+                #expect(try first.statusCommand().status == 0)
+                #expect(try second.statusCommand().status == 0)
+                let text = try second.statusCommand(json: false)
+                #expect(text.status == 0)
+                #expect(text.output.contains("slave"))
+            }
+        }
+
+        /// The higher epoch stays; the other steps down by itself and says so.
+        @Test func newerMasterDemotesTheOlder() throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try MadeEntries.create(0..<100, in: first.host)
+                try first.start(role: .master)
+                try second.start(role: .slave)
+                try cluster.waitInSync()
+                try second.write("1\n")
+                try first.waitForRole(.slave)
+                try second.waitForRole(.master)
+                try cluster.waitInSync()
+                try first.write("1\n")
+                try second.waitForRole(.slave)
+                try first.waitForRole(.master)
+            }
+        }
+
+        /// Both start as masters, on a link that joins them only afterwards.
+        @Test func oneOfTwoMastersStays() throws {
+            try withCluster { cluster in
+                let nodes = cluster.firewalls
+                try cluster.cutSync(nodes[1])
+                for node in nodes { try node.start(role: .master) }
+                let epochs = try nodes.map { try #require(try $0.status()).epoch }
+                try cluster.restoreSync(nodes[1])
+                let winner = epochs[0] > epochs[1] ? 0 : 1
+                try nodes[1 - winner].waitForRole(.slave)
+                try nodes[winner].waitForRole(.master)
+                try cluster.waitInSync()
+                #expect(try nodes[winner].status()?.epoch == epochs[winner])
+            }
+        }
+
+        @Test func eventsAreSwitchedOn() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .slave)
+                let words = ["cat", "/proc/sys/net/netfilter/nf_conntrack_events"]
+                #expect(try node.host.run(words) == "1\n")
+            }
+        }
+
+        /// Its own packets are not connections.
+        @Test func syncTrafficIsNotTracked() throws {
+            try withCluster { cluster in
+                try cluster.startDaemons()
+                for node in cluster.firewalls {
+                    #expect(try node.host.run(["conntrack", "-L", "-p", "udp"]) == "")
+                }
+            }
+        }
+    }
+}

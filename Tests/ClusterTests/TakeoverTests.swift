@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Testing
+
+/// One of the ways through the firewalls.
+struct Way: CustomTestStringConvertible {
+    let ipv6: Bool
+    let translation: AddressTranslation
+    var testDescription: String { "IPv\(ipv6 ? 6 : 4), translation \(translation)" }
+
+    var service: Endpoint { Plan.service(ipv6: ipv6) }
+    var target: Endpoint { Plan.target(ipv6: ipv6, translation) }
+
+    static let all = [false, true].flatMap { ipv6 in
+        [AddressTranslation.none, .masquerade, .destination].map {
+            Way(ipv6: ipv6, translation: $0)
+        }
+    }
+}
+
+extension ClusterTests {
+    /// Traffic that must outlive the firewall it went through.
+    @Suite struct TakeoverTests {
+        @Test(arguments: Way.all, Replication.allCases)
+        func establishedTCP(_ way: Way, _ replication: Replication) throws {
+            try scenario(translation: way.translation, replication: replication) { cluster in
+                let server = try EchoServer(on: way.service, in: cluster.server)
+                defer { server.stop() }
+                let connection = try EchoConnection(from: cluster.client, to: way.target)
+                for _ in 0..<3 { try connection.exchange() }
+                try cluster.takeOver(replication)
+                try onlyByReplication {
+                    for _ in 0..<3 { try connection.exchange(within: replication.patience) }
+                    try expectWatchedWindows(cluster.firewalls[1], ipv6: way.ipv6)
+                }
+            }
+        }
+
+        @Test(arguments: Way.all, Replication.allCases)
+        func transferInFlight(_ way: Way, _ replication: Replication) throws {
+            try scenario(translation: way.translation, replication: replication) { cluster in
+                let transfer = try BulkTransfer(
+                    from: cluster.client, to: cluster.server, at: way.service,
+                    target: way.target)
+                try eventually("4 MB before the takeover") { transfer.count > 4_000_000 }
+                // In flight: no waiting for equal tables.
+                try cluster.crash(cluster.firewalls[0])
+                let before = transfer.count
+                try cluster.promote(cluster.firewalls[1])
+                try onlyByReplication {
+                    try eventually("4 MB after the takeover", within: replication.patience) {
+                        transfer.count > before + 4_000_000
+                    }
+                    try expectWatchedWindows(cluster.firewalls[1], ipv6: way.ipv6)
+                    try transfer.finish()
+                }
+            }
+        }
+
+        @Test(arguments: [false, true], Replication.allCases)
+        func udpKeepsItsPort(ipv6: Bool, _ replication: Replication) throws {
+            try scenario(translation: .masqueradeFullyRandom, replication: replication) {
+                cluster in
+                let stream = try DatagramStream.udp(
+                    from: cluster.client, to: cluster.server, at: Plan.service(ipv6: ipv6))
+                defer { stream.stop() }
+                try keepsIdentity(stream, cluster, replication)
+            }
+        }
+
+        @Test(arguments: [false, true], Replication.allCases)
+        func icmpEchoKeepsItsIdentifier(ipv6: Bool, _ replication: Replication) throws {
+            try scenario(translation: .masqueradeFullyRandom, replication: replication) {
+                cluster in
+                let stream = try DatagramStream.icmpEcho(
+                    from: cluster.client, to: cluster.server,
+                    address: Plan.server(ipv6: ipv6))
+                defer { stream.stop() }
+                try keepsIdentity(stream, cluster, replication)
+            }
+        }
+
+        private func keepsIdentity(
+            _ stream: DatagramStream, _ cluster: Cluster, _ replication: Replication
+        ) throws {
+            try stream.expectReplies(20)
+            try cluster.takeOver(replication)
+            try onlyByReplication {
+                try stream.expectReplies(20, within: replication.patience)
+                try expectOneIdentity(stream)
+            }
+        }
+
+        private func expectOneIdentity(_ stream: DatagramStream) throws {
+            guard stream.identities.count == 1 else {
+                throw NeverHappened(
+                    "one identity at the server", within: 0, last: "\(stream.identities)")
+            }
+        }
+
+        /// Traffic refreshes a timeout without an event: the standby must not let it age.
+        @Test(arguments: Replication.allCases)
+        func keptAliveForSeveralTimeouts(_ replication: Replication) throws {
+            let settings: KeyValuePairs = [
+                "net.netfilter.nf_conntrack_udp_timeout": 2,
+                "net.netfilter.nf_conntrack_udp_timeout_stream": 2,
+                "net.netfilter.nf_conntrack_tcp_timeout_established": 2,
+            ]
+            try scenario(
+                translation: .masqueradeFullyRandom, settings: settings,
+                replication: replication
+            ) { cluster in
+                let service = Plan.service(ipv6: false)
+                let server = try EchoServer(on: service, in: cluster.server)
+                defer { server.stop() }
+                let connection = try EchoConnection(from: cluster.client, to: service)
+                let stream = try DatagramStream.udp(
+                    from: cluster.client, to: cluster.server, at: service,
+                    intervalMilliseconds: 100)
+                defer { stream.stop() }
+                for _ in 0..<16 {
+                    try connection.exchange()
+                    pause(0.5)
+                }
+                try cluster.takeOver(replication)
+                try onlyByReplication {
+                    try connection.exchange(within: replication.patience)
+                    try stream.expectReplies(5, within: replication.patience)
+                    try expectOneIdentity(stream)
+                }
+            }
+        }
+
+        /// A replica is held while its node is a standby, and ends after the promotion as it would
+        /// have ended at the old master.
+        @Test(arguments: Replication.allCases)
+        func idleConnectionTimesOutAfterPromotion(_ replication: Replication) throws {
+            let settings: KeyValuePairs = [
+                "net.netfilter.nf_conntrack_tcp_timeout_established": 8
+            ]
+            try scenario(settings: settings, replication: replication) { cluster in
+                let service = Plan.service(ipv6: false)
+                let server = try EchoServer(on: service, in: cluster.server)
+                defer { server.stop() }
+                let connection = try EchoConnection(from: cluster.client, to: service)
+                try connection.exchange()
+                let standby = cluster.firewalls[1]
+                try cluster.takeOver(replication)
+                try onlyByReplication {
+                    guard let held = try standby.table().first else {
+                        throw NeverHappened("an entry at the new master", within: 0)
+                    }
+                    try eventually("its own time for \(held)", within: 5) {
+                        (try standby.table().first?.timeoutSeconds ?? 0) <= 8
+                    }
+                    try eventually("the end of \(held)", within: 12) { try standby.table().isEmpty }
+                }
+            }
+        }
+
+        /// Over and back and over again, with connections made on each side.
+        @Test(arguments: Replication.allCases)
+        func thereAndBack(_ replication: Replication) throws {
+            try scenario(translation: .masquerade, replication: replication) { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                let service = Plan.service(ipv6: false)
+                let server = try EchoServer(on: service, in: cluster.server)
+                defer { server.stop() }
+                var open = [try EchoConnection(from: cluster.client, to: service)]
+                try exchange(over: open)
+
+                try cluster.takeOver(replication)
+                // Without replication this one is dead already; the next must not be.
+                if replication == .off { open = [] }
+                open.append(try EchoConnection(from: cluster.client, to: service))
+                try exchange(over: open)
+
+                try first.flush()
+                try first.linksUp()
+                if replication == .on {
+                    try first.start(role: .slave)
+                    try cluster.waitInSync()
+                    try first.waitForEqualTable(to: second)
+                }
+                try cluster.demote(second)
+                try cluster.promote(first)
+                try onlyByReplication {
+                    try exchange(over: open, within: replication.patience)
+                }
+                open.append(try EchoConnection(from: cluster.client, to: service))
+                try exchange(over: open)
+
+                if replication == .on {
+                    try cluster.waitInSync()
+                    try second.waitForEqualTable(to: first, atLeast: 3)
+                }
+                try cluster.demote(first)
+                try cluster.promote(second)
+                try onlyByReplication {
+                    try exchange(over: open, within: replication.patience)
+                }
+            }
+        }
+
+        private func exchange(over open: [EchoConnection], within seconds: Double = 10) throws {
+            for connection in open { try connection.exchange(within: seconds) }
+        }
+    }
+}
+
+extension Cluster {
+    /// The first firewall dies, the second becomes master; with replication, once it holds all.
+    func takeOver(_ replication: Replication) throws {
+        if replication == .on { try firewalls[1].waitForEqualTable(to: firewalls[0]) }
+        try crash(firewalls[0])
+        try promote(firewalls[1])
+    }
+}
+
+/// Window tracking is on: the scale factors are known and no direction is liberal.
+func expectWatchedWindows(_ firewall: Firewall, ipv6: Bool) throws {
+    let tracked = try firewall.table(ipv6: ipv6).compactMap(\.tcp)
+    #expect(!tracked.isEmpty)
+    #expect(tracked.allSatisfy { !$0.isLiberal && $0.hasScale }, "\(tracked)")
+}

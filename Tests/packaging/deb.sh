@@ -1,0 +1,114 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Installs the Debian package into a clean root, runs the program from there, removes it, and shows
+# that nothing is left. As root; "make deb" has built the package.
+#
+#   Tests/packaging/deb.sh [DIRECTORY_OF_THE_PACKAGE]
+#
+# The clean root has a package database of its own, in which the libraries that the package depends
+# on stand as installed; their files are taken from this machine.
+
+set -eu
+cd "$(dirname "$0")/../.."
+directory=${1:-.build/deb}
+set -- "$directory"/ct-sync_*.deb
+if [ $# -ne 1 ] || [ ! -e "$1" ]; then
+    echo "not one package in $directory" >&2
+    exit 1
+fi
+package=$1
+root=$(mktemp -d /tmp/ct_sync-root-XXXXXX)
+trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
+
+fail() {
+    echo "FAIL  $*"
+    exit 1
+}
+
+dpkg-deb --info "$package" | sed -n '/^ Package/,$p'
+dpkg-deb --field "$package" Depends | grep -q 'libnetfilter-conntrack3.*' || fail "no Depends"
+contents=$(dpkg-deb --contents "$package")
+for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notify etc/ct_sync.conf \
+    lib/systemd/system/ct_sync.service lib/systemd/system/ct_sync@.service \
+    usr/lib/sysctl.d/50-ct_sync.conf usr/lib/tmpfiles.d/ct_sync.conf \
+    usr/lib/modules-load.d/ct_sync.conf usr/lib/ocf/resource.d/ct_sync/ct_sync \
+    usr/share/man/man8/ct_sync.8.gz usr/share/man/man8/ct_sync-role.8.gz \
+    usr/share/man/man5/ct_sync.conf.5.gz usr/share/doc/ct-sync/copyright; do
+    echo "$contents" | grep " \./$file$" > /dev/null || fail "the package lacks /$file"
+done
+echo "$contents" | awk '$2 != "root/root" { exit 1 }' || fail "files of other owners"
+
+# The clean root: a database, the libraries, a shell for the package's scripts.
+mkdir -p "$root/var/lib/dpkg/info" "$root/var/lib/dpkg/updates" "$root/var/log" "$root/proc" \
+    "$root/tmp" "$root/etc" "$root/run" "$root/bin" "$root/usr/bin" "$root/dev"
+for name in $(dpkg-deb --field "$package" Depends | sed 's/([^)]*)//g; s/[,|]/ /g'); do
+    dpkg-query --show --showformat='Package: ${Package}
+Status: install ok installed
+Maintainer: this test
+Architecture: ${Architecture}
+Multi-Arch: same
+Version: ${Version}
+Description: its files are copied
+
+' "$name"
+    echo /. > "$root/var/lib/dpkg/info/$name:$(dpkg --print-architecture).list"
+done > "$root/var/lib/dpkg/status"
+# As on every system, the directory is somebody else's too.
+echo clean > "$root/etc/hostname"
+for program in /bin/sh /bin/ls /bin/rm usr/sbin/ct_sync; do
+    case $program in
+        /*) file=$program ;;
+        *)
+            dpkg-deb --fsys-tarfile "$package" | tar -xf - -C "$root/tmp" ./usr/sbin/ct_sync
+            file=$root/tmp/usr/sbin/ct_sync
+            ;;
+    esac
+    ldd "$file" | grep -o '/[^ ]*' | while read -r library; do
+        mkdir -p "$root${library%/*}"
+        cp -L "$library" "$root$library"
+    done
+    case $program in /*) cp -L "$program" "$root$program" ;; esac
+done
+rm -rf "$root/tmp/usr"
+# Nothing of Swift: the runtime is inside the program.
+if find "$root" -name 'libswift*' | grep .; then fail "it needs Swift's libraries"; fi
+
+# Swift reads a program's arguments from /proc.
+inside() {
+    # The script's own words.
+    # shellcheck disable=SC2016
+    unshare --mount sh -c 'mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"' "$root" "$@"
+}
+
+listing() {
+    (cd "$root" && find . -path ./var/lib/dpkg -prune -o -path ./var/log -prune -o -print | sort)
+}
+
+listing > "$root.before"
+trap 'rm -rf "$root" "$root.before" "$root.after"' EXIT
+
+dpkg --root="$root" --install "$package"
+dpkg --root="$root" --status ct-sync | grep -q '^Status: install ok installed' \
+    || fail "it is not installed"
+echo "--- its files"
+dpkg --root="$root" --listfiles ct-sync | while read -r file; do
+    [ ! -d "$root$file" ] && echo "$file"
+done
+dpkg --root="$root" --verify ct-sync | grep . && fail "files differ from the package's"
+echo "--- it runs"
+inside /usr/sbin/ct_sync --version
+inside /usr/sbin/ct_sync --help > /dev/null
+status=0
+inside /usr/sbin/ct_sync status || status=$?
+[ "$status" -eq 2 ] || fail "status without a daemon is $status, not 2"
+
+echo "--- removed: the configuration stays"
+dpkg --root="$root" --remove ct-sync
+[ -e "$root/etc/ct_sync.conf" ] || fail "the configuration is gone"
+echo "--- purged"
+dpkg --root="$root" --purge ct-sync
+listing > "$root.after"
+diff "$root.before" "$root.after" || fail "it leaves something behind, or took something"
+echo "ok    nothing is left"

@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Holds the documents against the program: each flag of --help stands in the man page and in the
+# README and the other way round, each setting in ct_sync.conf(5) and in the sample file, and the man
+# pages are sound.
+#
+#   Tests/packaging/documentation.sh [PATH_OF_CT_SYNC]
+
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+binary=${1:-.build/release/ct_sync}
+[ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+flags() { grep -oE -e '(^|[^a-z0-9-])--[a-z][a-z0-9-]*' | grep -oE -e '--[a-z0-9-]+' | sort -u; }
+
+# same WHAT FILE_WANTED FILE_FOUND
+same() {
+    if [ -s "$2" ] && diff "$2" "$3" > "$scratch/difference"; then
+        echo "ok    $1: $(wc -l < "$2")"
+    else
+        echo "FAIL  $1 (< wanted, > found):"
+        cat "$scratch/difference"
+        failures=$((failures + 1))
+    fi
+}
+
+for command in "" status promote demote dump flush resync initsync-rate; do
+    # No command is no word.
+    # shellcheck disable=SC2086
+    "$binary" $command --help || { echo "FAIL  $command --help"; exit 1; }
+done > "$scratch/help"
+flags < "$scratch/help" > "$scratch/flags"
+
+# -man's "\-" is a dash, "\~" a space.
+sed -e 's/\\-/-/g' -e 's/\\~/ /g' man/ct_sync.8 | flags > "$scratch/man"
+same "flags in ct_sync(8)" "$scratch/flags" "$scratch/man"
+flags < README.md > "$scratch/readme"
+same "flags in README.md" "$scratch/flags" "$scratch/readme"
+
+# The daemon's settings: its flags but those of the command line alone.
+"$binary" --help | flags | grep -vxE -e '--(config|version|help|json|wait|timeout|expect|yes)' \
+    | sed 's/^--//' > "$scratch/settings"
+sed -e 's/\\-/-/g' man/ct_sync.conf.5 | sed -n 's/^\.BI \([a-z0-9-]*\)=.*/\1/p' | sort \
+    > "$scratch/conf5"
+same "settings in ct_sync.conf(5)" "$scratch/settings" "$scratch/conf5"
+sed -n 's/^#*options ct_sync \([a-z0-9-]*\)=.*/\1/p' conf/ct_sync.conf | sort -u > "$scratch/sample"
+same "settings in conf/ct_sync.conf" "$scratch/settings" "$scratch/sample"
+
+# The sample is understood as it stands, and with everything in it that is commented out: what is
+# refused then is the device, or the group beside a peer.
+complaint() { "$binary" --config "$1" --syncdev absent0 --control-file "$scratch/state" 2>&1; }
+complaint conf/ct_sync.conf > "$scratch/words"
+if ! grep -q 'syncdev "absent0" cannot be used' "$scratch/words"; then
+    echo "FAIL  conf/ct_sync.conf: $(cat "$scratch/words")"
+    failures=$((failures + 1))
+fi
+sed -e 's/^#options/options/' -e '/ group=/d' conf/ct_sync.conf > "$scratch/all.conf"
+complaint "$scratch/all.conf" > "$scratch/words"
+if grep -q 'syncdev "absent0" cannot be used' "$scratch/words"; then
+    echo "ok    conf/ct_sync.conf is understood, with all of it"
+else
+    echo "FAIL  conf/ct_sync.conf, all of it: $(cat "$scratch/words")"
+    failures=$((failures + 1))
+fi
+
+# Reasons and drop counters that the code can show.
+sed -n 's/.*case [a-zA-Z]* = "\(.*\)"$/\1/p' Sources/CTSync/Slave/SlaveProtocol.swift \
+    > "$scratch/reasons"
+[ -s "$scratch/reasons" ] || failures=$((failures + 1))
+tr '\n' ' ' < README.md > "$scratch/one-line"
+while read -r reason; do
+    if ! grep -qF "$reason" "$scratch/one-line"; then
+        echo "FAIL  README.md does not name the reason \"$reason\""
+        failures=$((failures + 1))
+    fi
+done < "$scratch/reasons"
+sed -n 's/^ *case \([a-z]*\)$/\1/p' Sources/CTSync/Wire/WireError.swift > "$scratch/counters"
+[ -s "$scratch/counters" ] || failures=$((failures + 1))
+while read -r counter; do
+    if ! grep -q "^[0-9]\. \`$counter\`" WIRE.md; then
+        echo "FAIL  WIRE.md does not name the counter \"$counter\""
+        failures=$((failures + 1))
+    fi
+done < "$scratch/counters"
+
+version=$("$binary" --version)
+for page in man/*; do
+    if ! grep -q "\"$version\"" "$page"; then
+        echo "FAIL  $page is not of $version"
+        failures=$((failures + 1))
+    fi
+    if command -v man > /dev/null; then
+        LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings --encoding=UTF-8 --local-file "$page" \
+            2> "$scratch/warnings" > /dev/null
+    else
+        mandoc -T lint -W warning "$page" > "$scratch/warnings" 2>&1
+    fi
+    if [ -s "$scratch/warnings" ]; then
+        echo "FAIL  $page:"
+        cat "$scratch/warnings"
+        failures=$((failures + 1))
+    else
+        echo "ok    $page"
+    fi
+done
+
+[ "$failures" -eq 0 ]

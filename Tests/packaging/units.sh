@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Checks the systemd units without a running systemd: their words, and how exposed they are.
+
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+if ! command -v systemd-analyze > /dev/null; then
+    echo "systemd-analyze is missing (package systemd)" >&2
+    exit 1
+fi
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+for unit in conf/systemd/ct_sync.service conf/systemd/ct_sync@.service; do
+    exposure=$(systemd-analyze security --offline=yes --no-pager "$unit" \
+        | sed -n 's/.*Overall exposure level for .*: \([0-9.]*\) .*/\1/p')
+    if [ -n "$exposure" ] && [ "${exposure%.*}${exposure#*.}" -le 20 ]; then
+        echo "ok    $unit: exposure $exposure"
+    else
+        echo "FAIL  $unit: exposure $exposure, above 2.0"
+        failures=$((failures + 1))
+    fi
+    # The program and the man pages need not be installed here.
+    name=$(basename "$unit" | sed 's/@/@east/')
+    sed "s|/usr/sbin/ct_sync|/bin/true|; /^Documentation=/d" "$unit" > "$scratch/$name"
+    if systemd-analyze verify --man=no "$scratch/$name" > "$scratch/words" 2>&1 \
+        && ! grep -q "$name" "$scratch/words"; then
+        echo "ok    $unit: every word is known"
+    else
+        echo "FAIL  $unit:"
+        cat "$scratch/words"
+        failures=$((failures + 1))
+    fi
+done
+
+# The instance unit is the other one, but for its names.
+sed -e 's|ct_sync/%i.conf|ct_sync.conf|; s| --control-file /run/ct_sync-%i/state||; s|ct_sync-%i|ct_sync|' \
+    -e 's|, group %i||' conf/systemd/ct_sync@.service > "$scratch/single"
+if diff conf/systemd/ct_sync.service "$scratch/single" | grep '^[<>]' | grep -v '^> #'; then
+    echo "FAIL  the units differ"
+    failures=$((failures + 1))
+else
+    echo "ok    the units differ in their names only"
+fi
+
+if systemd-tmpfiles --create --dry-run conf/tmpfiles.d/ct_sync.conf > "$scratch/words" 2>&1 \
+    || systemd-tmpfiles --create --root="$scratch/root" "$PWD/conf/tmpfiles.d/ct_sync.conf" \
+        > "$scratch/words" 2>&1; then
+    echo "ok    tmpfiles.d"
+else
+    echo "FAIL  tmpfiles.d: $(cat "$scratch/words")"
+    failures=$((failures + 1))
+fi
+
+# As root, in a namespace of its own: the rules for the sync link load, twice.
+if [ "$(id -u)" -eq 0 ] && command -v nft > /dev/null; then
+    # The script's own word.
+    # shellcheck disable=SC2016
+    if unshare --net sh -c 'nft -f "$1" && nft -f "$1"' sh conf/nftables/ct_sync-link.nft; then
+        echo "ok    nftables"
+    else
+        echo "FAIL  conf/nftables/ct_sync-link.nft"
+        failures=$((failures + 1))
+    fi
+fi
+
+[ "$failures" -eq 0 ]
