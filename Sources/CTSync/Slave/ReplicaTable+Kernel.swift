@@ -157,9 +157,10 @@ extension ReplicaTable {
         guard errno != ENOENT else { return .ignored }
         let replica = pool.replicas + Int(place)
         if replica.pointee.flags.contains(.alive) {
-            // The creation that follows fails too, and is the one that counts as refused.
+            // The creation that follows fails too, and is the one that counts as refused. None
+            // follows where too little is known.
             replica.pointee.flags.insert(.recreate)
-            return .refused
+            guard replica.pointee.flags.contains(.insufficient) else { return .refused }
         }
         replica.pointee.flags.insert(.inKernel)
         markRefused(place)

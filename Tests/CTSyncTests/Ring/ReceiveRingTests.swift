@@ -135,7 +135,7 @@ import Testing
 
     /// Any order of arrival, with losses that are asked for: everything comes out once, in order.
     @Test func everythingComesOutOnceAndInOrder() throws {
-        let seed = UInt64.random(in: 1...(.max))
+        let seed = Chance.anySeed
         let chance = Chance(seed: seed)
         for _ in 0..<200 {
             let ring = try Ring(slotCount: 8, slotByteCount: 64)

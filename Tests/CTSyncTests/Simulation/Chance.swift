@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Glibc
+
 /// Randomness that a seed decides (SplitMix64): the same seed gives the same run, on any machine.
 final class Chance: RandomNumberGenerator {
+    /// `CTSYNC_SEED`, to see a failure again, or a new one.
+    static var anySeed: UInt64 {
+        getenv("CTSYNC_SEED").flatMap { UInt64(String(cString: $0)) }
+            ?? UInt64.random(in: 1...(.max))
+    }
+
     private var state: UInt64
 
     init(seed: UInt64) {

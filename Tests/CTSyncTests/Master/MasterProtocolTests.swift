@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+
+@Suite struct MasterProtocolTests {
+    private static let claim = MasterClaim(epoch: 100, nodeID: 5)
+
+    private static func make() throws -> (MasterProtocol, SendRing) {
+        let ring = try SendRing(slotCount: 16, slotByteCount: 400, wake: nil)
+        ring.reset(epoch: claim.epoch, nodeID: claim.nodeID)
+        let master = MasterProtocol(ring: ring)
+        master.start(claim)
+        return (master, ring)
+    }
+
+    private static func receive(
+        _ master: MasterProtocol, _ packet: [UInt8], now: Instant = 1
+    ) -> MasterProtocol.Consequence {
+        master.receive(packet.span.bytes, from: PacketBytes.peer, now: now)
+    }
+
+    private static func slavePacket(
+        _ type: PacketHeader.PacketType, _ sequence: UInt64, epoch: UInt64 = 100,
+        ranges: [SequenceRange] = []
+    ) -> [UInt8] {
+        var header = PacketHeader(type: type, nodeID: 2, epoch: epoch, sequence: sequence)
+        header.messageCount = UInt16(ranges.count)
+        var content: [UInt8] = []
+        for range in ranges {
+            withUnsafeBytes(of: range.first.bigEndian) { content += Array($0) }
+            withUnsafeBytes(of: range.count.bigEndian) { content += Array($0) }
+        }
+        return PacketBytes.sealed(header, content)
+    }
+
+    /// Whether the packets say that events were lost.
+    private static func isIncomplete(_ ring: SendRing) throws -> Bool {
+        var target = [UInt8](repeating: 0, count: PacketHeader.byteCount)
+        _ = target.withUnsafeMutableBytes { ring.writeAnnouncement($0, clockMicroseconds: 0) }
+        return try PacketBytes.header(of: target).flags.contains(.incomplete)
+    }
+
+    /// Begins and ends a walk; false where none is wanted.
+    private static func walk(_ master: MasterProtocol, _ ring: SendRing) -> Bool {
+        guard let number = master.beginInitsync(),
+            let begin = ring.appendBracket(.UPDATE, number: number)
+        else { return false }
+        master.initsyncBegan(in: begin)
+        master.initsyncEnded()
+        return true
+    }
+
+    @Test(
+        arguments: [
+            // Epoch and id of another master's packet, whether this node gives way.
+            (101, 1, true), (100, 6, true), (100, 4, false), (99, 200, false),
+        ] as [(UInt64, UInt8, Bool)])
+    func onlyAHigherClaimSupersedes(_ epoch: UInt64, _ id: UInt8, _ givesWay: Bool) throws {
+        let (master, _) = try Self.make()
+        let expected: MasterProtocol.Consequence =
+            givesWay ? .superseded(MasterClaim(epoch: epoch, nodeID: id)) : .none
+        for packet in [
+            PacketBytes.announcement(1, from: id, epoch: epoch),
+            PacketBytes.sync(1, [], from: id, epoch: epoch),
+        ] {
+            #expect(Self.receive(master, packet) == expected)
+        }
+        #expect(master.counters.stale == (givesWay ? 0 : 2))
+    }
+
+    @Test func itsOwnIdAndOtherEpochsAreDropped() throws {
+        let (master, _) = try Self.make()
+        #expect(Self.receive(master, PacketBytes.announcement(1, from: 5, epoch: 900)) == .none)
+        #expect(master.counters.ownID == 1)
+        for epoch in [99, 101] as [UInt64] {
+            let packet = Self.slavePacket(.SLAVE_INITSYNC, 1, epoch: epoch)
+            #expect(Self.receive(master, packet) == .none)
+        }
+        #expect(master.counters.stale == 2)
+        #expect(master.beginInitsync() == nil)
+        #expect(master.peers.isEmpty)
+    }
+
+    @Test func aNackQueuesWhatItNames() throws {
+        let (master, _) = try Self.make()
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 7)) == .none)
+        let ranges = [SequenceRange(first: 3, count: 2), SequenceRange(first: 9, count: 1)]
+        let nack = Self.slavePacket(.NACK, 3, ranges: ranges)
+        #expect(Self.receive(master, nack) == .sendAgain)
+        #expect(Self.receive(master, nack) == .none)
+        #expect(!master.hasNothingAgain)
+        #expect(master.takeAskedAgain())
+        #expect(!master.takeAskedAgain())
+        var sequences: [UInt64] = []
+        while let item = master.nextAgain() { sequences.append(item.sequence) }
+        #expect(sequences == [3, 4, 9])
+        #expect(master.peers.map(\.nodeID) == [2])
+        #expect(master.peers.map(\.applied) == [2])
+        #expect(master.counters.asked == 3)
+        let later = Retransmission.pause + 1
+        #expect(Self.receive(master, nack, now: later) == .sendAgain)
+    }
+
+    @Test func aRequestIsServedByAWalkThatBeginsAfterIt() throws {
+        let (master, ring) = try Self.make()
+        #expect(Self.receive(master, Self.slavePacket(.SLAVE_INITSYNC, 1)) == .initsync)
+        #expect(Self.receive(master, Self.slavePacket(.SLAVE_INITSYNC, 1)) == .none)
+        #expect(Self.walk(master, ring))
+        #expect(!Self.walk(master, ring))
+        // The slave has yet to see that begin.
+        #expect(Self.receive(master, Self.slavePacket(.SLAVE_INITSYNC, 1)) == .none)
+        #expect(Self.receive(master, Self.slavePacket(.SLAVE_INITSYNC, 2)) == .initsync)
+        #expect(Self.walk(master, ring))
+    }
+
+    @Test func lostEventsAreSaidUntilAWalkHasBegunBehindThem() throws {
+        let (master, ring) = try Self.make()
+        master.lostEvents()
+        #expect(try Self.isIncomplete(ring))
+        // What was queued before the loss is still to come.
+        #expect(!Self.walk(master, ring))
+        #expect(Self.receive(master, Self.slavePacket(.SLAVE_INITSYNC, 1)) == .initsync)
+        #expect(Self.walk(master, ring))
+        #expect(try Self.isIncomplete(ring))
+        #expect(master.caughtUp())
+        #expect(!master.caughtUp())
+        #expect(Self.walk(master, ring))
+        #expect(try !Self.isIncomplete(ring))
+        // Lost while it runs: another one.
+        master.requireInitsync()
+        let number = try #require(master.beginInitsync())
+        master.lostEvents()
+        master.initsyncBegan(in: ring.appendBracket(.UPDATE, number: number) ?? 0)
+        #expect(master.caughtUp())
+        master.initsyncEnded()
+        #expect(try Self.isIncomplete(ring))
+        #expect(Self.walk(master, ring))
+        #expect(try !Self.isIncomplete(ring))
+        #expect(master.losses == 2)
+    }
+
+    @Test func aNewTermForgetsTheOldOnesSlaves() throws {
+        let (master, ring) = try Self.make()
+        _ = Self.receive(master, Self.slavePacket(.SLAVE_INITSYNC, 1))
+        let ranges = [SequenceRange(first: 3, count: 2)]
+        _ = Self.receive(master, Self.slavePacket(.NACK, 3, ranges: ranges))
+        master.lostEvents()
+        master.start(MasterClaim(epoch: 200, nodeID: 5))
+        ring.reset(epoch: 200, nodeID: 5)
+        #expect(master.hasNothingAgain)
+        #expect(master.beginInitsync() == nil)
+        #expect(master.peers.isEmpty)
+        #expect(!master.caughtUp())
+    }
+
+    @Test func malformedPacketsAreCounted() throws {
+        let (master, _) = try Self.make()
+        let nack = Self.slavePacket(.NACK, 3, ranges: [SequenceRange(first: 3, count: 0)])
+        for packet in [[1, 2], nack] { #expect(Self.receive(master, packet) == .none) }
+        var header = PacketHeader(type: .NACK, nodeID: 2, epoch: 100, sequence: 1)
+        header.messageCount = 9
+        #expect(Self.receive(master, PacketBytes.sealed(header, [1, 2])) == .none)
+        #expect(master.counters.bad[WireError.short.index] == 1)
+        #expect(master.counters.bad[WireError.message.index] == 2)
+    }
+}
