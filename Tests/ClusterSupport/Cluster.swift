@@ -64,7 +64,7 @@ package final class Cluster: Sendable {
     package let firewalls: [Firewall]
     /// For control files and logs.
     package let directory: String
-    private let wiring: Namespace
+    let wiring: Namespace
 
     /// Builds it; the first firewall is plugged in.
     ///

@@ -68,11 +68,11 @@ package final class DatagramStream: Sendable {
 
     /// UDP requests from one port of the client to a server that answers.
     package static func udp(
-        from client: Namespace, to server: Namespace, at endpoint: Endpoint,
-        intervalMilliseconds: Int = 5
+        from client: Namespace, port local: Endpoint? = nil, to server: Namespace,
+        at endpoint: Endpoint, intervalMilliseconds: Int = 5
     ) throws -> DatagramStream {
         let answering = try Socket.datagrams(from: endpoint, in: server)
-        let asking = try Socket.datagrams(to: endpoint, in: client)
+        let asking = try Socket.datagrams(from: local, to: endpoint, in: client)
         return DatagramStream(
             request: { number in
                 try asking.send([UInt8(number >> 8), UInt8(number & 0xff)])

@@ -60,8 +60,10 @@ package final class EchoConnection: Sendable {
     private let sequence = Mutex<UInt64>(0)
 
     /// Connects from a host.
-    package init(from host: Namespace, to server: Endpoint) throws {
-        socket = try Socket.connecting(to: server, in: host)
+    package init(
+        from host: Namespace, at local: Endpoint? = nil, to server: Endpoint
+    ) throws {
+        socket = try Socket.connecting(to: server, from: local, in: host)
     }
 
     /// Sends numbered bytes and waits for the same ones.

@@ -31,10 +31,13 @@ package final class Socket: Sendable {
         }
     }
 
-    /// A TCP connection; fails after two seconds without an answer.
-    package static func connecting(to endpoint: Endpoint, in host: Namespace) throws -> Socket {
+    /// A TCP connection, from any port or from this one; fails after two seconds without an answer.
+    package static func connecting(
+        to endpoint: Endpoint, from local: Endpoint? = nil, in host: Namespace
+    ) throws -> Socket {
         try host.inside {
             let socket = try Socket(endpoint.family, SOCK_STREAM, 0)
+            if let local { try socket.bind(local) }
             try socket.setPatience(milliseconds: 2000)
             try socket.connect(endpoint)
             try socket.set(InternetProtocol.tcp, TCP_NODELAY, 1)
