@@ -137,6 +137,17 @@ package final class Socket: Sendable {
         return (Array(bytes.prefix(count)), peer)
     }
 
+    /// How often in a row the oldest unacknowledged segment has been repeated (tcp_info's
+    /// tcpi_retransmits).
+    package func repetitions() throws -> UInt8 {
+        var bytes = [UInt8](repeating: 0, count: 104)
+        var size = socklen_t(bytes.count)
+        guard getsockopt(raw, InternetProtocol.tcp, TCP_INFO, &bytes, &size) == 0 else {
+            throw CallFailed("getsockopt TCP_INFO")
+        }
+        return bytes[2]
+    }
+
     /// No more data after what has been sent.
     package func finish() {
         shutdown(raw, CInt(SHUT_WR))

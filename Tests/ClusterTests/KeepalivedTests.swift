@@ -69,22 +69,32 @@ extension ClusterTests {
                 try pair.waitForMaster(0, .on)
                 try pair.start(1)
                 pause(2)
+                let server = try EchoServer(on: Plan.service(ipv6: false), in: cluster.server)
+                defer { server.stop() }
+                let connection = try EchoConnection(
+                    from: cluster.client, to: Plan.service(ipv6: false))
+                try connection.exchange()
 
                 try cluster.unplug(nodes[0])
                 try pair.waitForMaster(1, .on)
                 #expect(try nodes[0].read() == "slave")
+                try connection.exchange()
                 try cluster.plug(nodes[0])
                 // keepalived takes the higher address, which is master already.
                 pause(4)
                 try pair.waitForMaster(1, .on)
+                try connection.exchange()
 
                 // The same again, but now keepalived takes the node that gave way.
                 try cluster.unplug(nodes[1])
                 try pair.waitForMaster(0, .on)
                 #expect(try nodes[1].read() == "slave")
+                try connection.exchange()
                 try cluster.plug(nodes[1])
                 try pair.waitForMaster(1, .on)
+                try connection.exchange()
                 try cluster.waitInSync()
+                try connection.exchange()
             }
         }
 

@@ -52,6 +52,8 @@ public enum TCPFlag {
     public static let closeInit: UInt8 = 0x04
     /// IP_CT_TCP_FLAG_BE_LIBERAL
     public static let beLiberal: UInt8 = 0x08
+    /// IP_CT_TCP_FLAG_MAXACK_SET: an acknowledgement has passed in this direction.
+    public static let maxAckSet: UInt8 = 0x20
     /// The flags that mean something on another node; the rest describe sequence numbers, which the
     /// new master learns from the first packet.
     public static let transferable = windowScale | sackPermitted | closeInit | beLiberal

@@ -67,6 +67,16 @@ extension NetlinkWriter {
         }
     }
 
+    /// The same flags for both directions of a TCP entry; those out of the mask stay.
+    mutating func putTCPFlags(_ flags: UInt8, mask: UInt8) {
+        let nest = beginNest(CTA_PROTOINFO)
+        let own = beginNest(CTA_PROTOINFO_TCP)
+        put(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, UInt16(flags) << 8 | UInt16(mask))
+        put(CTA_PROTOINFO_TCP_FLAGS_REPLY, UInt16(flags) << 8 | UInt16(mask))
+        endNest(own)
+        endNest(nest)
+    }
+
     /// The kernel takes the window scales only where both directions' flags have WINDOW_SCALE. In
     /// SYN_SENT the other side has not spoken yet: it is given the flag and a scale of 0, and the
     /// kernel sets both anew from its SYN/ACK (tcp_init_sender, nf_conntrack_proto_tcp.c).

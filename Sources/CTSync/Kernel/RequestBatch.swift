@@ -93,6 +93,17 @@ public final class RequestBatch {
         return end()
     }
 
+    /// Sets or clears IP_CT_TCP_FLAG_BE_LIBERAL in both directions of a TCP entry, and nothing else;
+    /// ENOENT where there is none.
+    ///
+    /// - Returns: false when the batch is full: send it first.
+    public func updateLiberal(_ key: borrowing Key, _ isLiberal: Bool, tag: UInt32) -> Bool {
+        guard begin(IPCTNL_MSG_CT_NEW, 0, tag, key) else { return false }
+        writer.put(key)
+        writer.putTCPFlags(isLiberal ? TCPFlag.beLiberal : 0, mask: TCPFlag.beLiberal)
+        return end()
+    }
+
     /// Removes an entry; ENOENT where there is none.
     ///
     /// - Returns: false when the batch is full: send it first.

@@ -27,6 +27,8 @@ extension Node {
             injected.add("updated", slave.updated)
             injected.add("deleted", slave.deleted)
             injected.add("timers_started", timers.startedCount)
+            injected.add("windows_relaxed", timers.windows.relaxedCount)
+            injected.add("windows_watched_again", timers.windows.watchedCount)
             injected.add("failed_batches", slave.injectionFailures)
         }
         report.add(group: "injection_errors") { errors in

@@ -48,7 +48,7 @@ struct Replica: BitwiseCopyable {
         static let waiting = Flags(rawValue: 1 << 12)
         /// It was made without its master entry, in `ReplicaTable.orphans`.
         static let orphan = Flags(rawValue: 1 << 15)
-        /// A check has found it in the kernel.
+        /// A check has found it in the kernel; after a promotion, packets of one direction only.
         static let seen = Flags(rawValue: 1 << 13)
         /// The kernel had it before this node was slave; the master has not spoken of it yet.
         static let unconfirmed = Flags(rawValue: 1 << 14)

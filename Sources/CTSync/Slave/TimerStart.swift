@@ -11,8 +11,11 @@ import Synchronization
 /// 2. An entry that still has the long timeout it was held with has seen no packet since: it is given
 ///    the time it would have had. Any other has been given its time by a packet, and is left alone.
 ///
-/// A packet that comes between the two steps sets its connection's timeout again at the next.
+/// A packet that comes between the two steps sets its connection's timeout again at the next. Then it
+/// looks after connections that stall (`WindowMender`).
 final class TimerStart: Sendable {
+    /// What follows the walk.
+    let windows = WindowMender()
     private let stop: StopSign
     private let started = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
@@ -23,14 +26,21 @@ final class TimerStart: Sendable {
 
     /// Replicas whose timers were started, by all walks.
     var startedCount: UInt64 { started.load(ordering: .relaxed) }
-    /// Walks that failed.
+    /// Walks and looks that failed.
     var failureCount: UInt64 { failures.load(ordering: .relaxed) }
 
     /// Starts the thread.
     func start(_ table: SendableBox<ReplicaTable>) throws(SystemError) -> WorkerThread {
         stop.reset()
+        let promotedAt = Clock.now()
         return try WorkerThread(named: "ct_sync_timer") { [self] in
             walk(table.value, until: .max)
+            guard table.value.aliveCount > 0 else { return }
+            do throws(SystemError) {
+                try windows.run(table.value, promotedAt: promotedAt, stop)
+            } catch {
+                failures.wrappingAdd(1, ordering: .relaxed)
+            }
         }
     }
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+extension ReplicaTable {
+    /// What a connection's window tracking needs after a promotion.
+    enum WindowRemedy {
+        /// To let packets pass that are out of the windows (IP_CT_TCP_FLAG_BE_LIBERAL).
+        case relax
+        /// To end that.
+        case watch
+    }
+
+    /// Looks at a TCP entry after a promotion; to be asked at growing intervals.
+    ///
+    /// A kernel that was given an entry learns its windows from the first packets. Where these repeat
+    /// what the other side has had already, since the acknowledgement died with the old master, the
+    /// acknowledgements are ones of data that was never sent, and invalid, for ever. Such an entry
+    /// has accepted acknowledgements (IP_CT_TCP_FLAG_MAXACK_SET) in one direction only, at two looks
+    /// in a row. It is relaxed until new data has brought the windows up, which both directions then
+    /// show.
+    func windowRemedy(for entry: borrowing Entry) -> WindowRemedy? {
+        let info = entry.protocolInfo
+        guard entry.key.tuple.protocolNumber == ProtocolNumber.tcp,
+            (TCPState.established...TCPState.lastAck).contains(info.state)
+        else { return nil }
+        let place = pool.find(entry.key)
+        guard place != ReplicaPool.noPlace else { return nil }
+        let replica = pool.replicas + Int(place)
+        guard replica.pointee.flags.isSuperset(of: [.alive, .inKernel]) else { return nil }
+        let said = replica.pointee.protocolInfo
+        guard (said.originalFlags | said.replyFlags) & TCPFlag.beLiberal == 0 else { return nil }
+        let isRelaxed = info.originalFlags & info.replyFlags & TCPFlag.beLiberal != 0
+        let isOneSided = (info.originalFlags ^ info.replyFlags) & TCPFlag.maxAckSet != 0
+        let wasOneSided = replica.pointee.flags.contains(.seen)
+        if isOneSided {
+            replica.pointee.flags.insert(.seen)
+            return wasOneSided && !isRelaxed ? .relax : nil
+        }
+        replica.pointee.flags.remove(.seen)
+        return isRelaxed && info.originalFlags & TCPFlag.maxAckSet != 0 ? .watch : nil
+    }
+
+    /// Before the first look.
+    func forgetWindows() {
+        for place in 0..<pool.highWater { pool.replicas[place].flags.remove(.seen) }
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+
+/// What the looks after a promotion make of a TCP entry's flags.
+@Suite struct WindowRemedyTests {
+    private static let acked = TCPFlag.maxAckSet
+    private static let liberal = TCPFlag.beLiberal
+
+    /// A table with one established replica in the kernel, whose flags the master said.
+    private func table(_ entry: Entry) throws -> ReplicaTable {
+        let table = try ReplicaTable(capacity: 4, seed: 1)
+        #expect(table.adopt(entry, now: 0) == .applied)
+        table.forgetWindows()
+        return table
+    }
+
+    private func entry(_ original: UInt8, _ reply: UInt8, state: UInt8 = 3) -> Entry {
+        var entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.tcp, 4000, 80))
+        entry.protocolInfo.state = state
+        entry.protocolInfo.originalFlags = TCPFlag.windowScale | original
+        entry.protocolInfo.replyFlags = TCPFlag.windowScale | reply
+        return entry
+    }
+
+    @Test func oneSidedTwiceIsRelaxedUntilBothSidesAgree() throws {
+        let table = try table(entry(0, 0))
+        #expect(table.windowRemedy(for: entry(Self.acked, 0)) == nil)
+        #expect(table.windowRemedy(for: entry(Self.acked, 0)) == .relax)
+        let relaxed = entry(Self.acked | Self.liberal, Self.liberal)
+        #expect(table.windowRemedy(for: relaxed) == nil)
+        let agreed = entry(Self.acked | Self.liberal, Self.acked | Self.liberal)
+        #expect(table.windowRemedy(for: agreed) == .watch)
+        #expect(table.windowRemedy(for: entry(Self.acked, Self.acked)) == nil)
+    }
+
+    @Test func othersAreLeftAlone() throws {
+        let table = try table(entry(0, 0))
+        for other in [
+            // No packet, or both directions.
+            entry(0, 0), entry(Self.acked, Self.acked),
+            // The window means nothing, or not yet.
+            entry(Self.acked, 0, state: TCPState.synSent),
+            entry(Self.acked, 0, state: TCPState.timeWait),
+        ] {
+            #expect(table.windowRemedy(for: other) == nil)
+            #expect(table.windowRemedy(for: other) == nil)
+        }
+        // One sided, but not twice in a row.
+        for _ in 0..<3 {
+            #expect(table.windowRemedy(for: entry(0, Self.acked)) == nil)
+            #expect(table.windowRemedy(for: entry(Self.acked, Self.acked)) == nil)
+        }
+        // This node's own connection.
+        var own = entry(Self.acked, 0)
+        own.key.tuple.sourcePort &+= 1
+        #expect(table.windowRemedy(for: own) == nil)
+        #expect(table.windowRemedy(for: own) == nil)
+    }
+
+    @Test func aMasterThatWasLiberalStaysIt() throws {
+        let table = try table(entry(Self.liberal, Self.liberal))
+        for flags in [Self.acked | Self.liberal, Self.liberal] {
+            let seen = entry(flags, Self.acked | Self.liberal)
+            #expect(table.windowRemedy(for: seen) == nil)
+            #expect(table.windowRemedy(for: seen) == nil)
+        }
+    }
+}
