@@ -57,9 +57,9 @@ extension ClusterTests {
 
         /// The segments are cut without a link going down: both keepalived are masters then, and
         /// only the sync link joins the nodes. Of the two the one promoted later is master, until
-        /// keepalived decides. Traffic is no part of this: each node sees some of it.
+        /// keepalived decides; meanwhile each node sees some of a connection's packets.
         @Test(.enabled(if: Keepalived.isInstalled, "keepalived is not installed"))
-        func rolesOutliveASplit() throws {
+        func rolesAndConnectionsOutliveASplit() throws {
             try withCluster { cluster in
                 let pair = try KeepalivedPair(cluster, isTracking: true)
                 defer { pair.stop() }
@@ -81,7 +81,10 @@ extension ClusterTests {
                 try connection.exchange()
                 try cluster.plug(nodes[0])
                 // keepalived takes the higher address, which is master already.
-                pause(4)
+                for _ in 0..<8 {
+                    try connection.exchange()
+                    pause(0.25)
+                }
                 try pair.waitForMaster(1, .on)
                 try connection.exchange()
 
@@ -91,6 +94,10 @@ extension ClusterTests {
                 #expect(try nodes[1].read() == "slave")
                 try connection.exchange()
                 try cluster.plug(nodes[1])
+                for _ in 0..<8 {
+                    try connection.exchange()
+                    pause(0.25)
+                }
                 try pair.waitForMaster(1, .on)
                 try connection.exchange()
                 try cluster.waitInSync()
