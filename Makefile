@@ -12,13 +12,14 @@ SYNC ?= on
 # builds have directories of their own.
 TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 
-.PHONY: help packages build demo bench test lint clean
+.PHONY: help packages build demo bench bench-comparison test lint clean
 
 help:
 	@echo 'make build           the daemon, .build/release/ct_sync'
 	@echo 'make demo            a takeover between two firewalls in namespaces, as root'
 	@echo 'make demo SYNC=off   the same without replication: the connections die'
 	@echo 'make bench           how long a takeover takes, with few entries and with many, as root'
+	@echo 'make bench-comparison ct_sync and conntrackd under the same loads, as root'
 	@echo 'make test            style, unit, cluster and packaging tests, as root'
 	@echo 'make lint            style only'
 	@echo 'make packages        installs the Debian packages that are missing'
@@ -44,6 +45,12 @@ demo: build
 bench: build
 	swift build -c release --product bench-takeover
 	@.build/release/bench-takeover
+
+bench-comparison: build
+	command -v conntrackd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
+		--no-install-recommends conntrackd
+	swift build -c release --product bench-comparison
+	@.build/release/bench-comparison
 
 # The cluster tests run alone: they keep times.
 test: packages lint

@@ -70,6 +70,9 @@ let package = Package(
         .executableTarget(
             name: "bench-takeover", dependencies: ["ClusterSupport"],
             path: "Benchmarks/Takeover", swiftSettings: strict),
+        .executableTarget(
+            name: "bench-comparison", dependencies: ["CTSync", "ClusterSupport"],
+            path: "Benchmarks/Comparison", swiftSettings: strict),
         .testTarget(
             name: "ClusterTests",
             dependencies: ["CNetfilterConntrack", "CTSync", "ClusterSupport", "ct_sync"],

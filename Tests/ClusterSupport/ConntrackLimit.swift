@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import ClusterSupport
 import Foundation
 
 /// The machine's nf_conntrack_max, raised for a while: it can be set in the initial namespace only
 /// and holds for all others.
-struct ConntrackLimit {
+package struct ConntrackLimit {
     private static let path = "/proc/sys/net/netfilter/nf_conntrack_max"
     private let before: Int
 
     /// Raises it where it is lower.
-    init(atLeast wanted: Int) throws {
+    package init(atLeast wanted: Int) throws {
         let text = try String(contentsOfFile: Self.path, encoding: .utf8)
         guard let now = Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
             throw NeverHappened("a number in \(Self.path)", within: 0, last: text)
@@ -20,7 +19,7 @@ struct ConntrackLimit {
     }
 
     /// Puts it back.
-    func restore() {
+    package func restore() {
         do {
             try Self.write(before)
         } catch {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Foundation
+import Glibc
+
+/// What replicates the connections of the first firewall to the second.
+enum Contestant: String, CaseIterable {
+    case ctSync = "ct_sync"
+    case conntrackd = "conntrackd"
+    case conntrackdDirect = "conntrackd, no cache"
+
+    /// Whether the standby's kernel has the entries before a takeover.
+    var isDirect: Bool { self != .conntrackd }
+}
+
+/// A contestant's two processes on the firewalls of a cluster.
+final class Contest {
+    let cluster: Cluster
+    private var processes: [ChildProcess] = []
+
+    var master: Firewall { cluster.firewalls[0] }
+    var standby: Firewall { cluster.firewalls[1] }
+
+    init(_ contestant: Contestant) throws {
+        cluster = try Cluster()
+        do {
+            switch contestant {
+            case .ctSync: try cluster.startDaemons()
+            case .conntrackd, .conntrackdDirect: try start(isDirect: contestant.isDirect)
+            }
+        } catch {
+            close()
+            throw error
+        }
+    }
+
+    /// The process ids, the master's first.
+    var pids: [pid_t] {
+        processes.isEmpty
+            ? cluster.firewalls.compactMap { $0.daemon?.pid } : processes.map(\.pid)
+    }
+
+    func close() {
+        for process in processes {
+            process.kill(SIGTERM)
+            do {
+                try process.waitForEnd(within: 5)
+            } catch {
+                process.kill(SIGKILL)
+            }
+        }
+        cluster.close()
+    }
+
+    /// conntrackd in FT-FW mode as its example has it, with room for the entries.
+    private func start(isDirect: Bool) throws {
+        for node in cluster.firewalls {
+            try node.host.set(["net.netfilter.nf_conntrack_events": 1])
+            let place = "\(cluster.directory)/conntrackd-\(node.name)"
+            let configuration = """
+                Sync {
+                    Mode FTFW { DisableExternalCache \(isDirect ? "on" : "off") }
+                    Multicast {
+                        IPv4_address 225.0.0.50
+                        Group 3780
+                        IPv4_interface \(Plan.sync(node.id))
+                        Interface sync0
+                        SndSocketBuffer 1249280
+                        RcvSocketBuffer 1249280
+                        Checksum on
+                    }
+                }
+                General {
+                    HashSize 131072
+                    HashLimit 1048576
+                    LockFile \(place).lock
+                    UNIX { Path \(place).ctl }
+                    NetlinkBufferSize 8388608
+                    NetlinkBufferSizeMaxGrowth 33554432
+                    Filter From Kernelspace {
+                        Protocol Accept { TCP }
+                        Address Ignore {
+                            IPv4_address 127.0.0.1
+                            IPv4_address \(Plan.sync(1))
+                            IPv4_address \(Plan.sync(2))
+                        }
+                    }
+                }
+
+                """
+            try configuration.write(toFile: place, atomically: false, encoding: .utf8)
+            let log = open(place + ".log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+            let none = open("/dev/null", O_RDONLY | O_CLOEXEC)
+            defer {
+                Glibc.close(log)
+                Glibc.close(none)
+            }
+            processes.append(
+                try ChildProcess(
+                    node.host.words(["conntrackd", "-C", place]), input: none, output: log,
+                    errors: log))
+            try eventually("conntrackd on \(node.name)") { access(place + ".ctl", F_OK) == 0 }
+        }
+        // They greet each other.
+        pause(2)
+    }
+}
