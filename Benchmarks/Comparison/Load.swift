@@ -43,7 +43,9 @@ struct Load {
     /// - Parameters:
     ///   - first: the number of the first connection.
     ///   - perSecond: a multiple of 1000.
-    static func run(first: Int, perSecond: Int, seconds: Double) throws -> (count: Int, nanoseconds: UInt64) {
+    static func run(first: Int, perSecond: Int, seconds: Double) throws -> (
+        count: Int, nanoseconds: UInt64
+    ) {
         let batch = try RequestBatch()
         let each = perSecond / 1_000
         let ticks = Int(seconds * 1_000)

@@ -26,7 +26,8 @@ func measureLoad(_ contest: Contest, perSecond: Int, first: Int) throws {
     let times = zip(before, after).map { Double($1 - $0) / Double(made.count) / 1_000 }
     print(
         String(
-            format: "  at %6d connections/s   master %5.1f us   standby %5.1f us   maker %5.1f us   "
+            format:
+                "  at %6d connections/s   master %5.1f us   standby %5.1f us   maker %5.1f us   "
                 + "%4d bytes",
             perSecond, times[0], times[1], Double(made.nanoseconds) / Double(made.count) / 1_000,
             sent / made.count))
