@@ -3,6 +3,7 @@
 // The time from the write to the control file until the first forwarded packet, with l2drop on, with
 // a few entries and with many: `make bench`.
 
+import ClusterSupport
 import Glibc
 
 guard geteuid() == 0 else {

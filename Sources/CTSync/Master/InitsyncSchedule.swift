@@ -4,7 +4,8 @@
 ///
 /// A request names the next packet its slave expects. One whose begin the slave has yet to see will
 /// serve it; otherwise another walk follows. Events lost at the master call for a walk that begins
-/// after the loss.
+/// after the loss. After a promotion all wait until the timers of the replicas run: before that the
+/// kernel's timeouts are a standby's long ones, which no slave must take for the connections' own.
 struct InitsyncSchedule {
     /// How many walks have begun, the running one included.
     private(set) var number: UInt32 = 0
@@ -12,6 +13,8 @@ struct InitsyncSchedule {
     private(set) var isRunning = false
     /// Whether one is to begin when none runs.
     private(set) var isWanted = false
+    /// Whether none is to begin yet.
+    var isPostponed = false
     /// The sequence number of the last begin; 0 before the first.
     private var lastBegin: UInt64 = 0
 
@@ -35,7 +38,7 @@ struct InitsyncSchedule {
     ///
     /// - Returns: its number.
     mutating func begin() -> UInt32? {
-        guard isWanted, !isRunning else { return nil }
+        guard isWanted, !isRunning, !isPostponed else { return nil }
         isWanted = false
         isRunning = true
         number &+= 1

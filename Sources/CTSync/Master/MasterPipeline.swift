@@ -42,12 +42,12 @@ final class MasterPipeline {
             ring: ring, master: master, initsync: initsync, filter: filter)
     }
 
-    /// Starts a term; the first packet announces it.
+    /// Starts a term; the first packet announces it. Initsyncs begin after `master.timersRun()`.
     ///
     /// - Throws: `SystemError` where the event socket or a thread cannot be had.
     func start(_ claim: MasterClaim) throws(SystemError) {
         ring.reset(epoch: claim.epoch, nodeID: claim.nodeID)
-        master.start(claim)
+        master.start(claim, postponesInitsyncs: true)
         let listening = try listener.start()
         let walking = try initsync.start()
         let sending = try sender.start()

@@ -49,11 +49,14 @@ public final class MasterProtocol: Sendable {
     }
 
     /// Starts an epoch.
-    public func start(_ claim: MasterClaim) {
+    ///
+    /// - Parameter postponesInitsyncs: none begins before `timersRun()`.
+    public func start(_ claim: MasterClaim, postponesInitsyncs: Bool = false) {
         slaves.withLock { slaves in
             slaves.claim = claim
             slaves.retransmission.reset()
             slaves.schedule = InitsyncSchedule()
+            slaves.schedule.isPostponed = postponesInitsyncs
             slaves.peers = PeerList()
             slaves.lossesPassed = slaves.losses
         }
@@ -166,6 +169,11 @@ public final class MasterProtocol: Sendable {
 
     /// How often events were lost.
     public var losses: UInt64 { slaves.withLock { $0.losses } }
+
+    /// Takes note that the kernel's timeouts are the connections' own.
+    func timersRun() {
+        slaves.withLock { $0.schedule.isPostponed = false }
+    }
 
     /// Takes up the next walk, if one is wanted.
     ///

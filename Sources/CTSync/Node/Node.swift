@@ -128,9 +128,13 @@ final class Node {
     private func promote(_ claim: MasterClaim) throws(SystemError) {
         let began = Clock.now()
         receiver.becomeMaster()
+        let (master, initsync) = (pipeline.master, pipeline.initsync)
         try pipeline.start(claim)
         darkness?.open(now: Clock.now())
-        timerThread = try timers.start(SendableBox(table))
+        timerThread = try timers.start(SendableBox(table)) {
+            master.timersRun()
+            initsync.wake()
+        }
         promotionMicroseconds = (Clock.now() - began) / Duration.microsecond
         log.notice("master, epoch \(claim.epoch), after \(promotionMicroseconds) us")
     }

@@ -30,11 +30,16 @@ final class TimerStart: Sendable {
     var failureCount: UInt64 { failures.load(ordering: .relaxed) }
 
     /// Starts the thread.
-    func start(_ table: SendableBox<ReplicaTable>) throws(SystemError) -> WorkerThread {
+    ///
+    /// - Parameter whenStarted: called on it after the timers' walk, whole or not.
+    func start(
+        _ table: SendableBox<ReplicaTable>, whenStarted: @escaping @Sendable () -> Void
+    ) throws(SystemError) -> WorkerThread {
         stop.reset()
         let promotedAt = Clock.now()
         return try WorkerThread(named: "ct_sync_timer") { [self] in
             walk(table.value, until: .max)
+            whenStarted()
             guard table.value.aliveCount > 0 else { return }
             do throws(SystemError) {
                 try windows.run(table.value, promotedAt: promotedAt, stop)

@@ -18,6 +18,7 @@ import Testing
         case begin(UInt32?)
         case began(UInt64)
         case ended
+        case postpone(Bool)
     }
 
     private static func run(_ steps: [Step], sourceLocation: SourceLocation = #_sourceLocation) {
@@ -33,6 +34,7 @@ import Testing
                 #expect(begun == number, "step \(index)", sourceLocation: sourceLocation)
             case .began(let sequence): schedule.began(in: sequence)
             case .ended: schedule.ended()
+            case .postpone(let isPostponed): schedule.isPostponed = isPostponed
             }
         }
     }
@@ -42,6 +44,13 @@ import Testing
             .begin(nil), .request(1, true), .request(1, false), .begin(1), .begin(nil),
             .began(10), .request(4, false), .request(10, false), .begin(nil), .ended,
             .request(10, false), .begin(nil),
+        ])
+    }
+
+    @Test func whatIsPostponedIsNotForgotten() {
+        Self.run([
+            .postpone(true), .require, .begin(nil), .request(1, false), .begin(nil),
+            .postpone(false), .begin(1), .began(10), .ended, .begin(nil),
         ])
     }
 
