@@ -28,6 +28,7 @@ final class Node {
     /// What the last promotion took, from the order to the announcement; 0 before the first.
     private(set) var promotionMicroseconds: UInt64 = 0
     private var receiverThread: WorkerThread?
+    var natCheck = NATCheck()
     private var timerThread: WorkerThread?
 
     /// Takes all memory and sockets; starts nothing but the receiver, idle.

@@ -28,7 +28,9 @@ public final class Injector {
     /// Refusals that no other operation cured, by errno; the last cell counts all beyond.
     public private(set) var refusals: [UInt64]
 
-    /// Refused creations of translated entries for want of NAT hooks.
+    /// Requests the kernel took to create translated entries.
+    public private(set) var translated: UInt64 = 0
+    /// Refused creations of translated entries: a kernel without NAT.
     public private(set) var untranslatable: UInt64 = 0
 
     private let requests: any KernelRequests
@@ -63,6 +65,9 @@ public final class Injector {
                         if failure != nil { return }
                     }
                     count(operation, 1)
+                    if operation == .create, table.pool.replicas[Int(place)].isTranslated {
+                        translated += 1
+                    }
                 }, now: now)
             if failure == nil { failure = send(table, now) }
             if failure == nil { table.settle() }
@@ -94,6 +99,9 @@ public final class Injector {
                     return
                 }
                 count(operation, -1)
+                if operation == .create, table.pool.replicas[Int(place)].isTranslated {
+                    translated -= 1
+                }
                 switch table.failed(operation, place, errno, now: now) {
                 case .refused:
                     refusals[min(Int(errno), refusals.count - 1)] += 1

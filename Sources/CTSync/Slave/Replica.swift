@@ -82,6 +82,9 @@ struct Replica: BitwiseCopyable {
     /// `spoken` when the live stream has said all there is.
     static let everything = Entry.Fields(rawValue: 0x1FF)
 
+    /// Whether the replies are not the plain inversion: address translation.
+    var isTranslated: Bool { reply != key.tuple.inverse }
+
     var attempts: Int {
         get { Int(flags.rawValue >> 8 & 7) }
         set { flags.rawValue = flags.rawValue & ~(7 << 8) | UInt16(min(newValue, 7)) << 8 }

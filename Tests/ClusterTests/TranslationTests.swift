@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ClusterSupport
+import Foundation
 import Testing
 
 extension ClusterTests {
-    /// Translated ports after a takeover.
-    @Suite struct TranslatedPortTests {
+    /// Address translation on the standby.
+    @Suite struct TranslationTests {
         /// Two hosts use the same port towards one server. The translation gives the second another:
         /// only what is in the table is known to be in use.
         @Test(arguments: [false, true], Replication.allCases)
@@ -43,6 +44,38 @@ extension ClusterTests {
                 #expect(try sourcePort(of: sources[0], at: answering) == port)
                 let replies = try cluster.firewalls[1].table(ipv6: ipv6).map(\.reply)
                 #expect(replies.count == 4)
+            }
+        }
+
+        /// The kernel takes the translation of an entry where no rule will ever apply it.
+        @Test func aNodeWithoutNATChainsSaysSo() throws {
+            try withCluster { cluster in
+                try cluster.startDaemons()
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                let words = "conntrack -I -t 600 -s 10.1.0.77 -d 198.51.100.7 -p udp --dport 53"
+                let make = { (port: Int, translation: String) throws in
+                    let line = "\(words) --sport \(port) \(translation)"
+                    try first.host.run(line.split(separator: " ").map(String.init))
+                }
+                try second.host.nft(
+                    "delete chain inet filter prerouting; delete chain inet filter postrouting")
+                try make(1, "")
+                try make(2, "--src-nat 10.2.0.1")
+                try eventually("the count in the status") {
+                    try second.status()?.text.contains("\"nat_chain\": 1") == true
+                }
+                try make(3, "--src-nat 10.2.0.1")
+                try eventually("the new count") {
+                    try second.status()?.text.contains("\"nat_chain\": 2") == true
+                }
+                #expect(second.log.components(separatedBy: "has no nat chain").count == 2)
+                #expect(try second.table().count == 3)
+                try second.host.nft(
+                    "table ip late { chain c { type nat hook postrouting priority 100; }; }")
+                try eventually("an end of it") {
+                    try second.status()?.text.contains("\"nat_chain\": 0") == true
+                }
+                #expect(try first.status()?.text.contains("\"nat_chain\": 0") == true)
             }
         }
 
