@@ -39,7 +39,8 @@ struct CTSyncCommand: ParsableCommand {
     /// for a name=value.
     static func main() {
         let arguments = CommandLine.arguments.dropFirst()
-        let client = clients.first { $0.configuration.commandName == arguments.first }
+        let name = "ct_sync \(arguments.first ?? "")"
+        let client = clients.first { $0.configuration.commandName == name }
         if let client {
             run(client, Array(arguments.dropFirst()))
         } else {

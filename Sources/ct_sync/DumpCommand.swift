@@ -7,7 +7,7 @@ import Glibc
 /// `ct_sync dump`: shows the replicated connections, one a line.
 struct DumpCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "dump",
+        commandName: "ct_sync dump",
         abstract: "Shows the replicated connections.",
         discussion: """
             On a slave: the replicas, each with its age (seconds since the master said its timeout) \

@@ -7,7 +7,7 @@ import Glibc
 /// `ct_sync flush`: empties the table of what is replicated.
 struct FlushCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "flush",
+        commandName: "ct_sync flush",
         abstract: "Deletes the replicated connections from this node.",
         discussion: """
             On a slave: forgets the replicas, deletes them from the kernel and asks the master for \
@@ -31,7 +31,7 @@ struct FlushCommand: ParsableCommand {
 /// `ct_sync resync`: an initsync by hand.
 struct ResyncCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "resync",
+        commandName: "ct_sync resync",
         abstract: "Has the master's table sent once more.",
         discussion: """
             On a slave: asks the master for an initsync now; the replicas stay meanwhile. On a \
@@ -49,7 +49,7 @@ struct ResyncCommand: ParsableCommand {
 /// `ct_sync initsync-rate`: the pace of initsyncs, of a running one too.
 struct InitsyncRateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "initsync-rate",
+        commandName: "ct_sync initsync-rate",
         abstract: "Shows or sets the packets per second of this node's initsyncs.",
         discussion: """
             A new rate holds at once, for an initsync that runs too, until the daemon's restart. \
@@ -77,8 +77,7 @@ struct InitsyncRateCommand: ParsableCommand {
 struct DaemonRequest: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The daemon's control file. (default: \(Configuration.defaultControlFile))",
-            valueName: "path"))
+            "The daemon's control file.", valueName: "path"))
     var controlFile = Configuration.defaultControlFile
 
     /// Asks, prints what was done, or why it was not; returns the exit status.

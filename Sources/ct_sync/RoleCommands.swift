@@ -7,7 +7,7 @@ import Glibc
 /// `ct_sync promote`: the same as writing `master` to the control file, with a true exit status.
 struct PromoteCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "promote",
+        commandName: "ct_sync promote",
         abstract: "Makes the node master.",
         discussion: "Exit status 0: it is master; 1: it is not, and why; 2: no daemon there.")
 
@@ -21,7 +21,7 @@ struct PromoteCommand: ParsableCommand {
 /// `ct_sync demote`: the same as writing `slave` to the control file, with a true exit status.
 struct DemoteCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "demote",
+        commandName: "ct_sync demote",
         abstract: "Makes the node slave.",
         discussion: "Exit status 0: it is slave; 1: it is not, and why; 2: no daemon there.")
 
@@ -36,8 +36,7 @@ struct DemoteCommand: ParsableCommand {
 struct RoleChange: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "The daemon's control file. (default: \(Configuration.defaultControlFile))",
-            valueName: "path"))
+            "The daemon's control file.", valueName: "path"))
     var controlFile = Configuration.defaultControlFile
 
     @Flag(help: "Waits for a promotion that itself waits for an initsync (--require-sync).")
@@ -45,7 +44,7 @@ struct RoleChange: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Seconds after which it gives up: 1 to 86400. (default: 30)", valueName: "seconds"))
+            "Seconds after which it gives up: 1 to 86400.", valueName: "seconds"))
     var timeout = 30
 
     /// How often it looks while it waits, in microseconds.

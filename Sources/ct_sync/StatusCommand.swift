@@ -7,7 +7,7 @@ import Glibc
 /// `ct_sync status`: asks the daemon how it is.
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "status",
+        commandName: "ct_sync status",
         abstract: "Shows the state of the running daemon.",
         discussion: "Exit status 0: in sync; 1: not in sync; 2: no daemon there.")
     /// Exit status: no daemon answers beside the control file.
