@@ -50,6 +50,7 @@ trap 'exit 1' INT TERM HUP
 cat > "$scratch/setup" <<'END'
 set -e
 scratch=$1
+package=$2
 root=$scratch/root
 mount --make-rprivate /
 mkdir "$root" "$scratch/overlay"
@@ -83,6 +84,7 @@ for device in null zero full random urandom tty; do
 done
 mkdir "$root/dev/pts" "$root/dev/shm" "$root/run/netns" "$root/run/systemd" \
     "$root/run/systemd/system"
+cp "$package" "$root/run/package.deb"
 mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"
 
@@ -124,7 +126,7 @@ awk '{ print "", $2 }' "$scratch/hierarchies" > "$scratch/places"
         mkdir "$place/$group" && echo "$own" > "$place/$group/cgroup.procs" || exit 1
     done < "$scratch/hierarchies"
     exec unshare --pid --fork --kill-child=KILL --mount --net --uts --ipc --cgroup \
-        sh "$scratch/setup" "$scratch"
+        sh "$scratch/setup" "$scratch" "$package"
 ) < /dev/null > "$scratch/console" 2>&1 &
 starter=$!
 
@@ -189,7 +191,7 @@ if ! within 10 find_machine \
     cat "$scratch/console"
     exit 1
 fi
-inside dpkg --install "$package" > "$scratch/words" 2>&1 || { cat "$scratch/words"; exit 1; }
+inside dpkg --install /run/package.deb > "$scratch/words" 2>&1 || { cat "$scratch/words"; exit 1; }
 check "the package is installed, nothing runs" "[ \"\$(property ActiveState)\" = inactive ]"
 configure ""
 inside systemctl start peer.service
