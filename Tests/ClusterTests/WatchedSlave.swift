@@ -25,6 +25,8 @@ final class WatchedSlave {
     private var streams: [(device: String, stream: DatagramStream)] = []
     /// What its own programs send to, without a neighbour's asking.
     private let services: [Socket]
+    /// With netdev also what is neither IP nor ARP.
+    private let frames: FrameSender?
     private var counts: [String: Int] = [:]
     private var replies: [Int] = []
 
@@ -71,6 +73,8 @@ final class WatchedSlave {
                     try Socket.datagrams(to: Endpoint($0, 9), in: host)
                 }
             }
+        let devices = ["lan0", "wan0", "mac0", "br0", "side0", "side1", "vx0"]
+        frames = backend == "netdev" ? try FrameSender(devices, in: host) : nil
         for ipv6 in [false, true] {
             for (device, network) in [("mac0", 3), ("br0", 4), ("mgmt0", 6)] {
                 try ping(device, network, ipv6, from: client)
@@ -144,6 +148,7 @@ final class WatchedSlave {
                 try host.ip("neigh flush all")
             }
             for socket in gateways + slaves.flatMap(\.services) { _ = try? socket.send([1, 2, 3]) }
+            for slave in slaves { slave.frames?.send() }
             pause(0.1)
             for slave in slaves { slave.look() }
         } while Stopwatch.seconds() < end
