@@ -78,6 +78,7 @@ test-packaging: deb
 	Tests/packaging/units.sh
 	Tests/packaging/hardened.sh $(STATIC_BINARY)
 	Tests/packaging/deb.sh .build/deb
+	Tests/packaging/systemd.sh .build/deb
 
 test-managers: static
 	Tests/managers/ocf-agent.sh $(STATIC_BINARY)

@@ -13,10 +13,13 @@ struct TakeoverBenchmark {
     static let large = 300_000
     private static let takeovers = 9
 
+    private let backend: String
     private let cluster: Cluster
     private let probe: ForwardingProbe
 
-    init() throws {
+    /// - Parameter backend: what keeps the slave dark.
+    init(backend: String) throws {
+        self.backend = backend
         cluster = try Cluster()
         probe = try ForwardingProbe(
             from: cluster.client, to: cluster.server, at: Plan.service(ipv6: false))
@@ -28,17 +31,20 @@ struct TakeoverBenchmark {
             cluster.close()
         }
         do {
-            try cluster.startDaemons(["--l2drop", "1", "--initsync-rate", "0"])
+            try cluster.startDaemons([
+                "--l2drop", "1", "--l2drop-backend", backend, "--initsync-rate", "0",
+            ])
             for firewall in cluster.firewalls { try cluster.plug(firewall) }
             print(
                 """
-                From the write to the control file until the first forwarded packet, l2drop on.
+                From the write to the control file until the first forwarded packet, l2drop on by
+                \(backend).
                 us, \(Self.takeovers) takeovers each; in brackets what the daemon itself says
                  entries   median    least     most
                 """)
             let few = try measure(entries: 0..<Self.small)
             let many = try measure(entries: Self.small..<Self.large)
-            print(String(format: "\nratio of the medians: %.2f", many / few))
+            print(String(format: "\nratio of the medians: %.2f\n", many / few))
         } catch {
             print(cluster.logs)
             throw error

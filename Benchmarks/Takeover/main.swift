@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// The time from the write to the control file until the first forwarded packet, with l2drop on, with
-// a few entries and with many: `make bench`.
+// The time from the write to the control file until the first forwarded packet, with l2drop on by
+// either backend, with a few entries and with many: `make bench`.
 
 import ClusterSupport
 import Glibc
@@ -13,7 +13,9 @@ guard geteuid() == 0 else {
 do {
     let limit = try ConntrackLimit(atLeast: TakeoverBenchmark.large + 10_000)
     defer { limit.restore() }
-    try TakeoverBenchmark().runAndClean()
+    for backend in ["netdev", "tables"] {
+        try TakeoverBenchmark(backend: backend).runAndClean()
+    }
 } catch {
     print("The benchmark itself failed: \(error)")
     exit(2)

@@ -86,8 +86,13 @@ int ctsync_spawn(const char *path, char *const arguments[], int input, int outpu
         "PATH=/usr/sbin:/sbin:/usr/bin:/bin:/usr/local/sbin", "LC_ALL=C", NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t none, ordinary;
-    sigemptyset(&none);
+    sigset_t orders, ordinary;
+    /* A stop may be sent to every process of a service or a terminal; what this one does of it, it
+     * does with programs. */
+    sigemptyset(&orders);
+    sigaddset(&orders, SIGTERM);
+    sigaddset(&orders, SIGINT);
+    sigaddset(&orders, SIGHUP);
     sigemptyset(&ordinary);
     sigaddset(&ordinary, SIGPIPE);
     sigaddset(&ordinary, SIGCHLD);
@@ -103,7 +108,7 @@ int ctsync_spawn(const char *path, char *const arguments[], int input, int outpu
     posix_spawn_file_actions_adddup2(&actions, input, 0);
     posix_spawn_file_actions_adddup2(&actions, output, 1);
     posix_spawn_file_actions_adddup2(&actions, output, 2);
-    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigmask(&attributes, &orders);
     posix_spawnattr_setsigdefault(&attributes, &ordinary);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     result = posix_spawn(child, path, &actions, &attributes, arguments, environment);

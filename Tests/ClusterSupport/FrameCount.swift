@@ -8,7 +8,7 @@ package final class FrameCount: Sendable {
     private let socket: CInt
 
     /// Opens a packet socket on a device of a namespace.
-    init(_ device: String, in host: Namespace) throws {
+    package init(_ device: String, in host: Namespace) throws {
         socket = try host.inside {
             let index = if_nametoindex(device)
             guard index != 0 else { throw CallFailed("if_nametoindex \(device)") }
@@ -21,12 +21,14 @@ package final class FrameCount: Sendable {
     deinit { close(socket) }
 
     /// The frames since the last call; to be called before the socket's buffer is full.
-    package func take() -> Int {
+    ///
+    /// - Parameter isWanted: told the first 64 bytes of each.
+    package func take(_ isWanted: ([UInt8]) -> Bool = { _ in true }) -> Int {
         let outgoing: CInt = 4  // PACKET_OUTGOING
         var bytes = [UInt8](repeating: 0, count: 64)
         var (count, kind): (Int, CInt) = (0, 0)
         while ctsync_packet_receive(socket, &bytes, bytes.count, &kind) >= 0 {
-            if kind != outgoing { count += 1 }
+            if kind != outgoing, isWanted(bytes) { count += 1 }
         }
         return count
     }

@@ -39,68 +39,77 @@ extension ClusterTests {
             }
         }
 
-        /// For ten seconds neighbours see nothing of a slave, whatever they and its own programs
-        /// try, while the sync link works; as master it is seen.
-        @Test(arguments: ["netdev", "tables"])
-        func aSlaveIsInvisible(_ backend: String) throws {
-            try withCluster { cluster in
+        /// For ten seconds neighbours see nothing of two slaves, one for each backend, whatever they
+        /// and the slaves' own programs try, while the sync link and the management ports work;
+        /// without the drop, and as master, a slave is seen on each of the devices.
+        @Test func aSlaveIsInvisible() throws {
+            try scenario(firewalls: 3, replication: .on, starts: false) { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
-                try cluster.startDaemons(["--l2drop", "1", "--l2drop-backend", backend])
-                let frames = try cluster.firewalls.map { firewall in
-                    try ["lan", "wan"].map { try cluster.frames(of: firewall, into: $0) }
+                let slaves = try zip(cluster.firewalls[1...], ["netdev", "tables"]).map {
+                    try WatchedSlave($0, backend: $1, in: cluster)
                 }
-                let sync = try cluster.frames(of: second, into: "sync")
-                try cluster.plug(second)
-                let asking = try [false, true].map { ipv6 in
-                    try DatagramStream.icmpEcho(
-                        from: cluster.client, to: cluster.server,
-                        address: Plan.lanGateway(ipv6: ipv6))
-                }
-                defer { for stream in asking { stream.stop() } }
+                defer { for slave in slaves { slave.stop() } }
+                let bright = try ["lan", "wan"].map { try cluster.frames(of: first, into: $0) }
+                let syncs = try slaves.map { try cluster.frames(of: $0.firewall, into: "sync") }
                 let service = Plan.service(ipv6: false)
                 let server = try EchoServer(on: service, in: cluster.server)
                 defer { server.stop() }
 
-                let sending = try [false, true].flatMap { ipv6 in
-                    try [Plan.client(ipv6: ipv6), Plan.server(ipv6: ipv6)].map {
-                        try Socket.datagrams(to: Endpoint($0, 9), in: second.host)
-                    }
+                // Control: slaves, but not dark.
+                for slave in slaves {
+                    try slave.firewall.start(role: .slave)
+                    try cluster.plug(slave.firewall)
                 }
-                var (dark, bright) = (0, 0)
-                for _ in 0..<100 {
-                    // ARP and neighbour discovery from both sides.
-                    for host in [cluster.client, cluster.server] {
-                        try host.ip("neigh flush dev eth0")
-                    }
-                    try second.host.ip("neigh flush dev lan0\nneigh flush dev wan0")
-                    for socket in sending { _ = try? socket.send([1, 2, 3]) }
-                    pause(0.1)
-                    dark += frames[1].reduce(0) { $0 + $1.take() }
-                    bright += frames[0].reduce(0) { $0 + $1.take() }
+                try WatchedSlave.talk(slaves, in: cluster, seconds: 2)
+                for slave in slaves {
+                    #expect(slave.unseen.isEmpty, "\(slave.backend), without l2drop")
+                    #expect(slave.silent.isEmpty, "\(slave.backend), without l2drop")
+                    #expect(try slave.firewall.stop() == 0)
                 }
-                #expect(dark == 0)
-                #expect(bright > 100, "the master answers")
+
+                try first.start(role: .master)
+                for slave in slaves { try slave.firewall.start(role: .slave, slave.flags) }
+                try cluster.waitInSync()
+                for slave in slaves { try slave.plugLateManagement() }
+                for slave in slaves { slave.forget() }
+                for frames in bright + syncs { _ = frames.take() }
+                try WatchedSlave.talk(slaves, in: cluster, seconds: 10)
+                for slave in slaves {
+                    #expect(slave.seen.isEmpty, "\(slave.backend)")
+                    #expect(slave.answering == ["mgmt0", "mgmt1"], "\(slave.backend)")
+                }
+                #expect(bright.allSatisfy { $0.take() > 50 }, "the master answers")
+                #expect(syncs.allSatisfy { $0.take() > 0 })
                 let connection = try EchoConnection(from: cluster.client, to: service)
                 try connection.exchange()
-                try eventually("the connection on the slave") {
-                    try second.table().contains {
-                        $0.original.destinationPort == Plan.serverPort && $0.tcp?.state == 3
+                try eventually("the connection on the slaves") {
+                    try slaves.allSatisfy {
+                        try $0.firewall.table().contains {
+                            $0.original.destinationPort == Plan.serverPort && $0.tcp?.state == 3
+                        }
                     }
                 }
-                #expect(sync.take() > 0)
-                #expect(try second.status()?.isInSync == true)
+                #expect(try slaves.allSatisfy { try $0.firewall.status()?.isInSync == true })
 
-                try second.write("1\n")
-                try second.waitForRole(.master)
-                try first.waitForRole(.slave)
-                try eventually("both segments see the new master") {
-                    try cluster.client.ip("neigh flush dev eth0")
-                    try connection.exchange()
-                    return frames[1].allSatisfy { $0.take() > 0 }
+                // As master each is seen, and no longer when the next one is.
+                for (slave, old) in zip(slaves, [first, second]) {
+                    try slave.firewall.write("1\n")
+                    try slave.firewall.waitForRole(.master)
+                    try old.waitForRole(.slave)
+                    if old === first { try cluster.unplug(first) }
+                    try eventually(
+                        "all see the new master, \(slave.backend)", detail: { "\(slave.unseen)" }
+                    ) {
+                        try WatchedSlave.talk([slave], in: cluster, seconds: 0.2)
+                        try connection.exchange()
+                        return slave.unseen.isEmpty
+                    }
+                    for other in slaves where other !== slave { other.forget() }
+                    try WatchedSlave.talk(slaves, in: cluster, seconds: 1)
+                    for other in slaves where other !== slave {
+                        #expect(other.seen.isEmpty, "\(other.backend), dark again")
+                    }
                 }
-                for frame in frames[0] { _ = frame.take() }
-                pause(1)
-                #expect(frames[0].allSatisfy { $0.take() == 0 }, "the old master is dark")
             }
         }
 

@@ -24,8 +24,8 @@ ssize_t ctsync_packet_receive(int fd, void *frame, size_t capacity, int *kind);
 /* A file in memory, closed on exec; memfd_create(2). */
 int ctsync_memory_file(const char *name);
 
-/* Starts a program with these as its standard input and as its output and error, with no signal
- * blocked and no environment but PATH and LC_ALL=C; 0 or an error number. */
+/* Starts a program with these as its standard input and as its output and error, with SIGTERM, SIGINT
+ * and SIGHUP blocked and no environment but PATH and LC_ALL=C; 0 or an error number. */
 int ctsync_spawn(const char *path, char *const arguments[], int input, int output, pid_t *child);
 
 /* Waits for its end: the exit status, 128 and the signal's number, or -1. */

@@ -143,7 +143,12 @@ public final class Daemon {
 
     private func loop() throws(SystemError) {
         let leftover = controlFile.leftover()
-        try node.begin(as: configuration.state ?? leftover ?? .slave)
+        do throws(SystemError) {
+            try node.begin(as: configuration.state ?? leftover ?? .slave)
+        } catch {
+            withdraw()
+            throw error
+        }
         try publish()
         service.show(node.summary())
         service.ready()
@@ -196,8 +201,13 @@ public final class Daemon {
     private func end() {
         log.info("stopping")
         node.end()
-        controlSocket.remove()
         controlFile.remove()
+        withdraw()
+    }
+
+    /// Takes away what the start has made, but for the control file.
+    private func withdraw() {
+        controlSocket.remove()
         do throws(NftablesError) {
             try untracked?.remove()
         } catch {

@@ -86,13 +86,16 @@ final class Node {
         try order(.master)
     }
 
-    /// Makes a node dark that starts as slave; one that cannot be must not start.
+    /// Makes a node dark that starts as slave; one that cannot be must not start: it is left as it
+    /// was, wholly open or, where the last daemon was killed, dark.
     private func closeAtStart() throws(SystemError) {
+        guard let darkness else { return }
+        let wasClosed = darkness.isClosed
         do throws(L2DropError) {
-            try darkness?.close()
+            try darkness.close()
         } catch {
-            log.critical("the node is not dark: \(error)")
-            darkness?.remove()
+            log.critical("the node cannot be made dark: \(error)")
+            if !wasClosed { darkness.remove() }
             throw SystemError("l2drop", errno: EPERM)
         }
     }

@@ -16,22 +16,21 @@ struct TablesL2Drop: L2DropBackend {
     /// What our chains' names begin with.
     private let name: String
     private let programs: [TablesProgram]
+    /// The end of the name of a chain that is there only while the programs are tried.
+    private static let trial = "_try"
 
     let choice = L2DropChoice.tables
 
-    /// Looks for the programs.
+    /// Looks for the programs and tries each on a chain without effect, so that a node learns at
+    /// the start, not in its first demotion, that it could not be made dark.
     ///
-    /// - Throws: `L2DropError` that names a missing one and its Debian package.
+    /// - Throws: `L2DropError` that names what is missing or refused, and its Debian package.
     init(name: String) throws(L2DropError) {
         self.name = name
         programs = Self.needed
-        for program in programs {
-            for form in ["-save"] + (program.canRestore ? ["-restore"] : [""])
-            where ChildProcess.find(program.name + form) == nil {
-                throw L2DropError(
-                    "l2drop-backend tables needs \(program.name)\(form), which is not "
-                        + "installed: install the package \(program.package)")
-            }
+        try Self.withAll(programs) { (program) throws(L2DropError) in try program.find() }
+        try Self.withAll(programs) { (program) throws(L2DropError) in
+            try program.check(name + Self.trial)
         }
     }
 
@@ -70,7 +69,8 @@ struct TablesL2Drop: L2DropBackend {
         for device in plan.open where !Self.canWrite(device) {
             throw L2DropError("l2drop-backend tables cannot write the device name \(device)")
         }
-        for program in programs {
+        // What can be put on is, also where one program refuses.
+        try Self.withAll(programs) { (program) throws(L2DropError) in
             let listing = try program.rules(mine: isMine)
             // A bridge's frames are told by the port that they pass.
             let open =
@@ -78,7 +78,7 @@ struct TablesL2Drop: L2DropBackend {
                 ? plan.open + plan.carriers.map(\.name) : plan.open
             if program.canRestore {
                 try program.run(
-                    "\(program.name)-restore", Self.restoring(program),
+                    "\(program.name)-restore", program.restoring,
                     replacement(program, listing, open))
             } else {
                 try replaceInSteps(program, listing, open)
@@ -106,21 +106,22 @@ struct TablesL2Drop: L2DropBackend {
                 text += "COMMIT\n"
             }
             if program.canRestore {
-                try program.run("\(program.name)-restore", Self.restoring(program), text)
+                try program.run("\(program.name)-restore", program.restoring, text)
             }
         }
     }
 
     func lift() throws(L2DropError) {
-        for program in programs {
-            try Self.remove(try program.rules(mine: isMine), from: program)
+        try Self.withAll(programs) { (program) throws(L2DropError) in
+            try program.remove(try program.rules(mine: isMine))
         }
     }
 
     /// Takes away the chains of every instance, with the programs that are installed.
     static func removeAll() throws(L2DropError) {
-        for program in needed where ChildProcess.find("\(program.name)-save") != nil {
-            try remove(try program.rules { $0.hasPrefix(L2Drop.prefix) }, from: program)
+        try withAll(needed) { (program) throws(L2DropError) in
+            guard ChildProcess.find("\(program.name)-save") != nil else { return }
+            try program.remove(try program.rules { $0.hasPrefix(L2Drop.prefix) })
         }
     }
 
@@ -129,6 +130,7 @@ struct TablesL2Drop: L2DropBackend {
         var names: [String] = []
         for program in needed where ChildProcess.find("\(program.name)-save") != nil {
             for chain in try program.rules(mine: { $0.hasPrefix(L2Drop.prefix) }).chains {
+                guard !chain.name.hasSuffix(trial) else { continue }
                 let suffix = chain.name.hasSuffix("_in") ? 3 : 4
                 let name = String(chain.name.dropLast(suffix))
                 if !names.contains(name) { names.append(name) }
@@ -191,28 +193,21 @@ struct TablesL2Drop: L2DropBackend {
         }
     }
 
-    private static func remove(
-        _ listing: TablesListing, from program: TablesProgram
+    /// Does something with each program, also where it has failed with another.
+    ///
+    /// - Throws: all failures, in one sentence.
+    private static func withAll(
+        _ programs: [TablesProgram], _ body: (TablesProgram) throws(L2DropError) -> Void
     ) throws(L2DropError) {
-        guard !listing.chains.isEmpty else { return }
-        guard program.canRestore else {
-            for command in listing.removal(from: "filter") {
-                try program.run(
-                    program.name, command.split(separator: " ").map(String.init), "")
+        var failures: [String] = []
+        for program in programs {
+            do throws(L2DropError) {
+                try body(program)
+            } catch {
+                failures.append(error.description)
             }
-            return
         }
-        var text = ""
-        for table in program.tables {
-            let commands = listing.removal(from: table)
-            guard !commands.isEmpty else { continue }
-            text += "*\(table)\n" + commands.joined(separator: "\n") + "\nCOMMIT\n"
-        }
-        try program.run("\(program.name)-restore", restoring(program), text)
-    }
-
-    private static func restoring(_ program: TablesProgram) -> [String] {
-        program.name == "ebtables" ? ["--noflush"] : ["-w", "5", "--noflush"]
+        if !failures.isEmpty { throw L2DropError(failures.joined(separator: "; ")) }
     }
 
     /// Whether the programs take a name as it stands: no wildcard, no option, one word.

@@ -60,6 +60,65 @@ struct TablesProgram {
         jumps.reduce(into: []) { if !$0.contains($1.table) { $0.append($1.table) } }
     }
 
+    /// How its -restore is called.
+    var restoring: [String] {
+        name == "ebtables" ? ["--noflush"] : ["-w", "5", "--noflush"]
+    }
+
+    /// Looks for what is run of it.
+    ///
+    /// - Throws: `L2DropError` that names what is missing, and the package.
+    func find() throws(L2DropError) {
+        for form in ["-save"] + (canRestore ? ["-restore"] : [""])
+        where ChildProcess.find(name + form) == nil {
+            throw missing(name + form)
+        }
+    }
+
+    /// Makes a chain that nothing jumps to, with rules as ours, and takes it away again.
+    ///
+    /// - Throws: `L2DropError` where the program or the kernel refuses.
+    func check(_ chain: String) throws(L2DropError) {
+        // What a daemon left that was killed here.
+        try remove(try rules { $0 == chain })
+        let rules = ["-A \(chain) -i lo -j RETURN", "-A \(chain) -j DROP"]
+        if canRestore {
+            let lines = [":\(chain) \(newChain)"] + rules + ["COMMIT"]
+            let text = tables.map { "*\($0)\n" + lines.joined(separator: "\n") + "\n" }
+            try run("\(name)-restore", restoring, text.joined())
+        } else {
+            for command in ["-N \(chain)"] + rules { try run(command: command) }
+        }
+        // Not in the same step: ebtables-restore cannot.
+        try remove(try self.rules { $0 == chain })
+    }
+
+    /// Takes all of a listing out of the tables.
+    func remove(_ listing: TablesListing) throws(L2DropError) {
+        guard !listing.chains.isEmpty else { return }
+        guard canRestore else {
+            for command in listing.removal(from: "filter") { try run(command: command) }
+            return
+        }
+        var text = ""
+        for table in tables {
+            let commands = listing.removal(from: table)
+            guard !commands.isEmpty else { continue }
+            text += "*\(table)\n" + commands.joined(separator: "\n") + "\nCOMMIT\n"
+        }
+        try run("\(name)-restore", restoring, text)
+    }
+
+    private func run(command: String) throws(L2DropError) {
+        try run(name, command.split(separator: " ").map(String.init), "")
+    }
+
+    private func missing(_ program: String) -> L2DropError {
+        L2DropError(
+            "l2drop-backend tables needs \(program), which is not installed: "
+                + "install the package \(package)")
+    }
+
     /// What -save says of chains of ours.
     func rules(mine: (String) -> Bool) throws(L2DropError) -> TablesListing {
         TablesListing(try run("\(name)-save", [], ""), mine: mine)
@@ -72,20 +131,18 @@ struct TablesProgram {
     func run(
         _ program: String, _ arguments: [String], _ input: String
     ) throws(L2DropError) -> String {
-        guard let path = ChildProcess.find(program) else {
-            throw L2DropError(
-                "l2drop-backend tables needs \(program), which is not installed: "
-                    + "install the package \(package)")
-        }
+        guard let path = ChildProcess.find(program) else { throw missing(program) }
         let outcome: ChildProcess.Outcome
         do throws(SystemError) {
             outcome = try ChildProcess.run(path, arguments, input: input)
         } catch {
-            throw L2DropError("l2drop: \(program) cannot be run: \(error)")
+            throw L2DropError("l2drop: \(program) (package \(package)) cannot be run: \(error)")
         }
         guard outcome.status == 0 else {
             let words = outcome.output.split(separator: "\n").joined(separator: "; ")
-            throw L2DropError("l2drop: \(program) failed with status \(outcome.status): \(words)")
+            throw L2DropError(
+                "l2drop: \(program) (package \(package)) failed with status \(outcome.status): "
+                    + words)
         }
         return outcome.output
     }
