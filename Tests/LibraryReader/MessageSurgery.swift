@@ -65,7 +65,7 @@ extension [UInt8] {
     }
 
     /// The same, and every attribute that the cut goes through says no more either; with it, where the
-    /// attribute begins whose value, not a nest, is cut.
+    /// attribute begins whose value, not a nest of whole headers, is cut.
     package func cutWithNests(to length: Int) -> (bytes: [UInt8], leaf: Int?) {
         var copy = cut(to: length)
         var offset = Self.firstAttribute
@@ -76,8 +76,9 @@ extension [UInt8] {
                 continue
             }
             copy.set(length - offset, at: offset)
-            // NLA_F_NESTED
-            guard self[offset + 3] & 0x80 != 0 else { return (copy, offset) }
+            // NLA_F_NESTED, and its first attribute's header, if there is anything.
+            let isNest = self[offset + 3] & 0x80 != 0 && !(1..<4).contains(length - offset - 4)
+            guard isNest else { return (copy, offset) }
             offset += 4
         }
         return (copy, nil)
