@@ -30,8 +30,7 @@ struct ExpectationTests {
         func apply(at seconds: UInt32, plus milliseconds: UInt64 = 0) throws {
             try entries.apply(table, now: seconds)
             let now = UInt64(seconds) * Duration.second + milliseconds * Duration.millisecond
-            try expectations.apply(
-                table.expectations, now: now, missing: &table.missingHelpers)
+            try expectations.apply(table, now: now)
         }
     }
 
