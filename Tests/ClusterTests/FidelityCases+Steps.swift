@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import CTSync
 import ClusterSupport
 import Testing
+
+@testable import CTSync
 
 /// What is done with the entries of every kind.
 extension FidelityCases {
@@ -69,5 +70,53 @@ extension FidelityCases {
                 Issue.record("errno \(number) for \(all[Int(tag)])")
             }
         }
+    }
+
+    /// Has the entries with a helper expect connections, with every attribute; how many.
+    static func expect(_ firewall: Firewall) throws -> Int {
+        let helped = try table(firewall).values.filter { $0.fields.contains(.helper) }
+        let expectations = helped.flatMap { control in
+            // The helper for FTP may expect one at a time.
+            (0..<("\(control.extras.helper)" == "sip" ? 4 : 1)).map { expectation(of: control, $0) }
+        }
+        try firewall.host.inside {
+            let batch = try RequestBatch()
+            for (index, each) in expectations.enumerated() {
+                _ = batch.create(each, tag: UInt32(index))
+            }
+            try batch.send { tag, number in
+                Issue.record("errno \(number) for \(expectations[Int(tag)])")
+            }
+        }
+        return expectations.count
+    }
+
+    private static func expectation(of control: Entry, _ number: Int) -> CTSync.Expectation {
+        let full = Address(ipv4: .max)
+        var tuple = control.key.tuple.inverse
+        tuple.sourcePort = 0
+        tuple.destinationPort = 3000 + UInt16(number) + control.key.tuple.sourcePort % 10 * 10
+        var expectation = CTSync.Expectation(Key(tuple))
+        expectation.mask = Tuple(
+            family: .ipv4, protocolNumber: tuple.protocolNumber, source: full,
+            destination: number == 3 ? Address(ipv4: 0xFFFF_FF00) : full, sourcePort: 0,
+            destinationPort: .max)
+        expectation.master = control.key.tuple
+        expectation.timeoutSeconds = UInt32(200 + number)
+        expectation.helper = control.extras.helper
+        expectation.policyClass = UInt32(number)
+        if number > 0 { expectation.flags = CTSync.Expectation.NF_CT_EXPECT_PERMANENT }
+        if number > 1 { expectation.flags |= CTSync.Expectation.NF_CT_EXPECT_INACTIVE }
+        guard number % 2 == 0 else { return expectation }
+        expectation.isTranslated = true
+        expectation.translationDirection = number == 0 ? 1 : 0
+        expectation.translation = control.key.tuple
+        expectation.translation.destination = .any
+        expectation.translation.sourcePort = 7777
+        expectation.translation.destinationPort = 0
+        let name = Array("nat-follow-master".utf8)
+        let function = name.withUnsafeBytes { ExpectFunctionName($0.bytes) }
+        expectation.function = function ?? ExpectFunctionName()
+        return expectation
     }
 }

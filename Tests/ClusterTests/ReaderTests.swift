@@ -32,6 +32,8 @@ extension ClusterTests {
                 let count = try FidelityCases.make(cluster)
                 corpus.add("entries of every kind, made by hand", try raw.newEvents())
                 corpus.add("the table", try raw.dump())
+                let expected = try FidelityCases.expect(first)
+                corpus.add("what those with a helper expect", try raw.newEvents())
                 try FidelityCases.change(first)
                 corpus.add("each changed", try raw.newEvents())
                 try FidelityCases.change(first)
@@ -45,6 +47,8 @@ extension ClusterTests {
                 #expect(tally.kinds[.new, default: 0] >= count)
                 #expect(tally.kinds[.update, default: 0] >= 4 * count)
                 #expect(tally.kinds[.destroy, default: 0] >= count)
+                #expect(tally.kinds[.expectNew, default: 0] >= 2 * expected && expected == 6)
+                #expect(tally.kinds[.expectDestroy, default: 0] >= expected)
                 let all: Entry.Fields = [
                     .status, .timeout, .mark, .protocolInfo, .master, .helper, .labels,
                     .sequenceAdjustment, .synproxy, .id,

@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ClusterSupport
-import Foundation
 import Testing
 
 extension ClusterTests {
     /// What no event tells of is found in the background, and nothing else is touched.
     @Suite struct ReconciliationTests {
-        /// A number in a daemon's status, by its group, if it is in one, and key.
-        private func number(_ firewall: Firewall, _ path: String...) throws -> Int {
-            let text = try firewall.statusCommand().output
-            var value: Any? = try JSONSerialization.jsonObject(with: Data(text.utf8))
-            for key in path { value = (value as? [String: Any])?[key] }
-            guard let number = value as? Int else {
-                throw NeverHappened("\(path) in \(text)", within: 0)
-            }
-            return number
-        }
-
         private func kernelChanges(_ firewall: Firewall) throws -> [Int] {
             try ["created", "updated", "deleted"].map { try number(firewall, "injected", $0) }
         }

@@ -77,6 +77,8 @@ package struct ReaderTally {
     package private(set) var fields: Entry.Fields = []
     package private(set) var protocols: Set<UInt8> = []
     package private(set) var tcpStates: [CtnetlinkKind: Set<UInt8>] = [:]
+    package private(set) var expectedFlags: Set<UInt32> = []
+    package private(set) var expectedClasses: Set<UInt32> = []
     package private(set) var differences: [String] = []
 
     package init() {}
@@ -94,6 +96,8 @@ package struct ReaderTally {
             case .expectNew, .expectDestroy:
                 var expectation = Expectation(Key(.none))
                 try ExpectationReader.read(message.span.bytes, into: &expectation)
+                expectedFlags.insert(expectation.flags)
+                expectedClasses.insert(expectation.policyClass)
                 report(expectation.differences(in: message), message)
             default: report(["not a message of an entry: \(kind)"], message)
             }
