@@ -12,18 +12,19 @@ SYNC ?= on
 # builds have directories of their own.
 TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 
-.PHONY: help packages build demo bench bench-comparison test lint clean
+.PHONY: help packages build demo bench bench-comparison test corpus lint clean
 
 help:
-	@echo 'make build           the daemon, .build/release/ct_sync'
-	@echo 'make demo            a takeover between two firewalls in namespaces, as root'
-	@echo 'make demo SYNC=off   the same without replication: the connections die'
-	@echo 'make bench           how long a takeover takes, with few entries and with many, as root'
-	@echo 'make bench-comparison ct_sync and conntrackd under the same loads, as root'
-	@echo 'make test            style, unit, cluster and packaging tests, as root'
-	@echo 'make lint            style only'
-	@echo 'make packages        installs the Debian packages that are missing'
-	@echo 'make clean           removes what was built'
+	@echo 'make build             the daemon, .build/release/ct_sync'
+	@echo 'make demo              a takeover between two firewalls in namespaces, as root'
+	@echo 'make demo SYNC=off     the same without replication: the connections die'
+	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
+	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
+	@echo 'make test              style, unit, cluster and packaging tests, as root'
+	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Kernel/Corpus, as root'
+	@echo 'make lint              style only'
+	@echo 'make packages          installs the Debian packages that are missing'
+	@echo 'make clean             removes what was built'
 
 packages:
 	@missing=$$(for package in $(PACKAGES); do \
@@ -58,6 +59,13 @@ test: packages lint
 	swift test $(TESTING) --skip-build --skip '^ClusterTests\.'
 	swift test $(TESTING) --skip-build --filter '^ClusterTests\.'
 	$(MAKE) test-packaging test-managers
+
+# Records what this machine's kernel says, for the tests of the readers; the corpus in the repository
+# is of Linux 6.18.
+corpus: packages
+	swift build $(TESTING) --build-tests
+	CT_SYNC_CORPUS=$(CURDIR)/Tests/CTSyncTests/Kernel/Corpus \
+		swift test $(TESTING) --skip-build --filter 'ReaderTests'
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks

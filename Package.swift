@@ -52,13 +52,17 @@ let package = Package(
             swiftSettings: strict),
         // Counts allocations, for the tests that show that the data path makes none.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        // The library's own parser beside our readers, and the corpus that both read.
+        .target(
+            name: "LibraryReader", dependencies: ["CNetfilterConntrack", "CTSync"],
+            path: "Tests/LibraryReader", swiftSettings: strict),
         .testTarget(
             name: "CTSyncTests",
             dependencies: [
-                "AllocationCounter", "CTSync", "CCTSyncShims", "CNetfilterConntrack",
+                "AllocationCounter", "CTSync", "CCTSyncShims", "LibraryReader",
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: strict),
+            exclude: ["Kernel/Corpus"], swiftSettings: strict),
         // Hosts, links, traffic and daemons in network namespaces, for the cluster tests and the demo.
         .target(
             name: "ClusterSupport",
@@ -75,7 +79,9 @@ let package = Package(
             path: "Benchmarks/Comparison", swiftSettings: strict),
         .testTarget(
             name: "ClusterTests",
-            dependencies: ["CNetfilterConntrack", "CTSync", "ClusterSupport", "ct_sync"],
+            dependencies: [
+                "CNetfilterConntrack", "CTSync", "ClusterSupport", "LibraryReader", "ct_sync",
+            ],
             swiftSettings: strict),
     ]
 )

@@ -7,22 +7,6 @@ import Testing
 extension ClusterTests {
     /// Every kind of entry with every attribute, as the master's and the slave's kernels show it.
     @Suite struct FidelityTests {
-        /// The table as ctnetlink says it, by tuple and zone.
-        private func table(_ firewall: Firewall) throws -> [Key: Entry] {
-            try firewall.host.inside {
-                let dump = try TableDump()
-                var entries: [Key: Entry] = [:]
-                try dump.start()
-                while try dump.step({ (each: borrowing Entry) in
-                    let entry = copy each
-                    let isTest =
-                        [0x0A01_004D, 0x77].contains(entry.key.tuple.source.low)
-                    if isTest { entries[entry.key] = entry }
-                }) {}
-                return entries
-            }
-        }
-
         /// Without what cannot be set, or means its own node only.
         private func settable(_ entry: Entry) -> Entry {
             var entry = entry
@@ -48,57 +32,11 @@ extension ClusterTests {
                 "\(count) entries in both, the same", within: 10, every: 0.1,
                 detail: { last.joined(separator: "\n") }
             ) {
-                let (left, right) = (try table(first), try table(second))
+                let (left, right) = (
+                    try FidelityCases.table(first), try FidelityCases.table(second)
+                )
                 last = differences(left, right) + ["\(left.count) and \(right.count)"]
                 return last.count == 1 && left.count == count
-            }
-        }
-
-        private func make(_ cluster: Cluster) throws -> Int {
-            // Labels and helpers are a matter of rules: both nodes have the same.
-            for firewall in cluster.firewalls {
-                try firewall.host.nft(
-                    "table inet uses { chain labels { ct label set 1 accept; }; }")
-            }
-            let first = cluster.firewalls[0]
-            for words in FidelityCases.byProgram {
-                do {
-                    try first.host.run(["conntrack", "-I"] + words)
-                } catch {
-                    Issue.record("\(error)")
-                }
-            }
-            let count = try FidelityCases.makeByLibrary(in: first.host)
-            return FidelityCases.byProgram.count + count
-        }
-
-        /// Changes each entry in every way that ctnetlink allows for it.
-        private func change(_ firewall: Firewall) throws {
-            let entries = try table(firewall)
-            try firewall.host.inside {
-                let batch = try RequestBatch()
-                for (index, before) in entries.values.enumerated() {
-                    var entry = before
-                    entry.mark = UInt32(index) &* 0x0101_0101
-                    entry.status.formUnion([.IPS_SEEN_REPLY, .IPS_ASSURED])
-                    if entry.key.tuple.protocolNumber == ProtocolNumber.tcp {
-                        entry.protocolInfo.state = entry.protocolInfo.state % 8 + 1
-                    }
-                    if entry.key.tuple.protocolNumber == ProtocolNumber.sctp {
-                        entry.protocolInfo.state = 4
-                        entry.protocolInfo.originalTag &+= 5
-                        entry.protocolInfo.replyTag &+= 5
-                    }
-                    entry.extras.labelsLow ^= 0b110
-                    entry.extras.labelsHigh = 1
-                    entry.extras.originalAdjustment.offsetAfter &+= 9
-                    entry.extras.synproxyISN &+= 1
-                    _ = batch.update(entry, timeoutSeconds: 700, tag: UInt32(index))
-                }
-                let all = Array(entries.values)
-                try batch.send { tag, number in
-                    Issue.record("errno \(number) for \(all[Int(tag)])")
-                }
             }
         }
 
@@ -106,13 +44,13 @@ extension ClusterTests {
             try withCluster { cluster in
                 try cluster.startDaemons()
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
-                let count = try make(cluster)
+                let count = try FidelityCases.make(cluster)
                 #expect(count >= 60)
                 try waitForEqual(first, second, count: count)
-                let before = try table(first)
-                try change(first)
+                let before = try FidelityCases.table(first)
+                try FidelityCases.change(first)
                 try waitForEqual(first, second, count: count)
-                let after = try table(first)
+                let after = try FidelityCases.table(first)
                 #expect(
                     after.allSatisfy { key, entry in before[key].map(settable) != settable(entry) })
                 // Deleted by the program, zone by zone; the same tuple stays in the others.
@@ -160,16 +98,16 @@ extension ClusterTests {
             try withCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 // Connections from before any daemon.
-                let count = try make(cluster)
+                let count = try FidelityCases.make(cluster)
                 try cluster.startDaemons()
                 try waitForEqual(first, second, count: count)
-                let wanted = try table(first)
+                let wanted = try FidelityCases.table(first)
                 try cluster.crash(first)
                 try cluster.promote(second)
                 try eventually("the timers run", detail: { cluster.logs }) {
-                    try table(second).values.allSatisfy { $0.timeoutSeconds <= 600 }
+                    try FidelityCases.table(second).values.allSatisfy { $0.timeoutSeconds <= 600 }
                 }
-                let found = try table(second)
+                let found = try FidelityCases.table(second)
                 #expect(differences(wanted, found).isEmpty)
                 for (key, entry) in found {
                     let seconds = wanted[key]?.timeoutSeconds ?? 0

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import CTSync
 import ClusterSupport
 import Foundation
 import Testing
@@ -123,6 +124,64 @@ extension ClusterTests {
             }
         }
 
+        /// What a helper announces on a connection that the rules leave out stays with it, and
+        /// goes in with it.
+        @Test func anExpectationGoesWithItsConnection() throws {
+            try withReportingCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                for firewall in cluster.firewalls {
+                    try firewall.host.nft(
+                        """
+                        table inet helpers {
+                            ct helper ftp { type "ftp" protocol tcp; }
+                            chain prerouting {
+                                type filter hook prerouting priority -150;
+                                tcp dport 7000 ct helper set "ftp"
+                            }
+                        }
+                        """)
+                }
+                try cluster.startDaemons([
+                    "--reconcile", "1", "--replicate", "accept mark 0x1/0x1",
+                ])
+                func expectations(_ firewall: Firewall) throws -> Int {
+                    try firewall.host.run(["conntrack", "-L", "expect"])
+                        .split(separator: "\n").count
+                }
+                func walks() throws -> Int {
+                    try number(first, "initsyncs_sent")
+                }
+                let service = Plan.service(ipv6: false)
+                let dialog = try FTPDialog(
+                    from: cluster.client, to: cluster.server, ipv6: false, at: service,
+                    target: service)
+                _ = try dialog.announce(isPassive: true, port: 30_001)
+                #expect(try expectations(first) == 1)
+                let before = try walks()
+                try eventually("two walks") { try walks() >= before + 2 }
+                #expect(try expectations(second) == 0)
+                #expect(try number(second, "expectations", "held") == 0)
+                #expect(try number(first, "initsync_entries_sent") == 0)
+                try first.host.inside { try Self.mark(port: 7000, 1) }
+                try eventually("the expectation at the standby") { try expectations(second) == 1 }
+                #expect(try number(second, "expectations", "held") == 1)
+            }
+        }
+
+        /// Gives the connections to a port of this namespace's table a mark.
+        private static func mark(port: UInt16, _ mark: UInt32) throws {
+            let batch = try RequestBatch()
+            let dump = try TableDump()
+            try dump.start()
+            while try dump.step({ (each: borrowing Entry) in
+                guard each.key.tuple.destinationPort == port else { return }
+                var entry = copy each
+                entry.mark = mark
+                _ = batch.update(entry, timeoutSeconds: entry.timeoutSeconds, tag: 0)
+            }) {}
+            try batch.send { _, number in Issue.record("errno \(number)") }
+        }
+
         // MARK: Own addresses
 
         /// 10.1.0.1 is an address of both firewalls.
@@ -188,6 +247,17 @@ extension ClusterTests {
 func withReportingCluster(_ body: (Cluster) throws -> Void) throws {
     try scenario(
         settings: ["net.netfilter.nf_conntrack_events": 1], replication: .on, starts: false, body)
+}
+
+/// A number in a daemon's status, by its group, if it is in one, and key.
+func number(_ firewall: Firewall, _ path: String...) throws -> Int {
+    let text = try firewall.statusCommand().output
+    var value: Any? = try JSONSerialization.jsonObject(with: Data(text.utf8))
+    for key in path { value = (value as? [String: Any])?[key] }
+    guard let number = value as? Int else {
+        throw NeverHappened("\(path) in \(text)", within: 0)
+    }
+    return number
 }
 
 /// The words of a line.

@@ -5,7 +5,7 @@ import ClusterSupport
 import Testing
 
 /// Two raw sockets of a protocol that this kernel has no sockets for.
-private struct RawPair {
+struct RawPair {
     let client: Socket
     let server: Socket
 
@@ -28,62 +28,72 @@ private struct RawPair {
     }
 }
 
+/// Packets of SCTP with one chunk (RFC 9260) and their CRC-32C.
+enum SCTPPacket {
+    static let clientTag: UInt32 = 0x1111_1111
+    static let serverTag: UInt32 = 0x2222_2222
+
+    /// From whom, verification tag, type and value of the chunk: what opens an association.
+    static var opening: [(Bool, UInt32, UInt8, [UInt8])] {
+        let start: [UInt8] = [0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1]
+        return [
+            (true, 0, 1, big(clientTag) + start),
+            (false, clientTag, 2, big(serverTag) + start),
+            (true, serverTag, 10, [9, 9, 9, 9]),
+            (false, clientTag, 11, []),
+        ]
+    }
+
+    /// SHUTDOWN, SHUTDOWN-ACK, SHUTDOWN-COMPLETE.
+    static var closing: [(Bool, UInt32, UInt8, [UInt8])] {
+        [(true, serverTag, 7, [0, 0, 0, 1]), (false, clientTag, 8, []), (true, serverTag, 14, [])]
+    }
+
+    static func packet(
+        fromClient: Bool, tag: UInt32, _ type: UInt8, _ value: [UInt8]
+    ) -> [UInt8] {
+        let ports: [UInt8] = fromClient ? [0x9C, 0x40, 0x13, 0x88] : [0x13, 0x88, 0x9C, 0x40]
+        let length = 4 + value.count
+        let chunk = [type, type == 0 ? 3 : 0, UInt8(length >> 8), UInt8(length & 0xFF)] + value
+        var packet = ports + big(tag) + [0, 0, 0, 0] + chunk
+        let checksum = packet.withUnsafeBytes { CRC32C().update(0, $0.bytes) }
+        packet.replaceSubrange(8..<12, with: big(checksum.byteSwapped))
+        return packet
+    }
+
+    static func data(_ number: UInt32, fromClient: Bool, tag: UInt32? = nil) -> [UInt8] {
+        let own = fromClient ? serverTag : clientTag
+        let value = big(number) + [0, 0, 0, 0, 0, 0, 0, 0] + [1, 2, 3, 4]
+        return packet(fromClient: fromClient, tag: tag ?? own, 0, value)
+    }
+
+    private static func big(_ value: UInt32) -> [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
+    }
+}
+
 extension ClusterTests {
     /// Live SCTP and GRE through a takeover, packet by packet.
     @Suite struct RawProtocolTests {
-        private static let clientTag: UInt32 = 0x1111_1111
-        private static let serverTag: UInt32 = 0x2222_2222
-
-        /// A packet with one chunk (RFC 9260) and its CRC-32C.
-        private func sctp(
-            fromClient: Bool, tag: UInt32, _ type: UInt8, _ value: [UInt8]
-        ) -> [UInt8] {
-            let ports: [UInt8] =
-                fromClient ? [0x9C, 0x40, 0x13, 0x88] : [0x13, 0x88, 0x9C, 0x40]
-            let length = 4 + value.count
-            let chunk = [type, type == 0 ? 3 : 0, UInt8(length >> 8), UInt8(length & 0xFF)] + value
-            var packet = ports + big(tag) + [0, 0, 0, 0] + chunk
-            let checksum = packet.withUnsafeBytes { CRC32C().update(0, $0.bytes) }
-            packet.replaceSubrange(8..<12, with: big(checksum.byteSwapped))
-            return packet
-        }
-
-        private func big(_ value: UInt32) -> [UInt8] {
-            (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
-        }
-
-        private func data(_ number: UInt32, fromClient: Bool, tag: UInt32? = nil) -> [UInt8] {
-            let own = fromClient ? Self.serverTag : Self.clientTag
-            let value = big(number) + [0, 0, 0, 0, 0, 0, 0, 0] + [1, 2, 3, 4]
-            return sctp(fromClient: fromClient, tag: tag ?? own, 0, value)
-        }
-
         @Test(arguments: Replication.allCases)
         func anAssociationOfSCTP(_ replication: Replication) throws {
             try scenario(replication: replication) { cluster in
                 let pair = try RawPair(cluster, protocolNumber: 132)
-                let start: [UInt8] = [0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1]
-                let steps: [(Bool, UInt32, UInt8, [UInt8])] = [
-                    (true, 0, 1, big(Self.clientTag) + start),
-                    (false, Self.clientTag, 2, big(Self.serverTag) + start),
-                    (true, Self.serverTag, 10, [9, 9, 9, 9]),
-                    (false, Self.clientTag, 11, []),
-                ]
-                for (fromClient, tag, type, value) in steps {
-                    try pair.pass(
-                        sctp(fromClient: fromClient, tag: tag, type, value),
-                        fromClient: fromClient)
+                for (fromClient, tag, type, value) in SCTPPacket.opening {
+                    let packet = SCTPPacket.packet(fromClient: fromClient, tag: tag, type, value)
+                    try pair.pass(packet, fromClient: fromClient)
                 }
-                try pair.pass(data(1, fromClient: true), fromClient: true)
+                try pair.pass(SCTPPacket.data(1, fromClient: true), fromClient: true)
                 try cluster.takeOver(replication)
                 try onlyByReplication {
-                    try pair.pass(data(2, fromClient: false), fromClient: false)
-                    try pair.pass(data(3, fromClient: true), fromClient: true)
+                    try pair.pass(SCTPPacket.data(2, fromClient: false), fromClient: false)
+                    try pair.pass(SCTPPacket.data(3, fromClient: true), fromClient: true)
                 }
                 // The tags are still watched.
                 #expect(throws: NeverHappened.self) {
                     try pair.pass(
-                        data(4, fromClient: true, tag: 0x3333_3333), fromClient: true, within: 0.3)
+                        SCTPPacket.data(4, fromClient: true, tag: 0x3333_3333), fromClient: true,
+                        within: 0.3)
                 }
             }
         }

@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ClusterSupport
-import Foundation
 import Testing
 
 extension ClusterTests {
     /// What no event tells of is found in the background, and nothing else is touched.
     @Suite struct ReconciliationTests {
-        /// A number in a daemon's status, by its group and key.
-        private func number(_ firewall: Firewall, _ group: String, _ key: String) throws -> Int {
-            let text = try firewall.statusCommand().output
-            let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
-            guard let status = object as? [String: Any],
-                let values = status[group] as? [String: Any],
-                let number = values[key] as? Int
-            else { throw NeverHappened("\(group).\(key) in \(text)", within: 0) }
-            return number
-        }
-
         private func kernelChanges(_ firewall: Firewall) throws -> [Int] {
             try ["created", "updated", "deleted"].map { try number(firewall, "injected", $0) }
         }
@@ -36,15 +24,85 @@ extension ClusterTests {
             try withReconciliation { first, second in
                 let before = try kernelChanges(second)
                 #expect(before[0] == 300)
-                let walks = try number(first, "reconcile", "walks")
-                let checks = try number(second, "reconcile", "checks")
-                try eventually("three walks and checks more") {
-                    try number(first, "reconcile", "walks") >= walks + 3
-                        && number(second, "reconcile", "checks") >= checks + 3
-                }
+                let raw = try RawMessages(in: second.host)
+                try waitForWalksAndChecks(3, first, second)
+                #expect(try raw.newEvents().isEmpty)
                 #expect(try kernelChanges(second) == before)
                 #expect(try number(second, "reconcile", "repaired") == 0)
                 #expect(try second.status()?.isInSync == true)
+            }
+        }
+
+        private func waitForWalksAndChecks(
+            _ count: Int, _ first: Firewall, _ second: Firewall
+        ) throws {
+            let walks = try number(first, "reconcile", "walks")
+            let checks = try number(second, "reconcile", "checks")
+            try eventually("\(count) walks and checks more") {
+                try number(first, "reconcile", "walks") >= walks + count
+                    && number(second, "reconcile", "checks") >= checks + count
+            }
+        }
+
+        /// What the rules leave out is not sent by any walk, and not touched by any check or purge;
+        /// and where nothing differs the standby's kernel sees no change at all.
+        @Test(arguments: ["accept protocol tcp", "accept mark 0x1/0x1"])
+        func whatTheFilterLeavesOutIsLeftAlone(_ rule: String) throws {
+            try withReportingCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                // Those of an even number are TCP and marked 1: chosen by both rules.
+                let even = (0..<100).flatMap { number -> [MadeEntries.Step] in
+                    [.create(number), .mark(number, number % 2 == 0 ? 1 : 2)]
+                }
+                try MadeEntries.apply(even, in: first.host)
+                // The standby's own: half of them have tuples that the master has as well.
+                let own = Array(stride(from: 51, to: 150, by: 2))
+                try MadeEntries.apply(
+                    own.flatMap { [.create($0), .mark($0, 8)] }, in: second.host)
+                func left() throws -> [TableEntry] {
+                    try second.table().filter { $0.mark & 1 == 0 }
+                }
+                try cluster.startDaemons(["--reconcile", "1", "--replicate", rule])
+                try second.waitFor(replicatedFrom: first, foreign: 50) { $0.mark & 1 == 1 }
+
+                let raw = try RawMessages(in: second.host)
+                let (before, changes) = (try left(), try kernelChanges(second))
+                try waitForWalksAndChecks(3, first, second)
+                let initsyncs = try number(second, "initsyncs_received")
+                #expect(try second.command(["resync"]).status == 0)
+                try eventually("an initsync more") {
+                    try number(second, "initsyncs_received") > initsyncs
+                }
+                #expect(try raw.newEvents().isEmpty)
+                #expect(try kernelChanges(second) == changes)
+                #expect(try number(second, "reconcile", "repaired") == 0)
+                #expect(try number(second, "left_out") == 0)
+                try eventually("50 entries sent by each walk, none left out", within: 3) {
+                    let walks = try number(first, "initsyncs_sent")
+                    return try number(first, "initsync_entries_sent") == 50 * walks && walks >= 5
+                }
+                let after = try left()
+                #expect(TableDifference(after, before).isEmpty)
+                #expect(zip(after, before).allSatisfy { $0.timeoutSeconds <= $1.timeoutSeconds })
+
+                // What happens to those that are left out, on either node, stays there.
+                try MadeEntries.apply(
+                    stride(from: 51, to: 71, by: 2).map { .mark($0, 4) }, in: first.host)
+                try MadeEntries.apply(
+                    stride(from: 71, to: 81, by: 2).map { .delete($0) }, in: first.host)
+                try MadeEntries.apply(
+                    stride(from: 81, to: 101, by: 2).map { .mark($0, 16) }, in: second.host)
+                try MadeEntries.apply(
+                    stride(from: 101, to: 111, by: 2).map { .delete($0) }, in: second.host)
+                let changed = try left()
+                #expect(changed.count == 45)
+                try waitForWalksAndChecks(2, first, second)
+                #expect(try raw.newEvents().count == 15, "those by hand")
+                #expect(TableDifference(try left(), changed).isEmpty)
+                #expect(try kernelChanges(second) == changes)
+                // And the others are still looked after.
+                try MadeEntries.apply([.mark(0, 3), .delete(2)], in: second.host)
+                try second.waitFor(replicatedFrom: first, foreign: 45) { $0.mark & 1 == 1 }
             }
         }
 

@@ -55,7 +55,8 @@ public struct ReplicationFilter: Sendable {
     private let syncNetworks: [Network]
     private let syncAddresses: [Address]
     private let replicatesOwn: Bool
-    private let hasChangeableRules: Bool
+    /// Whether a rule looks at anything that can change in a connection's life.
+    let hasChangeableRules: Bool
 
     /// A filter that knows these addresses.
     ///

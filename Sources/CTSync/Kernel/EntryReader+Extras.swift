@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 extension EntryReader {
-    /// Reads what few entries have; steps over what nobody here knows.
+    /// Reads what few entries have; steps over what nobody here knows, and over what cannot be given to
+    /// another kernel: ctnetlink takes no CTA_SECCTX, CTA_COUNTERS or CTA_TIMESTAMP.
     static func readExtra(
         _ message: RawSpan, _ attribute: Attribute, _ family: Family, into entry: inout Entry
     ) throws(NetlinkError) {
@@ -14,11 +15,13 @@ extension EntryReader {
         case CTA_LABELS:
             try readLabels(message, attribute, into: &entry)
         case CTA_SEQ_ADJ_ORIG:
-            try readAdjustment(message, attribute, into: &entry.extras.originalAdjustment)
-            entry.fields.insert(.sequenceAdjustment)
+            if try readAdjustment(message, attribute, into: &entry.extras.originalAdjustment) {
+                entry.fields.insert(.sequenceAdjustment)
+            }
         case CTA_SEQ_ADJ_REPLY:
-            try readAdjustment(message, attribute, into: &entry.extras.replyAdjustment)
-            entry.fields.insert(.sequenceAdjustment)
+            if try readAdjustment(message, attribute, into: &entry.extras.replyAdjustment) {
+                entry.fields.insert(.sequenceAdjustment)
+            }
         case CTA_SYNPROXY:
             try readSynproxy(message, attribute, into: &entry)
         default: break
@@ -58,15 +61,18 @@ extension EntryReader {
         entry.fields.insert(.labels)
     }
 
+    /// Whether anything was said.
     private static func readAdjustment(
         _ message: RawSpan, _ nest: Attribute, into adjustment: inout SequenceAdjustment
-    ) throws(NetlinkError) {
+    ) throws(NetlinkError) -> Bool {
+        var isSaid = false
         var offset = nest.start
         while offset < nest.end {
             let attribute = try message.attribute(at: offset, before: nest.end)
             offset = attribute.next
             switch attribute.type {
             case CTA_SEQADJ_CORRECTION_POS:
+                isSaid = true
                 adjustment.correctionPosition = try message.uint32(attribute)
             case CTA_SEQADJ_OFFSET_BEFORE:
                 adjustment.offsetBefore = try message.uint32(attribute)
@@ -75,6 +81,7 @@ extension EntryReader {
             default: break
             }
         }
+        return isSaid
     }
 
     /// All zero is as good as none: the kernel gives that with every entry that was injected.

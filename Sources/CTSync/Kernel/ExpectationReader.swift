@@ -3,12 +3,12 @@
 /// Reads expectations out of ctnetlink messages, as `EntryReader` reads entries.
 ///
 /// Source: `ctnetlink_exp_dump_expect`, net/netfilter/nf_conntrack_netlink.c.
-enum ExpectationReader {
+public enum ExpectationReader {
     /// Reads one message of the kind `expectNew` or `expectDestroy`, whose header `EntryReader` has
     /// checked.
     ///
     /// - Throws: `NetlinkError` where the bytes are no message of the kernel's.
-    static func read(
+    public static func read(
         _ message: RawSpan, into expectation: inout Expectation
     ) throws(NetlinkError) {
         let start = NLMSG_HDRLEN + NFGENMSG_LENGTH

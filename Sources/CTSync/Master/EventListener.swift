@@ -69,7 +69,9 @@ final class EventListener: Sendable {
             receiveBufferBytes: Self.receiveBufferBytes, expectations: true)
         attachFilter(socket)
         let state = SendableBox(
-            ListenerState(socket: socket, sieve: try EventSieve(), shifts: try ShiftWatch()))
+            ListenerState(
+                socket: socket, sieve: try EventSieve(), expected: try ExpectationSieve(),
+                shifts: try ShiftWatch()))
         return try WorkerThread(named: "ct_sync_event") { [self] in run(state.value) }
     }
 
@@ -117,7 +119,7 @@ final class EventListener: Sendable {
                 let drain = try socket.receive { kind, entry in
                     take(kind, entry, filter, state)
                 } expected: { kind, expectation in
-                    take(kind, expectation, filter)
+                    take(kind, expectation, filter, state)
                     if kind == .expectNew, !state.shifts.add(expectation, now: Clock.now()) {
                         missedShifts.wrappingAdd(1, ordering: .relaxed)
                     }
@@ -161,11 +163,16 @@ final class EventListener: Sendable {
     }
 
     private func take(
-        _ kind: CtnetlinkKind, _ expectation: borrowing Expectation, _ filter: ReplicationFilter
+        _ kind: CtnetlinkKind, _ expectation: borrowing Expectation, _ filter: ReplicationFilter,
+        _ state: ListenerState
     ) {
         events.wrappingAdd(1, ordering: .relaxed)
         let expectation = copy expectation
-        guard filter.admits(expectation) else { return }
+        // That one is gone means nothing to a slave that never had it.
+        let isTold =
+            kind == .expectNew
+            ? state.expected.admits(expectation, filter) : filter.mayAdmit(expectation)
+        guard isTold else { return }
         let outcome =
             kind == .expectNew
             ? ring.appendUpdate(expectation, bits: 0) : ring.appendDelete(expectation)
@@ -193,11 +200,16 @@ final class EventListener: Sendable {
 private final class ListenerState {
     let socket: EventSocket
     let sieve: EventSieve
+    let expected: ExpectationSieve
     let shifts: ShiftWatch
 
-    init(socket: EventSocket, sieve: consuming EventSieve, shifts: ShiftWatch) {
+    init(
+        socket: EventSocket, sieve: consuming EventSieve, expected: consuming ExpectationSieve,
+        shifts: ShiftWatch
+    ) {
         self.socket = socket
         self.sieve = sieve
+        self.expected = expected
         self.shifts = shifts
     }
 }

@@ -60,8 +60,9 @@ final class InitsyncWalk: Sendable {
     /// Starts the thread.
     func start() throws(SystemError) -> WorkerThread {
         stop.reset()
-        let dump = SendableBox(try TableDump())
-        return try WorkerThread(named: "ct_sync_init") { [self] in run(dump.value) }
+        let state = SendableBox(
+            WalkState(dump: try TableDump(), expected: try ExpectationSieve()))
+        return try WorkerThread(named: "ct_sync_init") { [self] in run(state.value) }
     }
 
     /// Lets the thread end.
@@ -74,14 +75,14 @@ final class InitsyncWalk: Sendable {
         stop.wake.signal()
     }
 
-    private func run(_ dump: TableDump) {
+    private func run(_ state: WalkState) {
         var lastWalk = Clock.now()
         while !stop.isStopped {
             guard let number = master.beginInitsync() else {
                 sleep(since: lastWalk)
                 continue
             }
-            let isDone = walk(number, dump)
+            let isDone = walk(number, state)
             master.initsyncEnded()
             lastWalk = Clock.now()
             if !isDone, !stop.isStopped {
@@ -104,7 +105,8 @@ final class InitsyncWalk: Sendable {
         master.requireInitsync()
     }
 
-    private func walk(_ number: UInt32, _ dump: TableDump) -> Bool {
+    private func walk(_ number: UInt32, _ state: WalkState) -> Bool {
+        let dump = state.dump
         guard let begin = bracket(.UPDATE, number) else { return false }
         master.initsyncBegan(in: begin)
         var pace = InitsyncPace(packetsPerSecond: packetsPerSecond, now: Clock.now())
@@ -123,7 +125,7 @@ final class InitsyncWalk: Sendable {
                     packets, wasAskedAgain: master.takeAskedAgain(), now: Clock.now())
                 pause(until: next)
             }
-            try walkExpectations(dump)
+            try walkExpectations(state)
         } catch {
             dump.cancel()
             return false
@@ -136,22 +138,22 @@ final class InitsyncWalk: Sendable {
     }
 
     /// The expectations, after the entries that they need: at most nf_conntrack_expect_max.
-    private func walkExpectations(_ dump: TableDump) throws(SystemError) {
+    private func walkExpectations(_ state: WalkState) throws(SystemError) {
         guard !stop.isStopped else { return }
+        let dump = state.dump
         try dump.startExpectations()
         var isMore = true
         while isMore, !stop.isStopped {
             let filter = filter.current
             isMore = try dump.step { _ in
             } expectation: { expectation in
-                append(copy expectation, filter)
+                if state.expected.admits(expectation, filter) { append(copy expectation) }
             }
             ring.flush()
         }
     }
 
-    private func append(_ expectation: Expectation, _ filter: ReplicationFilter) {
-        guard filter.admits(expectation) else { return }
+    private func append(_ expectation: Expectation) {
         while ring.appendUpdate(expectation, bits: MessageKind.initsync) == .full {
             guard !stop.isStopped else { return }
             stop.sleep(until: Clock.now() + Self.patience)
@@ -187,5 +189,16 @@ final class InitsyncWalk: Sendable {
             stop.sleep(until: Clock.now() + Self.patience)
         }
         return nil
+    }
+}
+
+/// What the walk's thread alone uses.
+private final class WalkState {
+    let dump: TableDump
+    let expected: ExpectationSieve
+
+    init(dump: TableDump, expected: consuming ExpectationSieve) {
+        self.dump = dump
+        self.expected = expected
     }
 }

@@ -30,12 +30,13 @@ extension Node {
         var lines: [ControlLine] = []
         do throws(SystemError) {
             let dump = try TableDump()
+            let expected = try ExpectationSieve()
             try dump.startExpectations()
             var isMore = true
             while isMore {
                 isMore = try dump.step { _ in
                 } expectation: { expectation in
-                    guard filter.admits(expectation) else { return }
+                    guard expected.admits(expectation, filter) else { return }
                     lines.append(ControlLine(EntryLine.key, EntryLine.text(expectation)))
                 }
             }

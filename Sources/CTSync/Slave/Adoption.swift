@@ -4,7 +4,7 @@
 /// the first initsync keeps those the master has and removes the others.
 ///
 /// A killed daemon's replicas are taken over in this way, and a former master's connections. Left
-/// alone is what the filter leaves out, and connections of the node's own addresses in any case.
+/// alone is what the filter leaves out, its expectations too, and connections of the node's own addresses.
 struct Adoption: ~Copyable {
     private let dump: TableDump
     private(set) var isRunning = false
@@ -31,7 +31,9 @@ struct Adoption: ~Copyable {
             entry.prepareForReplication()
             _ = table.adopt(entry, now: now)
         } expectation: { expectation in
-            guard filter.adopts(copy expectation) else { return }
+            guard filter.mayAdopt(copy expectation), table.holdsMaster(of: expectation) else {
+                return
+            }
             table.expectations.adopt(copy expectation, now: now)
         }
         if !isRunning, !isAtExpectations {

@@ -4,9 +4,10 @@ import Glibc
 
 /// Brings the kernel's expectations to what the expectation table says.
 ///
-/// Thread: the receiver's, after the entries of the same batch: an expectation needs its master entry.
-/// One whose master entry, or that one's helper, is not there yet is tried again for a while, as a
-/// related entry is. Memory: the batch's.
+/// Thread: the receiver's, after the entries of the same batch: an expectation needs its master entry,
+/// and that must be a replica; an entry that the kernel has of its own is left alone. One whose master
+/// entry, or that one's helper, is not there yet is tried again for a while, as a related entry is.
+/// Memory: the batch's.
 public final class ExpectationInjector {
     /// How long one is tried again ...
     static let patience = UInt64(MasterWait.patienceSeconds) * Duration.second
@@ -39,15 +40,15 @@ public final class ExpectationInjector {
 
     /// Hands what is dirty or due to the kernel.
     ///
-    /// - Parameter missing: counts those for which the node lacks a helper.
     /// - Throws: `SystemError` where the socket fails.
     func apply(
-        _ table: ExpectationTable, now: Instant, missing: inout MissingHelpers
+        _ replicas: ReplicaTable, now: Instant
     ) throws(SystemError) {
+        let table = replicas.expectations
         wakeWaiting(table, now)
         guard table.isDirty else { return }
         let seconds = UInt32(truncatingIfNeeded: now / Duration.second)
-        try removeStale(table, now, &missing)
+        try removeStale(table, now, &replicas.missingHelpers)
         for place in 0..<table.highWater where table.held[place].flags.contains(.dirty) {
             let slot = table.held + place
             slot.pointee.flags.subtract([.dirty, .recreate])
@@ -56,14 +57,18 @@ public final class ExpectationInjector {
                 continue
             }
             if !slot.pointee.flags.contains(.inKernel) {
-                try queue(.create, place, table, now, &missing)
+                guard replicas.holdsMaster(of: slot.pointee.expectation) else {
+                    failed(table, place, ENOENT, now, &replicas.missingHelpers)
+                    continue
+                }
+                try queue(.create, place, table, now, &replicas.missingHelpers)
                 created += 1
             }
             slot.pointee.flags.insert(.inKernel)
             slot.pointee.heldAtSeconds = seconds
-            try queue(.hold, place, table, now, &missing)
+            try queue(.hold, place, table, now, &replicas.missingHelpers)
         }
-        try send(table, now, &missing)
+        try send(table, now, &replicas.missingHelpers)
         table.becameClean()
     }
 

@@ -63,7 +63,8 @@ public final class ExpectationTable {
         let wasAlive = slot.pointee.flags.contains(.alive)
         slot.pointee.expectation = expectation
         slot.pointee.saidAtSeconds = now
-        guard !wasAlive || !isSame else { return true }
+        // One that waited in vain is tried again: its master entry may have come since.
+        guard !wasAlive || !isSame || slot.pointee.flags.contains(.refused) else { return true }
         if !wasAlive { aliveCount += 1 }
         settle(slot, to: [])
         slot.pointee.flags.formUnion([.alive, .dirty])

@@ -250,8 +250,7 @@ final class Receiver: Sendable {
         do throws(SystemError) {
             let table = state.slave.table
             try state.injector.apply(table, now: Self.seconds(now))
-            try state.expectations.apply(
-                table.expectations, now: now, missing: &table.missingHelpers)
+            try state.expectations.apply(table, now: now)
         } catch {
             // What the kernel has is not known any more: read it, and have it confirmed.
             state.injectionFailures += 1

@@ -178,6 +178,14 @@ extension ReplicaTable {
         markDirty(place)
     }
 
+    /// Whether the master entry of an expectation is a replica.
+    func holdsMaster(of expectation: borrowing Expectation) -> Bool {
+        var key = expectation.key
+        key.tuple = expectation.master
+        let master = pool.find(key)
+        return master != ReplicaPool.noPlace && pool.replicas[Int(master)].flags.contains(.alive)
+    }
+
     /// Whether the master of a related connection is among the replicas.
     private func hasMaster(_ place: UInt32) -> Bool {
         let replica = pool.replicas[Int(place)]

@@ -261,6 +261,10 @@ public final class SlaveProtocol {
         case (.INITSYNC, .DELETE):
             end(message.initsyncNumber, now)
         case (.EXPECT, .UPDATE):
+            guard filter.mayAdmit(message.expectation) else {
+                counters.leftOut += 1
+                return
+            }
             if !table.expectations.update(
                 message.expectation, isCopy: message.kind.has(MessageKind.initsync), now: seconds)
             {

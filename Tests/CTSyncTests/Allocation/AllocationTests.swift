@@ -89,6 +89,123 @@ import Testing
         #expect(sent > 0)
     }
 
+    /// Rules of every kind, none of which decides for all.
+    private static var rules: [ReplicationRule] {
+        let changes: [(inout ReplicationRule) -> Void] = [
+            { $0.protocolNumber = 99 },
+            {
+                $0.source = .init(
+                    address: Address(ipv4: 0xC000_0200), prefixLength: 24, family: .ipv4)
+            },
+            {
+                $0.destination = .init(
+                    address: Address(high: 0x2001_0DB8_FFFF_0000, low: 0), prefixLength: 48,
+                    family: .ipv6)
+            },
+            { $0.zone = 6 },
+            {
+                $0.protocolNumber = ProtocolNumber.tcp
+                $0.tcpStates = 1 << UInt16(TCPState.timeWait)
+            },
+            { ($0.markMask, $0.markValue) = (0xFFFF, 53) },
+            { $0.needsAssured = true },
+        ]
+        return changes.enumerated().map { index, change in
+            var rule = ReplicationRule(isAccept: index == changes.count - 1)
+            change(&rule)
+            return rule
+        }
+    }
+
+    /// The listener's way with rules of every kind; where they cannot tell, the kernel is asked.
+    @Test func noneForAFilteredEvent() throws {
+        let filter = ReplicationFilter(
+            ownAddresses: [Address(ipv4: 1)], syncNetworks: [], rules: Self.rules)
+        let plain = Self.events(SampleEntries.plain + SampleEntries.translated)
+        try NetworkNamespace.run(isTracking: true) {
+            let batch = try RequestBatch()
+            for entry in SampleEntries.plain {
+                _ = batch.create(entry, timeoutSeconds: 600, tag: 0)
+            }
+            try batch.send { _, _ in }
+            let sieve = try EventSieve()
+            let ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
+            ring.reset(epoch: 1, nodeID: 1)
+            var entry = Entry(Key(.none))
+            var told = [0, 0, 0, 0]
+            var adopted = 0
+            func goThrough() {
+                for kind in [CtnetlinkKind.new, .update, .destroy] {
+                    for event in plain {
+                        do throws(NetlinkError) {
+                            _ = try EntryReader.read(event.span.bytes, into: &entry)
+                        } catch {
+                            told[3] += 1
+                        }
+                        switch sieve.sift(kind, &entry, filter) {
+                        case .nothing: told[0] += 1
+                        case .update:
+                            told[1] += 1
+                            entry.prepareForReplication()
+                            _ = ring.appendUpdate(entry, bits: 0)
+                        case .delete:
+                            told[2] += 1
+                            _ = ring.appendDelete(entry.key)
+                        case .lost: told[3] += 1
+                        }
+                        if filter.adopts(entry) { adopted += 1 }
+                    }
+                    ring.flush()
+                    ring.markSent(ring.withUnsent(maximum: 64, clockMicroseconds: 1) { _, _ in })
+                }
+            }
+            goThrough()
+            #expect(told[0] > 50 && told[1] > 50 && told[2] > 50 && told[3] == 0, "\(told)")
+            #expect(adopted > 50)
+            let count = Self.allocations { for _ in 0..<20 { goThrough() } }
+            #expect(count == 0)
+        }
+    }
+
+    /// Expectations from the kernel's message to the slave's table.
+    @Test func noneForAnExpectation() throws {
+        let control = SampleExpectations.control("ftp", 4_000)
+        try NetworkNamespace.run(isTracking: true) {
+            let source = try ReplicaTable(capacity: 64, seed: 1)
+            let entries = Injector(KernelInjection(batch: try RequestBatch()))
+            let injector = try ExpectationInjector()
+            _ = source.update(control, isNew: true, isCopy: false, now: 1)
+            source.expectations.update(
+                SampleExpectations.expectation(of: control, port: 3_000), isCopy: false, now: 1)
+            try entries.apply(source, now: 1)
+            try injector.apply(source, now: Duration.second)
+            let message = try #require(try RawEvents.expectations().first)
+            let filter = ReplicationFilter(
+                ownAddresses: [Address(ipv4: 1)], syncNetworks: [], rules: Self.rules)
+            let sieve = try ExpectationSieve()
+            let ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
+            ring.reset(epoch: 1, nodeID: 1)
+            var expectation = Expected(Key(.none))
+            var admitted = 0
+            func goThrough() {
+                do throws(NetlinkError) {
+                    try ExpectationReader.read(message.span.bytes, into: &expectation)
+                } catch {
+                    return
+                }
+                guard sieve.admits(expectation, filter) else { return }
+                admitted += 1
+                _ = ring.appendUpdate(expectation, bits: 0)
+                _ = ring.appendDelete(expectation)
+                ring.flush()
+                ring.markSent(ring.withUnsent(maximum: 64, clockMicroseconds: 1) { _, _ in })
+            }
+            goThrough()
+            #expect(Self.allocations { for _ in 0..<20 { goThrough() } } == 0)
+            #expect(admitted == 21)
+        }
+    }
+
     @Test func noneForANackOrARequest() throws {
         let ring = try SendRing(slotCount: 16, slotByteCount: 1_400, wake: nil)
         ring.reset(epoch: 100, nodeID: 1)
@@ -213,6 +330,50 @@ import Testing
         #expect(slave.counters.nacks > 10)
         #expect(injector.created > 500)
         #expect(outputs > 10)
+    }
+
+    /// A slave with rules of its own, and expectations among the messages.
+    @Test func noneForAFilteredMessage() throws {
+        let table = try ReplicaTable(capacity: 1_024, seed: 5)
+        let slave = try SlaveProtocol(
+            nodeID: 2, table: table,
+            filter: ReplicationFilter(
+                ownAddresses: [Address(ipv4: 1)], syncNetworks: [], rules: Self.rules),
+            ringSlots: 64, slotByteCount: 1_400)
+        let injector = Injector(NoKernel())
+        let entries = SampleEntries.plain + SampleEntries.translated
+        let packets = (0..<400).map { index in
+            let controls = [Family.ipv4, .ipv6].map {
+                SampleExpectations.control("ftp", UInt16(4_000 + index % 8), family: $0, zone: 5)
+            }
+            let left = SampleExpectations.control("ftp", 4_000, zone: 6)
+            let messages = (controls + [left]).flatMap { control in
+                let expectation = SampleExpectations.expectation(
+                    of: control, port: UInt16(3_000 + index % 5))
+                return [
+                    PacketBytes.update(control, bits: 0), PacketBytes.update(expectation),
+                    PacketBytes.update(entries[index % entries.count], bits: 0),
+                ] + (index % 3 == 0 ? [PacketBytes.delete(expectation)] : [])
+            }
+            return PacketBytes.sync(UInt64(index + 1), messages, epoch: 100)
+        }
+        var now = Duration.second
+        func take(_ packets: ArraySlice<[UInt8]>) {
+            for packet in packets {
+                now += 3 * Duration.millisecond
+                slave.receive(
+                    packet.span.bytes, from: PacketBytes.peer, now: now, wallMicroseconds: 0)
+                do throws(SystemError) {
+                    try injector.apply(table, now: UInt32(now / Duration.second))
+                } catch {
+                    return
+                }
+            }
+        }
+        take(packets[..<100])
+        #expect(Self.allocations { take(packets[100...]) } == 0)
+        #expect(slave.counters.messages > 3_600 && slave.counters.leftOut >= 800)
+        #expect(table.expectations.aliveCount > 4)
     }
 
     @Test func noneForAnAdoptedEntry() throws {

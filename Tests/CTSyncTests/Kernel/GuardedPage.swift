@@ -15,13 +15,22 @@ struct GuardedPage: ~Copyable {
     }
 
     func read(_ message: [UInt8]) throws(NetlinkError) -> (CtnetlinkKind, Entry) {
+        var entry = Entry(Key(.none))
+        let kind = try EntryReader.read(place(message).bytes, into: &entry)
+        return (kind, entry)
+    }
+
+    func readExpectation(_ message: [UInt8]) throws(NetlinkError) -> Expected {
+        var expectation = Expected(Key(.none))
+        try ExpectationReader.read(place(message).bytes, into: &expectation)
+        return expectation
+    }
+
+    private func place(_ message: [UInt8]) -> UnsafeRawBufferPointer {
         let start = memory.base + Self.size - message.count
         for (index, byte) in message.enumerated() {
             start.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
         }
-        var entry = Entry(Key(.none))
-        let bytes = UnsafeRawBufferPointer(start: start, count: message.count).bytes
-        let kind = try EntryReader.read(bytes, into: &entry)
-        return (kind, entry)
+        return UnsafeRawBufferPointer(start: start, count: message.count)
     }
 }

@@ -32,6 +32,27 @@ final class RawEvents {
         return events
     }
 
+    /// Sends a request; whether all of it went.
+    static func send(_ request: [UInt8]) throws -> Bool {
+        let socket = try Descriptor("netlink socket") {
+            ctsync_netlink_open(NETLINK_NETFILTER, 0)
+        }
+        return Glibc.send(socket.raw, request, request.count, 0) == request.count
+    }
+
+    /// The datagrams of a dump of the expectations, each with one or more of them.
+    static func expectations() throws -> [[UInt8]] {
+        let socket = try Descriptor("netlink socket") {
+            ctsync_netlink_open(NETLINK_NETFILTER, 0)
+        }
+        // IPCTNL_MSG_EXP_GET with NLM_F_REQUEST | NLM_F_DUMP.
+        let request: [UInt8] = [20, 0, 0, 0, 1, 2, 1, 3] + [UInt8](repeating: 0, count: 12)
+        _ = Glibc.send(socket.raw, request, request.count, 0)
+        var buffer = [UInt8](repeating: 0, count: 32_768)
+        let length = try retrying("recv") { recv(socket.raw, &buffer, buffer.count, 0) }
+        return [Array(buffer[0..<length])]
+    }
+
     /// Events of every kind of entry: made, changed and removed.
     static func sample() throws -> [[UInt8]] {
         let events = try RawEvents()

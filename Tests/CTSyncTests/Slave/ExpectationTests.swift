@@ -30,8 +30,7 @@ struct ExpectationTests {
         func apply(at seconds: UInt32, plus milliseconds: UInt64 = 0) throws {
             try entries.apply(table, now: seconds)
             let now = UInt64(seconds) * Duration.second + milliseconds * Duration.millisecond
-            try expectations.apply(
-                table.expectations, now: now, missing: &table.missingHelpers)
+            try expectations.apply(table, now: now)
         }
     }
 
@@ -128,6 +127,48 @@ struct ExpectationTests {
             #expect(slave.expectations.refusals[Int(ENOENT)] == 1)
             table.expectations.delete(expected, now: 12)
             #expect(table.expectations.refusedCount == 0)
+        }
+    }
+
+    /// The kernel has an entry of the master's tuple that is no replica: left out by the filter.
+    @Test func anEntryThatIsNoReplicaIsGivenNone() throws {
+        try inNamespace { table, slave in
+            let control = SampleExpectations.control("ftp", 4000)
+            let expected = SampleExpectations.expectation(of: control, port: 3000)
+            let batch = try RequestBatch()
+            _ = batch.create(control, timeoutSeconds: 600, tag: 0)
+            try batch.send { _, number in Issue.record("errno \(number)") }
+            table.expectations.update(expected, isCopy: false, now: 1)
+            for second in UInt32(1)...11 { try slave.apply(at: second) }
+            #expect(try kernel().isEmpty && table.expectations.refusedCount == 1)
+            // Replicated at last: the next initsync brings both.
+            _ = table.update(control, isNew: false, isCopy: true, now: 20)
+            table.expectations.update(expected, isCopy: true, now: 20)
+            try slave.apply(at: 20)
+            #expect(try kernel().count == 1 && table.expectations.refusedCount == 0)
+        }
+    }
+
+    @Test func whatTheKernelExpectsOfAnEntryThatIsNoReplicaIsLeftAlone() throws {
+        try inNamespace { table, slave in
+            let control = SampleExpectations.control("ftp", 4000)
+            _ = table.update(control, isNew: true, isCopy: false, now: 1)
+            table.expectations.update(
+                SampleExpectations.expectation(of: control, port: 3000), isCopy: false, now: 1)
+            try slave.apply(at: 1)
+            var rule = ReplicationRule(isAccept: true)
+            (rule.markValue, rule.markMask) = (1, 1)
+            let filter = ReplicationFilter(ownAddresses: [], syncNetworks: [], rules: [rule])
+            // Its mark is 4000.
+            let next = try Slave()
+            var adoption = try Adoption()
+            try adoption.start()
+            while adoption.isRunning { try adoption.step(into: next.table, filter, now: 5) }
+            #expect(next.table.aliveCount == 0 && next.table.expectations.aliveCount == 0)
+            next.table.beginInitsync()
+            next.table.endInitsync(isComplete: true)
+            try next.apply(at: 6)
+            #expect(try kernel().count == 1)
         }
     }
 

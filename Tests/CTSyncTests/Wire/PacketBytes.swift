@@ -25,6 +25,14 @@ enum PacketBytes {
         written { MessageWriter.writeDelete(key, &$0, at: 0) }
     }
 
+    static func update(_ expectation: Expected) -> [UInt8] {
+        written { MessageWriter.writeUpdate(expectation, bits: 0, &$0, at: 0) }
+    }
+
+    static func delete(_ expectation: Expected) -> [UInt8] {
+        written { MessageWriter.writeDelete(expectation, &$0, at: 0) }
+    }
+
     static func bracket(_ type: MessageKind.MessageType, _ number: UInt32) -> [UInt8] {
         written { MessageWriter.writeBracket(type, number: number, &$0, at: 0) }
     }

@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CNetfilterConntrack
+import CTSync
 import Glibc
 
-@testable import CTSync
-
 /// An entry as libnetfilter_conntrack reads it: the yardstick of `EntryReader`.
-struct LibraryEntry {
+package struct LibraryEntry {
     private let object: OpaquePointer
 
-    /// Nil where the library refuses the message.
-    static func read(_ message: [UInt8], _ body: (LibraryEntry) -> Void) -> Bool {
+    init(object: OpaquePointer) {
+        self.object = object
+    }
+
+    /// Hands out what the library makes of a message; false where it refuses it.
+    package static func read(_ message: [UInt8], _ body: (LibraryEntry) -> Void) -> Bool {
         guard let object = nfct_new() else { return false }
         defer { nfct_destroy(object) }
-        let isRead = message.withUnsafeBytes { bytes in
+        // Where a string lacks its end the library reads on: into zeros.
+        let isRead = (message + [UInt8](repeating: 0, count: 64)).withUnsafeBytes { bytes in
             guard let header = bytes.baseAddress?.assumingMemoryBound(to: nlmsghdr.self) else {
                 return false
             }
@@ -21,6 +25,21 @@ struct LibraryEntry {
         }
         if isRead { body(LibraryEntry(object: object)) }
         return isRead
+    }
+
+    /// The reply tuple with its ICMP part, of which the library keeps the original tuple's only: read
+    /// from the message with the two tuples exchanged.
+    static func reply(in message: [UInt8]) -> Tuple? {
+        var reply: Tuple?
+        let exchanged = message.renamingAttributes([1: 2, 2: 1])
+        _ = read(exchanged) { reply = $0.original }
+        return reply
+    }
+
+    /// CTA_SECCTX, CTA_SECMARK: what the library reads and replication has no use for.
+    package var securityContext: String {
+        guard has(ATTR_SECCTX), let text = nfct_get_attr(object, ATTR_SECCTX) else { return "" }
+        return String(cString: text.assumingMemoryBound(to: CChar.self))
     }
 
     private func has(_ attribute: nf_conntrack_attr) -> Bool {
@@ -61,17 +80,6 @@ struct LibraryEntry {
             tuple.destinationPort = UInt16(byte(ATTR_ICMP_TYPE)) << 8 | UInt16(byte(ATTR_ICMP_CODE))
         }
         return tuple
-    }
-
-    /// The reply tuple without the ICMP part.
-    var reply: Tuple {
-        Tuple(
-            family: Family(rawValue: byte(ATTR_REPL_L3PROTO)) ?? .ipv4,
-            protocolNumber: byte(ATTR_REPL_L4PROTO),
-            source: address(ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC),
-            destination: address(ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST),
-            sourcePort: UInt16(bigEndian: short(ATTR_REPL_PORT_SRC)),
-            destinationPort: UInt16(bigEndian: short(ATTR_REPL_PORT_DST)))
     }
 
     var master: Tuple {
@@ -115,6 +123,13 @@ struct LibraryEntry {
         }
         return (UInt32(0)..<128).filter { nfct_bitmask_test_bit(OpaquePointer(mask), $0) != 0 }
     }
+
+    static let wordNames = [
+        "status", "timeout", "mark", "id", "original correction position",
+        "original offset before", "original offset after", "reply correction position",
+        "reply offset before", "reply offset after", "synproxy ISN", "synproxy ITS",
+        "synproxy TSOFF",
+    ]
 
     var words: [UInt32] {
         [
