@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ClusterSupport
+import Foundation
 import Glibc
 import Testing
 
@@ -50,6 +51,27 @@ extension ClusterTests {
                 // It still obeys.
                 try node.write("1\n")
                 try node.waitForRole(.master)
+            }
+        }
+
+        /// A clock that was set back while the daemon was down makes no epoch that slaves have left
+        /// behind: the highest stands beside the control file.
+        @Test func anEpochIsHigherThanThoseOfEarlierRuns() throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try cluster.startDaemons()
+                first.kill()
+                let inTheYear2100: UInt64 = 4_102_444_800_000_000
+                try "1\n\(inTheYear2100)\n".write(
+                    toFile: first.controlFile + ".lock", atomically: false, encoding: .utf8)
+                try first.start(role: .master)
+                try cluster.waitInSync()
+                #expect(try first.status()?.epoch == inTheYear2100 + 1)
+                // Who has followed it remembers too.
+                second.kill()
+                first.kill()
+                try second.start(role: .master)
+                #expect(try second.status()?.epoch == inTheYear2100 + 2)
             }
         }
 

@@ -66,7 +66,7 @@ holds() {
     done
 }
 check "it starts as slave" "holds slave"
-daemon=$(cat "$control_file.lock")
+daemon=$(head -n 1 "$control_file.lock")
 check "it has these capabilities only: $capabilities" \
     "[ \"\$(grep CapEff /proc/$daemon/status)\" = \"\$(grep CapBnd /proc/$daemon/status | sed s/CapBnd/CapEff/)\" ]"
 echo 1 > "$control_file"

@@ -17,6 +17,7 @@ public final class Daemon {
     private let untracked: UntrackedLink?
     private let controlSocket: ControlSocket
     private var controlFile: ControlFile
+    private var lock: InstanceLock
     private var hasToPublish = true
     private var isEnding = false
     private var watch = OverrunWatch()
@@ -38,11 +39,10 @@ public final class Daemon {
         let device = try syncDevice(configuration)
         let group = try group(configuration, device)
         let lock = try InstanceLock(controlFile: configuration.controlFile)
-        defer { _ = lock }
         let darkness = configuration.l2drop ? try Darkness(configuration, log: log) : nil
         let daemon: Daemon
         do throws(SystemError) {
-            daemon = try Daemon(configuration, device, group, darkness, log)
+            daemon = try Daemon(configuration, device, group, darkness, lock, log)
         } catch {
             throw ConfigurationError("ct_sync cannot start: \(error)")
         }
@@ -57,7 +57,7 @@ public final class Daemon {
 
     private init(
         _ configuration: Configuration, _ device: SyncDevice, _ group: HostAddress,
-        _ darkness: Darkness?, _ log: Logger
+        _ darkness: Darkness?, _ lock: consuming InstanceLock, _ log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
         self.log = log
@@ -67,6 +67,8 @@ public final class Daemon {
         let socket = try SyncSocket(
             device: device, group: group, peers: configuration.peers, port: configuration.port)
         node = try Node(configuration, socket: socket, darkness: darkness, log: log)
+        node.remember(epoch: lock.epoch)
+        self.lock = lock
         controlSocket = try ControlSocket(controlFile: configuration.controlFile)
         controlFile = try ControlFile(path: configuration.controlFile)
         Self.setEvents(log)
@@ -165,6 +167,7 @@ public final class Daemon {
             node.darkness?.work(now: Clock.now())
             node.refreshAddresses()
             watch.look(node)
+            lock.record(node.highestEpoch)
             service.show(node.summary())
             service.alive(now: Clock.now())
         }

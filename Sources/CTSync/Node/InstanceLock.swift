@@ -4,11 +4,17 @@ internal import CCTSyncShims
 import Glibc
 
 /// Keeps a second daemon off a control file; the kernel takes it back when the process dies.
+///
+/// Its file has two lines: the process id, and the highest epoch that this node has made or followed.
+/// The epoch outlives the process, so that a master started again makes a higher one also where the
+/// clock has been set back.
 public struct InstanceLock: ~Copyable {
     /// What the lock's name has behind that of the control file.
     public static let suffix = ".lock"
 
     private let file: Descriptor
+    /// The highest epoch recorded, by this process or one before; 0 for none.
+    public private(set) var epoch: UInt64
 
     /// Takes the lock of a control file and writes this process's id into it.
     ///
@@ -23,17 +29,25 @@ public struct InstanceLock: ~Copyable {
                 throw ConfigurationError(
                     "\(path) cannot be locked: " + String(cString: strerror(errno)))
             }
-            let holder = InstanceLock.holder(raw).map { " (process \($0))" } ?? ""
+            let holder = InstanceLock.numbers(raw).first.map { " (process \($0))" } ?? ""
             throw ConfigurationError(
                 "another ct_sync\(holder) has the control file \(controlFile); stop it first, or "
                     + "give this one another with --control-file")
         }
-        let text = Array("\(getpid())\n".utf8)
-        if ftruncate(raw, 0) < 0 || pwrite(raw, text, text.count, 0) < 0 {
+        let last = InstanceLock.numbers(raw).dropFirst().first ?? 0
+        guard InstanceLock.write(raw, last) else {
             throw ConfigurationError(
                 "\(path) cannot be written: " + String(cString: strerror(errno)))
         }
         self.file = file
+        epoch = last
+    }
+
+    /// Records an epoch that is higher than all before; where that fails the clock has to do.
+    mutating func record(_ higher: UInt64) {
+        guard higher > epoch else { return }
+        epoch = higher
+        _ = InstanceLock.write(file.raw, epoch)
     }
 
     deinit {
@@ -50,12 +64,22 @@ public struct InstanceLock: ~Copyable {
         }
     }
 
-    /// The process id in the file; nil where the holder has not written it yet.
-    private static func holder(_ raw: CInt) -> Int? {
-        var bytes = [UInt8](repeating: 0, count: 16)
-        let count = pread(raw, &bytes, bytes.count, 0)
-        guard count > 0 else { return nil }
-        let digits = bytes[..<count].prefix { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }
-        return Int(String(decoding: digits, as: UTF8.self))
+    /// Overwrites both lines. The process id has the same length as long as the process lives, and an
+    /// epoch never grows shorter, so no reader finds less than a line.
+    private static func write(_ raw: CInt, _ epoch: UInt64) -> Bool {
+        let text = Array("\(getpid())\n\(epoch)\n".utf8)
+        return pwrite(raw, text, text.count, 0) == text.count && ftruncate(raw, text.count) == 0
+    }
+
+    /// The numbers in the file, a line each, up to the first that is none.
+    private static func numbers(_ raw: CInt) -> [UInt64] {
+        var bytes = [UInt8](repeating: 0, count: 64)
+        let count = max(pread(raw, &bytes, bytes.count, 0), 0)
+        var numbers: [UInt64] = []
+        for line in bytes[..<count].split(separator: UInt8(ascii: "\n")) {
+            guard let number = UInt64(String(decoding: line, as: UTF8.self)) else { break }
+            numbers.append(number)
+        }
+        return numbers
     }
 }

@@ -9,29 +9,26 @@ import Logging
 /// only where a nat chain has put its hooks there: without, a takeover lets the packets pass
 /// untranslated.
 struct NATCheck {
-    private static let interval = 2 * Duration.second
+    /// How often it looks: while a nat chain is lacking, and otherwise.
+    private static let intervals = (lacking: 2 * Duration.second, other: 30 * Duration.second)
 
-    /// Translated entries made in this node's kernel that it would not translate.
-    private(set) var lacking: UInt64 = 0
-    private var lastCount: UInt64 = 0
-    private var lookedAt: Instant?
+    /// Translated entries in this node's kernel that it would not translate.
+    private(set) var lacking = 0
+    private var due: Instant = 0
     private var nftables: Nftables?
 
-    /// Looks at the rules where translated entries have been made since the last look, or where the
-    /// rules lacked a nat chain then.
+    /// Looks at the rules, if it is time.
     ///
-    /// - Parameter count: translated entries made since the start.
-    mutating func look(_ count: UInt64, _ log: Logger, now: Instant) {
-        guard count > 0, count != lastCount || lacking > 0 else { return }
-        if let lookedAt, now < lookedAt + Self.interval { return }
-        lookedAt = now
-        lastCount = count
+    /// - Parameter count: counts the translated entries; called where there is no nat chain.
+    mutating func look(now: Instant, _ log: Logger, count: () -> Int) {
+        guard now >= due else { return }
         let had = lacking
         do throws(NftablesError) {
-            lacking = try hasNATChain() ? 0 : count
+            lacking = try hasNATChain() ? 0 : count()
         } catch {
             log.warning("the rules cannot be searched for a nat chain: \(error)")
         }
+        due = now + (lacking > 0 ? Self.intervals.lacking : Self.intervals.other)
         if had == 0, lacking > 0 {
             log.warning(
                 """
@@ -39,8 +36,14 @@ struct NATCheck {
                 their packets would pass untranslated; load the master's nat rules here
                 """)
         } else if had > 0, lacking == 0 {
-            log.notice("this node has a nat chain now")
+            log.notice("this node has a nat chain now, or no translated entries any more")
         }
+    }
+
+    /// For a node that holds no replicas.
+    mutating func reset() {
+        lacking = 0
+        due = 0
     }
 
     private mutating func hasNATChain() throws(NftablesError) -> Bool {

@@ -84,12 +84,9 @@ extension Node {
                 refused: "no master is heard: after flush nobody would have the connections; "
                     + "--yes does it", errno: ENOTCONN)
         }
-        let count = SendableBox(UnsafeMutablePointer<Int>.allocate(capacity: 1))
-        defer { count.value.deallocate() }
-        receiver.visit { slave in count.value.initialize(to: slave.flush(now: Clock.now())) }
-        log.notice("flush by hand: \(count.value.pointee) replicas deleted, initsync asked for")
-        return ControlReply(
-            done: "\(count.value.pointee) replicas deleted, initsync asked for")
+        let count = receiver.visit { $0.flush(now: Clock.now()) }
+        log.notice("flush by hand: \(count) replicas deleted, initsync asked for")
+        return ControlReply(done: "\(count) replicas deleted, initsync asked for")
     }
 
     /// Slave: asks for an initsync now. Master: walks its table for all slaves.

@@ -24,7 +24,7 @@ extension Node {
         }
         report.add(group: "lacking") { group in
             group.add("nat", related.untranslatable)
-            group.add("nat_chain", natCheck.lacking)
+            group.add("nat_chain", UInt64(natCheck.lacking))
             group.add("labels", related.labelsIgnored)
             for index in 0..<related.missingHelpers.nameCount {
                 let item = related.missingHelpers[index]

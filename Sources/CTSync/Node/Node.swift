@@ -28,7 +28,7 @@ final class Node {
     /// What the last promotion took, from the order to the announcement; 0 before the first.
     private(set) var promotionMicroseconds: UInt64 = 0
     private var receiverThread: WorkerThread?
-    var natCheck = NATCheck()
+    private(set) var natCheck = NATCheck()
     private var timerThread: WorkerThread?
 
     /// Takes all memory and sockets; starts nothing but the receiver, idle.
@@ -70,6 +70,18 @@ final class Node {
 
     /// The role.
     var role: Role { machine.role }
+
+    // MARK: Epochs
+
+    /// Takes note of the highest epoch of an earlier run.
+    func remember(epoch: UInt64) {
+        machine.heard(MasterClaim(epoch: epoch, nodeID: configuration.nodeID))
+    }
+
+    /// The highest epoch that this node has made or followed.
+    var highestEpoch: UInt64 {
+        max(machine.claim, machine.highest, receiver.status.master).epoch
+    }
 
     // MARK: Role changes
 
@@ -177,6 +189,12 @@ final class Node {
     }
 
     // MARK: Housekeeping
+
+    /// As slave, looks whether what it holds would be translated after a takeover.
+    func checkNAT(now: Instant) {
+        guard role == .slave else { return natCheck.reset() }
+        natCheck.look(now: now, log) { receiver.visit { $0.table.translatedCount() } }
+    }
 
     /// Reads the node's own addresses again: they move with a takeover.
     func refreshAddresses() {

@@ -51,7 +51,7 @@ struct OverrunWatch {
             last[key] = value
         }
         lookAtHelpers(slave.related.missingHelpers, node)
-        node.natCheck.look(slave.related.translated, node.log, now: now)
+        if slave.related.hasTranslated { node.checkNAT(now: now) }
     }
 
     /// Once for each helper: it stays missing, and the count is in the status.

@@ -17,7 +17,8 @@ public struct RoleMachine: Sendable {
     /// The claim this node makes or made last; `none` before its first.
     public private(set) var claim = MasterClaim.none
     private let nodeID: UInt8
-    private var highest = MasterClaim.none
+    /// The highest claim that was heard; of another node, or of this one before a restart.
+    public private(set) var highest = MasterClaim.none
 
     /// A slave that has heard nothing.
     public init(nodeID: UInt8) {

@@ -28,8 +28,8 @@ public final class Injector {
     /// Refusals that no other operation cured, by errno; the last cell counts all beyond.
     public private(set) var refusals: [UInt64]
 
-    /// Requests the kernel took to create translated entries.
-    public private(set) var translated: UInt64 = 0
+    /// Whether it has asked the kernel to create a translated entry.
+    public private(set) var hasTranslated = false
     /// Refused creations of translated entries: a kernel without NAT.
     public private(set) var untranslatable: UInt64 = 0
 
@@ -66,7 +66,7 @@ public final class Injector {
                     }
                     count(operation, 1)
                     if operation == .create, table.pool.replicas[Int(place)].isTranslated {
-                        translated += 1
+                        hasTranslated = true
                     }
                 }, now: now)
             if failure == nil { failure = send(table, now) }
@@ -99,9 +99,6 @@ public final class Injector {
                     return
                 }
                 count(operation, -1)
-                if operation == .create, table.pool.replicas[Int(place)].isTranslated {
-                    translated -= 1
-                }
                 switch table.failed(operation, place, errno, now: now) {
                 case .refused:
                     refusals[min(Int(errno), refusals.count - 1)] += 1

@@ -109,9 +109,12 @@ final class Receiver: Sendable {
     }
 
     /// Runs a short piece of work on the receiver's thread, which owns the replica table while slave;
-    /// returns when the kernel has what it changed.
-    func visit(_ body: @escaping @Sendable (SlaveProtocol) -> Void) {
-        give(.visit(body))
+    /// returns its result when the kernel has what it changed.
+    func visit<Result: Sendable>(_ body: @escaping @Sendable (SlaveProtocol) -> Result) -> Result {
+        let result = SendableBox(UnsafeMutablePointer<Result>.allocate(capacity: 1))
+        defer { result.value.deallocate() }
+        give(.visit { result.value.initialize(to: body($0)) })
+        return result.value.move()
     }
 
     private func give(_ next: Order) {

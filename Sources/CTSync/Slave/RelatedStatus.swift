@@ -10,9 +10,9 @@ struct RelatedStatus: Sendable {
     var timedOut: UInt64 = 0
     /// Those created without it, because too many were waiting.
     var crowdedOut: UInt64 = 0
-    /// Translated entries that this node's kernel has taken.
-    var translated: UInt64 = 0
-    /// Those that it cannot take, by refused attempts.
+    /// Whether this node's kernel has been given translated entries ...
+    var hasTranslated = false
+    /// ... and those that it cannot take, by refused attempts.
     var untranslatable: UInt64 = 0
     /// Changes of labels that no rule here has a use for.
     var labelsIgnored: UInt64 = 0
@@ -38,7 +38,7 @@ struct RelatedStatus: Sendable {
         found = table.waiting.found
         timedOut = table.waiting.timedOut
         crowdedOut = table.waiting.crowdedOut
-        translated = injector.translated
+        hasTranslated = injector.hasTranslated
         untranslatable = injector.untranslatable
         labelsIgnored = table.labelsIgnored
         missingHelpers = table.missingHelpers

@@ -98,7 +98,6 @@ extension ReplicaTable {
             } else if operation == .create {
                 replica.pointee.flags.remove(.inKernel)
             }
-            if errno == ENOENT, replica.pointee.fields.contains(.master) { lacksMaster = true }
             markRefused(place)
             return remedy
         }

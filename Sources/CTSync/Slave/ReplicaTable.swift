@@ -52,10 +52,6 @@ public final class ReplicaTable {
     /// Changes of labels that no rule here has a use for.
     var labelsIgnored: UInt64 = 0
 
-    /// Whether the kernel has refused a related connection for want of its master. Only an initsync
-    /// tells whether that is gone; to be taken back when one is asked for.
-    public internal(set) var lacksMaster = false
-
     var pool: ReplicaPool
     var generation: UInt16 = 1
     private let dirtyMemory: MappedMemory
@@ -186,7 +182,6 @@ public final class ReplicaTable {
         refusedCount = 0
         isInitsyncRunning = false
         isAdoptionPartial = false
-        lacksMaster = false
         renewalCursor = 0
         waiting.removeAll()
         orphans.removeAll()
@@ -204,12 +199,6 @@ public final class ReplicaTable {
     }
 
     // MARK: Initsync
-
-    /// Whether a related connection lacks its master, not to be told again.
-    func takeLackOfMaster() -> Bool {
-        defer { lacksMaster = false }
-        return lacksMaster
-    }
 
     /// From here on copies confirm replicas; one that was running is forgotten.
     public func beginInitsync() {
@@ -250,6 +239,13 @@ public final class ReplicaTable {
             let replica = pool.replicas[Int(place)]
             if replica.flags.contains(.alive) { body(place, replica) }
         }
+    }
+
+    /// How many replicas have their addresses translated; looks at all of them.
+    func translatedCount() -> Int {
+        var count = 0
+        forEachAlive { _, replica in if replica.isTranslated { count += 1 } }
+        return count
     }
 
     // MARK: Pieces

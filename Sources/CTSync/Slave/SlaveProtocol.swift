@@ -341,7 +341,6 @@ public final class SlaveProtocol {
         now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
     ) -> (Int, PeerAddress)? {
         guard let masterAddress else { return nil }
-        if table.takeLackOfMaster() { wantInitsync(at: now + 1 * Duration.second) }
         if hasAdopted, let due = request.deadline, due <= now {
             request.sent(now: now)
             let length = seal(.SLAVE_INITSYNC, ranges: 0, wallMicroseconds, target)

@@ -11,7 +11,7 @@ import Testing
         let path = scratch.file("run/state")
         do {
             let first = try InstanceLock(controlFile: path)
-            #expect(ScratchDirectory.read(path + ".lock") == "\(getpid())\n")
+            #expect(ScratchDirectory.read(path + ".lock") == "\(getpid())\n0\n")
             let error = #expect(throws: ConfigurationError.self) {
                 _ = try InstanceLock(controlFile: path)
             }
@@ -23,6 +23,22 @@ import Testing
             _ = consume first
         }
         _ = try InstanceLock(controlFile: path)
+    }
+
+    @Test func theHighestEpochIsFoundByTheNextHolder() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.file("state")
+        do {
+            var first = try InstanceLock(controlFile: path)
+            #expect(first.epoch == 0)
+            first.record(1_000_000_000_000_000)
+            first.record(7)
+        }
+        #expect(ScratchDirectory.read(path + ".lock") == "\(getpid())\n1000000000000000\n")
+        #expect(try InstanceLock(controlFile: path).epoch == 1_000_000_000_000_000)
+        // What is no number is none.
+        try "x\ny\n".write(toFile: path + ".lock", atomically: false, encoding: .utf8)
+        #expect(try InstanceLock(controlFile: path).epoch == 0)
     }
 
     @Test func theKernelTakesItBackWhenTheHolderIsKilled() throws {

@@ -361,7 +361,6 @@ import Testing
         bench.apply()
         #expect(bench.kernel.entries.count == 2)
         #expect(bench.table.refusedCount == 0)
-        #expect(!bench.table.takeLackOfMaster())
     }
 
     @Test func aRelatedConnectionWhoseMasterIsGoneIsMadeWithout() throws {
