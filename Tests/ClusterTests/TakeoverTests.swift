@@ -96,7 +96,7 @@ extension ClusterTests {
                 }
                 // It was let pass for as long as it took.
                 try send(3, from: sender, to: receiver)
-                try eventually("windows that are watched again") {
+                try eventually("windows that are watched again", within: 20) {
                     try isWatchingWindows(cluster.firewalls[1], ipv6: false)
                 }
                 try send(3, from: sender, to: receiver)

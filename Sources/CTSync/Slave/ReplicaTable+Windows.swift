@@ -3,13 +3,15 @@
 extension ReplicaTable {
     /// What a connection's window tracking needs after a promotion.
     enum WindowRemedy {
+        /// To be looked at again soon.
+        case suspect
         /// To let packets pass that are out of the windows (IP_CT_TCP_FLAG_BE_LIBERAL).
         case relax
         /// To end that.
         case watch
     }
 
-    /// Looks at a TCP entry after a promotion; to be asked at growing intervals.
+    /// Looks at a TCP entry after a promotion; to be asked at intervals.
     ///
     /// A kernel that was given an entry learns its windows from the first packets. Where these repeat
     /// what the other side has had already, since the acknowledgement died with the old master, the
@@ -33,7 +35,8 @@ extension ReplicaTable {
         let wasOneSided = replica.pointee.flags.contains(.seen)
         if isOneSided {
             replica.pointee.flags.insert(.seen)
-            return wasOneSided && !isRelaxed ? .relax : nil
+            guard wasOneSided else { return .suspect }
+            return isRelaxed ? nil : .relax
         }
         replica.pointee.flags.remove(.seen)
         return isRelaxed && info.originalFlags & TCPFlag.maxAckSet != 0 ? .watch : nil
