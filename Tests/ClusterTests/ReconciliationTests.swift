@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import CTSync
 import ClusterSupport
 import Testing
 
@@ -41,6 +42,50 @@ extension ClusterTests {
             try eventually("\(count) walks and checks more") {
                 try number(first, "reconcile", "walks") >= walks + count
                     && number(second, "reconcile", "checks") >= checks + count
+            }
+        }
+
+        /// The standby's kernel has the tuple already, of a connection with another translation: it
+        /// becomes the master's, at once where the stream says it, by a check where it comes later.
+        @Test func anEntryOfTheSameTupleBecomesTheMasters() throws {
+            try withCluster { cluster in
+                try cluster.startDaemons(["--reconcile", "1"])
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                let make = { (host: Firewall, port: Int, words: String) throws in
+                    let line =
+                        "conntrack -I -t 600 -p udp -s 10.1.0.77 -d 198.51.100.7 --dport 53 "
+                        + "--sport \(port) \(words)"
+                    try host.host.run(line.split(separator: " ").map(String.init))
+                }
+                try make(second, 1, "")
+                try make(second, 2, "--src-nat 10.2.0.9")
+                try make(first, 1, "--src-nat 10.2.0.5")
+                try make(first, 2, "--src-nat 10.2.0.5")
+                try make(first, 3, "--src-nat 10.2.0.5")
+                try second.waitForEqualTable(to: first, atLeast: 3)
+                let repaired = try number(second, "reconcile", "repaired")
+                try second.host.run(["conntrack", "-D", "-p", "udp", "--sport", "3"])
+                try make(second, 3, "")
+                try second.waitForEqualTable(to: first, atLeast: 3)
+                #expect(try number(second, "reconcile", "repaired") > repaired)
+            }
+        }
+
+        /// Whoever flushes a standby's kernel by hand has it filled again by resync.
+        @Test func resyncFillsTheKernelAgain() throws {
+            try withCluster { cluster in
+                try cluster.startDaemons(["--reconcile", "0"])
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try MadeEntries.create(0..<300, in: first.host)
+                try second.waitForEqualTable(to: first, atLeast: 300)
+                try eventually("what was written is not new any more", within: 5) {
+                    try second.table().allSatisfy {
+                        $0.timeoutSeconds < ReplicaTable.holdSeconds - 2
+                    }
+                }
+                try second.flush()
+                #expect(try second.command(["resync"]).status == 0)
+                try second.waitForEqualTable(to: first, atLeast: 300)
             }
         }
 

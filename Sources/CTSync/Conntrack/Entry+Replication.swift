@@ -29,6 +29,14 @@ extension Entry {
     /// Seconds given to an entry whose kernel does not count its time (a flowtable does).
     static let offloadedTimeoutSeconds: UInt32 = 86_400
 
+    /// Whether a TCP packet has passed by a kernel's entry: one that was made by ctnetlink and seen no
+    /// packet lacks IP_CT_TCP_FLAG_MAXACK_SET in both directions. Before ESTABLISHED nothing tells.
+    var hasSeenPackets: Bool {
+        guard key.tuple.protocolNumber == ProtocolNumber.tcp else { return false }
+        let flags = protocolInfo.originalFlags | protocolInfo.replyFlags
+        return protocolInfo.state < TCPState.established || flags & TCPFlag.maxAckSet != 0
+    }
+
     /// Takes out what means nothing on another node, and completes what a flowtable keeps from
     /// ctnetlink, so that the entry works on a node without one.
     @inline(__always)

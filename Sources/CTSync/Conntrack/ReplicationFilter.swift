@@ -175,14 +175,18 @@ public struct ReplicationFilter: Sendable {
         holds(entry.key.tuple.source) || holds(entry.reply.source)
     }
 
-    /// Loopback and IPv6 link-local addresses, which no firewall forwards.
+    /// Loopback and link-local addresses, which no firewall forwards (RFC 3927, RFC 4291).
     private func isLinkLocal(_ tuple: Tuple) -> Bool {
         if tuple.family == .ipv4 {
-            return tuple.source.low >> 24 == 127 || tuple.destination.low >> 24 == 127
+            return Self.isLinkLocal(tuple.source.low) || Self.isLinkLocal(tuple.destination.low)
         }
         let loopback = Address(high: 0, low: 1)
         return tuple.source == loopback || tuple.destination == loopback
             || tuple.source.high >> 54 == 0x3FA || tuple.destination.high >> 54 == 0x3FA
+    }
+
+    private static func isLinkLocal(_ ipv4: UInt64) -> Bool {
+        ipv4 >> 24 == 127 || ipv4 >> 16 == 0xA9FE
     }
 
     private func isSync(_ tuple: Tuple) -> Bool {

@@ -171,7 +171,7 @@ extension Node {
     }
 
     /// The C name of the errors that ctnetlink answers with.
-    private static func errnoName(_ number: CInt) -> String {
+    static func errnoName(_ number: CInt) -> String {
         switch number {
         case EEXIST: "EEXIST"
         case ENOENT: "ENOENT"

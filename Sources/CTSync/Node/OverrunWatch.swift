@@ -6,6 +6,7 @@ import Logging
 struct OverrunWatch {
     private var last: [String: UInt64] = [:]
     private var reportedHelpers = 0
+    private var mostRefused = 0
     private var lookedAt: Instant = 0
     private static let interval = 1 * Duration.second
 
@@ -29,7 +30,6 @@ struct OverrunWatch {
             ("dumps", node.pipeline.initsync.failureCount, "initsyncs that failed"),
             ("lost", slave.counters.lost, "packets lost for good"),
             ("full", slave.counters.tableFull, "updates that found the replica table full"),
-            ("entries", slave.refusals.reduce(0, +), "entries refused by the kernel"),
             ("batches", slave.injectionFailures, "failed injections"),
             (
                 "orphans", slave.related.timedOut + slave.related.crowdedOut,
@@ -50,8 +50,22 @@ struct OverrunWatch {
             node.log.warning("\(value - last[key, default: 0]) \(text), \(value) since the start")
             last[key] = value
         }
+        lookAtRefused(slave, node)
         lookAtHelpers(slave.related.missingHelpers, node)
         if slave.related.hasTranslated { node.checkNAT(now: now) }
+    }
+
+    /// When there are more than ever: each is tried again and again, and the count is in the status.
+    private mutating func lookAtRefused(_ slave: SlaveStatus, _ node: Node) {
+        guard slave.refusedEntries > mostRefused else { return }
+        mostRefused = slave.refusedEntries
+        let errors = slave.refusals.enumerated().filter { $0.element > 0 }
+            .map { Node.errnoName(CInt($0.offset)) }.joined(separator: ", ")
+        node.log.warning(
+            """
+            \(mostRefused) entries refused by the kernel (\(errors)); they are tried again and are \
+            counted in the status as long as they are missing
+            """)
     }
 
     /// Once for each helper: it stays missing, and the count is in the status.

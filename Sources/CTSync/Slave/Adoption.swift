@@ -28,8 +28,9 @@ struct Adoption: ~Copyable {
         isRunning = try dump.step { dumped in
             var entry = copy dumped
             guard filter.adopts(entry) else { return }
+            let isTouched = entry.hasSeenPackets
             entry.prepareForReplication()
-            _ = table.adopt(entry, now: now)
+            _ = table.adopt(entry, isTouched: isTouched, now: now)
         } expectation: { expectation in
             guard filter.mayAdopt(copy expectation), table.holdsMaster(of: expectation) else {
                 return

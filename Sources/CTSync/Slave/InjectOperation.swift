@@ -59,7 +59,8 @@ enum InjectRemedy: Equatable {
         // Its master is not there: it may be among those created with it.
         case (.create, ENOENT): self = .create
         case (.update, ENOENT): self = .create
-        case (.update, EBUSY), (.update, EOPNOTSUPP): self = .recreate
+        // EPERM: the entry is this node's own, with a timeout that is fixed.
+        case (.update, EBUSY), (.update, EOPNOTSUPP), (.update, EPERM): self = .recreate
         case (.delete, ENOENT): self = .ignored
         default: self = .refused
         }

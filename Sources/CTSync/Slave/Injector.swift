@@ -10,6 +10,8 @@ public protocol KernelRequests {
     func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
     /// The same for a deletion.
     func delete(_ key: borrowing Key, tag: UInt32) -> Bool
+    /// The entry that is there now, or nil; asked only where a creation found one in its place.
+    func entry(_ key: borrowing Key) throws(SystemError) -> Entry?
     /// Sends what is queued and calls `failure` with the tag and errno of each refused request.
     func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError)
 }
@@ -99,7 +101,10 @@ public final class Injector {
                     return
                 }
                 count(operation, -1)
-                switch table.failed(operation, place, errno, now: now) {
+                let isThere = operation == .create && errno == EEXIST
+                switch table.failed(
+                    operation, place, errno, now: now, found: isThere ? find(place, table) : nil)
+                {
                 case .refused:
                     refusals[min(Int(errno), refusals.count - 1)] += 1
                     if operation == .create, errno == EOPNOTSUPP { countUntranslated(place, table) }
@@ -110,6 +115,16 @@ public final class Injector {
             return nil
         } catch {
             return error
+        }
+    }
+
+    /// The entry in the place of one that could not be created; nil also where that cannot be told,
+    /// or where it is another connection's reply tuple that is in the way.
+    private func find(_ place: UInt32, _ table: ReplicaTable) -> Entry? {
+        do throws(SystemError) {
+            return try requests.entry(table.pool.replicas[Int(place)].key)
+        } catch {
+            return nil
         }
     }
 

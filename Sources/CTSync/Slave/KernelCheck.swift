@@ -4,7 +4,7 @@
 /// have flushed the table, or changed entries by hand.
 ///
 /// Thread: the receiver's, one step of a dump at a time between packets. An entry that the kernel lacks
-/// is made again, one whose mark or protocol state is another is changed back; what the table does not
+/// is made again, one that is another, or that packets have passed by, is put right; what the table does not
 /// know is left alone. Where nothing differs nothing is asked of the kernel but the dump.
 struct KernelCheck: ~Copyable {
     /// How long to wait after each 32 KiB: some 150 entries, so 30,000 a second.
@@ -40,6 +40,12 @@ struct KernelCheck: ~Copyable {
         due = interval > 0 ? now + interval : nil
     }
 
+    /// Begins one now, whatever the interval.
+    mutating func begin(now: Instant) {
+        postpone(now: now)
+        due = now
+    }
+
     /// Does what is due.
     mutating func step(_ table: ReplicaTable, now: Instant) throws(SystemError) {
         guard let due, due <= now else { return }
@@ -54,7 +60,7 @@ struct KernelCheck: ~Copyable {
             stage = .entries
         case .entries:
             let isMore = try dump.step { entry in
-                if table.checkIsDifferent(copy entry) { repaired += 1 }
+                if table.checkIsDifferent(copy entry, now: seconds) { repaired += 1 }
             }
             guard !isMore else { break }
             repaired += table.endCheck(beganSeconds: beganSeconds)

@@ -4,7 +4,16 @@ import Glibc
 
 /// The kernel as the injector sees it.
 struct KernelInjection: KernelRequests {
-    let batch: RequestBatch
+    private let batch: RequestBatch
+    private let query: EntryQuery
+
+    /// Opens the sockets.
+    ///
+    /// - Throws: `SystemError` of `RequestBatch` or `EntryQuery`.
+    init() throws(SystemError) {
+        batch = try RequestBatch()
+        query = try EntryQuery()
+    }
 
     func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
         batch.create(entry, timeoutSeconds: timeoutSeconds, tag: tag)
@@ -16,6 +25,10 @@ struct KernelInjection: KernelRequests {
 
     func delete(_ key: borrowing Key, tag: UInt32) -> Bool {
         batch.delete(key, tag: tag)
+    }
+
+    func entry(_ key: borrowing Key) throws(SystemError) -> Entry? {
+        try query.entry(key)
     }
 
     func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) {

@@ -83,7 +83,9 @@ final class Receiver: Sendable {
     ) throws(SystemError) -> WorkerThread {
         let state = SendableBox(
             ReceiverState(
-                slave: slave, injector: Injector(KernelInjection(batch: try RequestBatch())),
+                slave: slave,
+                injector: Injector(
+                    try KernelInjection()),
                 expectations: try ExpectationInjector(), adoption: try Adoption(),
                 check: try KernelCheck(intervalSeconds: reconcileSeconds),
                 received: DatagramBuffers(count: Self.batch, byteCount: 9_216),
@@ -276,6 +278,7 @@ final class Receiver: Sendable {
 
     private func check(_ state: ReceiverState, _ now: Instant) {
         guard !state.adoption.isRunning else { return }
+        if state.slave.takeWantsCheck() { state.check.begin(now: now) }
         do throws(SystemError) {
             try state.check.step(state.slave.table, now: now)
         } catch {

@@ -40,7 +40,7 @@ struct Replica: BitwiseCopyable {
         /// The kernel has refused it for good; tried again when it changes.
         static let refused = Flags(rawValue: 1 << 6)
         /// What the kernel has of it was read and not written, perhaps before the last writing: the
-        /// next word about it is written, whatever it says.
+        /// next word about it is written, whatever it says; `recreate` where packets have passed.
         static let adopted = Flags(rawValue: 1 << 7)
         /// This node lacks its helper: the kernel is not told of one.
         static let helperless = Flags(rawValue: 1 << 11)

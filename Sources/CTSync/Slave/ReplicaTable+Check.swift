@@ -8,21 +8,38 @@ extension ReplicaTable {
         expectations.beginCheck()
     }
 
-    /// Takes note of an entry that the kernel has; dirty where it is another.
+    /// Takes note of an entry that the kernel has; dirty where it is another than the replica, or where
+    /// packets have passed: its time is not the long one any more, its windows are of now.
     ///
     /// - Returns: whether it is.
-    func checkIsDifferent(_ entry: Entry) -> Bool {
+    func checkIsDifferent(_ entry: Entry, now: UInt32) -> Bool {
         let place = pool.find(entry.key)
         guard place != ReplicaPool.noPlace else { return false }
         let replica = pool.replicas + Int(place)
         replica.pointee.flags.insert(.seen)
         guard replica.pointee.flags.isSuperset(of: [.alive, .inKernel]),
-            replica.pointee.flags.isDisjoint(with: [.dirty, .refused])
+            replica.pointee.flags.isDisjoint(with: [.dirty, .refused, .adopted]),
+            // What was read may be older than what was just written.
+            now &- replica.pointee.heldAtSeconds > 1
         else { return false }
-        let isSame =
-            entry.mark == replica.pointee.mark
-            && entry.protocolInfo.state == replica.pointee.protocolInfo.state
-        guard !isSame else { return false }
+        let isAcknowledged =
+            entry.key.tuple.protocolNumber == ProtocolNumber.tcp
+            && (entry.protocolInfo.originalFlags | entry.protocolInfo.replyFlags)
+                & TCPFlag.maxAckSet != 0
+        if isAcknowledged || mustBecomeAnother(entry, place) {
+            replica.pointee.flags.insert(.recreate)
+        } else {
+            let said = request(at: place)
+            let lacksLabels =
+                entry.fields.contains(.labels)
+                && (entry.extras.labelsLow != said.extras.labelsLow
+                    || entry.extras.labelsHigh != said.extras.labelsHigh)
+            let isSame =
+                entry.mark == said.mark && entry.protocolInfo.state == said.protocolInfo.state
+                && said.status.intersection(.onlyEverSet).isSubset(of: entry.status)
+                && !lacksLabels && isHeld(entry, replica.pointee, now: now)
+            guard !isSame else { return false }
+        }
         markDirty(place)
         return true
     }

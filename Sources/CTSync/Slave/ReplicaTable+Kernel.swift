@@ -60,17 +60,21 @@ extension ReplicaTable {
 
     /// Corrects the table where the kernel refused an operation.
     ///
+    /// - Parameter found: the kernel's entry where a creation found one in its place.
     /// - Returns: what is done about it.
     func failed(
-        _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, now: UInt32
+        _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, now: UInt32,
+        found: Entry? = nil
     ) -> InjectRemedy {
         if operation == .delete { return deletionFailed(place, errno) }
         let replica = pool.replicas + Int(place)
         guard replica.pointee.flags.contains(.alive) else { return .ignored }
         let asked = request(at: place).fields
-        let remedy = InjectRemedy(
+        var remedy = InjectRemedy(
             operation, errno, attempts: replica.pointee.attempts,
             hasMaster: asked.contains(.master), hasHelper: asked.contains(.helper))
+        // A packet, or somebody by hand, has made another connection of the same tuple here.
+        if remedy == .update, let found, mustBecomeAnother(found, place) { remedy = .recreate }
         replica.pointee.attempts += 1
         switch remedy {
         case .ignored:
@@ -195,18 +199,23 @@ extension ReplicaTable {
         return master != ReplicaPool.noPlace && pool.replicas[Int(master)].flags.contains(.alive)
     }
 
+    /// Whether no update can make the kernel's entry into the replica.
+    func mustBecomeAnother(_ kernel: Entry, _ place: UInt32) -> Bool {
+        let said = request(at: place)
+        var before = kernel
+        if !said.fields.contains(.master) { before.extras.master = said.extras.master }
+        if !said.fields.contains(.helper) { before.extras.helper = said.extras.helper }
+        return Self.needsRecreation(before, said)
+    }
+
     /// Settles what an adopted entry and a replica that the stream has made meanwhile disagree about.
-    func reconcile(_ place: UInt32, _ kernel: Entry) {
+    func reconcile(_ place: UInt32, _ kernel: Entry, isTouched: Bool) {
         let replica = pool.replicas + Int(place)
         let isUnknown = !replica.pointee.flags.contains(.inKernel)
         replica.pointee.flags.insert(.inKernel)
         guard replica.pointee.flags.contains(.alive) else { return markDirty(place) }
-        renewWindows(place)
-        let said = entry(at: place)
-        var before = kernel
-        if !said.fields.contains(.master) { before.extras.master = said.extras.master }
-        if !said.fields.contains(.helper) { before.extras.helper = said.extras.helper }
-        if Self.needsRecreation(before, said) { replica.pointee.flags.insert(.recreate) }
+        if isTouched { renewWindows(place) }
+        if mustBecomeAnother(kernel, place) { replica.pointee.flags.insert(.recreate) }
         if isUnknown || replica.pointee.flags.contains(.recreate) { markDirty(place) }
     }
 

@@ -19,12 +19,17 @@ extension ReplicaTable {
         guard place != ReplicaPool.noPlace else { return nil }
         let replica = pool.replicas[Int(place)]
         guard replica.flags.isSuperset(of: [.alive, .inKernel]) else { return nil }
-        let held = Self.holdSeconds &- min(Self.holdSeconds, now &- replica.heldAtSeconds)
-        let difference = max(held, entry.timeoutSeconds) - min(held, entry.timeoutSeconds)
-        guard difference <= Self.heldTolerance else { return nil }
+        guard isHeld(entry, replica, now: now) else { return nil }
         guard Self.isClosing(replica) else { return max(1, replica.timeoutSeconds) }
         let age = now &- replica.saidAtSeconds
         return replica.timeoutSeconds > age ? replica.timeoutSeconds - age : 1
+    }
+
+    /// Whether the kernel's entry has the long timeout that it was given.
+    func isHeld(_ entry: borrowing Entry, _ replica: Replica, now: UInt32) -> Bool {
+        let held = Self.holdSeconds &- min(Self.holdSeconds, now &- replica.heldAtSeconds)
+        let difference = max(held, entry.timeoutSeconds) - min(held, entry.timeoutSeconds)
+        return difference <= Self.heldTolerance
     }
 
     private static func isClosing(_ replica: Replica) -> Bool {

@@ -29,7 +29,12 @@ extension ReplicaTable {
             if replica.pointee.flags.contains(.dirty) { return false }
             if replica.pointee.flags.contains(.inKernel) {
                 replica.pointee.flags.remove(.waiting)
-                waiting.found += 1
+                // An initsync may have shown meanwhile that there is no master entry any more.
+                if replica.pointee.flags.contains(.orphan) {
+                    waiting.timedOut += 1
+                } else {
+                    waiting.found += 1
+                }
                 return true
             }
             if Int32(bitPattern: now &- waiter.deadlineSeconds) >= 0 {

@@ -111,7 +111,10 @@ public final class ReplicaTable {
             return settleSufficiency(place)
         }
         touch(replica, isLive: !isCopy)
-        if isNew { replica.pointee.flags.remove(.orphan) }
+        if isNew, replica.pointee.flags.contains(.orphan) {
+            replica.pointee.flags.remove(.orphan)
+            orphans.remove(place)
+        }
         if !isCopy { replica.pointee.spoken.formUnion(isNew ? Replica.everything : entry.fields) }
         if replica.pointee.flags.contains(.alive) {
             merge(place, entry, isWhole: isNew || isCopy)
@@ -121,7 +124,6 @@ public final class ReplicaTable {
         takeTimeout(place, entry, now: now)
         if replica.pointee.flags.contains(.adopted) {
             replica.pointee.flags.remove(.adopted)
-            renewWindows(place)
             markDirty(place)
         }
         if replica.pointee.flags.contains(.inKernel),
@@ -149,11 +151,13 @@ public final class ReplicaTable {
     /// Takes over an entry that the slave's kernel has already, unconfirmed: the next initsync
     /// keeps or removes it. What the stream has said of it meanwhile stands, and the kernel follows.
     ///
-    /// - Parameter entry: from a dump; its timeout is the kernel's.
-    public func adopt(_ entry: Entry, now: UInt32) -> Outcome {
+    /// - Parameters:
+    ///   - entry: from a dump; its timeout is the kernel's.
+    ///   - isTouched: whether packets have passed since the entry was made.
+    public func adopt(_ entry: Entry, isTouched: Bool = true, now: UInt32) -> Outcome {
         let known = pool.find(entry.key)
         guard known == ReplicaPool.noPlace else {
-            reconcile(known, entry)
+            reconcile(known, entry, isTouched: isTouched)
             return .applied
         }
         var replica = Replica(entry, now: now)
@@ -167,6 +171,7 @@ public final class ReplicaTable {
         }
         storeExtras(place, entry)
         aliveCount += 1
+        if isTouched { renewWindows(place) }
         return .applied
     }
 

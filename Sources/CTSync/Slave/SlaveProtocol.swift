@@ -70,6 +70,7 @@ public final class SlaveProtocol {
     private var initsyncNumber: UInt32?
     private var isInitsyncBroken = false
     private var isFull = false
+    private var wantsCheck = false
     private var highestNacked: UInt64 = 0
 
     /// A slave that has heard nothing yet.
@@ -171,7 +172,8 @@ public final class SlaveProtocol {
     private func take(_ header: PacketHeader, _ packet: RawSpan, _ now: Instant) {
         ring.exists(header.sequence)
         if ring.hasGap, header.oldest > ring.expected {
-            counters.lost += ring.skip(to: header.oldest)
+            // Numbers are the master's word: however far they jump, nothing overflows.
+            counters.lost &+= ring.skip(to: header.oldest)
             streamBroke(now)
         }
         if header.type == .SYNC {
@@ -310,6 +312,13 @@ public final class SlaveProtocol {
     /// Asks for an initsync; the replicas stay meanwhile.
     public func requireInitsync(now: Instant) {
         wantInitsync(at: now)
+        wantsCheck = true
+    }
+
+    /// Whether the kernel's table is to be compared now; not to be told again.
+    func takeWantsCheck() -> Bool {
+        defer { wantsCheck = false }
+        return wantsCheck
     }
 
     /// Forgets all replicas and asks for an initsync: until it is complete the slave is not in sync.

@@ -172,7 +172,7 @@ import Testing
         let control = SampleExpectations.control("ftp", 4_000)
         try NetworkNamespace.run(isTracking: true) {
             let source = try ReplicaTable(capacity: 64, seed: 1)
-            let entries = Injector(KernelInjection(batch: try RequestBatch()))
+            let entries = Injector(try KernelInjection())
             let injector = try ExpectationInjector()
             _ = source.update(control, isNew: true, isCopy: false, now: 1)
             source.expectations.update(
@@ -259,6 +259,7 @@ import Testing
         func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
         func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
         func delete(_ key: borrowing Key, tag: UInt32) -> Bool { true }
+        func entry(_ key: borrowing Key) -> Entry? { nil }
         func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) {
             // Of every kind of refusal a few.
             for tag in 0..<4 as Range<UInt32> { failure(tag, 17) }

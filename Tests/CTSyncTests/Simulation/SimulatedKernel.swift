@@ -139,6 +139,8 @@ final class SimulatedKernel: KernelRequests {
         enqueue(.delete(copy key, tag))
     }
 
+    func entry(_ key: borrowing Key) -> Entry? { entries[key] }
+
     func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) {
         defer { queue = [] }
         for request in queue {

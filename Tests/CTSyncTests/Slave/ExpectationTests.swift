@@ -23,7 +23,7 @@ struct ExpectationTests {
 
         init() throws {
             table = try ReplicaTable(capacity: 1_024, seed: 1)
-            entries = Injector(KernelInjection(batch: try RequestBatch()))
+            entries = Injector(try KernelInjection())
             expectations = try ExpectationInjector()
         }
 

@@ -21,7 +21,7 @@ struct RelatedEntriesTests {
 
     private func inNamespace(_ body: (ReplicaTable, Injector) throws -> Void) throws {
         try NetworkNamespace.run(isTracking: true) {
-            let requests = KernelInjection(batch: try RequestBatch())
+            let requests = try KernelInjection()
             try body(try ReplicaTable(capacity: 16_384, seed: 1), Injector(requests))
         }
     }
@@ -195,6 +195,7 @@ private final class FullKernel: KernelRequests {
     }
     func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
     func delete(_ key: borrowing Key, tag: UInt32) -> Bool { true }
+    func entry(_ key: borrowing Key) -> Entry? { nil }
     func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) {
         if isFull { for tag in tags { failure(tag, ENOMEM) } }
         tags.removeAll()
