@@ -31,6 +31,13 @@ struct DumpCommand: ParsableCommand {
             valueName: "criteria"))
     var criteria: [String] = []
 
+    func validate() throws {
+        guard expect, !criteria.isEmpty else { return }
+        throw ValidationError(
+            "\"\(criteria.joined(separator: " "))\" is given with --expect; "
+                + "criteria are for connections, not for expectations")
+    }
+
     func run() throws {
         var lines = [ControlLine("get", "dump")]
         if expect { lines.append(ControlLine("resource", "expect")) }

@@ -64,6 +64,13 @@ struct InitsyncRateCommand: ParsableCommand {
             valueName: "number"))
     var rate: String?
 
+    func validate() throws {
+        guard let rate, UInt32(rate) == nil else { return }
+        throw ValidationError(
+            "the rate is \"\(rate)\" but must be a number from 0 to 4294967295 (packets per second)"
+        )
+    }
+
     func run() throws {
         guard let rate else {
             throw ExitCode(daemon.run([ControlLine("get", "initsync-rate")]))

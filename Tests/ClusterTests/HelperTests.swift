@@ -116,6 +116,45 @@ extension ClusterTests {
             }
         }
 
+        /// An announcement becomes longer by translation, and all that follows in its stream is
+        /// shifted: the new master shifts it too, whatever the zone.
+        @Test(arguments: [0, 3])
+        func aShiftedStreamGoesOn(zone: Int) throws {
+            try scenario(replication: .on) { cluster in
+                try prepare(cluster)
+                for firewall in cluster.firewalls {
+                    try firewall.host.ip("addr add 10.2.0.111/24 dev wan0")
+                    try firewall.host.nft(
+                        """
+                        table ip shift {
+                            chain zone {
+                                type filter hook prerouting priority raw;
+                                \(zone > 0 ? "ct zone set \(zone)" : "")
+                            }
+                            chain translation {
+                                type nat hook postrouting priority 99;
+                                oifname wan0 snat to 10.2.0.111
+                            }
+                        }
+                        """)
+                }
+                let service = Plan.service(ipv6: false)
+                let dialog = try FTPDialog(
+                    from: cluster.client, to: cluster.server, ipv6: false, at: service,
+                    target: service)
+                let first = try dialog.announce(isPassive: false, port: 30_001)
+                let (master, standby) = (cluster.firewalls[0], cluster.firewalls[1])
+                try eventually("the shift at the standby", detail: { cluster.logs }) {
+                    let shifted = try standby.table().filter { $0.sequenceAdjustment.contains(2) }
+                    return try shifted.count == 1 && master.table().contains(shifted[0])
+                }
+                try cluster.takeOver(.on)
+                // In a zone the data channel is no related one: its expectation has none.
+                if zone == 0 { try dialog.transfer(over: first) }
+                _ = try dialog.announce(isPassive: false, port: 30_002)
+            }
+        }
+
         /// An expectation that nothing comes of ends at the standby as at the master.
         @Test func anExpectationEndsWithItsConnection() throws {
             try withCluster { cluster in

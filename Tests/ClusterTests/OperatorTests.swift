@@ -44,7 +44,7 @@ extension ClusterTests {
                 let expectations = try second.command(["dump", "--json", "--expect"])
                 #expect(expectations.status == 0 && expectations.output == "[]\n")
                 let matched = try second.command(["dump", "--expect", "protocol", "tcp"])
-                #expect(matched.status == 1 && matched.errors.contains("criteria are for"))
+                #expect(matched.status == 64 && matched.errors.contains("criteria are for"))
                 let bad = try second.command(["dump", "protocol", "foo"])
                 #expect(bad.status == 64 && bad.errors.hasPrefix("ct_sync: \"foo\" must be tcp"))
                 second.kill()
@@ -174,7 +174,7 @@ extension ClusterTests {
                     try first.status()?.text.contains("\"initsync_running\": false") == true
                 }
                 let bad = try first.command(["initsync-rate", "fast"])
-                #expect(bad.status == 1 && bad.errors.contains("\"fast\" but must be a number"))
+                #expect(bad.status == 64 && bad.errors.contains("\"fast\" but must be a number"))
                 try second.waitForEqualTable(to: first, atLeast: 2_000)
             }
         }

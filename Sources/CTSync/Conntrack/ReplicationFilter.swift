@@ -90,10 +90,12 @@ public struct ReplicationFilter: Sendable {
     /// Whether an entry that the kernel has when a node becomes slave is held from then on, to be
     /// confirmed or removed by the initsync.
     ///
-    /// One of the node's own addresses never is: nobody can tell that it was replicated, and it may
-    /// be the administrator's own.
-    public func adopts(_ entry: Entry) -> Bool {
-        !isOwn(entry) && admits(entry)
+    /// One of the node's own addresses may be the administrator's own: it is held only where such
+    /// connections are replicated and it has the long timeout that replicas have.
+    ///
+    /// - Parameter isHeld: whether it has.
+    public func adopts(_ entry: Entry, isHeld: Bool = false) -> Bool {
+        (!isOwn(entry) || replicatesOwn && isHeld) && admits(entry)
     }
 
     /// What is to become of an entry.

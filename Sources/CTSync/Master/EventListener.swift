@@ -147,6 +147,7 @@ final class EventListener: Sendable {
     ) {
         events.wrappingAdd(1, ordering: .relaxed)
         var entry = copy event
+        state.shifts.heard(zone: entry.key.zone)
         let outcome: SendRing.Outcome
         switch state.sieve.sift(kind, &entry, filter) {
         case .nothing:

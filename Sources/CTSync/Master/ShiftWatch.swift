@@ -5,11 +5,15 @@
 ///
 /// A helper shifts a stream when it rewrites an announcement, and then there is a new expectation that
 /// is translated: so its master entry is read, a moment later, as the rewriting follows the event.
+/// The kernel does not say an expectation's zone: the entry is looked for in every zone that was heard
+/// of.
 /// One thread uses it, the event listener's; its memory is taken once.
 final class ShiftWatch {
     /// How long after the event.
     static let delay = 1 * Duration.millisecond
     private static let capacity = 256
+    /// The most zones besides 0.
+    private static let zoneLimit = 64
 
     private struct Item: BitwiseCopyable {
         var key: Key
@@ -20,15 +24,27 @@ final class ShiftWatch {
     private let memory: MappedMemory
     private let items: UnsafeMutablePointer<Item>
     private var count = 0
+    private var zones: [UInt16] = []
+    private var lastZone: UInt16 = 0
 
     init() throws(SystemError) {
         query = try EntryQuery()
         memory = try MappedMemory(byteCount: Self.capacity * MemoryLayout<Item>.stride)
         items = memory.base.bindMemory(to: Item.self, capacity: Self.capacity)
+        zones.reserveCapacity(Self.zoneLimit)
     }
 
     /// When the next entry is to be read.
     var due: Instant? { count > 0 ? items[0].due : nil }
+
+    /// Takes note of an entry's zone.
+    @inline(__always)
+    func heard(zone: UInt16) {
+        guard zone != lastZone else { return }
+        lastZone = zone
+        guard zone != 0, zones.count < Self.zoneLimit, !zones.contains(zone) else { return }
+        zones.append(zone)
+    }
 
     /// Takes note of a new expectation; false where there is no room, and the shift may be missed.
     func add(_ expectation: borrowing Expectation, now: Instant) -> Bool {
@@ -49,10 +65,19 @@ final class ShiftWatch {
         var looked = 0
         while looked < count, items[looked].due <= now {
             looked += 1
-            let entry = try query.entry(items[looked - 1].key)
-            if let entry, entry.fields.contains(.sequenceAdjustment) { body(entry) }
+            var key = items[looked - 1].key
+            try read(key, body)
+            for zone in zones {
+                key.zone = zone
+                try read(key, body)
+            }
         }
         for index in looked..<count { items[index - looked] = items[index] }
         count -= looked
+    }
+
+    private func read(_ key: Key, _ body: (Entry) -> Void) throws(SystemError) {
+        let entry = try query.entry(key)
+        if let entry, entry.fields.contains(.sequenceAdjustment) { body(entry) }
     }
 }

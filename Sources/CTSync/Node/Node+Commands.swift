@@ -85,8 +85,9 @@ extension Node {
                     + "--yes does it", errno: ENOTCONN)
         }
         let count = receiver.visit { $0.flush(now: Clock.now()) }
-        log.notice("flush by hand: \(count) replicas deleted, initsync asked for")
-        return ControlReply(done: "\(count) replicas deleted, initsync asked for")
+        let asked = isMasterHeard ? "initsync asked for" : "no master is heard to ask"
+        log.notice("flush by hand: \(count) replicas deleted, \(asked)")
+        return ControlReply(done: "\(count) replicas deleted, \(asked)")
     }
 
     /// Slave: asks for an initsync now. Master: walks its table for all slaves.

@@ -27,8 +27,9 @@ struct Adoption: ~Copyable {
     ) throws(SystemError) {
         isRunning = try dump.step { dumped in
             var entry = copy dumped
-            guard filter.adopts(entry) else { return }
             let isTouched = entry.hasSeenPackets
+            let isHeld = !isTouched && ReplicaTable.mayBeHeld(entry)
+            guard filter.adopts(entry, isHeld: isHeld) else { return }
             entry.prepareForReplication()
             _ = table.adopt(entry, isTouched: isTouched, now: now)
         } expectation: { expectation in

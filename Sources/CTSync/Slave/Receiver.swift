@@ -88,7 +88,7 @@ final class Receiver: Sendable {
                     try KernelInjection()),
                 expectations: try ExpectationInjector(), adoption: try Adoption(),
                 check: try KernelCheck(intervalSeconds: reconcileSeconds),
-                received: DatagramBuffers(count: Self.batch, byteCount: 9_216),
+                received: DatagramBuffers(count: Self.batch, byteCount: SyncSocket.largestPacket),
                 sent: DatagramBuffers(count: 1, byteCount: max(socket.packetByteCount, 1_024))))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(state.value) }
     }

@@ -25,6 +25,11 @@ extension ReplicaTable {
         return replica.timeoutSeconds > age ? replica.timeoutSeconds - age : 1
     }
 
+    /// Whether an entry has the timeout of a replica that was renewed in time.
+    static func mayBeHeld(_ entry: borrowing Entry) -> Bool {
+        (holdSeconds - renewSeconds - 60...holdSeconds).contains(entry.timeoutSeconds)
+    }
+
     /// Whether the kernel's entry has the long timeout that it was given.
     func isHeld(_ entry: borrowing Entry, _ replica: Replica, now: UInt32) -> Bool {
         let held = Self.holdSeconds &- min(Self.holdSeconds, now &- replica.heldAtSeconds)

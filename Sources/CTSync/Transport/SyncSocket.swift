@@ -77,9 +77,13 @@ public final class SyncSocket: Sendable {
         self.descriptor = descriptor
     }
 
-    /// Bytes of the largest packet: the MTU less the IP and UDP headers.
+    /// Bytes of the largest packet that is received, whatever the other nodes' MTU.
+    static let largestPacket = 9_216
+
+    /// Bytes of the largest packet that is sent: the MTU less the IP and UDP headers, if that can be
+    /// received.
     public var packetByteCount: Int {
-        device.mtu - (destinations[0].family == .ipv4 ? 28 : 48)
+        min(device.mtu - (destinations[0].family == .ipv4 ? 28 : 48), Self.largestPacket)
     }
 
     /// What to poll for POLLIN.
