@@ -194,6 +194,26 @@ package final class Cluster: Sendable {
         try wiring.ip("link set sync-\(firewall.name) nomaster")
     }
 
+    /// Removes a firewall's device on the sync segment, and after two seconds makes it anew.
+    package func remakeSyncDevice(of firewall: Firewall) throws {
+        try firewall.host.ip("link del sync0")
+        pause(2)
+        let port = "sync-\(firewall.name)"
+        try wiring.ip(
+            """
+            link add \(port) type veth peer name sync0 address 02:c7:00:00:02:0\(firewall.id) \
+            netns \(firewall.host.name)
+            link set \(port) up
+            link set \(port) master sync
+            """)
+        try firewall.host.ip(
+            """
+            link set sync0 up
+            addr add \(Plan.sync(firewall.id))/24 dev sync0
+            addr add \(Plan.sync(firewall.id, ipv6: true))/64 dev sync0 nodad
+            """)
+    }
+
     /// Joins it again.
     package func restoreSync(_ firewall: Firewall) throws {
         try wiring.ip("link set sync-\(firewall.name) master sync")

@@ -54,6 +54,23 @@ extension ClusterTests {
             }
         }
 
+        /// The sync device is removed and made anew under the same name, on the standby's side and on
+        /// the master's: both go on with the new one.
+        @Test(arguments: [0, 1])
+        func aSyncDeviceThatIsMadeAnewIsFollowed(_ number: Int) throws {
+            try withCluster { cluster in
+                try cluster.startDaemons()
+                let node = cluster.firewalls[number]
+                try cluster.remakeSyncDevice(of: node)
+                try eventually("the loss in the status") {
+                    try cluster.firewalls[1].status()?.isInSync == false
+                }
+                try cluster.waitInSync()
+                try MadeEntries.create(0..<10, in: cluster.firewalls[0].host)
+                try cluster.firewalls[1].waitForEqualTable(to: cluster.firewalls[0], atLeast: 10)
+            }
+        }
+
         /// A clock that was set back while the daemon was down makes no epoch that slaves have left
         /// behind: the highest stands beside the control file.
         @Test func anEpochIsHigherThanThoseOfEarlierRuns() throws {

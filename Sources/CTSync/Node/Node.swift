@@ -27,6 +27,7 @@ final class Node {
     private(set) var roleSince = Clock.now()
     /// What the last promotion took, from the order to the announcement; 0 before the first.
     private(set) var promotionMicroseconds: UInt64 = 0
+    private var isDeviceMissing = false
     private var receiverThread: WorkerThread?
     private(set) var natCheck = NATCheck()
     private var timerThread: WorkerThread?
@@ -196,8 +197,27 @@ final class Node {
         natCheck.look(now: now, log) { receiver.visit { $0.table.translatedCount() } }
     }
 
+    /// Follows the sync device where it was removed and made anew.
+    private func followDevice() {
+        do throws(SystemError) {
+            switch try socket.followDevice() {
+            case .none: isDeviceMissing = false
+            case .gone:
+                if !isDeviceMissing { log.warning("syncdev \(configuration.syncdev) is gone") }
+                isDeviceMissing = true
+            case .followed:
+                isDeviceMissing = false
+                log.notice("syncdev \(configuration.syncdev) is another device now; using that")
+            }
+        } catch {
+            if !isDeviceMissing { log.warning("syncdev cannot be used: \(error)") }
+            isDeviceMissing = true
+        }
+    }
+
     /// Reads the node's own addresses again: they move with a takeover.
     func refreshAddresses() {
+        followDevice()
         do throws(SystemError) {
             filter.current = try Self.filter(configuration, socket)
         } catch {

@@ -2,6 +2,7 @@
 
 internal import CCTSyncShims
 import Glibc
+import Synchronization
 
 /// The UDP socket of the sync link, shared by the receiver thread, which reads, and the sender
 /// thread, which writes; each brings its own `DatagramBuffers`.
@@ -26,6 +27,9 @@ public final class SyncSocket: Sendable {
     /// The bytes that the kernel gave the receive buffer.
     public let receiveBufferBytes: Int
     private let descriptor: Descriptor
+    private let isMulticast: Bool
+    /// The number of the device that it is tied to: another where that was made anew.
+    private let tiedIndex: Atomic<UInt32>
 
     /// Opens the socket of a node.
     ///
@@ -46,9 +50,10 @@ public final class SyncSocket: Sendable {
             return socket(CInt(family.rawValue), kind, 0)
         }
         let raw = descriptor.raw
-        let name = device.name
         try retrying("hop limit") { ctsync_link_only(raw, CInt(family.rawValue)) }
-        try retrying("SO_BINDTODEVICE \(name)") { ctsync_bind_to_device(raw, name) }
+        isMulticast = peers.isEmpty
+        try Self.tie(raw, device.name, device.index, isMulticast ? destinations[0] : nil)
+        tiedIndex = Atomic(device.index)
         var storage = sockaddr_storage()
         let length = PeerAddress(address: .any, family: family, port: port)
             .write(scope: 0, to: &storage)
@@ -57,24 +62,50 @@ public final class SyncSocket: Sendable {
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(raw, $0, length) }
             }
         }
-        if peers.isEmpty {
-            var bytes = sockaddr_storage()
-            destinations[0].write(scope: device.index, to: &bytes)
-            let offset = family == .ipv4 ? 4 : 8
-            try retrying("multicast group \(group) on \(name)") {
-                withUnsafeBytes(of: &bytes) {
-                    ctsync_join_group(
-                        raw, CInt(family.rawValue), $0.baseAddress.map { $0 + offset },
-                        device.index)
-                }
-            }
-        }
         let settled = try retrying("receive buffer") {
             ctsync_set_receive_buffer(raw, Self.bufferBytes)
         }
         try retrying("send buffer") { ctsync_set_send_buffer(raw, Self.bufferBytes) }
         receiveBufferBytes = Int(settled)
         self.descriptor = descriptor
+    }
+
+    /// Whether the device of the name is another than the one that the socket is tied to.
+    enum DeviceChange {
+        case none
+        /// There is none of the name.
+        case gone
+        /// There is a new one, and the socket is tied to it now.
+        case followed
+    }
+
+    /// Ties the socket to the device that has the name now; to be called now and then.
+    ///
+    /// - Throws: `SystemError` where that cannot be done yet.
+    func followDevice() throws(SystemError) -> DeviceChange {
+        let index = if_nametoindex(device.name)
+        guard index != 0 else { return .gone }
+        guard index != tiedIndex.load(ordering: .relaxed) else { return .none }
+        try Self.tie(descriptor.raw, device.name, index, isMulticast ? destinations[0] : nil)
+        tiedIndex.store(index, ordering: .relaxed)
+        return .followed
+    }
+
+    /// Ties a socket to a device and, with a group, joins that on it.
+    private static func tie(
+        _ raw: CInt, _ name: String, _ index: UInt32, _ group: PeerAddress?
+    ) throws(SystemError) {
+        try retrying("SO_BINDTODEVICE \(name)") { ctsync_bind_to_device(raw, name) }
+        guard let group else { return }
+        var bytes = sockaddr_storage()
+        group.write(scope: index, to: &bytes)
+        let offset = group.family == .ipv4 ? 4 : 8
+        try retrying("multicast group \(group) on \(name)") {
+            withUnsafeBytes(of: &bytes) {
+                ctsync_join_group(
+                    raw, CInt(group.family.rawValue), $0.baseAddress.map { $0 + offset }, index)
+            }
+        }
     }
 
     /// Bytes of the largest packet that is received, whatever the other nodes' MTU.
@@ -130,7 +161,7 @@ public final class SyncSocket: Sendable {
 
     private func send(_ buffers: DatagramBuffers, _ count: Int, _ peer: PeerAddress) -> UInt64 {
         var refused: UInt64 = 0
-        buffers.address(to: peer, scope: device.index, count: count)
+        buffers.address(to: peer, scope: tiedIndex.load(ordering: .relaxed), count: count)
         var done = 0
         while done < count {
             let sent = ctsync_sendmmsg(raw, buffers.headers + done, UInt32(count - done))
