@@ -21,7 +21,8 @@ extension ClusterTests {
                 #expect(result.status == 0 && result.output == "l2drop is off\n", "\(result)")
                 let meddling = [
                     "nft add table inet theirs", "nft delete table inet theirs",
-                    "ip link add other0 type dummy", "ip link del other0", "nft flush ruleset",
+                    "ip link add other0 type veth peer name other1", "ip link del other0",
+                    "nft flush ruleset",
                 ]
                 for words in meddling + ["true"] {
                     try node.host.run(words.split(separator: " ").map { String($0) })
@@ -36,6 +37,7 @@ extension ClusterTests {
                 #expect(try node.command(["promote"]).status == 0)
                 #expect(try node.command(["demote"]).status == 0)
                 #expect(try isDark(node), "demoted again")
+                #expect(try node.nftTables().allSatisfy { !$0.contains("l2off") }, "no mark")
                 let count = echo.gaps.count
                 pause(0.2)
                 #expect(echo.gaps.count <= count + 1)

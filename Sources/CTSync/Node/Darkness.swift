@@ -31,10 +31,8 @@ final class Darkness {
     private var retryInterval = Darkness.firstRetry
     private static let (firstRetry, lastRetry) = (250 * Duration.millisecond, 4 * Duration.second)
 
-    /// The reasons that have been logged since all was well.
+    /// The reasons that have been logged since all was well, without the numbers of lines in them.
     private var logged: Set<String> = []
-    /// Some hold a number that is never the same.
-    private static let loggedLimit = 16
 
     /// Why the node is not dark as slave, or still dark as master; empty where it is as it should be.
     private(set) var failure = ""
@@ -95,8 +93,10 @@ final class Darkness {
 
     /// The same for a role that is taken in any case: what fails is tried again.
     func closeOrRetry() {
+        let hasFailed = hasToClose
         do throws(L2DropError) {
             try close()
+            if hasFailed { log.notice("the node is dark now") }
         } catch {
             failed("the node is not dark: \(error)")
         }
@@ -123,6 +123,7 @@ final class Darkness {
     func remove() {
         do throws(L2DropError) {
             try drop.lift()
+            if isStuck { log.notice("the node is no longer dark") }
             (hasToTidy, isStuck) = (false, false)
             succeeded()
         } catch {
@@ -180,8 +181,8 @@ final class Darkness {
         retryAt = Clock.now() + retryInterval
         retryInterval = min(2 * retryInterval, Self.lastRetry)
         failure = sentence
-        guard logged.count < Self.loggedLimit else { return }
-        if logged.insert(sentence).inserted { log.critical("\(sentence)") }
+        let reason = sentence.filter { !$0.isNumber }
+        if logged.insert(reason).inserted { log.critical("\(sentence)") }
     }
 
     private func announce() {

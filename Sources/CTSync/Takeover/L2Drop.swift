@@ -70,12 +70,7 @@ public final class L2Drop {
     ///
     /// - Throws: `L2DropError`; a drop that was on then still is.
     public func raise() throws(L2DropError) {
-        isTakenOff = false
-        do throws(L2DropError) {
-            try L2DropOffMark.clear()
-        } catch {
-            // Without nftables there is none, and with it the backend has the same to say.
-        }
+        forgetOff()
         try renew(onlyIfDifferent: false)
         isRaised = true
     }
@@ -106,6 +101,16 @@ public final class L2Drop {
         try backend.lift()
         plan = nil
         isRaised = false
+        forgetOff()
+    }
+
+    private func forgetOff() {
+        isTakenOff = false
+        do throws(L2DropError) {
+            try L2DropOffMark.clear()
+        } catch {
+            // Without nftables there is none; with it the next look sees it and says so.
+        }
     }
 
     /// Takes over rules of this instance that are there: those of a daemon that was killed, also

@@ -4,7 +4,7 @@
 ///
 /// By it a daemon tells that from a `nft flush ruleset`, after which it puts the drop back. Every
 /// daemon of the network namespace sees it, whatever its control file; each that does remembers it,
-/// so that it may be flushed then. The next order to be dark removes it.
+/// so that it may be flushed then. The next order to be dark removes it, and the end of a promotion.
 enum L2DropOffMark {
     /// Not `L2Drop.prefix`: it is no drop.
     static let name = "ct_sync_l2off"
