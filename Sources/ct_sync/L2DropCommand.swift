@@ -11,8 +11,8 @@ struct L2DropCommand: ParsableCommand {
         abstract: "Shows whether the node is dark, or makes it visible.",
         discussion: """
             Needs no daemon. Exit status of status: 0 the drop is on, 1 it is off; of off: 0 it is \
-            off; of both: 2 the rules cannot be read or removed, and why. A daemon that is slave puts \
-            it on again when it is demoted or starts.
+            off and stays so; of both: 2 the rules cannot be read or removed, and why. A daemon \
+            that is slave puts it on again when it is demoted or starts.
             """)
 
     /// What is asked for.

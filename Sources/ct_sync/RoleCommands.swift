@@ -9,7 +9,10 @@ struct PromoteCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ct_sync promote",
         abstract: "Makes the node master.",
-        discussion: "Exit status 0: it is master; 1: it is not, and why; 2: no daemon there.")
+        discussion: """
+            Exit status 0: it is master; 1: it is not, or it is but the node is still dark, and why; \
+            2: no daemon there.
+            """)
 
     @OptionGroup var change: RoleChange
 
@@ -23,7 +26,10 @@ struct DemoteCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ct_sync demote",
         abstract: "Makes the node slave.",
-        discussion: "Exit status 0: it is slave; 1: it is not, and why; 2: no daemon there.")
+        discussion: """
+            Exit status 0: it is slave; 1: it is not, or it is but the node is not dark, and why; \
+            2: no daemon there.
+            """)
 
     @OptionGroup var change: RoleChange
 
@@ -65,14 +71,15 @@ struct RoleChange: ParsableArguments {
                 controlFile: controlFile,
                 [ControlLine("set", "role"), ControlLine("role", role.description)],
                 timeoutMilliseconds: timeout * 1_000)
-            while try !has(role) {
+            while true {
+                let status = try status()
+                if status["role"] == .text(role.description) { return result(role, status) }
                 guard wait else { return fail("it waits for an initsync; see --wait") }
                 guard Clock.now() < deadline else {
                     return fail("it still waits for an initsync after \(timeout) seconds")
                 }
                 usleep(Self.interval)
             }
-            return 0
         } catch {
             let isAbsent = [ENOENT, ECONNREFUSED].contains(error.errno)
             let reason = isAbsent ? "no daemon answers beside \(controlFile): " : ""
@@ -80,15 +87,29 @@ struct RoleChange: ParsableArguments {
         }
     }
 
-    private func has(_ role: Role) throws(SystemError) -> Bool {
+    private func status() throws(SystemError) -> StatusReport {
         let lines = try ControlClient.request(
             controlFile: controlFile, [ControlLine("get", "status")])
-        return StatusReport.parse(lines)?["role"] == .text(role.description)
+        guard let report = StatusReport.parse(lines) else {
+            throw SystemError("the daemon's answer", errno: EPROTO)
+        }
+        return report
+    }
+
+    /// The exit status with the role there: whether l2drop has followed it.
+    private func result(_ role: Role, _ status: StatusReport) -> Int32 {
+        guard case .text(let reason) = status["l2drop_error"], !reason.isEmpty else { return 0 }
+        say("it is \(role), but \(reason)")
+        return 1
     }
 
     private func fail(_ reason: String, _ status: Int32 = 1) -> Int32 {
-        let sentence = "ct_sync: the role is not changed: \(reason)\n"
-        _ = write(STDERR_FILENO, sentence, sentence.utf8.count)
+        say("the role is not changed: \(reason)")
         return status
+    }
+
+    private func say(_ words: String) {
+        let sentence = "ct_sync: \(words)\n"
+        _ = write(STDERR_FILENO, sentence, sentence.utf8.count)
     }
 }

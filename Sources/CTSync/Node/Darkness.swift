@@ -6,7 +6,9 @@ import Logging
 ///
 /// Thread: control. Promotion: `open`, which is all that the first forwarded packet waits for; the
 /// rules are taken away and the announcements repeated by `work`, from the control loop. Demotion:
-/// `close`. What fails is logged and tried again: the drop is never left half-done in silence.
+/// `close`. What fails is logged, once for each reason, shown by the status and tried again: the drop
+/// is never left half-done in silence. What is taken off at the console stays off until the next
+/// `close`.
 final class Darkness {
     /// How long after a promotion the addresses are announced again: switches lose frames too.
     private static let rounds = [100, 500, 1_000, 2_000, 4_000].map {
@@ -20,6 +22,20 @@ final class Darkness {
     private var roundsDone = rounds.count
     private var hasToTidy = false
     private var hasToClose = false
+    /// Whether following the devices has failed; until the next try nothing is heard.
+    private var hasToFollow = false
+    /// Whether the last opening has failed, and so the node is still dark.
+    private var isStuck = false
+    /// When what has failed is tried again, and how long after that.
+    private var retryAt: Instant = 0
+    private var retryInterval = Darkness.firstRetry
+    private static let (firstRetry, lastRetry) = (250 * Duration.millisecond, 4 * Duration.second)
+
+    /// The reasons that have been logged since all was well, without the numbers of lines in them.
+    private var logged: Set<String> = []
+
+    /// Why the node is not dark as slave, or still dark as master; empty where it is as it should be.
+    private(set) var failure = ""
 
     /// Finds the backend, takes over what a killed daemon left; changes nothing else.
     ///
@@ -27,11 +43,10 @@ final class Darkness {
     init(_ configuration: Configuration, log: Logger) throws(ConfigurationError) {
         self.log = log
         let open = [configuration.syncdev] + configuration.l2dropExempt
-        let isUsual = configuration.controlFile == Configuration.defaultControlFile
         do throws(L2DropError) {
             drop = try L2Drop(
                 syncdev: configuration.syncdev, exempt: configuration.l2dropExempt,
-                instance: isUsual ? "" : configuration.controlFile,
+                instance: Self.instance(configuration),
                 backend: configuration.l2dropBackend)
         } catch {
             throw ConfigurationError("l2drop=1 is not possible: \(error)")
@@ -49,24 +64,42 @@ final class Darkness {
         }
     }
 
+    /// What tells the drops of the groups of one node apart.
+    static func instance(_ configuration: Configuration) -> String {
+        let isUsual = configuration.controlFile == Configuration.defaultControlFile
+        return isUsual ? "" : configuration.controlFile
+    }
+
     /// What to poll for POLLIN: devices and rules that come and go.
-    var events: CInt { drop.events }
+    var events: CInt { hasToFollow ? -1 : drop.events }
 
     /// Which backend it is.
     var backend: String { drop.choice.rawValue }
 
     /// Whether nothing but the sync link is open.
-    var isClosed: Bool { drop.isRaised }
+    var isClosed: Bool { drop.isRaised || isStuck }
 
     /// Makes the node dark.
     ///
     /// - Throws: `L2DropError`: what of it could not be done.
     func close() throws(L2DropError) {
-        hasToTidy = false
+        (hasToTidy, isStuck) = (false, false)
         roundsDone = Self.rounds.count
         hasToClose = true
         try drop.raise()
         hasToClose = false
+        succeeded()
+    }
+
+    /// The same for a role that is taken in any case: what fails is tried again.
+    func closeOrRetry() {
+        let hasFailed = hasToClose
+        do throws(L2DropError) {
+            try close()
+            if hasFailed { log.notice("the node is dark now") }
+        } catch {
+            failed("the node is not dark: \(error)")
+        }
     }
 
     /// Makes the node visible and tells the neighbours where its addresses are now.
@@ -74,8 +107,11 @@ final class Darkness {
         hasToClose = false
         do throws(L2DropError) {
             try drop.open()
+            succeeded()
+            retryAt = now
         } catch {
-            log.critical("l2drop is still on: \(error)")
+            isStuck = true
+            failed("the node is still dark: \(error)")
         }
         hasToTidy = true
         openedAt = now
@@ -87,21 +123,22 @@ final class Darkness {
     func remove() {
         do throws(L2DropError) {
             try drop.lift()
-            hasToTidy = false
+            if isStuck { log.notice("the node is no longer dark") }
+            (hasToTidy, isStuck) = (false, false)
+            succeeded()
         } catch {
-            log.error("rules of l2drop are left: \(error)")
+            failed("\(isStuck ? "the node is still dark" : "rules of l2drop are left"): \(error)")
+            if !isStuck { failure = "" }
         }
     }
 
     /// What is due: follow the devices, tidy up after an opening, announce again, try again.
     func work(now: Instant) {
-        do throws(L2DropError) {
-            if hasToClose { try close() }
-            if try drop.eventsArrived() { log.info("l2drop covers the devices of now") }
-        } catch {
-            log.error("l2drop is not whole: \(error)")
+        if !hasToFollow || now >= retryAt { follow() }
+        if now >= retryAt {
+            if hasToClose { closeOrRetry() }
+            if hasToTidy { remove() }
         }
-        if hasToTidy { remove() }
         if roundsDone < Self.rounds.count, now >= openedAt + Self.rounds[roundsDone] {
             roundsDone += 1
             announce()
@@ -110,10 +147,42 @@ final class Darkness {
 
     /// How long `work` may wait; nil where only an event brings something to do.
     func patience(now: Instant) -> UInt64? {
-        if hasToTidy { return 0 }
-        guard roundsDone < Self.rounds.count else { return nil }
-        let due = openedAt + Self.rounds[roundsDone]
-        return due > now ? due - now : 0
+        var due: [Instant] = []
+        if hasToTidy || hasToClose || hasToFollow { due.append(retryAt) }
+        if roundsDone < Self.rounds.count { due.append(openedAt + Self.rounds[roundsDone]) }
+        return due.min().map { $0 > now ? $0 - now : 0 }
+    }
+
+    /// Follows the devices and the rules, also where `off` has taken them.
+    private func follow() {
+        let wasClosed = isClosed || hasToClose
+        do throws(L2DropError) {
+            if try drop.eventsArrived() { log.info("l2drop covers the devices of now") }
+            if hasToFollow { succeeded() }
+            hasToFollow = false
+        } catch {
+            hasToFollow = true
+            failed("the node is not wholly dark: \(error)")
+        }
+        if wasClosed, drop.isTakenOff {
+            log.notice("l2drop was taken off at the console; the next demotion puts it on again")
+            hasToClose = false
+            succeeded()
+        }
+    }
+
+    private func succeeded() {
+        failure = ""
+        logged = []
+        retryInterval = Self.firstRetry
+    }
+
+    private func failed(_ sentence: String) {
+        retryAt = Clock.now() + retryInterval
+        retryInterval = min(2 * retryInterval, Self.lastRetry)
+        failure = sentence
+        let reason = sentence.filter { !$0.isNumber }
+        if logged.insert(reason).inserted { log.critical("\(sentence)") }
     }
 
     private func announce() {

@@ -15,6 +15,7 @@ extension Node {
         report.add("control_file", configuration.controlFile)
         report.add("l2drop", darkness?.isClosed ?? false)
         report.add("l2drop_backend", darkness?.backend ?? "none")
+        report.add("l2drop_error", darkness?.failure ?? leftDrops.failure)
         report.add("uptime_seconds", Self.elapsed(since: startedAt, now) / Duration.second)
         report.add("promotion_microseconds", promotionMicroseconds)
         addSync(&report, slave, now)

@@ -21,6 +21,7 @@ final class Node {
     let log: Logger
     /// Nil with `l2drop=0`.
     let darkness: Darkness?
+    let leftDrops: LeftDrops
     let startedAt = Clock.now()
     private(set) var machine: RoleMachine
     /// When the role was taken.
@@ -40,6 +41,7 @@ final class Node {
     ) throws(SystemError) {
         self.configuration = configuration
         self.darkness = darkness
+        leftDrops = LeftDrops(configuration, isManaged: darkness != nil, log: log)
         self.socket = socket
         self.log = log
         let first = try Self.filter(configuration, socket)
@@ -92,6 +94,7 @@ final class Node {
     func begin(as role: Role) throws(SystemError) {
         guard role == .master else {
             try closeAtStart()
+            leftDrops.look()
             receiver.becomeSlave(after: .none)
             log.info("slave, node \(configuration.nodeID), waiting for a master")
             return
@@ -154,14 +157,11 @@ final class Node {
         }
         promotionMicroseconds = (Clock.now() - began) / Duration.microsecond
         log.notice("master, epoch \(claim.epoch), after \(promotionMicroseconds) us")
+        leftDrops.look()
     }
 
     private func demote(_ claim: MasterClaim) {
-        do throws(L2DropError) {
-            try darkness?.close()
-        } catch {
-            log.critical("the node is not dark: \(error)")
-        }
+        darkness?.closeOrRetry()
         stopTimers()
         pipeline.stop()
         receiver.becomeSlave(after: claim)

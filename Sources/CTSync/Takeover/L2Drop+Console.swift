@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+internal import Glibc
+
 /// A drop that is on, whoever put it there.
 public struct L2DropStatus: Equatable, Sendable {
     /// The name of its tables or chains: `ct_sync_l2drop`, or with the instance behind it.
@@ -25,15 +27,56 @@ extension L2Drop {
         return found
     }
 
-    /// Takes the drops of all instances and both backends off. A daemon that runs as a slave puts
-    /// its own on again when it starts or is demoted, not before.
+    /// How long `off` tries, and looks at the end whether they stay off: some renewals by a daemon
+    /// that had not yet seen the mark.
+    private static let (offPatience, offWatch) = (3 * Duration.second, 400 * Duration.millisecond)
+
+    /// Takes the drops of all instances and both backends off, and sees that they stay off. A daemon
+    /// that runs as a slave puts its own on again when it starts or is demoted, not before.
     ///
     /// - Throws: `L2DropError` of what could not be removed; the rest has been.
     public static func off() throws(L2DropError) {
+        let end = Clock.now() + offPatience
+        var failure = attempt { () throws(L2DropError) in try L2DropOffMark.set() }
+        var removedAt = Clock.now()
+        while true {
+            let removal = attempt { () throws(L2DropError) in
+                var found: [L2DropStatus]?
+                // What cannot be listed is removed as far as it can be, and says why.
+                _ = attempt { () throws(L2DropError) in found = try status() }
+                if let found, found.isEmpty { return }
+                removedAt = Clock.now()
+                try remove { $0.hasPrefix(prefix) }
+                if !L2DropOffMark.isSet { try L2DropOffMark.set() }
+            }
+            let now = Clock.now()
+            if removal == nil, now >= removedAt + offWatch { break }
+            if now >= end {
+                failure = removal ?? L2DropError("l2drop: it is put on again all the time")
+                break
+            }
+            usleep(50_000)
+        }
+        if let failure { throw failure }
+    }
+
+    private static func attempt(_ body: () throws(L2DropError) -> Void) -> L2DropError? {
+        do throws(L2DropError) {
+            try body()
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    /// Takes the drops of some instances off, for good where no daemon has them.
+    ///
+    /// - Throws: `L2DropError` of what could not be removed; the rest has been.
+    static func remove(named isWanted: (String) -> Bool) throws(L2DropError) {
         var failure: L2DropError?
         do throws(L2DropError) {
             let nftables = try console()
-            let commands = try NetdevL2Drop.tables(nftables).map {
+            let commands = try NetdevL2Drop.tables(nftables, named: isWanted).map {
                 "delete table \($0.family) \($0.name)\n"
             }.joined()
             if !commands.isEmpty {
@@ -46,11 +89,11 @@ extension L2Drop {
         } catch {
             failure = error
         }
-        try TablesL2Drop.removeAll()
+        try TablesL2Drop.remove(named: isWanted)
         if let failure { throw failure }
     }
 
-    private static func console() throws(L2DropError) -> Nftables {
+    static func console() throws(L2DropError) -> Nftables {
         do throws(NftablesError) {
             return try Nftables()
         } catch {

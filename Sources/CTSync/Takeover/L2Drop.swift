@@ -22,9 +22,13 @@ public final class L2Drop {
     private var plan: DarkPlan?
     /// Whether rules have been taken away since the last look, perhaps ours.
     private var isSuspect = false
+    /// Whether there has been an event since the last look for the mark of `off`.
+    private var hasNews = false
 
     /// Whether this object has the drop on; false as well where another's rules are there.
     public private(set) var isRaised = false
+    /// Whether somebody at the console has said `off` since the last order to raise it.
+    public private(set) var isTakenOff = false
 
     /// Finds the backend; touches no rule.
     ///
@@ -62,10 +66,11 @@ public final class L2Drop {
     /// What to poll for POLLIN; then call `eventsArrived`, raised or not.
     public var events: CInt { epoll.raw }
 
-    /// Puts the drop on, or renews it where it is on.
+    /// Puts the drop on, or renews it where it is on; an earlier `off` counts no longer.
     ///
     /// - Throws: `L2DropError`; a drop that was on then still is.
     public func raise() throws(L2DropError) {
+        forgetOff()
         try renew(onlyIfDifferent: false)
         isRaised = true
     }
@@ -78,14 +83,15 @@ public final class L2Drop {
     /// - Throws: `L2DropError`; part of the drop may still be on.
     public func open() throws(L2DropError) {
         guard isRaised else { return try lift() }
+        // It is not to be followed any more, whatever remains.
+        plan = nil
+        isRaised = false
         do throws(L2DropError) {
             try backend.open()
         } catch {
             // Somebody has removed chains of ours: remove the rest.
             try backend.lift()
         }
-        plan = nil
-        isRaised = false
     }
 
     /// Takes the drop off and removes all of its rules.
@@ -95,6 +101,16 @@ public final class L2Drop {
         try backend.lift()
         plan = nil
         isRaised = false
+        forgetOff()
+    }
+
+    private func forgetOff() {
+        isTakenOff = false
+        do throws(L2DropError) {
+            try L2DropOffMark.clear()
+        } catch {
+            // Without nftables there is none; with it the next look sees it and says so.
+        }
     }
 
     /// Takes over rules of this instance that are there: those of a daemon that was killed, also
@@ -113,20 +129,26 @@ public final class L2Drop {
     }
 
     /// Answers POLLIN of `events`: covers devices that have appeared, follows what has changed, puts
-    /// back what somebody has flushed.
+    /// back what somebody has flushed, but not what `off` has taken away.
     ///
     /// - Returns: whether the rules have been renewed.
     /// - Throws: `L2DropError`; IP and ARP of a new device are dropped nevertheless. Call it again
     ///   after a while, with or without an event.
     public func eventsArrived() throws(L2DropError) -> Bool {
         do throws(SystemError) {
-            _ = try monitor.drain()
-            if try rules.drain() { isSuspect = true }
+            if try monitor.drain() { hasNews = true }
+            if try rules.drain() { (isSuspect, hasNews) = (true, true) }
         } catch {
             throw L2DropError("l2drop cannot hear of new devices: \(error)")
         }
+        if hasNews, !isTakenOff, L2DropOffMark.isSet {
+            isTakenOff = true
+            plan = nil
+            isRaised = false
+        }
+        hasNews = false
         guard isRaised else { return false }
-        if isSuspect, try !backend.isWhole() { plan = nil }
+        if isSuspect, let plan, try !backend.isWhole(plan) { self.plan = nil }
         isSuspect = false
         return try renew(onlyIfDifferent: true)
     }

@@ -8,8 +8,8 @@ protocol L2DropBackend {
     /// What the setting calls it.
     var choice: L2DropChoice { get }
 
-    /// Whether all rules of this instance's are there, whoever made them.
-    func isWhole() throws(L2DropError) -> Bool
+    /// Whether all rules for a plan are there, whoever made them.
+    func isWhole(_ plan: DarkPlan) throws(L2DropError) -> Bool
 
     /// Whether the rules for one plan are the rules for another.
     func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool

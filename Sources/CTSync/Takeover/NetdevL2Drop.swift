@@ -44,9 +44,20 @@ struct NetdevL2Drop: L2DropBackend {
         }
         """
 
-    func isWhole() throws(L2DropError) -> Bool {
+    /// Whether there are as many chains and rules as there were: those of a flushed table are gone,
+    /// and only its name is left.
+    func isWhole(_ plan: DarkPlan) throws(L2DropError) -> Bool {
         let found = try Self.tables(nftables).filter { $0.name == ruleset.table }.map(\.family)
-        return ruleset.families.allSatisfy(found.contains)
+        guard ruleset.families.allSatisfy(found.contains) else { return false }
+        var listing = ""
+        for family in ruleset.families {
+            do throws(NftablesError) {
+                listing += try nftables.run("list table \(family) \(ruleset.table)")
+            } catch {
+                return false  // gone since the list of tables
+            }
+        }
+        return NetdevRuleset.Shape(listing) == NetdevRuleset.Shape(ruleset.replacement(plan))
     }
 
     func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool { plan == other }
@@ -69,9 +80,9 @@ struct NetdevL2Drop: L2DropBackend {
         }
     }
 
-    /// Every table whose name begins as ours do.
+    /// Every table whose name begins as ours do, or of another name that is asked for.
     static func tables(
-        _ nftables: Nftables
+        _ nftables: Nftables, named isWanted: (String) -> Bool = { $0.hasPrefix(L2Drop.prefix) }
     ) throws(L2DropError) -> [(family: String, name: String)] {
         let listing: String
         do throws(NftablesError) {
@@ -82,7 +93,7 @@ struct NetdevL2Drop: L2DropBackend {
         return listing.split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ").map(String.init)
             guard words.count == 3, words[0] == "table", NetdevRuleset.families.contains(words[1]),
-                words[2].hasPrefix(L2Drop.prefix)
+                isWanted(words[2])
             else { return nil }
             return (words[1], words[2])
         }

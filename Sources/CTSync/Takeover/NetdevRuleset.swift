@@ -21,6 +21,22 @@ struct NetdevRuleset {
     /// The families without the ones this kernel lacks.
     var families = NetdevRuleset.families
 
+    /// How many chains and rules a text has, ours or what nftables lists of it.
+    struct Shape: Equatable {
+        /// Every chain of ours has a hook, and the policy to drop.
+        private(set) var chainCount = 0
+        /// Every rule of ours accepts. nftables may break it into lines, but not behind that.
+        private(set) var ruleCount = 0
+
+        /// Counts them.
+        init(_ text: String) {
+            for line in text.split(separator: "\n") {
+                if line.hasSuffix("policy drop;") { chainCount += 1 }
+                if line.hasSuffix(" accept") { ruleCount += 1 }
+            }
+        }
+    }
+
     /// Takes the tables away, whether they are there or not.
     var removal: String {
         families.map { "add table \($0) \(table)\ndelete table \($0) \(table)\n" }.joined()

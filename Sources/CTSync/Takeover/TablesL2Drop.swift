@@ -44,15 +44,17 @@ struct TablesL2Drop: L2DropBackend {
         ["-i", "-o"].contains { TablesProgram.chain(name, $0) == chain }
     }
 
-    func isWhole() throws(L2DropError) -> Bool {
+    func isWhole(_ plan: DarkPlan) throws(L2DropError) -> Bool {
         for program in programs {
+            // One rule for each open device, and the last one drops.
+            let ruleCount = Self.open(plan, program).count + 1
             let listing = try program.rules(mine: isMine)
             for jump in program.jumps {
                 let chain = TablesProgram.chain(name, jump.direction)
                 let wanted = TablesListing.Jump(
                     table: jump.table, base: jump.base, chain: chain)
                 let isFilled = listing.chains.contains {
-                    $0.table == jump.table && $0.name == chain && $0.ruleCount > 0
+                    $0.table == jump.table && $0.name == chain && $0.ruleCount == ruleCount
                 }
                 guard isFilled, listing.jumps.contains(wanted) else { return false }
             }
@@ -72,10 +74,7 @@ struct TablesL2Drop: L2DropBackend {
         // What can be put on is, also where one program refuses.
         try Self.withAll(programs) { (program) throws(L2DropError) in
             let listing = try program.rules(mine: isMine)
-            // A bridge's frames are told by the port that they pass.
-            let open =
-                program.name == "ebtables"
-                ? plan.open + plan.carriers.map(\.name) : plan.open
+            let open = Self.open(plan, program)
             if program.canRestore {
                 try program.run(
                     "\(program.name)-restore", program.restoring,
@@ -84,6 +83,11 @@ struct TablesL2Drop: L2DropBackend {
                 try replaceInSteps(program, listing, open)
             }
         }
+    }
+
+    /// The devices that a program lets through: a bridge's frames are told by the port that they pass.
+    private static func open(_ plan: DarkPlan, _ program: TablesProgram) -> [String] {
+        program.name == "ebtables" ? plan.open + plan.carriers.map(\.name) : plan.open
     }
 
     /// A rule in front of each chain of ours. Taking rules away costs each program 20 ms, in which
@@ -117,11 +121,12 @@ struct TablesL2Drop: L2DropBackend {
         }
     }
 
-    /// Takes away the chains of every instance, with the programs that are installed.
-    static func removeAll() throws(L2DropError) {
+    /// Takes away the chains of some instances, with the programs that are installed.
+    static func remove(named isWanted: (String) -> Bool) throws(L2DropError) {
         try withAll(needed) { (program) throws(L2DropError) in
             guard ChildProcess.find("\(program.name)-save") != nil else { return }
-            try program.remove(try program.rules { $0.hasPrefix(L2Drop.prefix) })
+            try program.remove(
+                try program.rules { $0.hasPrefix(L2Drop.prefix) && isWanted(instance($0)) })
         }
     }
 
@@ -131,12 +136,19 @@ struct TablesL2Drop: L2DropBackend {
         for program in needed where ChildProcess.find("\(program.name)-save") != nil {
             for chain in try program.rules(mine: { $0.hasPrefix(L2Drop.prefix) }).chains {
                 guard !chain.name.hasSuffix(trial) else { continue }
-                let suffix = chain.name.hasSuffix("_in") ? 3 : 4
-                let name = String(chain.name.dropLast(suffix))
+                let name = instance(chain.name)
                 if !names.contains(name) { names.append(name) }
             }
         }
         return names
+    }
+
+    /// The name of the instance to which a chain belongs.
+    private static func instance(_ chain: String) -> String {
+        for end in ["_in", "_out", trial] where chain.hasSuffix(end) {
+            return String(chain.dropLast(end.utf8.count))
+        }
+        return chain
     }
 
     /// Text for -restore --noflush: the chains new, the jumps in front, in one step.
