@@ -165,7 +165,9 @@ public final class Daemon {
             }
             controlSocket.serve { request in answer(request) }
             node.darkness?.work(now: Clock.now())
+            node.followDevice()
             node.refreshAddresses()
+            node.lookForLeftDrops()
             watch.look(node)
             lock.record(node.highestEpoch)
             service.show(node.summary())

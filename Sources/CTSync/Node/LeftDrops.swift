@@ -24,7 +24,7 @@ final class LeftDrops {
         self.log = log
     }
 
-    /// Looks, at the start and after each promotion: that takes 40 ms with all programs there.
+    /// Looks; that takes 40 ms with all programs there.
     func look() {
         let found: [String]
         do throws(L2DropError) {

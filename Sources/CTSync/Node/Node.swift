@@ -29,6 +29,7 @@ final class Node {
     /// What the last promotion took, from the order to the announcement; 0 before the first.
     private(set) var promotionMicroseconds: UInt64 = 0
     private var isDeviceMissing = false
+    private var hasToLookForDrops = false
     private var receiverThread: WorkerThread?
     private(set) var natCheck = NATCheck()
     private var timerThread: WorkerThread?
@@ -100,6 +101,7 @@ final class Node {
             return
         }
         try order(.master)
+        lookForLeftDrops()
     }
 
     /// Makes a node dark that starts as slave; one that cannot be must not start: it is left as it
@@ -157,7 +159,7 @@ final class Node {
         }
         promotionMicroseconds = (Clock.now() - began) / Duration.microsecond
         log.notice("master, epoch \(claim.epoch), after \(promotionMicroseconds) us")
-        leftDrops.look()
+        hasToLookForDrops = true
     }
 
     private func demote(_ claim: MasterClaim) {
@@ -197,8 +199,15 @@ final class Node {
         natCheck.look(now: now, log) { receiver.visit { $0.table.translatedCount() } }
     }
 
+    /// After a promotion, when the role has been reported: it takes 40 ms.
+    func lookForLeftDrops() {
+        guard hasToLookForDrops else { return }
+        hasToLookForDrops = false
+        leftDrops.look()
+    }
+
     /// Follows the sync device where it was removed and made anew.
-    private func followDevice() {
+    func followDevice() {
         do throws(SystemError) {
             switch try socket.followDevice() {
             case .none: isDeviceMissing = false
@@ -217,7 +226,6 @@ final class Node {
 
     /// Reads the node's own addresses again: they move with a takeover.
     func refreshAddresses() {
-        followDevice()
         do throws(SystemError) {
             filter.current = try Self.filter(configuration, socket)
         } catch {
