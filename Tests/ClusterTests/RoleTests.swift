@@ -152,6 +152,65 @@ extension ClusterTests {
             }
         }
 
+        /// The dying process holds its lock for a moment; the next one waits for it.
+        @Test func killedDaemonStartsAgainAtOnce() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .master)
+                for _ in 0..<10 {
+                    let dying = try #require(node.daemon)
+                    dying.signal(SIGKILL)
+                    try node.start(role: .master)
+                    try dying.waitForEnd(within: 5)
+                }
+                #expect(try node.stop() == 0)
+            }
+        }
+
+        /// Its client has said that the role is not changed.
+        @Test func anOrderThatWasGivenUpIsNotCarriedOut() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .slave)
+                let daemon = try #require(node.daemon)
+                daemon.signal(SIGSTOP)
+                #expect(try node.command(["promote", "--timeout", "1"]).status == 1)
+                try node.write("0\n")
+                daemon.signal(SIGCONT)
+                pause(1)
+                #expect(try node.status()?.role == .slave)
+                #expect(try node.read() == "slave")
+                #expect(!node.log.contains("master, epoch"), "\(node.log)")
+            }
+        }
+
+        /// keepalived runs its notify scripts side by side; the last one started counts.
+        @Test func theLastOfTwoNotificationsCounts() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .slave)
+                let top = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+                    .deletingLastPathComponent().deletingLastPathComponent()
+                let conf = top.appendingPathComponent("conf").path
+                let pairs = [("BACKUP", "MASTER"), ("MASTER", "BACKUP")]
+                for number in 0..<50 {
+                    let (first, last) = pairs[number % 2]
+                    try Command.run([
+                        "sh", "-c",
+                        """
+                        export CT_SYNC_ROLE="$0/ct_sync-role"
+                        "$0/keepalived/ct_sync-notify" -f "$1" INSTANCE vi "$2" 100 &
+                        sleep "$4"
+                        "$0/keepalived/ct_sync-notify" -f "$1" INSTANCE vi "$3" 100 &
+                        wait
+                        """, conf, node.controlFile, first, last, "0.00\(number % 5)",
+                    ])
+                    let role: NodeRole = last == "MASTER" ? .master : .slave
+                    #expect(try node.status()?.role == role, "pair \(number): \(first), \(last)")
+                }
+            }
+        }
+
         /// 0 in sync, 1 not, 2 nobody there.
         @Test func statusHasThreeEnds() throws {
             try withCluster { cluster in

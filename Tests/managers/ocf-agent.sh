@@ -50,6 +50,9 @@ expect() {
     fi
 }
 
+# The daemon's; the lock's second line is the epoch.
+pid() { head -n 1 "$OCF_RESKEY_control_file.lock"; }
+
 holds() {
     if [ "$(cat "$OCF_RESKEY_control_file" 2>/dev/null)" = "$1" ]; then
         echo "ok    the control file says ${1:-nothing}"
@@ -82,17 +85,31 @@ expect 0 monitor "slave"
 holds slave
 expect 0 promote
 
-kill -STOP "$(cat "$OCF_RESKEY_control_file.lock")"
+kill -STOP "$(pid)"
 expect 1 monitor "a daemon that hangs"
-kill -CONT "$(cat "$OCF_RESKEY_control_file.lock")"
+kill -CONT "$(pid)"
 expect 8 monitor "it goes on"
 
-kill -KILL "$(cat "$OCF_RESKEY_control_file.lock")"
+kill -KILL "$(pid)"
 sleep 0.2
 expect 7 monitor "killed"
 holds master
 expect 0 start "after a kill"
 expect 0 monitor "slave, not what the dead one was"
+for turn in 1 2 3 4 5; do
+    expect 0 promote
+    kill -KILL "$(pid)"
+    expect 0 start "at once after a kill, $turn"
+    expect 0 monitor "slave"
+done
+# While the agent takes it for alive, or later, when it has had its answer.
+for delay in 0.004 0.006 0.008 0.010 0.015; do
+    { sleep "$delay"; kill -KILL "$(pid)"; } &
+    expect 0 start "killed after $delay s"
+    wait
+    expect 0 start "and once more"
+    expect 0 monitor "slave"
+done
 expect 0 stop
 expect 7 monitor
 if [ -e "$OCF_RESKEY_control_file" ]; then

@@ -49,6 +49,8 @@ final class ControlConnection {
             case .writing: break
             }
             let asked = ControlLine.parse(request).flatMap(ControlRequest.init)
+            // Its client has told its user that nothing was changed; a newer order may have come.
+            if asked?.verb == .set, hasHungUp { return .done }
             let answer = asked.map(answer) ?? .notUnderstood
             isAnswering = true
             reply = answer.bytes
@@ -72,6 +74,12 @@ final class ControlConnection {
             reply += ControlLine.render([ControlLine("errno", String(errno))])
             self.stream = nil
         }
+    }
+
+    /// Whether the client has closed its end; one that has only ended its input still listens.
+    private var hasHungUp: Bool {
+        var peer = pollfd(fd: raw, events: 0, revents: 0)
+        return poll(&peer, 1, 0) == 1 && peer.revents & Int16(POLLHUP | POLLERR) != 0
     }
 
     /// Reads until the empty line: `.writing` is then next. More than the limit is not answered.

@@ -22,7 +22,13 @@ extension ControlFile {
         defer { ControlFileLease.giveBack(file) }
         if let outcome = try compare(file, role) { return outcome }
         // The first line is the role at each moment, even if we die between the two calls.
-        try ControlFile.write(role, to: file, path)
+        do throws(SystemError) {
+            try ControlFile.write(role, to: file, path)
+        } catch {
+            // What the attempt has left is nobody's word.
+            known = try ControlFileSnapshot(of: file)
+            throw error
+        }
         known = try ControlFileSnapshot(of: file)
         return .published
     }
@@ -74,8 +80,12 @@ extension ControlFile {
         try watch(directory)
         let made = ctsync_open(path, O_RDONLY | O_CREAT | O_EXCL, 0o644)
         guard made >= 0 else {
-            if errno == EEXIST { return nil }
-            throw SystemError("create \(path)", errno: errno)
+            let reason = errno
+            if reason == EEXIST {
+                guard ControlFile.isLinkToNothing(path) else { return nil }
+                throw SystemError("create \(path), a symbolic link to nothing", errno: ENOENT)
+            }
+            throw SystemError("create \(path)", errno: reason)
         }
         let file = Descriptor(owning: made)
         fchmod(made, 0o644)
@@ -96,6 +106,13 @@ extension ControlFile {
             guard error.errno == ENOENT || error.errno == ENOTDIR else { throw error }
             return nil
         }
+    }
+
+    /// Whether a path is a symbolic link whose file is missing.
+    static func isLinkToNothing(_ path: String) -> Bool {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK else { return false }
+        return stat(path, &status) != 0
     }
 
     /// What stands in a file; nil where there is none.

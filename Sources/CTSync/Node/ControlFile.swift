@@ -94,7 +94,7 @@ public struct ControlFile: ~Copyable {
         }
         var now = try ControlFileSnapshot(of: file)
         // Only now: what was written into a file moved away, before the one just read, is older.
-        let late = try lateWord()
+        let late = lateWord()
         if now == known {
             guard let late else { return .none }
             return late.role.map(Request.role) ?? .refused(late.shown)
@@ -123,11 +123,17 @@ public struct ControlFile: ~Copyable {
         return outcome
     }
 
-    /// What was last written into files that were moved away, and not yet taken.
-    private func lateWord() throws(SystemError) -> ControlFileSnapshot? {
+    /// What was last written into files that were moved away, and not yet taken. One that cannot be
+    /// read any more is let go: it must not stand in the way of the file that is there.
+    private mutating func lateWord() -> ControlFileSnapshot? {
         var late: ControlFileSnapshot?
-        for file in displaced {
-            if let word = try file.lateWord() { late = word }
+        displaced.removeAll { file in
+            do throws(SystemError) {
+                if let word = try file.lateWord() { late = word }
+                return false
+            } catch {
+                return true
+            }
         }
         return late
     }

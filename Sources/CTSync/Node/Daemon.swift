@@ -19,6 +19,7 @@ public final class Daemon {
     private var controlFile: ControlFile
     private var lock: InstanceLock
     private var hasToPublish = true
+    private var trouble = ControlFileTrouble()
     private var isEnding = false
     private var watch = OverrunWatch()
     private var gate: PromotionGate
@@ -28,6 +29,8 @@ public final class Daemon {
     private static let tick = 1 * Duration.second
     /// How often a promotion that waits looks whether it still has to.
     private static let gateTick = 5 * Duration.millisecond
+    /// How often a publication gives way to what was written meanwhile, before it waits.
+    private static let publishLimit = 16
 
     /// Runs a daemon until SIGTERM or SIGINT.
     ///
@@ -237,7 +240,7 @@ public final class Daemon {
     // MARK: Control file
 
     private func readControlFile() throws(SystemError) {
-        switch try controlFile.take() {
+        switch takeRequest() {
         case .none:
             if hasToPublish { try publish() }
         case .role(let role):
@@ -255,23 +258,48 @@ public final class Daemon {
         }
     }
 
-    /// Writes the role to the control file; what a manager writes meanwhile is obeyed first.
+    /// What was written to the control file; nothing where it cannot be read.
+    private func takeRequest() -> ControlFile.Request {
+        do throws(SystemError) {
+            return try controlFile.take()
+        } catch {
+            trouble.tell(error, log, now: Clock.now())
+            hasToPublish = true
+            return .none
+        }
+    }
+
+    /// Writes the role to the control file; what a manager writes meanwhile is obeyed first. Where
+    /// the file cannot be written, the loop tries again.
     ///
     /// While a promotion waits, the manager's word stays: a daemon that is killed meanwhile obeys it
     /// when it starts again.
     private func publish() throws(SystemError) {
         guard gate.deadline == nil else { return }
         hasToPublish = true
-        while true {
-            switch try controlFile.publish(node.role) {
+        guard trouble.isOver(now: Clock.now()) else { return }
+        for _ in 0..<Self.publishLimit {
+            switch tryToPublish() {
             case .published:
                 hasToPublish = false
+                trouble.end(log)
                 return
             case .busy:
                 return
             case .changed:
-                if case .role(let role) = try controlFile.take() { try order(role) }
+                if case .role(let role) = takeRequest() { try order(role) }
+                guard gate.deadline == nil else { return }
             }
+        }
+        trouble.wait(now: Clock.now())
+    }
+
+    private func tryToPublish() -> ControlFile.Publication {
+        do throws(SystemError) {
+            return try controlFile.publish(node.role)
+        } catch {
+            trouble.tell(error, log, now: Clock.now())
+            return .busy
         }
     }
 

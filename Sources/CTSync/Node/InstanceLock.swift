@@ -12,19 +12,24 @@ public struct InstanceLock: ~Copyable {
     /// What the lock's name has behind that of the control file.
     public static let suffix = ".lock"
 
+    /// How long a holder is waited for that has been killed and is not quite dead.
+    private static let patience = 2 * Duration.second
+
     private let file: Descriptor
     /// The highest epoch recorded, by this process or one before; 0 for none.
     public private(set) var epoch: UInt64
 
     /// Takes the lock of a control file and writes this process's id into it.
     ///
+    /// A process that was killed has the lock until the kernel has taken its memory back, some tens
+    /// of milliseconds: it is waited for, so that a daemon can be started again at once.
     /// The file stays when the lock is given back: taking it away could split the lock in two.
     /// - Throws: `ConfigurationError` where another daemon has it, or where it cannot be made.
     public init(controlFile: String) throws(ConfigurationError) {
         let path = controlFile + InstanceLock.suffix
         let file = try InstanceLock.open(path)
         let raw = file.raw
-        guard flock(raw, LOCK_EX | LOCK_NB) == 0 else {
+        guard InstanceLock.take(raw) else {
             guard errno == EWOULDBLOCK else {
                 throw ConfigurationError(
                     "\(path) cannot be locked: " + String(cString: strerror(errno)))
@@ -53,6 +58,45 @@ public struct InstanceLock: ~Copyable {
     deinit {
         // Closing alone would not do while a child process shares the descriptor.
         flock(file.raw, LOCK_UN)
+    }
+
+    /// Locks the file, waiting for a holder that dies; false, with errno, where it cannot be had.
+    private static func take(_ raw: CInt) -> Bool {
+        let deadline = Clock.now() + patience
+        while flock(raw, LOCK_EX | LOCK_NB) != 0 {
+            let reason = errno
+            guard reason == EWOULDBLOCK || reason == EINTR, Clock.now() < deadline,
+                let holder = numbers(raw).first, isDying(holder)
+            else {
+                errno = reason
+                return false
+            }
+            usleep(5_000)
+        }
+        return true
+    }
+
+    /// Whether a process is gone or about to be: killed, exiting, or dead and not yet collected.
+    ///
+    /// Fields of proc_pid_stat(5): 3 the state, 9 the flags, 31 the signals it has still to take.
+    private static func isDying(_ process: UInt64) -> Bool {
+        do throws(SystemError) {
+            guard let file = try ControlFile.open("/proc/\(process)/stat") else { return true }
+            var bytes = [UInt8](repeating: 0, count: 1_024)
+            let count = try retrying("read /proc") { read(file.raw, &bytes, bytes.count) }
+            // The name before may have any character; the fields behind it begin with the third.
+            guard let end = bytes[..<count].lastIndex(of: UInt8(ascii: ")")) else { return false }
+            let fields = String(decoding: bytes[(end + 1)..<count], as: UTF8.self)
+                .split(separator: " ")
+            guard fields.count > 28, let flags = UInt64(fields[6]),
+                let pending = UInt64(fields[28])
+            else { return false }
+            // PF_EXITING and PF_SIGNALED of linux/sched.h.
+            return "ZX".contains(fields[0]) || flags & 0x404 != 0
+                || pending & (1 << (UInt64(SIGKILL) - 1)) != 0
+        } catch {
+            return error.errno == ESRCH
+        }
     }
 
     private static func open(_ path: String) throws(ConfigurationError) -> Descriptor {

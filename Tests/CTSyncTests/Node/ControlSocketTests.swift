@@ -166,6 +166,37 @@ import Testing
         }
     }
 
+    /// Who has told its user that nothing was changed must be right; who has only ended its input
+    /// still waits for the answer.
+    @Test func anOrderOfAClientThatHasGoneIsNotCarriedOut() throws {
+        let socket = try ControlSocket(controlFile: path)
+        defer { socket.remove() }
+        let order = "set=role\nrole=master\n\n"
+        let (gone, waiting) = (try connected(path), try connected(path))
+        defer { close(waiting) }
+        #expect(send(gone, order, order.utf8.count, CInt(MSG_NOSIGNAL)) == order.utf8.count)
+        close(gone)
+        var orders = 0
+        for _ in 0..<3 {
+            socket.serve { _ in
+                orders += 1
+                return ControlReply(done: "")
+            }
+        }
+        #expect(orders == 0)
+        #expect(send(waiting, order, order.utf8.count, CInt(MSG_NOSIGNAL)) == order.utf8.count)
+        shutdown(waiting, CInt(SHUT_WR))
+        for _ in 0..<3 {
+            socket.serve { _ in
+                orders += 1
+                return ControlReply(done: "")
+            }
+        }
+        #expect(orders == 1)
+        var reply = [UInt8](repeating: 0, count: 100)
+        #expect(recv(waiting, &reply, reply.count, CInt(MSG_DONTWAIT)) > 0)
+    }
+
     @Test func tooLongARequestIsRefused() throws {
         try whileServing(Self.echo) { path in
             let client = try connected(path)

@@ -62,4 +62,45 @@ import Testing
         holder.waitUntilExit()
         _ = try InstanceLock(controlFile: path)
     }
+
+    /// A lock whose file names a process that is gone, and that another one still holds for a while:
+    /// what a daemon looks like that was killed and is not quite dead.
+    private func leaveLock(_ path: String, seconds: String) throws {
+        let words = [
+            "/bin/sh", "-c",
+            "exec 9<>\"$0\"; flock 9; echo $$ >&9; sleep \"$1\" </dev/null >/dev/null 2>&1 &",
+            path + ".lock", seconds,
+        ]
+        var arguments = words.map { strdup($0) } + [nil]
+        defer { for argument in arguments { free(argument) } }
+        // Not by Process, which waits for the descendants too.
+        var shell: pid_t = 0
+        try #require(posix_spawn(&shell, "/bin/sh", nil, nil, &arguments, environ) == 0)
+        var status: CInt = 0
+        #expect(waitpid(shell, &status, 0) == shell && status == 0)
+    }
+
+    @Test func aDyingHolderIsWaitedFor() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.file("state")
+        ScratchDirectory.write("", to: path + ".lock")
+        try leaveLock(path, seconds: "0.4")
+        _ = try InstanceLock(controlFile: path)
+    }
+
+    @Test func itIsNotWaitedForLongNorALivingOneAtAll() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.file("state")
+        ScratchDirectory.write("", to: path + ".lock")
+        try leaveLock(path, seconds: "4")
+        let start = Clock.now()
+        #expect(throws: ConfigurationError.self) { _ = try InstanceLock(controlFile: path) }
+        #expect(Clock.now() - start > 1_900 * Duration.millisecond)
+        #expect(Clock.now() - start < 3_000 * Duration.millisecond)
+        // This process lives.
+        ScratchDirectory.write("\(getpid())\n0\n", to: path + ".lock")
+        let second = Clock.now()
+        #expect(throws: ConfigurationError.self) { _ = try InstanceLock(controlFile: path) }
+        #expect(Clock.now() - second < 500 * Duration.millisecond)
+    }
 }

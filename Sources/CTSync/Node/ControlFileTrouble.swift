@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Logging
+
+/// What keeps the control file from being read or written: it is told once and tried again.
+///
+/// A control file costs no daemon its role: replication and the control socket go on without it.
+struct ControlFileTrouble {
+    /// How long nothing is written after a failure. Each attempt may wake the daemon itself.
+    private static let pause = 1 * Duration.second
+
+    private var told: Set<String> = []
+    private var retryAt: Instant?
+
+    /// Whether it is time to try to write.
+    func isOver(now: Instant) -> Bool {
+        retryAt.map { now >= $0 } ?? true
+    }
+
+    /// Waits before the next attempt.
+    mutating func wait(now: Instant) {
+        retryAt = now + Self.pause
+    }
+
+    /// Takes note of a failure, and waits before the next attempt.
+    mutating func tell(_ error: SystemError, _ log: Logger, now: Instant) {
+        wait(now: now)
+        guard told.insert(error.description).inserted else { return }
+        log.error(
+            """
+            the control file cannot be used: \(error); the role stays, \
+            and the file is tried again each second
+            """)
+    }
+
+    /// The file holds the role.
+    mutating func end(_ log: Logger) {
+        if !told.isEmpty { log.notice("the control file is in order again") }
+        told.removeAll()
+        retryAt = nil
+    }
+}
