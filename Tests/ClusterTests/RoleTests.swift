@@ -71,6 +71,18 @@ extension ClusterTests {
             }
         }
 
+        /// A firewall that is loaded anew flushes all rules, the daemon's own among them.
+        @Test func theTableForTheSyncLinkComesBack() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .master)
+                let before = try node.nftTables().filter { $0.contains("inet ct_sync_") }
+                #expect(before.count == 1)
+                try node.host.nft("flush ruleset")
+                try eventually("the table", within: 15) { try node.nftTables() == before }
+            }
+        }
+
         /// A clock that was set back while the daemon was down makes no epoch that slaves have left
         /// behind: the highest stands beside the control file.
         @Test func anEpochIsHigherThanThoseOfEarlierRuns() throws {

@@ -8,6 +8,7 @@ import Glibc
 /// being killed replaces the one it finds, in one transaction. It stays until `remove`.
 public final class UntrackedLink {
     private let nftables: Nftables
+    private let ruleset: String
     /// The table's name: ct_sync_<ifindex>_<port>, of the family inet.
     public let table: String
 
@@ -29,8 +30,7 @@ public final class UntrackedLink {
         }
         nftables = try Nftables()
         table = "ct_sync_\(index)_\(port)"
-        _ = try nftables.run(
-            """
+        ruleset = """
             add table inet \(table)
             delete table inet \(table)
             table inet \(table) {
@@ -43,7 +43,19 @@ public final class UntrackedLink {
                     oifname "\(device)" udp dport \(port) notrack
                 }
             }
-            """)
+            """
+        _ = try nftables.run(ruleset)
+    }
+
+    /// Puts the table back where somebody has removed it, with a `flush ruleset` perhaps.
+    ///
+    /// - Returns: whether it was gone.
+    /// - Throws: `NftablesError` with the kernel's or the library's words.
+    public func restore() throws(NftablesError) -> Bool {
+        let tables = try nftables.run("list tables")
+        guard !tables.split(separator: "\n").contains("table inet \(table)") else { return false }
+        _ = try nftables.run(ruleset)
+        return true
     }
 
     /// Removes the table, if it is still there.

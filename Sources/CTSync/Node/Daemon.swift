@@ -18,6 +18,7 @@ public final class Daemon {
     private let controlSocket: ControlSocket
     private var controlFile: ControlFile
     private var lock: InstanceLock
+    private var untrackedDue: Instant = 0
     private var hasToPublish = true
     private var trouble = ControlFileTrouble()
     private var isEnding = false
@@ -27,6 +28,8 @@ public final class Daemon {
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
+    /// How often the table for the sync link is looked for.
+    private static let untrackedInterval = 5 * Duration.second
     /// How often a promotion that waits looks whether it still has to.
     private static let gateTick = 5 * Duration.millisecond
     /// How often a publication gives way to what was written meanwhile, before it waits.
@@ -169,6 +172,7 @@ public final class Daemon {
             controlSocket.serve { request in answer(request) }
             node.darkness?.work(now: Clock.now())
             node.followDevice()
+            restoreUntracked()
             node.refreshAddresses()
             node.lookForLeftDrops()
             watch.look(node)
@@ -211,6 +215,18 @@ public final class Daemon {
         node.end()
         controlFile.remove()
         withdraw()
+    }
+
+    /// Looks now and then whether the table for the sync link is still there: a firewall that is
+    /// loaded anew flushes everything.
+    private func restoreUntracked() {
+        guard let untracked, Clock.now() >= untrackedDue else { return }
+        untrackedDue = Clock.now() + Self.untrackedInterval
+        do throws(NftablesError) {
+            if try untracked.restore() { log.notice("the table for the sync link is back") }
+        } catch {
+            log.warning("sync traffic is tracked like any other: \(error)")
+        }
     }
 
     /// Takes away what the start has made, but for the control file.
