@@ -65,6 +65,22 @@ extension ClusterTests {
             }
         }
 
+        /// Whatever the kind, a check finds nothing to do where nothing differs.
+        @Test func checksFindNothingOfAnyKind() throws {
+            try withCluster { cluster in
+                try cluster.startDaemons(["--reconcile", "1"])
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                let count = try FidelityCases.make(cluster)
+                try waitForEqual(first, second, count: count)
+                let checks = try number(second, "reconcile", "checks")
+                try eventually("three checks more") {
+                    try number(second, "reconcile", "checks") >= checks + 3
+                }
+                #expect(try number(second, "reconcile", "repaired") == 0)
+                try waitForEqual(first, second, count: count)
+            }
+        }
+
         /// A connection that ends and is made again within milliseconds is the new one everywhere.
         @Test func aPortUsedAgainAtOnce() throws {
             try withCluster { cluster in
