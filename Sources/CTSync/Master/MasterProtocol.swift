@@ -66,12 +66,16 @@ public final class MasterProtocol: Sendable {
     public var counters: MasterCounters { slaves.withLock { $0.counters } }
 
     /// Takes a datagram.
-    public func receive(_ packet: RawSpan, from peer: PeerAddress, now: Instant) -> Consequence {
+    ///
+    /// - Parameter wallMicroseconds: the wall clock, for what an epoch can be.
+    public func receive(
+        _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64 = 0
+    ) -> Consequence {
         slaves.withLock { slaves in
             slaves.counters.packets += 1
             slaves.counters.bytes += UInt64(packet.byteCount)
             do throws(WireError) {
-                return try take(packet, peer, now, &slaves)
+                return try take(packet, peer, now, wallMicroseconds, &slaves)
             } catch {
                 slaves.counters.bad[error.index] += 1
                 return .none
@@ -80,7 +84,8 @@ public final class MasterProtocol: Sendable {
     }
 
     private func take(
-        _ packet: RawSpan, _ peer: PeerAddress, _ now: Instant, _ slaves: inout Slaves
+        _ packet: RawSpan, _ peer: PeerAddress, _ now: Instant, _ wallMicroseconds: UInt64,
+        _ slaves: inout Slaves
     ) throws(WireError) -> Consequence {
         let header = try PacketHeader.read(packet, crc)
         guard header.nodeID != slaves.claim.nodeID else {
@@ -89,6 +94,7 @@ public final class MasterProtocol: Sendable {
         }
         if header.type == .SYNC || header.type == .MASTER_ANNOUNCE {
             let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
+            guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else { throw .message }
             if claim > slaves.claim { return .superseded(claim) }
             slaves.counters.stale += 1
             return .none

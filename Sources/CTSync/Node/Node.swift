@@ -79,7 +79,9 @@ final class Node {
 
     /// Takes note of the highest epoch of an earlier run.
     func remember(epoch: UInt64) {
-        machine.heard(MasterClaim(epoch: epoch, nodeID: configuration.nodeID))
+        let claim = MasterClaim(epoch: epoch, nodeID: configuration.nodeID)
+        guard claim.isPlausible(wallMicroseconds: Clock.wallMicroseconds()) else { return }
+        machine.heard(claim)
     }
 
     /// The highest epoch that this node has made or followed.

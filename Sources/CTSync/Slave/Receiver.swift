@@ -298,7 +298,9 @@ final class Receiver: Sendable {
         let now = Clock.now()
         for index in 0..<count {
             guard let (packet, peer) = state.received.received(index) else { continue }
-            switch master.receive(packet.bytes, from: peer, now: now) {
+            switch master.receive(
+                packet.bytes, from: peer, now: now, wallMicroseconds: Clock.wallMicroseconds())
+            {
             case .none: break
             case .sendAgain: sender.wake()
             case .initsync: initsync.wake()

@@ -123,7 +123,7 @@ public final class SlaveProtocol {
     /// Takes a datagram.
     ///
     /// - Parameters:
-    ///   - wallMicroseconds: the wall clock, for the lag only.
+    ///   - wallMicroseconds: the wall clock, for the lag and for what an epoch can be.
     public func receive(
         _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64
     ) {
@@ -145,6 +145,10 @@ public final class SlaveProtocol {
         }
         guard header.type == .SYNC || header.type == .MASTER_ANNOUNCE else { return }
         let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
+        guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else {
+            counters.bad[WireError.message.index] += 1
+            return
+        }
         guard claim >= master else {
             counters.stale += 1
             return

@@ -16,6 +16,15 @@ public struct MasterClaim: Comparable, Sendable, BitwiseCopyable {
     /// Lower than every claim that is made.
     public static let none = MasterClaim(epoch: 0, nodeID: 0)
 
+    /// How far an epoch may be ahead of the clock, in microseconds: a thousand years. Clocks differ,
+    /// but an epoch that no clock reaches could not be followed by a higher one.
+    static let horizon: UInt64 = 1_000 * 365 * 86_400 * 1_000_000
+
+    /// Whether a node may have made it.
+    func isPlausible(wallMicroseconds: UInt64) -> Bool {
+        epoch <= Self.horizon || epoch - Self.horizon <= wallMicroseconds
+    }
+
     /// By epoch, then by node id.
     public static func < (left: MasterClaim, right: MasterClaim) -> Bool {
         (left.epoch, left.nodeID) < (right.epoch, right.nodeID)

@@ -67,6 +67,30 @@ import Testing
         #expect(bench.slave.deadline == bench.now + InitsyncRequest.shortest)
     }
 
+    /// The link is trusted to tell the truth, but nothing that it tells ends the daemon.
+    @Test func jumpsOfAnySizeAreCountedAndSurvived() throws {
+        let bench = try Bench()
+        let far: UInt64 = 1 << 62 - 1
+        for epoch in 1_000...1_010 as ClosedRange<UInt64> {
+            bench.receive(PacketBytes.announcement(0, epoch: epoch))
+            bench.receive(PacketBytes.sync(far, [], epoch: epoch, oldest: far))
+            #expect(bench.slave.master.epoch == epoch)
+            #expect(bench.slave.applied == far)
+        }
+    }
+
+    @Test func anEpochThatNoClockReachesIsRefused() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        for epoch in [UInt64.max, MasterClaim.horizon + 1] {
+            bench.receive(PacketBytes.announcement(0, from: 9, epoch: epoch))
+            #expect(bench.slave.master.epoch == 100)
+        }
+        #expect(bench.slave.counters.bad[WireError.message.index] == 2)
+        bench.receive(PacketBytes.announcement(0, from: 9, epoch: MasterClaim.horizon))
+        #expect(bench.slave.master.epoch == MasterClaim.horizon)
+    }
+
     @Test func nothingIsAskedForWhileTheKernelsTableIsRead() throws {
         let bench = try Bench()
         bench.slave.hasAdopted = false
