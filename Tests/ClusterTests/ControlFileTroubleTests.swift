@@ -39,9 +39,9 @@ extension ClusterTests {
                 try odd.put(at: node.controlFile)
                 daemon.signal(SIGCONT)
                 let before = try processorSeconds(daemon.pid)
-                pause(3)
+                pause(1)
                 #expect(daemon.status == nil, "\(node.log)")
-                #expect(try processorSeconds(daemon.pid) - before < 0.5)
+                #expect(try processorSeconds(daemon.pid) - before < 0.3)
                 #expect(try node.status()?.role == role)
                 let words = node.log.split(separator: "\n").filter { $0.contains("control file") }
                 #expect(words.count == 1, "\(node.log)")
@@ -81,9 +81,9 @@ extension ClusterTests {
                 _ = try Command.result(of: ["dd", "if=/dev/zero", "of=\(directory)/full", "bs=4k"])
                 daemon.signal(SIGCONT)
                 let before = try processorSeconds(daemon.pid)
-                pause(3)
+                pause(1)
                 #expect(daemon.status == nil, "\(node.log)")
-                #expect(try processorSeconds(daemon.pid) - before < 0.5)
+                #expect(try processorSeconds(daemon.pid) - before < 0.3)
                 let other: NodeRole = role == .master ? .slave : .master
                 let order = try node.command([other == .master ? "promote" : "demote"])
                 #expect(order.status == 0, "\(order)")

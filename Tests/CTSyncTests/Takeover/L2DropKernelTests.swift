@@ -45,7 +45,7 @@ import Testing
         usleep(50_000)
         for capture in captures + inside { _ = try capture.take() }
         _ = try link.take()
-        try hosts.talk(seconds: 10)
+        try hosts.talk(seconds: 3)
         for (wire, capture) in zip(Self.wires + uppers, captures + inside) {
             let frames = try capture.take()
             #expect(frames.isEmpty, "\(frames.count) frames on \(wire): \(frames.first ?? [])")
