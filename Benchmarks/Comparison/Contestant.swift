@@ -90,16 +90,9 @@ final class Contest {
 
                 """
             try configuration.write(toFile: place, atomically: false, encoding: .utf8)
-            let log = open(place + ".log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-            let none = open("/dev/null", O_RDONLY | O_CLOEXEC)
-            defer {
-                Glibc.close(log)
-                Glibc.close(none)
-            }
             processes.append(
                 try ChildProcess(
-                    node.host.words(["conntrackd", "-C", place]), input: none, output: log,
-                    errors: log))
+                    node.host.words(["conntrackd", "-C", place]), logFile: place + ".log"))
             try eventually("conntrackd on \(node.name)") { access(place + ".ctl", F_OK) == 0 }
         }
         // They greet each other.

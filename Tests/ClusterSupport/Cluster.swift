@@ -206,12 +206,7 @@ package final class Cluster: Sendable {
             link set \(port) up
             link set \(port) master sync
             """)
-        try firewall.host.ip(
-            """
-            link set sync0 up
-            addr add \(Plan.sync(firewall.id))/24 dev sync0
-            addr add \(Plan.sync(firewall.id, ipv6: true))/64 dev sync0 nodad
-            """)
+        try firewall.addressSync()
     }
 
     /// Joins it again.

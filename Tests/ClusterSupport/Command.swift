@@ -83,6 +83,16 @@ package final class ChildProcess: Sendable {
         self.pid = pid
     }
 
+    /// Starts a program without input whose output and errors go to the end of a file.
+    package convenience init(_ words: [String], logFile: String) throws {
+        let log = open(logFile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+        guard log >= 0 else { throw CallFailed("open \(logFile)") }
+        defer { close(log) }
+        let none = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        defer { close(none) }
+        try self.init(words, input: none, output: log, errors: log)
+    }
+
     /// Its status once it has ended; nil while it runs.
     package var status: Int32? {
         ended.withLock { known in

@@ -9,13 +9,7 @@ package final class Daemon: Sendable {
 
     /// Starts it; the log is appended to.
     package init(arguments: [String], in host: Namespace, logFile: String) throws {
-        let log = open(logFile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        guard log >= 0 else { throw CallFailed("open \(logFile)") }
-        defer { close(log) }
-        let none = open("/dev/null", O_RDONLY | O_CLOEXEC)
-        defer { close(none) }
-        child = try ChildProcess(
-            host.words([try Self.binary()] + arguments), input: none, output: log, errors: log)
+        child = try ChildProcess(host.words([try Self.binary()] + arguments), logFile: logFile)
     }
 
     /// Its process: `ip netns exec` becomes the program it starts.

@@ -47,11 +47,19 @@ package final class Firewall: Sendable {
             """
             link set lan0 up
             link set wan0 up
-            link set sync0 up
             addr add 10.1.0.1/24 dev lan0
             addr add fd00:1::1/64 dev lan0 nodad
             addr add 10.2.0.1/24 dev wan0
             addr add fd00:2::1/64 dev wan0 nodad
+            """)
+        try addressSync()
+    }
+
+    /// The same for the sync device alone.
+    func addressSync() throws {
+        try host.ip(
+            """
+            link set sync0 up
             addr add \(Plan.sync(id))/24 dev sync0
             addr add \(Plan.sync(id, ipv6: true))/64 dev sync0 nodad
             """)

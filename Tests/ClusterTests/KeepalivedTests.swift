@@ -239,12 +239,6 @@ private final class KeepalivedPair {
         let node = cluster.firewalls[index]
         let place = "\(cluster.directory)/keepalived-\(node.name)"
         try configuration(node).write(toFile: place + ".conf", atomically: false, encoding: .utf8)
-        let log = open(place + ".log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-        let none = open("/dev/null", O_RDONLY | O_CLOEXEC)
-        defer {
-            close(log)
-            close(none)
-        }
         let scripts = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent().path
         running[index] = try ChildProcess(
@@ -253,7 +247,7 @@ private final class KeepalivedPair {
                 "CT_SYNC_ROLE=\(scripts)/conf/ct_sync-role", "keepalived", "--dont-fork",
                 "--log-console", "--vrrp", "--use-file=\(place).conf", "--pid=\(place).pid",
                 "--vrrp_pid=\(place)-vrrp.pid",
-            ]), input: none, output: log, errors: log)
+            ]), logFile: place + ".log")
     }
 
     /// kill -9; its VRRP process, which ends with it, gives the addresses up.

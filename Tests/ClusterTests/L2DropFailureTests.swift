@@ -212,21 +212,5 @@ extension ClusterTests {
         private func hasNoError(_ node: Firewall) throws -> Bool {
             try node.status()?.text.contains("\"l2drop_error\": \"\"") == true
         }
-
-        private func echoes(_ cluster: Cluster) throws -> DatagramStream {
-            try DatagramStream.icmpEcho(
-                from: cluster.client, to: cluster.server, address: Plan.lanGateway(ipv6: false))
-        }
-
-        private func isDark(_ node: Firewall) throws -> Bool {
-            let result = try console(node, "status")
-            #expect(result.status == 0 || result.status == 1, "\(result.errors)")
-            return result.status == 0
-        }
-
-        private func console(_ node: Firewall, _ action: String) throws -> CommandResult {
-            try Command.result(
-                of: node.host.words([try Daemon.binary(), "l2drop", action]), deadline: 15)
-        }
     }
 }

@@ -152,11 +152,6 @@ extension ClusterTests {
             }
         }
 
-        private func echoes(_ cluster: Cluster) throws -> DatagramStream {
-            try DatagramStream.icmpEcho(
-                from: cluster.client, to: cluster.server, address: Plan.lanGateway(ipv6: false))
-        }
-
         /// All rules and chains of a node, without their counters.
         private static func rules(_ node: Firewall) throws -> String {
             try node.host.run(["nft", "--stateless", "list", "ruleset"])

@@ -141,17 +141,5 @@ extension ClusterTests {
                 #expect(try isDark(second), "slave again")
             }
         }
-
-        private func isDark(_ firewall: Firewall) throws -> Bool {
-            let result = try console(firewall, "status")
-            #expect(result.status == 0 || result.status == 1, "\(result.errors)")
-            return result.status == 0
-        }
-
-        private func console(_ firewall: Firewall, _ action: String) throws -> CommandResult {
-            try Command.result(
-                of: ["ip", "netns", "exec", firewall.host.name, try Daemon.binary()]
-                    + ["l2drop", action])
-        }
     }
 }

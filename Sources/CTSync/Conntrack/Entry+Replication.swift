@@ -33,8 +33,13 @@ extension Entry {
     /// packet lacks IP_CT_TCP_FLAG_MAXACK_SET in both directions. Before ESTABLISHED nothing tells.
     var hasSeenPackets: Bool {
         guard key.tuple.protocolNumber == ProtocolNumber.tcp else { return false }
+        return protocolInfo.state < TCPState.established || isAcknowledged
+    }
+
+    /// Whether the kernel has seen an acknowledgement of a TCP connection, in either direction.
+    var isAcknowledged: Bool {
         let flags = protocolInfo.originalFlags | protocolInfo.replyFlags
-        return protocolInfo.state < TCPState.established || flags & TCPFlag.maxAckSet != 0
+        return key.tuple.protocolNumber == ProtocolNumber.tcp && flags & TCPFlag.maxAckSet != 0
     }
 
     /// Takes out what means nothing on another node, and completes what a flowtable keeps from

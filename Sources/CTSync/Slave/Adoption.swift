@@ -4,7 +4,8 @@
 /// the first initsync keeps those the master has and removes the others.
 ///
 /// A killed daemon's replicas are taken over in this way, and a former master's connections. Left
-/// alone is what the filter leaves out, its expectations too, and connections of the node's own addresses.
+/// alone is what the filter leaves out, its expectations too, and connections of the node's own
+/// addresses that may be its own.
 struct Adoption: ~Copyable {
     private let dump: TableDump
     private(set) var isRunning = false

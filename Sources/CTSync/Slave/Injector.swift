@@ -130,7 +130,7 @@ public final class Injector {
 
     /// Without a helper in the request, it is the address translation that this node cannot do.
     private func countUntranslated(_ place: UInt32, _ table: ReplicaTable) {
-        if table.entry(at: place).isTranslated { untranslatable += 1 }
+        if table.pool.replicas[Int(place)].isTranslated { untranslatable += 1 }
     }
 
     private func count(_ operation: InjectOperation, _ step: Int64) {

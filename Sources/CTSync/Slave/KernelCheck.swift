@@ -4,8 +4,8 @@
 /// have flushed the table, or changed entries by hand.
 ///
 /// Thread: the receiver's, one step of a dump at a time between packets. An entry that the kernel lacks
-/// is made again, one that is another, or that packets have passed by, is put right; what the table does not
-/// know is left alone. Where nothing differs nothing is asked of the kernel but the dump.
+/// is made again, one that is another, or that packets have passed by, is put right; what the table
+/// does not know is left alone. Where nothing differs nothing is asked of the kernel but the dump.
 struct KernelCheck: ~Copyable {
     /// How long to wait after each 32 KiB: some 150 entries, so 30,000 a second.
     static let stepInterval = 5 * Duration.millisecond

@@ -83,9 +83,7 @@ final class Receiver: Sendable {
     ) throws(SystemError) -> WorkerThread {
         let state = SendableBox(
             ReceiverState(
-                slave: slave,
-                injector: Injector(
-                    try KernelInjection()),
+                slave: slave, injector: Injector(try KernelInjection()),
                 expectations: try ExpectationInjector(), adoption: try Adoption(),
                 check: try KernelCheck(intervalSeconds: reconcileSeconds),
                 received: DatagramBuffers(count: Self.batch, byteCount: SyncSocket.largestPacket),

@@ -4,8 +4,13 @@
 extension ReplicaTable {
     /// From here on entries of the kernel are taken note of.
     func beginCheck() {
-        for place in 0..<pool.highWater { pool.replicas[place].flags.remove(.seen) }
+        forgetSeen()
         expectations.beginCheck()
+    }
+
+    /// Before a check, and before the looks after a promotion.
+    func forgetSeen() {
+        for place in 0..<pool.highWater { pool.replicas[place].flags.remove(.seen) }
     }
 
     /// Takes note of an entry that the kernel has; dirty where it is another than the replica, or where
@@ -22,14 +27,10 @@ extension ReplicaTable {
             // What was read may be older than what was just written.
             now &- replica.pointee.heldAtSeconds > 1
         else { return false }
-        let isAcknowledged =
-            entry.key.tuple.protocolNumber == ProtocolNumber.tcp
-            && (entry.protocolInfo.originalFlags | entry.protocolInfo.replyFlags)
-                & TCPFlag.maxAckSet != 0
-        if isAcknowledged || mustBecomeAnother(entry, place) {
+        let said = request(at: place)
+        if entry.isAcknowledged || Self.mustBecomeAnother(entry, said) {
             replica.pointee.flags.insert(.recreate)
         } else {
-            let said = request(at: place)
             let lacksLabels =
                 entry.fields.contains(.labels)
                 && (entry.extras.labelsLow != said.extras.labelsLow

@@ -69,12 +69,12 @@ extension ReplicaTable {
         if operation == .delete { return deletionFailed(place, errno) }
         let replica = pool.replicas + Int(place)
         guard replica.pointee.flags.contains(.alive) else { return .ignored }
-        let asked = request(at: place).fields
+        let asked = request(at: place)
         var remedy = InjectRemedy(
             operation, errno, attempts: replica.pointee.attempts,
-            hasMaster: asked.contains(.master), hasHelper: asked.contains(.helper))
+            hasMaster: asked.fields.contains(.master), hasHelper: asked.fields.contains(.helper))
         // A packet, or somebody by hand, has made another connection of the same tuple here.
-        if remedy == .update, let found, mustBecomeAnother(found, place) { remedy = .recreate }
+        if remedy == .update, let found, Self.mustBecomeAnother(found, asked) { remedy = .recreate }
         replica.pointee.attempts += 1
         switch remedy {
         case .ignored:
@@ -177,7 +177,9 @@ extension ReplicaTable {
     /// for ever. Where the master comes after all, the connection is made anew.
     func tryAgain(_ place: UInt32, isComplete: Bool) {
         let isRelated = pool.replicas[Int(place)].fields.contains(.master)
-        if isComplete, isRelated, !hasMaster(place) { makeOrphan(place) }
+        if isComplete, isRelated, masterFlags(of: pool.replicas[Int(place)]) == nil {
+            makeOrphan(place)
+        }
         markDirty(place)
     }
 
@@ -185,27 +187,31 @@ extension ReplicaTable {
     func holdsMaster(of expectation: borrowing Expectation) -> Bool {
         var key = expectation.key
         key.tuple = expectation.master
-        let master = pool.find(key)
-        return master != ReplicaPool.noPlace && pool.replicas[Int(master)].flags.contains(.alive)
+        return aliveFlags(key) != nil
     }
 
-    /// Whether the master of a related connection is among the replicas.
-    private func hasMaster(_ place: UInt32) -> Bool {
-        let replica = pool.replicas[Int(place)]
-        guard replica.link != ReplicaPool.noPlace else { return false }
+    /// The flags of the master entry of a related connection; nil where it is not among the replicas.
+    func masterFlags(of replica: Replica) -> Replica.Flags? {
+        guard replica.link != ReplicaPool.noPlace else { return nil }
         var key = replica.key
         key.tuple = pool.extras[Int(replica.link)].master
-        let master = pool.find(key)
-        return master != ReplicaPool.noPlace && pool.replicas[Int(master)].flags.contains(.alive)
+        return aliveFlags(key)
     }
 
-    /// Whether no update can make the kernel's entry into the replica.
-    func mustBecomeAnother(_ kernel: Entry, _ place: UInt32) -> Bool {
-        let said = request(at: place)
+    /// The flags of a replica that the master has; nil where there is none.
+    private func aliveFlags(_ key: Key) -> Replica.Flags? {
+        let place = pool.find(key)
+        guard place != ReplicaPool.noPlace else { return nil }
+        let flags = pool.replicas[Int(place)].flags
+        return flags.contains(.alive) ? flags : nil
+    }
+
+    /// Whether no update can make the kernel's entry into what is requested.
+    static func mustBecomeAnother(_ kernel: Entry, _ said: Entry) -> Bool {
         var before = kernel
         if !said.fields.contains(.master) { before.extras.master = said.extras.master }
         if !said.fields.contains(.helper) { before.extras.helper = said.extras.helper }
-        return Self.needsRecreation(before, said)
+        return needsRecreation(before, said)
     }
 
     /// Settles what an adopted entry and a replica that the stream has made meanwhile disagree about.
@@ -215,7 +221,9 @@ extension ReplicaTable {
         replica.pointee.flags.insert(.inKernel)
         guard replica.pointee.flags.contains(.alive) else { return markDirty(place) }
         if isTouched { renewWindows(place) }
-        if mustBecomeAnother(kernel, place) { replica.pointee.flags.insert(.recreate) }
+        if Self.mustBecomeAnother(kernel, request(at: place)) {
+            replica.pointee.flags.insert(.recreate)
+        }
         if isUnknown || replica.pointee.flags.contains(.recreate) { markDirty(place) }
     }
 

@@ -93,14 +93,9 @@ extension ReplicaTable {
     }
 
     private func isMasterInKernel(of replica: Replica) -> Bool {
-        guard replica.link != ReplicaPool.noPlace else { return false }
-        var key = replica.key
-        key.tuple = pool.extras[Int(replica.link)].master
-        let place = pool.find(key)
-        guard place != ReplicaPool.noPlace else { return false }
-        let flags = pool.replicas[Int(place)].flags
+        guard let flags = masterFlags(of: replica) else { return false }
         // One that is about to be made anew is not there: two that were expected by each other, at
         // different times, would wait for each other for ever.
-        return flags.isSuperset(of: [.alive, .inKernel]) && !flags.contains(.recreate)
+        return flags.contains(.inKernel) && !flags.contains(.recreate)
     }
 }

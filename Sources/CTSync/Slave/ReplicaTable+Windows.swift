@@ -41,9 +41,4 @@ extension ReplicaTable {
         replica.pointee.flags.remove(.seen)
         return isRelaxed && info.originalFlags & TCPFlag.maxAckSet != 0 ? .watch : nil
     }
-
-    /// Before the first look.
-    func forgetWindows() {
-        for place in 0..<pool.highWater { pool.replicas[place].flags.remove(.seen) }
-    }
 }

@@ -24,7 +24,7 @@ final class WindowMender: Sendable {
 
     /// Looks until the last look or the stop.
     func run(_ table: ReplicaTable, promotedAt: Instant, _ stop: StopSign) throws(SystemError) {
-        table.forgetWindows()
+        table.forgetSeen()
         let dump = try TableDump()
         let batch = try RequestBatch()
         var hasSuspects = false

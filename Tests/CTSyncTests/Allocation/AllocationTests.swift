@@ -308,13 +308,7 @@ import Testing
         func take(_ packets: ArraySlice<[UInt8]>) {
             for packet in packets {
                 now += 3 * Duration.millisecond
-                slave.receive(
-                    packet.span.bytes, from: PacketBytes.peer, now: now, wallMicroseconds: 0)
-                do throws(SystemError) {
-                    try injector.apply(table, now: UInt32(now / Duration.second))
-                } catch {
-                    return
-                }
+                guard Self.take(packet, slave, injector, now: now) else { return }
                 while slave.output(now: now, wallMicroseconds: 0, target) != nil { outputs += 1 }
                 table.renew(budget: 8, now: UInt32(now / Duration.second))
                 _ = slave.outOfSync(now: now)
@@ -331,6 +325,19 @@ import Testing
         #expect(slave.counters.nacks > 10)
         #expect(injector.created > 500)
         #expect(outputs > 10)
+    }
+
+    /// Has a slave take a packet and give the kernel what it changed; false where that fails.
+    private static func take(
+        _ packet: [UInt8], _ slave: SlaveProtocol, _ injector: Injector, now: Instant
+    ) -> Bool {
+        slave.receive(packet.span.bytes, from: PacketBytes.peer, now: now, wallMicroseconds: 0)
+        do throws(SystemError) {
+            try injector.apply(slave.table, now: UInt32(now / Duration.second))
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// A slave with rules of its own, and expectations among the messages.
@@ -362,13 +369,7 @@ import Testing
         func take(_ packets: ArraySlice<[UInt8]>) {
             for packet in packets {
                 now += 3 * Duration.millisecond
-                slave.receive(
-                    packet.span.bytes, from: PacketBytes.peer, now: now, wallMicroseconds: 0)
-                do throws(SystemError) {
-                    try injector.apply(table, now: UInt32(now / Duration.second))
-                } catch {
-                    return
-                }
+                guard Self.take(packet, slave, injector, now: now) else { return }
             }
         }
         take(packets[..<100])

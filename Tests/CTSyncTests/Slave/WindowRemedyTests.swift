@@ -13,7 +13,7 @@ import Testing
     private func table(_ entry: Entry) throws -> ReplicaTable {
         let table = try ReplicaTable(capacity: 4, seed: 1)
         #expect(table.adopt(entry, now: 0) == .applied)
-        table.forgetWindows()
+        table.forgetSeen()
         return table
     }
 
