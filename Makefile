@@ -21,7 +21,7 @@ help:
 	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
 	@echo 'make test              style, unit, cluster and packaging tests, as root'
-	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Kernel/Corpus, as root'
+	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'
 	@echo 'make lint              style only'
 	@echo 'make packages          installs the Debian packages that are missing'
 	@echo 'make clean             removes what was built'
@@ -64,11 +64,16 @@ test: packages lint
 # is of Linux 6.18.
 corpus: packages
 	swift build $(TESTING) --build-tests
-	CT_SYNC_CORPUS=$(CURDIR)/Tests/CTSyncTests/Kernel/Corpus \
+	CT_SYNC_CORPUS=$(CURDIR)/Tests/CTSyncTests/Ctnetlink/Corpus \
 		swift test $(TESTING) --skip-build --filter 'ReaderTests'
+
+# Style, and that no room of the library uses one below it (docs/architecture.md).
+LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks
+	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
+	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync
 
 clean:
 	rm -rf .build

@@ -62,7 +62,7 @@ let package = Package(
                 "AllocationCounter", "CTSync", "CCTSyncShims", "LibraryReader",
                 .product(name: "Logging", package: "swift-log"),
             ],
-            exclude: ["Kernel/Corpus"], swiftSettings: strict),
+            exclude: ["Ctnetlink/Corpus"], swiftSettings: strict),
         // Hosts, links, traffic and daemons in network namespaces, for the cluster tests and the demo.
         .target(
             name: "ClusterSupport",

@@ -101,7 +101,7 @@ extension FidelityCases {
             family: .ipv4, protocolNumber: tuple.protocolNumber, source: full,
             destination: number == 3 ? Address(ipv4: 0xFFFF_FF00) : full, sourcePort: 0,
             destinationPort: .max)
-        expectation.master = control.key.tuple
+        expectation.parent = control.key.tuple
         expectation.timeoutSeconds = UInt32(200 + number)
         expectation.helper = control.extras.helper
         expectation.policyClass = UInt32(number)

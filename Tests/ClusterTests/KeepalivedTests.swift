@@ -17,7 +17,7 @@ extension ClusterTests {
                 let nodes = cluster.firewalls
                 if replication == .on { for node in nodes { try node.start(role: .slave) } }
                 try pair.start(0)
-                try pair.waitForMaster(0, replication)
+                try pair.waitForParent(0, replication)
                 try pair.start(1)
                 if replication == .on { try cluster.waitInSync() }
 
@@ -26,7 +26,7 @@ extension ClusterTests {
                 let connection = try EchoConnection(
                     from: cluster.client, to: Plan.service(ipv6: false))
                 let survives = { (what: Comment, master: Int) throws in
-                    try pair.waitForMaster(master, replication)
+                    try pair.waitForParent(master, replication)
                     try onlyByReplication {
                         try connection.exchange(within: replication.patience)
                         try connection.exchange(within: replication.patience)
@@ -66,7 +66,7 @@ extension ClusterTests {
                 let nodes = cluster.firewalls
                 for node in nodes { try node.start(role: .slave) }
                 try pair.start(0)
-                try pair.waitForMaster(0, .on)
+                try pair.waitForParent(0, .on)
                 try pair.start(1)
                 pause(2)
                 let server = try EchoServer(on: Plan.service(ipv6: false), in: cluster.server)
@@ -76,7 +76,7 @@ extension ClusterTests {
                 try connection.exchange()
 
                 try cluster.unplug(nodes[0])
-                try pair.waitForMaster(1, .on)
+                try pair.waitForParent(1, .on)
                 #expect(try nodes[0].read() == "slave")
                 try connection.exchange()
                 try cluster.plug(nodes[0])
@@ -85,12 +85,12 @@ extension ClusterTests {
                     try connection.exchange()
                     pause(0.25)
                 }
-                try pair.waitForMaster(1, .on)
+                try pair.waitForParent(1, .on)
                 try connection.exchange()
 
                 // The same again, but now keepalived takes the node that gave way.
                 try cluster.unplug(nodes[1])
-                try pair.waitForMaster(0, .on)
+                try pair.waitForParent(0, .on)
                 #expect(try nodes[1].read() == "slave")
                 try connection.exchange()
                 try cluster.plug(nodes[1])
@@ -98,7 +98,7 @@ extension ClusterTests {
                     try connection.exchange()
                     pause(0.25)
                 }
-                try pair.waitForMaster(1, .on)
+                try pair.waitForParent(1, .on)
                 try connection.exchange()
                 try cluster.waitInSync()
                 try connection.exchange()
@@ -122,7 +122,7 @@ extension ClusterTests {
                     try cluster.plug(nodes[1])
                 }
                 try pair.start(0)
-                try pair.waitForMaster(0, replication)
+                try pair.waitForParent(0, replication)
                 try pair.start(1)
                 if replication == .on { try cluster.waitInSync() }
 
@@ -132,7 +132,7 @@ extension ClusterTests {
                     from: cluster.client, to: Plan.service(ipv6: false))
                 try connection.exchange()
                 let survives = { (master: Int) throws in
-                    try pair.waitForMaster(master, replication)
+                    try pair.waitForParent(master, replication)
                     if replication == .off {
                         try cluster.unplug(nodes[1 - master])
                         try cluster.plug(nodes[master])
@@ -276,7 +276,7 @@ private final class KeepalivedPair {
 
     /// Waits until a node has the addresses and, by its control file and by itself, the role; the
     /// other one is slave.
-    func waitForMaster(_ index: Int, _ replication: Replication) throws {
+    func waitForParent(_ index: Int, _ replication: Replication) throws {
         let master = cluster.firewalls[index]
         let other = cluster.firewalls[1 - index]
         try eventually(

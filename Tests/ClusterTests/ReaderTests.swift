@@ -50,7 +50,7 @@ extension ClusterTests {
                 #expect(tally.kinds[.expectNew, default: 0] >= 2 * expected && expected == 6)
                 #expect(tally.kinds[.expectDestroy, default: 0] >= expected)
                 let all: Entry.Fields = [
-                    .status, .timeout, .mark, .protocolInfo, .master, .helper, .labels,
+                    .status, .timeout, .mark, .protocolInfo, .parent, .helper, .labels,
                     .sequenceAdjustment, .synproxy, .id,
                 ]
                 #expect(tally.fields == all, "every field has been compared")
@@ -84,7 +84,7 @@ extension ClusterTests {
                 #expect(tally.kinds[.expectDestroy, default: 0] >= 4)
                 let states = tally.tcpStates.values.reduce(into: Set()) { $0.formUnion($1) }
                 #expect(states.isSuperset(of: 1...8), "each state of TCP: \(states)")
-                #expect(tally.fields.isSuperset(of: [.master, .helper, .labels, .mark]))
+                #expect(tally.fields.isSuperset(of: [.parent, .helper, .labels, .mark]))
                 #expect(tally.fields.contains(.sequenceAdjustment))
             }
         }

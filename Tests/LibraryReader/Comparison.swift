@@ -28,7 +28,7 @@ extension Entry {
         found.compare("zone's direction", key.zoneDirection, library.zone.1)
         // The library does not tell a synproxy of zeros from none.
         found.compare("fields", fields.subtracting(.synproxy), library.fields)
-        if fields.contains(.master) { found.compare("master", extras.master, library.master) }
+        if fields.contains(.parent) { found.compare("master", extras.parent, library.master) }
         for (name, ours, theirs) in zip3(LibraryEntry.wordNames, words, library.words) {
             found.compare(name, ours, theirs)
         }

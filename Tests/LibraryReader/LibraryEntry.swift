@@ -148,7 +148,7 @@ package struct LibraryEntry {
         if has(ATTR_MARK) { fields.insert(.mark) }
         if has(ATTR_ID) { fields.insert(.id) }
         if has(ATTR_TCP_STATE) || has(ATTR_SCTP_STATE) { fields.insert(.protocolInfo) }
-        if has(ATTR_MASTER_L3PROTO) { fields.insert(.master) }
+        if has(ATTR_MASTER_L3PROTO) { fields.insert(.parent) }
         if has(ATTR_HELPER_NAME) { fields.insert(.helper) }
         if has(ATTR_CONNLABELS) { fields.insert(.labels) }
         if has(ATTR_ORIG_NAT_SEQ_CORRECTION_POS) { fields.insert(.sequenceAdjustment) }

@@ -46,7 +46,7 @@ struct LibraryExpectation {
         var found = Differences()
         found.compare("tuple", ours.key.tuple, tuple(ATTR_EXP_EXPECTED))
         found.compare("mask", ours.mask, tuple(ATTR_EXP_MASK))
-        found.compare("master", ours.master, tuple(ATTR_EXP_MASTER))
+        found.compare("master", ours.parent, tuple(ATTR_EXP_MASTER))
         let zone = has(ATTR_EXP_ZONE) ? nfexp_get_attr_u16(object, ATTR_EXP_ZONE) : 0
         found.compare("zone", ours.key.zone, zone)
         found.compare("timeout", ours.timeoutSeconds, word(ATTR_EXP_TIMEOUT))

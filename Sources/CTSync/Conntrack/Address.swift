@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// The layer-3 protocol of a tuple.
-public enum Family: UInt8, Sendable, Hashable, BitwiseCopyable {
+package enum Family: UInt8, Sendable, Hashable, BitwiseCopyable {
     /// AF_INET
     case ipv4 = 2
     /// AF_INET6
@@ -11,31 +11,31 @@ public enum Family: UInt8, Sendable, Hashable, BitwiseCopyable {
 /// An IPv4 or IPv6 address as a number; which of the two, the tuple's family says.
 ///
 /// An IPv4 address stands in the low 32 bits, the rest is zero.
-public struct Address: Hashable, Sendable, BitwiseCopyable {
+package struct Address: Hashable, Sendable, BitwiseCopyable {
     /// The first eight bytes of an IPv6 address as a big-endian number.
-    public var high: UInt64
+    package var high: UInt64
     /// The last eight bytes of an IPv6 address, or the IPv4 address.
-    public var low: UInt64
+    package var low: UInt64
 
     /// An address from its two halves.
     @inline(__always)
-    public init(high: UInt64, low: UInt64) {
+    package init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
 
     /// An IPv4 address from its number: 192.0.2.1 is 0xC000_0201.
     @inline(__always)
-    public init(ipv4: UInt32) {
+    package init(ipv4: UInt32) {
         self.init(high: 0, low: UInt64(ipv4))
     }
 
     /// The address 0.0.0.0 or ::.
-    public static let any = Address(high: 0, low: 0)
+    package static let any = Address(high: 0, low: 0)
 
     /// Whether the first `length` bits agree with those of the network, both of this family.
     @inline(__always)
-    public func isWithin(_ network: Address, prefixLength length: Int, _ family: Family) -> Bool {
+    func isWithin(_ network: Address, prefixLength length: Int, _ family: Family) -> Bool {
         let bits = family == .ipv4 ? length + 96 : length
         let highMask: UInt64 = bits >= 64 ? .max : bits == 0 ? 0 : ~(.max >> UInt64(bits))
         let lowMask: UInt64 = bits >= 128 ? .max : bits <= 64 ? 0 : ~(.max >> UInt64(bits - 64))

@@ -9,7 +9,7 @@ extension Entry {
         if parts.contains(.timeout) { timeoutSeconds = other.timeoutSeconds }
         if parts.contains(.mark) { mark = other.mark }
         if parts.contains(.protocolInfo) { protocolInfo = other.protocolInfo }
-        if parts.contains(.master) { extras.master = other.extras.master }
+        if parts.contains(.parent) { extras.parent = other.extras.parent }
         if parts.contains(.helper) { extras.helper = other.extras.helper }
         if parts.contains(.labels) {
             extras.labelsLow = other.extras.labelsLow

@@ -4,47 +4,47 @@
 /// to the connection it was announced on.
 ///
 /// Source: `struct nf_conntrack_expect`, net/netfilter/nf_conntrack_expect.h.
-public struct Expectation: Equatable, Sendable, BitwiseCopyable {
+package struct Expectation: Equatable, Sendable, BitwiseCopyable {
     /// The original tuple that is expected (CTA_EXPECT_TUPLE), and its zone (CTA_EXPECT_ZONE).
-    public var key: Key
+    package var key: Key
     /// Which bits of it count (CTA_EXPECT_MASK); a port of 0 means any.
-    public var mask: Tuple = .none
-    /// The original tuple of the master entry (CTA_EXPECT_MASTER); it is in the same zone.
-    public var master: Tuple = .none
+    package var mask: Tuple = .none
+    /// The original tuple of the parent (CTA_EXPECT_MASTER); it is in the same zone.
+    package var parent: Tuple = .none
     /// CTA_EXPECT_TIMEOUT in seconds.
-    public var timeoutSeconds: UInt32 = 0
+    package var timeoutSeconds: UInt32 = 0
     /// NF_CT_EXPECT_* (CTA_EXPECT_FLAGS)
-    public var flags: UInt32 = 0
+    package var flags: UInt32 = 0
     /// Which of its helper's policies holds for it (CTA_EXPECT_CLASS).
-    public var policyClass: UInt32 = 0
+    package var policyClass: UInt32 = 0
     /// CTA_EXPECT_ID: means something on its own node only; never on the wire.
-    public var id: UInt32 = 0
+    package var id: UInt32 = 0
     /// CTA_EXPECT_HELP_NAME
-    public var helper = HelperName()
+    package var helper = HelperName()
     /// Whether the connection will be translated (CTA_EXPECT_NAT is there).
-    public var isTranslated = false
+    package var isTranslated = false
     /// CTA_EXPECT_NAT_DIR: the direction, seen from the expected connection, that is translated.
-    public var translationDirection: UInt8 = 0
+    package var translationDirection: UInt8 = 0
     /// CTA_EXPECT_NAT_TUPLE: its source is the address and port translated to.
-    public var translation: Tuple = .none
+    package var translation: Tuple = .none
     /// CTA_EXPECT_FN: what the kernel calls when the connection comes.
-    public var function = ExpectFunctionName()
+    package var function = ExpectFunctionName()
 
     /// An expectation of this key, of which nothing else is known.
     @inline(__always)
-    public init(_ key: Key) {
+    package init(_ key: Key) {
         self.key = key
     }
 
     /// NF_CT_EXPECT_PERMANENT: it stays when a connection has come.
-    public static let NF_CT_EXPECT_PERMANENT: UInt32 = 1
+    static let NF_CT_EXPECT_PERMANENT: UInt32 = 1
     /// NF_CT_EXPECT_INACTIVE
-    public static let NF_CT_EXPECT_INACTIVE: UInt32 = 2
+    static let NF_CT_EXPECT_INACTIVE: UInt32 = 2
     /// NF_CT_EXPECT_USERSPACE: another program made it.
-    public static let NF_CT_EXPECT_USERSPACE: UInt32 = 4
+    static let NF_CT_EXPECT_USERSPACE: UInt32 = 4
 
     /// Whether it is the same but for its time and its node's id.
-    public func isSame(as other: Expectation) -> Bool {
+    func isSame(as other: Expectation) -> Bool {
         var copy = other
         copy.timeoutSeconds = timeoutSeconds
         copy.id = id
@@ -53,19 +53,19 @@ public struct Expectation: Equatable, Sendable, BitwiseCopyable {
 }
 
 /// The name of an expectation's function, such as nat-follow-master: at most 30 bytes.
-public struct ExpectFunctionName: Equatable, Sendable, BitwiseCopyable {
+package struct ExpectFunctionName: Equatable, Sendable, BitwiseCopyable {
     private var first = HelperName()
     private var second = HelperName()
 
     /// The most bytes.
-    public static let maximumByteCount = 30
+    static let maximumByteCount = 30
 
     /// No function.
     @inline(__always)
-    public init() {}
+    init() {}
 
     /// A name from its bytes; nil where it is longer than 30 of them.
-    public init?(_ bytes: RawSpan) {
+    init?(_ bytes: RawSpan) {
         let half = min(bytes.byteCount, 15)
         guard bytes.byteCount <= Self.maximumByteCount,
             let first = HelperName(bytes.extracting(0..<half)),
@@ -76,8 +76,8 @@ public struct ExpectFunctionName: Equatable, Sendable, BitwiseCopyable {
     }
 
     /// The byte at a place from 0 to 29; 0 past the name's end.
-    public subscript(index: Int) -> UInt8 { index < 15 ? first[index] : second[index - 15] }
+    package subscript(index: Int) -> UInt8 { index < 15 ? first[index] : second[index - 15] }
 
     /// How many bytes it has.
-    public var count: Int { first.count + second.count }
+    package var count: Int { first.count + second.count }
 }

@@ -1,60 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// What few entries have: related connections, helpers, labels, adjusted sequence numbers.
-public struct Extras: Equatable, Sendable, BitwiseCopyable {
+package struct Extras: Equatable, Sendable, BitwiseCopyable {
     /// The original tuple of the connection that expected this one (CTA_TUPLE_MASTER); it is in the
     /// same zone.
-    public var master = Tuple.none
+    package var parent = Tuple.none
     /// CTA_HELP_NAME, zero-padded.
-    public var helper = HelperName()
+    package var helper = HelperName()
     /// CTA_LABELS, the first eight bytes as the kernel has them (host order) ...
-    public var labelsLow: UInt64 = 0
+    package var labelsLow: UInt64 = 0
     /// ... and the last eight.
-    public var labelsHigh: UInt64 = 0
+    package var labelsHigh: UInt64 = 0
     /// CTA_SEQ_ADJ_ORIG
-    public var originalAdjustment = SequenceAdjustment()
+    package var originalAdjustment = SequenceAdjustment()
     /// CTA_SEQ_ADJ_REPLY
-    public var replyAdjustment = SequenceAdjustment()
+    package var replyAdjustment = SequenceAdjustment()
     /// CTA_SYNPROXY_ISN
-    public var synproxyISN: UInt32 = 0
+    package var synproxyISN: UInt32 = 0
     /// CTA_SYNPROXY_ITS
-    public var synproxyITS: UInt32 = 0
+    package var synproxyITS: UInt32 = 0
     /// CTA_SYNPROXY_TSOFF
-    public var synproxyTSOffset: UInt32 = 0
+    package var synproxyTSOffset: UInt32 = 0
 
     /// None of it.
     @inline(__always)
-    public init() {}
+    init() {}
 }
 
 /// How one direction's TCP sequence numbers are shifted; `struct nf_ct_seqadj`.
-public struct SequenceAdjustment: Equatable, Sendable, BitwiseCopyable {
+package struct SequenceAdjustment: Equatable, Sendable, BitwiseCopyable {
     /// CTA_SEQADJ_CORRECTION_POS
-    public var correctionPosition: UInt32 = 0
+    package var correctionPosition: UInt32 = 0
     /// CTA_SEQADJ_OFFSET_BEFORE, two's complement
-    public var offsetBefore: UInt32 = 0
+    package var offsetBefore: UInt32 = 0
     /// CTA_SEQADJ_OFFSET_AFTER, two's complement
-    public var offsetAfter: UInt32 = 0
+    package var offsetAfter: UInt32 = 0
 
     /// No shift.
     @inline(__always)
-    public init() {}
+    init() {}
 }
 
 /// The name of a connection-tracking helper: at most 15 bytes (NF_CT_HELPER_NAME_LEN is 16).
-public struct HelperName: Equatable, Sendable, BitwiseCopyable {
+package struct HelperName: Equatable, Sendable, BitwiseCopyable {
     /// Bytes 0 to 7, the first in the lowest byte.
-    public var low: UInt64 = 0
+    var low: UInt64 = 0
     /// Bytes 8 to 15.
-    public var high: UInt64 = 0
+    var high: UInt64 = 0
 
     /// No helper.
     @inline(__always)
-    public init() {}
+    init() {}
 
     /// A name from its bytes; nil where it is longer than 15 of them.
     @inline(__always)
-    public init?(_ bytes: RawSpan) {
+    init?(_ bytes: RawSpan) {
         guard bytes.byteCount <= 15 else { return nil }
         for index in 0..<bytes.byteCount {
             let byte = UInt64(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))
@@ -65,13 +65,13 @@ public struct HelperName: Equatable, Sendable, BitwiseCopyable {
 
     /// The byte at a place from 0 to 15; 0 past the name's end.
     @inline(__always)
-    public subscript(index: Int) -> UInt8 {
+    subscript(index: Int) -> UInt8 {
         UInt8(truncatingIfNeeded: index < 8 ? low >> (8 * index) : high >> (8 * (index - 8)))
     }
 
     /// How many bytes it has.
     @inline(__always)
-    public var count: Int {
+    var count: Int {
         let bits = high == 0 ? 64 - low.leadingZeroBitCount : 128 - high.leadingZeroBitCount
         return (bits + 7) / 8
     }
@@ -79,7 +79,7 @@ public struct HelperName: Equatable, Sendable, BitwiseCopyable {
 
 extension HelperName: CustomStringConvertible {
     /// The name; bytes that a status line could not show as dots.
-    public var description: String {
+    package var description: String {
         var text = ""
         for index in 0..<count {
             let byte = self[index]

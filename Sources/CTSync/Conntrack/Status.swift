@@ -3,47 +3,47 @@
 /// The status bits of an entry, in the kernel's spelling.
 ///
 /// Source: `enum ip_conntrack_status`, uapi/linux/netfilter/nf_conntrack_common.h.
-public struct Status: OptionSet, Hashable, Sendable, BitwiseCopyable {
+package struct Status: OptionSet, Hashable, Sendable, BitwiseCopyable {
     /// The bits as CTA_STATUS has them.
-    public let rawValue: UInt32
+    package let rawValue: UInt32
 
     /// A set of status bits.
     @inline(__always)
-    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
 
     /// It is an expected connection.
-    public static let IPS_EXPECTED = Status(rawValue: 1 << 0)
+    package static let IPS_EXPECTED = Status(rawValue: 1 << 0)
     /// Packets have been seen both ways.
-    public static let IPS_SEEN_REPLY = Status(rawValue: 1 << 1)
+    package static let IPS_SEEN_REPLY = Status(rawValue: 1 << 1)
     /// Not to be dropped early when the table is full.
-    public static let IPS_ASSURED = Status(rawValue: 1 << 2)
+    package static let IPS_ASSURED = Status(rawValue: 1 << 2)
     /// It is in the hash table.
-    public static let IPS_CONFIRMED = Status(rawValue: 1 << 3)
+    package static let IPS_CONFIRMED = Status(rawValue: 1 << 3)
     /// Its source is translated in the original direction.
-    public static let IPS_SRC_NAT = Status(rawValue: 1 << 4)
+    package static let IPS_SRC_NAT = Status(rawValue: 1 << 4)
     /// Its destination is translated in the original direction.
-    public static let IPS_DST_NAT = Status(rawValue: 1 << 5)
+    package static let IPS_DST_NAT = Status(rawValue: 1 << 5)
     /// TCP sequence numbers need adjustment.
-    public static let IPS_SEQ_ADJUST = Status(rawValue: 1 << 6)
+    package static let IPS_SEQ_ADJUST = Status(rawValue: 1 << 6)
     /// Source translation has been decided.
-    public static let IPS_SRC_NAT_DONE = Status(rawValue: 1 << 7)
+    package static let IPS_SRC_NAT_DONE = Status(rawValue: 1 << 7)
     /// Destination translation has been decided.
-    public static let IPS_DST_NAT_DONE = Status(rawValue: 1 << 8)
+    package static let IPS_DST_NAT_DONE = Status(rawValue: 1 << 8)
     /// It is being removed from the lists.
-    public static let IPS_DYING = Status(rawValue: 1 << 9)
+    package static let IPS_DYING = Status(rawValue: 1 << 9)
     /// Packets do not refresh its timeout.
-    public static let IPS_FIXED_TIMEOUT = Status(rawValue: 1 << 10)
+    package static let IPS_FIXED_TIMEOUT = Status(rawValue: 1 << 10)
     /// A template, of no connection.
-    public static let IPS_TEMPLATE = Status(rawValue: 1 << 11)
+    package static let IPS_TEMPLATE = Status(rawValue: 1 << 11)
     /// Its NAT lost its mapping (nat clash).
-    public static let IPS_NAT_CLASH = Status(rawValue: 1 << 12)
+    package static let IPS_NAT_CLASH = Status(rawValue: 1 << 12)
     /// Its helper came from a rule.
-    public static let IPS_HELPER = Status(rawValue: 1 << 13)
+    package static let IPS_HELPER = Status(rawValue: 1 << 13)
     /// It is in a flowtable.
-    public static let IPS_OFFLOAD = Status(rawValue: 1 << 14)
+    package static let IPS_OFFLOAD = Status(rawValue: 1 << 14)
     /// It is in a network card's flowtable.
-    public static let IPS_HW_OFFLOAD = Status(rawValue: 1 << 15)
+    package static let IPS_HW_OFFLOAD = Status(rawValue: 1 << 15)
 
     /// The bits whose change the kernel refuses when they are cleared.
-    public static let onlyEverSet: Status = [.IPS_SEEN_REPLY, .IPS_ASSURED]
+    static let onlyEverSet: Status = [.IPS_SEEN_REPLY, .IPS_ASSURED]
 }

@@ -3,23 +3,23 @@
 /// One direction of a connection: addresses, protocol and the protocol's own part.
 ///
 /// Source: `struct nf_conntrack_tuple`, net/netfilter/nf_conntrack_tuple.h.
-public struct Tuple: Hashable, Sendable, BitwiseCopyable {
+package struct Tuple: Hashable, Sendable, BitwiseCopyable {
     /// Layer-3 source address.
-    public var source: Address
+    package var source: Address
     /// Layer-3 destination address.
-    public var destination: Address
+    package var destination: Address
     /// Source port (TCP, UDP, SCTP), id (ICMP, ICMPv6), source key (GRE), else 0.
-    public var sourcePort: UInt16
+    package var sourcePort: UInt16
     /// Destination port, `type << 8 | code` (ICMP, ICMPv6), destination key (GRE), else 0.
-    public var destinationPort: UInt16
+    package var destinationPort: UInt16
     /// IPPROTO_*
-    public var protocolNumber: UInt8
+    package var protocolNumber: UInt8
     /// AF_INET or AF_INET6
-    public var family: Family
+    package var family: Family
 
     /// A tuple from its parts.
     @inline(__always)
-    public init(
+    package init(
         family: Family, protocolNumber: UInt8, source: Address, destination: Address,
         sourcePort: UInt16, destinationPort: UInt16
     ) {
@@ -32,13 +32,13 @@ public struct Tuple: Hashable, Sendable, BitwiseCopyable {
     }
 
     /// The tuple of no connection.
-    public static let none = Tuple(
+    package static let none = Tuple(
         family: .ipv4, protocolNumber: 0, source: .any, destination: .any, sourcePort: 0,
         destinationPort: 0)
 
     /// Whether ports are an id, a type and a code.
     @inline(__always)
-    public var isICMP: Bool {
+    package var isICMP: Bool {
         family == .ipv4
             ? protocolNumber == ProtocolNumber.icmp : protocolNumber == ProtocolNumber.icmpv6
     }
@@ -47,7 +47,7 @@ public struct Tuple: Hashable, Sendable, BitwiseCopyable {
     ///
     /// Source: `nf_ct_invert_tuple`, `invmap` of nf_conntrack_proto_icmp.c and _icmpv6.c.
     @inline(__always)
-    public var inverse: Tuple {
+    var inverse: Tuple {
         if isICMP {
             return Tuple(
                 family: family, protocolNumber: protocolNumber, source: destination,
@@ -76,23 +76,23 @@ public struct Tuple: Hashable, Sendable, BitwiseCopyable {
 }
 
 /// The protocols that have a part of their own in a tuple or an entry; IPPROTO_*.
-public enum ProtocolNumber {
+package enum ProtocolNumber {
     /// IPPROTO_ICMP
-    public static let icmp: UInt8 = 1
+    package static let icmp: UInt8 = 1
     /// IPPROTO_TCP
-    public static let tcp: UInt8 = 6
+    package static let tcp: UInt8 = 6
     /// IPPROTO_UDP
-    public static let udp: UInt8 = 17
+    package static let udp: UInt8 = 17
     /// IPPROTO_GRE
-    public static let gre: UInt8 = 47
+    package static let gre: UInt8 = 47
     /// IPPROTO_ICMPV6
-    public static let icmpv6: UInt8 = 58
+    package static let icmpv6: UInt8 = 58
     /// IPPROTO_SCTP
-    public static let sctp: UInt8 = 132
+    package static let sctp: UInt8 = 132
 }
 
 /// Where a zone applies; `enum` of NF_CT_ZONE_DIR_* (net/netfilter/nf_conntrack_zones_common.h).
-public enum ZoneDirection: UInt8, Sendable, Hashable, BitwiseCopyable {
+package enum ZoneDirection: UInt8, Sendable, Hashable, BitwiseCopyable {
     /// NF_CT_DEFAULT_ZONE_DIR, or CTA_ZONE: both tuples
     case both = 0
     /// CTA_TUPLE_ZONE in CTA_TUPLE_ORIG only
@@ -102,17 +102,17 @@ public enum ZoneDirection: UInt8, Sendable, Hashable, BitwiseCopyable {
 }
 
 /// What tells a connection from all others on one node: original tuple and zone.
-public struct Key: Hashable, Sendable, BitwiseCopyable {
+package struct Key: Hashable, Sendable, BitwiseCopyable {
     /// The original tuple.
-    public var tuple: Tuple
+    package var tuple: Tuple
     /// The conntrack zone, 0 by default.
-    public var zone: UInt16
+    package var zone: UInt16
     /// Where the zone applies; `both` with zone 0.
-    public var zoneDirection: ZoneDirection
+    package var zoneDirection: ZoneDirection
 
     /// A key, in the default zone unless said otherwise.
     @inline(__always)
-    public init(_ tuple: Tuple, zone: UInt16 = 0, zoneDirection: ZoneDirection = .both) {
+    package init(_ tuple: Tuple, zone: UInt16 = 0, zoneDirection: ZoneDirection = .both) {
         self.tuple = tuple
         self.zone = zone
         self.zoneDirection = zoneDirection

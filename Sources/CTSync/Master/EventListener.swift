@@ -214,12 +214,3 @@ private final class ListenerState {
         self.shifts = shifts
     }
 }
-
-/// Carries a value that only one thread uses into that thread.
-struct SendableBox<Value>: @unchecked Sendable {
-    let value: Value
-
-    init(_ value: Value) {
-        self.value = value
-    }
-}

@@ -14,7 +14,7 @@
 /// Thread: the event listener's. The query costs some 3 us, and only filters of this kind cause one.
 struct EventSieve: ~Copyable {
     /// What the slaves are told.
-    enum Outcome: Equatable {
+    package enum Outcome: Equatable {
         /// Nothing.
         case nothing
         /// The entry, which may be more than the event said.

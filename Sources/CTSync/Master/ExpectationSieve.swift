@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Decides whether the slaves are told of an expectation: they are where its master entry is
+/// Decides whether the slaves are told of an expectation: they are where its parent is
 /// replicated.
 ///
-/// 1. What protocol, addresses and zone of the master entry leave out is left out.
+/// 1. What protocol, addresses and zone of the parent leave out is left out.
 /// 2. Where the rules ask for what can change (TCP state, ASSURED, mark), which an expectation does
-///    not say, the kernel is asked for the master entry: some 3 us.
+///    not say, the kernel is asked for the parent: some 3 us.
 /// 3. Where there is none (a helper reads the first packet before the entry is in the table) they are
 ///    told: a slave gives an expectation to no entry but a replica.
 ///
@@ -27,7 +27,7 @@ struct ExpectationSieve: ~Copyable {
         guard filter.mayAdmit(expectation) else { return false }
         guard filter.hasChangeableRules else { return true }
         var key = expectation.key
-        key.tuple = expectation.master
+        key.tuple = expectation.parent
         do throws(SystemError) {
             guard let master = try query.entry(key) else { return true }
             return filter.admits(master)

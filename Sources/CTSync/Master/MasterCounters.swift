@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// What a master has received from slaves; only ever counted up.
-public struct MasterCounters: Sendable {
+struct MasterCounters: Sendable {
     /// Datagrams read from the sync link.
-    public var packets: UInt64 = 0
+    var packets: UInt64 = 0
     /// Their bytes, without IP and UDP headers.
-    public var bytes: UInt64 = 0
+    var bytes: UInt64 = 0
     /// NACKs that name a missing packet.
-    public var nacks: UInt64 = 0
+    var nacks: UInt64 = 0
     /// Packets queued to be sent again.
-    public var asked: UInt64 = 0
+    var asked: UInt64 = 0
     /// Requests for an initsync.
-    public var initsyncRequests: UInt64 = 0
+    var initsyncRequests: UInt64 = 0
     /// Dropped: malformed, by reason, in the order of `WireError.allCases`.
-    public var bad = InlineArray<6, UInt64>(repeating: 0)
+    var bad = InlineArray<6, UInt64>(repeating: 0)
     /// Dropped: the sender has this node's id.
-    public var ownID: UInt64 = 0
+    var ownID: UInt64 = 0
     /// Dropped: of another epoch.
-    public var stale: UInt64 = 0
+    var stale: UInt64 = 0
 
     /// Nothing counted.
-    public init() {}
+    init() {}
 }

@@ -12,9 +12,9 @@ import Synchronization
 /// 2. A NACK queues the packets it names; a SLAVE_INITSYNC schedules a walk of the table.
 /// 3. A SYNC or MASTER_ANNOUNCE of a higher claim: this node is no longer master. Of a lower one:
 ///    dropped; its sender hears our announcements and gives way.
-public final class MasterProtocol: Sendable {
+final class MasterProtocol: Sendable {
     /// What a packet calls for.
-    public enum Consequence: Equatable, Sendable {
+    enum Consequence: Equatable, Sendable {
         /// Nothing.
         case none
         /// The sender is to be woken: a packet is to be sent again.
@@ -44,14 +44,14 @@ public final class MasterProtocol: Sendable {
     private let ring: SendRing
 
     /// A master of no epoch yet, that sends from this ring.
-    public init(ring: SendRing) {
+    init(ring: SendRing) {
         self.ring = ring
     }
 
     /// Starts an epoch.
     ///
     /// - Parameter postponesInitsyncs: none begins before `timersRun()`.
-    public func start(_ claim: MasterClaim, postponesInitsyncs: Bool = false) {
+    func start(_ claim: MasterClaim, postponesInitsyncs: Bool = false) {
         slaves.withLock { slaves in
             slaves.claim = claim
             slaves.retransmission.reset()
@@ -63,12 +63,12 @@ public final class MasterProtocol: Sendable {
     }
 
     /// What came from slaves and what became of it.
-    public var counters: MasterCounters { slaves.withLock { $0.counters } }
+    var counters: MasterCounters { slaves.withLock { $0.counters } }
 
     /// Takes a datagram.
     ///
     /// - Parameter wallMicroseconds: the wall clock, for what an epoch can be.
-    public func receive(
+    func receive(
         _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64 = 0
     ) -> Consequence {
         slaves.withLock { slaves in
@@ -144,7 +144,7 @@ public final class MasterProtocol: Sendable {
     // MARK: For the initsync thread
 
     /// Asks for a walk of the table that begins after now.
-    public func requireInitsync() {
+    func requireInitsync() {
         slaves.withLock { $0.schedule.require() }
     }
 
@@ -154,7 +154,7 @@ public final class MasterProtocol: Sendable {
     /// The walk is not wanted before `caughtUp`. The kernel reports a loss ahead of the events that it
     /// had queued before; an old update of a connection whose end was lost would, sent after the begin
     /// of a walk, speak for a connection that is not there.
-    public func lostEvents() {
+    func lostEvents() {
         slaves.withLock { slaves in
             slaves.losses += 1
             ring.setIncomplete(true)
@@ -164,7 +164,7 @@ public final class MasterProtocol: Sendable {
     /// Takes note that every event that was queued until now has been appended.
     ///
     /// - Returns: whether a walk is wanted because events were lost before.
-    public func caughtUp() -> Bool {
+    func caughtUp() -> Bool {
         slaves.withLock { slaves in
             guard slaves.lossesPassed != slaves.losses else { return false }
             slaves.lossesPassed = slaves.losses
@@ -174,7 +174,7 @@ public final class MasterProtocol: Sendable {
     }
 
     /// How often events were lost.
-    public var losses: UInt64 { slaves.withLock { $0.losses } }
+    var losses: UInt64 { slaves.withLock { $0.losses } }
 
     /// Takes note that the kernel's timeouts are the connections' own.
     func timersRun() {
@@ -205,7 +205,7 @@ public final class MasterProtocol: Sendable {
     }
 
     /// How many walks have begun, and whether one is running or wanted.
-    public var initsyncs: (begun: UInt32, isRunning: Bool) {
+    var initsyncs: (begun: UInt32, isRunning: Bool) {
         slaves.withLock { ($0.schedule.number, $0.schedule.isRunning || $0.schedule.isWanted) }
     }
 
@@ -220,19 +220,19 @@ public final class MasterProtocol: Sendable {
     // MARK: For the status
 
     /// One slave, as it was last heard.
-    public struct Peer: Sendable {
+    struct Peer: Sendable {
         /// Its node id.
-        public var nodeID: UInt8
+        var nodeID: UInt8
         /// Where its packets come from.
-        public var address: PeerAddress
+        var address: PeerAddress
         /// When it was last heard.
-        public var lastHeard: Instant
+        var lastHeard: Instant
         /// The sequence number up to which it has applied everything.
-        public var applied: UInt64
+        var applied: UInt64
     }
 
     /// The slaves heard in this epoch, by id.
-    public var peers: [Peer] {
+    var peers: [Peer] {
         slaves.withLock { slaves in
             var list: [Peer] = []
             slaves.peers.visit { nodeID, peer in

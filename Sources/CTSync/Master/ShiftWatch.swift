@@ -4,7 +4,7 @@
 /// that (measured, Linux 6.18), and a connection whose shift the new master does not know stalls.
 ///
 /// A helper shifts a stream when it rewrites an announcement, and then there is a new expectation that
-/// is translated: so its master entry is read, a moment later, as the rewriting follows the event.
+/// is translated: so its parent is read, a moment later, as the rewriting follows the event.
 /// The kernel does not say an expectation's zone: the entry is looked for in every zone that was heard
 /// of.
 /// One thread uses it, the event listener's; its memory is taken once.
@@ -50,7 +50,7 @@ final class ShiftWatch {
     func add(_ expectation: borrowing Expectation, now: Instant) -> Bool {
         guard expectation.isTranslated else { return true }
         var key = expectation.key
-        key.tuple = expectation.master
+        key.tuple = expectation.parent
         for index in 0..<count where items[index].key == key && items[index].due > now {
             return true
         }

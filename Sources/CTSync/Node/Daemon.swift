@@ -2,14 +2,14 @@
 
 internal import CCTSyncShims
 import Glibc
-public import Logging
+package import Logging
 
 /// The daemon: prepares the machine, then waits for signals, the control file, the control socket
 /// and the news of a higher master, until it is told to end.
 ///
 /// Thread: the process's first. Everything it makes on the machine it takes away at an orderly stop;
 /// a killed daemon leaves only what the next one adopts.
-public final class Daemon {
+package final class Daemon {
     private let configuration: Configuration
     private let log: Logger
     private let node: Node
@@ -39,7 +39,7 @@ public final class Daemon {
     ///
     /// - Returns: the exit status: 0 after an orderly stop, 71 (EX_OSERR) where the system fails it.
     /// - Throws: `ConfigurationError` where it cannot start; nothing is changed on the machine then.
-    public static func run(_ configuration: Configuration, log: Logger) throws(ConfigurationError)
+    package static func run(_ configuration: Configuration, log: Logger) throws(ConfigurationError)
         -> Int32
     {
         let device = try syncDevice(configuration)

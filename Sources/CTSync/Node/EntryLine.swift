@@ -2,9 +2,9 @@
 
 /// How `ct_sync dump` writes a connection: `key=value` words in the terms of conntrack(8), separated
 /// by single spaces; no value has one in it.
-public enum EntryLine {
+package enum EntryLine {
     /// The key of the control socket's line.
-    public static let key = "entry"
+    package static let key = "entry"
 
     /// The words of an entry.
     static func text(_ entry: Entry) -> String {
@@ -30,8 +30,8 @@ public enum EntryLine {
             let (low, high) = (entry.extras.labelsLow, entry.extras.labelsHigh)
             words.append("labels=0x\(hexadecimal(high))\(hexadecimal(low))")
         }
-        if entry.fields.contains(.master) {
-            words += Self.words(entry.extras.master, prefix: "master_")
+        if entry.fields.contains(.parent) {
+            words += Self.words(entry.extras.parent, prefix: "parent_")
         }
         return words.joined(separator: " ")
     }
@@ -42,7 +42,7 @@ public enum EntryLine {
         var words = ["family=\(tuple.family)", "protocol=\(protocolName(tuple))"]
         words += Self.words(tuple, prefix: "")
         words += Self.words(expectation.mask, prefix: "mask_")
-        words += Self.words(expectation.master, prefix: "master_")
+        words += Self.words(expectation.parent, prefix: "parent_")
         words.append("timeout=\(expectation.timeoutSeconds)")
         if expectation.helper.count > 0 { words.append("helper=\(name(expectation.helper))") }
         return words.joined(separator: " ")
@@ -122,7 +122,7 @@ public enum EntryLine {
     ]
 
     /// The words as an object of JSON: numbers as such, the status as a list.
-    public static func json(_ text: some StringProtocol) -> String {
+    package static func json(_ text: some StringProtocol) -> String {
         var members: [String] = []
         for word in text.split(separator: " ") {
             let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Glibc
-public import Logging
+package import Logging
 
 /// Writes log lines to standard error, one write(2) each.
 ///
 /// Under systemd (JOURNAL_STREAM is set) a line begins with its priority as the journal reads it,
 /// `<6>`; otherwise with the time of day and `ct_sync: info:`.
-public struct JournalLogHandler: LogHandler {
+package struct JournalLogHandler: LogHandler {
     /// Appended to each line as key=value.
-    public var metadata = Logger.Metadata()
+    package var metadata = Logger.Metadata()
     /// The least important messages that are still written.
-    public var logLevel: Logger.Level
+    package var logLevel: Logger.Level
     private let forJournal: Bool
     private let descriptor: CInt
 
     /// A handler for standard error, in the form that the environment asks for.
-    public init(level: Logger.Level = .info) {
+    package init(level: Logger.Level = .info) {
         self.init(level: level, forJournal: getenv("JOURNAL_STREAM") != nil, descriptor: 2)
     }
 
@@ -27,13 +27,13 @@ public struct JournalLogHandler: LogHandler {
     }
 
     /// A value of the handler's own metadata.
-    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
     /// Writes one line.
-    public func log(event: LogEvent) {
+    package func log(event: LogEvent) {
         var line = forJournal ? "<\(JournalLogHandler.priority(event.level))>" : prefix(event.level)
         line += "\(event.message)"
         let all = metadata.merging(event.metadata ?? [:]) { _, own in own }

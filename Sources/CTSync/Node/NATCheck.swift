@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Foundation
 import Logging
 
 /// Sees to it that a standby with translated entries has rules that translate.
@@ -49,10 +48,18 @@ struct NATCheck {
     private mutating func hasNATChain() throws(NftablesError) -> Bool {
         // iptables-legacy.
         for names in ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"] {
-            let text = (try? String(contentsOfFile: names, encoding: .utf8)) ?? ""
-            if text.split(separator: "\n").contains("nat") { return true }
+            if Self.lines(names).contains("nat") { return true }
         }
         if nftables == nil { nftables = try Nftables() }
         return try nftables?.run("list chains").contains("type nat hook") ?? false
+    }
+
+    /// The lines of a file of /proc; none where it cannot be read: the module is not there.
+    private static func lines(_ path: String) -> [Substring] {
+        do throws(SystemError) {
+            return try TextFile.read(path).split(separator: "\n")
+        } catch {
+            return []
+        }
     }
 }

@@ -33,7 +33,7 @@ struct OverrunWatch {
             ("batches", slave.injectionFailures, "failed injections"),
             (
                 "orphans", slave.related.timedOut + slave.related.crowdedOut,
-                "related entries made without their master entry, which did not come"
+                "related entries made without their parent, which did not come"
             ),
             (
                 "nat", slave.related.untranslatable,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// Which role a node has, and which claims it has heard; decides, and does nothing itself.
-public struct RoleMachine: Sendable {
+struct RoleMachine: Sendable {
     /// What has to be done for the role to be what it is now.
-    public enum Change: Equatable, Sendable {
+    enum Change: Equatable, Sendable {
         /// Nothing.
         case none
         /// Become master with this claim.
@@ -13,28 +13,28 @@ public struct RoleMachine: Sendable {
     }
 
     /// The role.
-    public private(set) var role: Role
+    private(set) var role: Role
     /// The claim this node makes or made last; `none` before its first.
-    public private(set) var claim = MasterClaim.none
+    private(set) var claim = MasterClaim.none
     private let nodeID: UInt8
     /// The highest claim that was heard; of another node, or of this one before a restart.
-    public private(set) var highest = MasterClaim.none
+    private(set) var highest = MasterClaim.none
 
     /// A slave that has heard nothing.
-    public init(nodeID: UInt8) {
+    init(nodeID: UInt8) {
         role = .slave
         self.nodeID = nodeID
     }
 
     /// Takes note of a claim heard as slave.
-    public mutating func heard(_ claim: MasterClaim) {
+    mutating func heard(_ claim: MasterClaim) {
         highest = max(highest, claim)
     }
 
     /// Obeys the cluster manager.
     ///
     /// - Parameter wallMicroseconds: microseconds since 1970, for the new epoch.
-    public mutating func order(_ wanted: Role, wallMicroseconds: UInt64) -> Change {
+    mutating func order(_ wanted: Role, wallMicroseconds: UInt64) -> Change {
         guard wanted != role else { return .none }
         role = wanted
         guard wanted == .master else { return .demote(claim) }
@@ -44,7 +44,7 @@ public struct RoleMachine: Sendable {
     }
 
     /// Gives way to a higher claim heard as master.
-    public mutating func superseded(by other: MasterClaim) -> Change {
+    mutating func superseded(by other: MasterClaim) -> Change {
         highest = max(highest, other)
         guard role == .master, other > claim else { return .none }
         role = .slave

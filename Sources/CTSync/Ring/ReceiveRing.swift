@@ -6,9 +6,9 @@
 /// where it was received. One that comes early is copied to slot n modulo the number of slots,
 /// until those before it are there. What is further ahead than the ring is long is not kept; the
 /// master is asked for it later.
-public struct ReceiveRing: ~Copyable {
+struct ReceiveRing: ~Copyable {
     /// What is to be done with a packet that has just come.
-    public enum Verdict: Sendable {
+    enum Verdict: Sendable {
         /// Its turn: take it, then call `advance`.
         case next
         /// Early: kept.
@@ -20,9 +20,9 @@ public struct ReceiveRing: ~Copyable {
     }
 
     /// The sequence number whose turn it is.
-    public private(set) var expected: UInt64 = 1
+    private(set) var expected: UInt64 = 1
     /// The highest sequence number known to exist.
-    public private(set) var highest: UInt64 = 0
+    private(set) var highest: UInt64 = 0
 
     private let slotCount: Int
     private let slotByteCount: Int
@@ -33,7 +33,7 @@ public struct ReceiveRing: ~Copyable {
     /// Takes the memory of a ring: a power of two of slots.
     ///
     /// - Throws: `SystemError` of mmap(2).
-    public init(slotCount: Int, slotByteCount: Int) throws(SystemError) {
+    init(slotCount: Int, slotByteCount: Int) throws(SystemError) {
         precondition(slotCount >= 4 && slotCount & (slotCount - 1) == 0)
         self.slotCount = slotCount
         self.slotByteCount = slotByteCount
@@ -50,21 +50,21 @@ public struct ReceiveRing: ~Copyable {
     }
 
     /// Forgets everything and expects this number next.
-    public mutating func reset(expected: UInt64) {
+    mutating func reset(expected: UInt64) {
         self.expected = expected
         highest = expected - 1
         sequences.update(repeating: 0, count: slotCount)
     }
 
     /// Takes note that packets up to this number exist.
-    public mutating func exists(_ sequence: UInt64) {
+    mutating func exists(_ sequence: UInt64) {
         highest = max(highest, sequence)
     }
 
     /// Decides about a packet and keeps a copy if it is early.
     ///
     /// - Parameter packet: a whole packet, at most a slot's bytes; a longer one is `.beyond`.
-    public mutating func accept(_ sequence: UInt64, _ packet: RawSpan) -> Verdict {
+    mutating func accept(_ sequence: UInt64, _ packet: RawSpan) -> Verdict {
         exists(sequence)
         if sequence < expected { return .duplicate }
         if sequence == expected { return .next }
@@ -82,12 +82,12 @@ public struct ReceiveRing: ~Copyable {
     }
 
     /// Goes on to the next number.
-    public mutating func advance() {
+    mutating func advance() {
         expected += 1
     }
 
     /// Hands over the kept packet whose turn it is and goes on; false where it is not there.
-    public mutating func takeKept(_ body: (RawSpan) -> Void) -> Bool {
+    mutating func takeKept(_ body: (RawSpan) -> Void) -> Bool {
         let index = Int(truncatingIfNeeded: expected) & (slotCount - 1)
         guard sequences[index] == expected else { return false }
         let slot = UnsafeRawBufferPointer(
@@ -99,12 +99,12 @@ public struct ReceiveRing: ~Copyable {
     }
 
     /// Whether a packet that exists is missing.
-    public var hasGap: Bool { expected <= highest }
+    var hasGap: Bool { expected <= highest }
 
     /// Gives up on what is older than this number, which the master no longer has.
     ///
     /// - Returns: how many packets are lost.
-    public mutating func skip(to sequence: UInt64) -> UInt64 {
+    mutating func skip(to sequence: UInt64) -> UInt64 {
         var lost: UInt64 = 0
         let kept = min(sequence, expected + UInt64(slotCount))
         while expected < kept {
@@ -122,7 +122,7 @@ public struct ReceiveRing: ~Copyable {
 
     /// Calls `body` with each run of missing numbers within the ring's reach, oldest first, at most
     /// `maximum` of them.
-    public func forEachMissing(maximum: Int, _ body: (SequenceRange) -> Void) {
+    func forEachMissing(maximum: Int, _ body: (SequenceRange) -> Void) {
         guard hasGap else { return }
         let last = min(highest, expected + UInt64(slotCount) - 1)
         var found = 0

@@ -15,9 +15,9 @@ import Synchronization
 /// of slots. Appending is under a short lock; a closed packet that has not been sent is touched by
 /// the sender only, and `copy` takes the lock. When the sender lags by a whole ring, `append` says
 /// so and writes nothing: the caller counts an overrun, which an initsync repairs.
-public final class SendRing: @unchecked Sendable {
+final class SendRing: @unchecked Sendable {
     /// What an append came to.
-    public enum Outcome: Sendable {
+    package enum Outcome: Sendable {
         /// The message is in the open packet.
         case appended
         /// There is no slot left: the sender has not sent the oldest packet.
@@ -35,9 +35,9 @@ public final class SendRing: @unchecked Sendable {
     }
 
     /// Slots, a power of two.
-    public let slotCount: Int
+    let slotCount: Int
     /// Bytes of a slot: the most a packet takes.
-    public let slotByteCount: Int
+    let slotByteCount: Int
 
     private let memory: MappedMemory
     private let lengths: UnsafeMutablePointer<UInt16>
@@ -58,7 +58,7 @@ public final class SendRing: @unchecked Sendable {
     ///   - slotByteCount: the MTU less the IP and UDP headers; at least a header and one message.
     ///   - wake: signalled when a packet is closed while the sender sleeps.
     /// - Throws: `SystemError` of mmap(2).
-    public init(slotCount: Int, slotByteCount: Int, wake: WakeUp?) throws(SystemError) {
+    init(slotCount: Int, slotByteCount: Int, wake: WakeUp?) throws(SystemError) {
         precondition(slotCount >= 4 && slotCount & (slotCount - 1) == 0)
         precondition(slotByteCount >= PacketHeader.byteCount + MessageWriter.maximumByteCount)
         precondition(slotByteCount <= Int(UInt16.max))
@@ -81,7 +81,7 @@ public final class SendRing: @unchecked Sendable {
     }
 
     /// Empties the ring for a new epoch; only while no thread uses it.
-    public func reset(epoch: UInt64, nodeID: UInt8) {
+    func reset(epoch: UInt64, nodeID: UInt8) {
         state.withLock { $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages) }
         closed.store(0, ordering: .releasing)
         sent.store(0, ordering: .releasing)
@@ -94,7 +94,7 @@ public final class SendRing: @unchecked Sendable {
     ///
     /// - Parameter bits: `MessageKind.new`, `MessageKind.initsync` or none.
     @inline(__always)
-    public func appendUpdate(_ entry: Entry, bits: UInt8) -> Outcome {
+    func appendUpdate(_ entry: Entry, bits: UInt8) -> Outcome {
         // The initsync leaves half the ring to the live stream.
         let reserve = bits & MessageKind.initsync != 0 ? slotCount / 2 : 0
         return state.withLock { state in
@@ -106,7 +106,7 @@ public final class SendRing: @unchecked Sendable {
 
     /// Appends that an entry is gone.
     @inline(__always)
-    public func appendDelete(_ key: Key) -> Outcome {
+    func appendDelete(_ key: Key) -> Outcome {
         state.withLock { state in
             append(&state, reserve: 0) { packet, offset in
                 MessageWriter.writeDelete(key, &packet, at: offset)
@@ -117,7 +117,7 @@ public final class SendRing: @unchecked Sendable {
     /// Appends an expectation.
     ///
     /// - Parameter bits: `MessageKind.initsync` or none.
-    public func appendUpdate(_ expectation: Expectation, bits: UInt8) -> Outcome {
+    func appendUpdate(_ expectation: Expectation, bits: UInt8) -> Outcome {
         let reserve = bits & MessageKind.initsync != 0 ? slotCount / 2 : 0
         return state.withLock { state in
             append(&state, reserve: reserve) { packet, offset in
@@ -127,7 +127,7 @@ public final class SendRing: @unchecked Sendable {
     }
 
     /// Appends that an expectation is gone.
-    public func appendDelete(_ expectation: Expectation) -> Outcome {
+    func appendDelete(_ expectation: Expectation) -> Outcome {
         state.withLock { state in
             append(&state, reserve: 0) { packet, offset in
                 MessageWriter.writeDelete(expectation, &packet, at: offset)
@@ -138,7 +138,7 @@ public final class SendRing: @unchecked Sendable {
     /// Appends the begin or the end of an initsync, as the last message of its packet.
     ///
     /// - Returns: the sequence number of the packet it is in; nil where the ring is full.
-    public func appendBracket(_ type: MessageKind.MessageType, number: UInt32) -> UInt64? {
+    func appendBracket(_ type: MessageKind.MessageType, number: UInt32) -> UInt64? {
         state.withLock { state in
             let sequence = append(&state, reserve: 0) { packet, offset in
                 MessageWriter.writeBracket(type, number: number, &packet, at: offset)
@@ -149,12 +149,12 @@ public final class SendRing: @unchecked Sendable {
     }
 
     /// Closes the open packet if there is anything in it.
-    public func flush() {
+    func flush() {
         state.withLock { if $0.messageCount > 0 { close(&$0) } }
     }
 
     /// Says in every packet closed from now on whether the master has lost events.
-    public func setIncomplete(_ value: Bool) {
+    func setIncomplete(_ value: Bool) {
         isIncomplete.store(value, ordering: .releasing)
     }
 
@@ -203,13 +203,13 @@ public final class SendRing: @unchecked Sendable {
     // MARK: Sending
 
     /// The sequence number of the last closed packet; 0 before the first.
-    public var lastClosed: UInt64 { closed.load(ordering: .acquiring) }
+    var lastClosed: UInt64 { closed.load(ordering: .acquiring) }
 
     /// The sequence number of the last packet handed to the socket; 0 before the first.
-    public var lastSent: UInt64 { sent.load(ordering: .acquiring) }
+    var lastSent: UInt64 { sent.load(ordering: .acquiring) }
 
     /// How many messages have been appended since the ring was made.
-    public var messageCount: UInt64 { state.withLock { $0.messages } }
+    var messageCount: UInt64 { state.withLock { $0.messages } }
 
     /// The oldest packet that `copy` can find after this one was closed.
     @inline(__always)
@@ -226,7 +226,7 @@ public final class SendRing: @unchecked Sendable {
     ///   - clockMicroseconds: put into their headers.
     ///   - body: called with each packet's place; valid until `markSent`.
     /// - Returns: how many were handed out.
-    public func withUnsent(
+    func withUnsent(
         maximum: Int, clockMicroseconds: UInt64,
         _ body: (Int, UnsafeMutableRawBufferPointer) -> Void
     ) -> Int {
@@ -250,7 +250,7 @@ public final class SendRing: @unchecked Sendable {
     }
 
     /// Frees the slots of this many packets that the socket has taken.
-    public func markSent(_ count: Int) {
+    func markSent(_ count: Int) {
         sent.store(sent.load(ordering: .relaxed) + UInt64(count), ordering: .releasing)
     }
 
@@ -258,7 +258,7 @@ public final class SendRing: @unchecked Sendable {
     ///
     /// - Parameter target: at least a slot's bytes.
     /// - Returns: its length; nil where it has not been sent or is overwritten.
-    public func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
+    func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
         state.withLock { state in
             guard sequence >= 1, sequence <= sent.load(ordering: .acquiring),
                 sequence + UInt64(slotCount) > state.open
@@ -272,7 +272,7 @@ public final class SendRing: @unchecked Sendable {
     /// Writes a MASTER_ANNOUNCE that names the last packet sent.
     ///
     /// - Returns: its length.
-    public func writeAnnouncement(
+    func writeAnnouncement(
         _ target: UnsafeMutableRawBufferPointer, clockMicroseconds: UInt64
     ) -> Int {
         let identity = state.withLock { ($0.epoch, $0.nodeID) }
@@ -297,13 +297,13 @@ public final class SendRing: @unchecked Sendable {
     /// Announces that the sender goes to sleep.
     ///
     /// - Returns: whether it may: nothing was closed meanwhile.
-    public func prepareToSleep() -> Bool {
+    func prepareToSleep() -> Bool {
         senderSleeps.store(true, ordering: .sequentiallyConsistent)
         return closed.load(ordering: .sequentiallyConsistent) == sent.load(ordering: .relaxed)
     }
 
     /// Announces that the sender is awake.
-    public func wokeUp() {
+    func wokeUp() {
         senderSleeps.store(false, ordering: .relaxed)
         wake?.clear()
     }

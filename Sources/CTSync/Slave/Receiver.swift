@@ -31,7 +31,7 @@ final class Receiver: Sendable {
 
     /// How often replicas are looked at for renewal.
     static let renewInterval = 1 * Duration.second
-    /// How often those are looked at that wait for a master entry, when no packet comes.
+    /// How often those are looked at that wait for a parent, when no packet comes.
     static let waitInterval = 20 * Duration.millisecond
     private static let batch = 64
 
@@ -198,7 +198,7 @@ final class Receiver: Sendable {
         state.check.postpone(now: Clock.now())
         while receive(state) == Self.batch {}
         inject(state)
-        // No master entry will come any more.
+        // No parent will come any more.
         state.slave.table.giveUpWaiting()
         inject(state)
         publish(state, Clock.now())

@@ -11,16 +11,16 @@
 ///    initsync is asked for.
 /// 3. In order, messages are applied. A gap is asked for again (NACK) until it is filled or has left
 ///    the master's backlog; then the slave is out of sync and asks for an initsync.
-public final class SlaveProtocol {
+final class SlaveProtocol {
     /// Silence of the master after which the slave no longer says that it is in sync.
-    public static let silence = 1 * Duration.second
+    static let silence = 1 * Duration.second
     /// How often a slave tells the master how far it is, with a NACK that names nothing.
     static let reportInterval = 1 * Duration.second
     /// When to ask for an initsync where the replica table was full: there may be room again.
     static let fullRetry = 30 * Duration.second
 
     /// Why a slave is not in sync.
-    public enum OutOfSync: String, Sendable {
+    enum OutOfSync: String, Sendable {
         /// No master has been heard.
         case noMaster = "no master heard"
         /// The master is silent.
@@ -33,8 +33,8 @@ public final class SlaveProtocol {
         case gap = "packets missing"
         /// Updates came of connections that no message has described.
         case insufficient = "incomplete entries"
-        /// Related entries have come before their master entries.
-        case waiting = "entries waiting for their master entry"
+        /// Related entries have come before their parents.
+        case waiting = "entries waiting for their parent"
         /// The kernel refused entries.
         case refused = "entries refused by the kernel"
         /// The table is full.
@@ -42,21 +42,21 @@ public final class SlaveProtocol {
     }
 
     /// The master that is followed.
-    public private(set) var master = MasterClaim.none
+    private(set) var master = MasterClaim.none
     /// Where its packets come from.
-    public private(set) var masterAddress: PeerAddress?
+    private(set) var masterAddress: PeerAddress?
     /// When it was last heard.
-    public private(set) var lastHeard: Instant = 0
+    private(set) var lastHeard: Instant = 0
     /// The receiver's clock less the master's at its last packet, in microseconds.
-    public private(set) var lagMicroseconds: Int64 = 0
+    private(set) var lagMicroseconds: Int64 = 0
     /// What came and what became of it.
-    public private(set) var counters = SlaveCounters()
+    private(set) var counters = SlaveCounters()
     /// What it holds of the master.
-    public let table: ReplicaTable
+    let table: ReplicaTable
     /// Which connections are this node's own and are left alone.
-    public var filter: ReplicationFilter
+    var filter: ReplicationFilter
     /// Whether the kernel's own entries have been read; until then no initsync is asked for.
-    public var hasAdopted = true
+    var hasAdopted = true
 
     private let nodeID: UInt8
     private let crc = CRC32C()
@@ -76,7 +76,7 @@ public final class SlaveProtocol {
     /// A slave that has heard nothing yet.
     ///
     /// - Throws: `SystemError` of mmap(2).
-    public init(
+    init(
         nodeID: UInt8, table: ReplicaTable, filter: ReplicationFilter, ringSlots: Int,
         slotByteCount: Int
     ) throws(SystemError) {
@@ -87,7 +87,7 @@ public final class SlaveProtocol {
     }
 
     /// Starts anew: as a slave that has heard no claim above this one.
-    public func restart(after claim: MasterClaim) {
+    func restart(after claim: MasterClaim) {
         master = claim
         masterAddress = nil
         ring.reset(expected: 1)
@@ -102,10 +102,10 @@ public final class SlaveProtocol {
     // MARK: State
 
     /// The sequence number up to which everything is applied.
-    public var applied: UInt64 { ring.expected - 1 }
+    var applied: UInt64 { ring.expected - 1 }
 
     /// Nil while the table equals the master's, as far as anybody can know.
-    public func outOfSync(now: Instant) -> OutOfSync? {
+    func outOfSync(now: Instant) -> OutOfSync? {
         if masterAddress == nil { return .noMaster }
         if !hasAdopted { return .adopting }
         if now > lastHeard + Self.silence { return .silent }
@@ -124,7 +124,7 @@ public final class SlaveProtocol {
     ///
     /// - Parameters:
     ///   - wallMicroseconds: the wall clock, for the lag and for what an epoch can be.
-    public func receive(
+    func receive(
         _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64
     ) {
         counters.packets += 1
@@ -314,7 +314,7 @@ public final class SlaveProtocol {
     // MARK: An operator's orders
 
     /// Asks for an initsync; the replicas stay meanwhile.
-    public func requireInitsync(now: Instant) {
+    func requireInitsync(now: Instant) {
         wantInitsync(at: now)
         wantsCheck = true
     }
@@ -328,7 +328,7 @@ public final class SlaveProtocol {
     /// Forgets all replicas and asks for an initsync: until it is complete the slave is not in sync.
     ///
     /// - Returns: how many there were.
-    public func flush(now: Instant) -> Int {
+    func flush(now: Instant) -> Int {
         let count = table.killAll()
         // What a running initsync has confirmed is gone: its end proves nothing.
         streamBroke(now)
@@ -338,7 +338,7 @@ public final class SlaveProtocol {
     // MARK: Output
 
     /// When `output` has something next; nil where only a packet can bring that about.
-    public var deadline: Instant? {
+    var deadline: Instant? {
         guard masterAddress != nil else { return nil }
         var earliest = reportAt
         if let nack = gap.deadline { earliest = min(earliest, nack) }
@@ -350,7 +350,7 @@ public final class SlaveProtocol {
     ///
     /// - Parameter target: at least an MTU.
     /// - Returns: its length and where it goes.
-    public func output(
+    func output(
         now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
     ) -> (Int, PeerAddress)? {
         guard let masterAddress else { return nil }

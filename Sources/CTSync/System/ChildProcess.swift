@@ -9,7 +9,7 @@ import Glibc
 /// acts in the network namespace of the calling thread.
 enum ChildProcess {
     /// How a program ended.
-    struct Outcome {
+    package struct Outcome {
         /// The exit status; 128 and the signal's number where a signal ended it.
         let status: CInt
         /// What it wrote to its standard output and error.

@@ -3,29 +3,29 @@
 import Glibc
 
 /// A point on a clock that never goes back, in nanoseconds; state machines are handed it.
-public typealias Instant = UInt64
+package typealias Instant = UInt64
 
 /// One microsecond, millisecond and second in the unit of `Instant`.
-public enum Duration {
+package enum Duration {
     /// A microsecond in nanoseconds.
-    public static let microsecond: UInt64 = 1_000
+    static let microsecond: UInt64 = 1_000
     /// A millisecond in nanoseconds.
-    public static let millisecond: UInt64 = 1_000_000
+    package static let millisecond: UInt64 = 1_000_000
     /// A second in nanoseconds.
-    public static let second: UInt64 = 1_000_000_000
+    package static let second: UInt64 = 1_000_000_000
 }
 
 /// The machine's clocks, read only by threads and never by state machines.
-public enum Clock {
+package enum Clock {
     /// CLOCK_BOOTTIME in nanoseconds: goes on through a suspend, as connections' timeouts do.
-    public static func now() -> Instant {
+    package static func now() -> Instant {
         var time = timespec()
         clock_gettime(CLOCK_BOOTTIME, &time)
         return UInt64(time.tv_sec) * Duration.second + UInt64(time.tv_nsec)
     }
 
     /// CLOCK_REALTIME in microseconds since 1970.
-    public static func wallMicroseconds() -> UInt64 {
+    static func wallMicroseconds() -> UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1_000

@@ -3,12 +3,12 @@
 import Glibc
 
 /// An open file descriptor with one owner; closed when that owner lets go of it.
-public struct Descriptor: ~Copyable, Sendable {
+struct Descriptor: ~Copyable, Sendable {
     /// The number, for system calls; valid while this value lives.
-    public let raw: CInt
+    let raw: CInt
 
     /// Takes over an open descriptor.
-    public init(owning raw: CInt) {
+    init(owning raw: CInt) {
         precondition(raw >= 0, "a closed descriptor")
         self.raw = raw
     }
@@ -16,7 +16,7 @@ public struct Descriptor: ~Copyable, Sendable {
     /// Takes over what a call returned.
     ///
     /// - Throws: `SystemError` with errno where the call returned less than zero.
-    public init(_ call: @autoclosure () -> String, _ open: () -> CInt) throws(SystemError) {
+    init(_ call: @autoclosure () -> String, _ open: () -> CInt) throws(SystemError) {
         raw = try retrying(call(), open)
     }
 

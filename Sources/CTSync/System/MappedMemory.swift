@@ -3,16 +3,16 @@
 import Glibc
 
 /// Zeroed memory from mmap(2), taken whole at start; the kernel backs a page when it is first used.
-public struct MappedMemory: ~Copyable {
+struct MappedMemory: ~Copyable {
     /// The first byte, page-aligned.
-    public let base: UnsafeMutableRawPointer
+    let base: UnsafeMutableRawPointer
     /// Its size in bytes.
-    public let count: Int
+    let count: Int
 
     /// Maps this many bytes.
     ///
     /// - Throws: `SystemError` of mmap(2).
-    public init(byteCount: Int) throws(SystemError) {
+    init(byteCount: Int) throws(SystemError) {
         precondition(byteCount > 0)
         let mapped = mmap(
             nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,

@@ -6,13 +6,13 @@ internal import CNftables
 ///
 /// A context is not safe to share: each owner has one, used by one thread. It acts in the network
 /// namespace of the thread that made it.
-public final class Nftables {
+final class Nftables {
     private let context: OpaquePointer
 
     /// Makes a context whose output and errors are kept in memory.
     ///
     /// - Throws: `NftablesError` where libnftables has none to give.
-    public init() throws(NftablesError) {
+    init() throws(NftablesError) {
         guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else {
             throw NftablesError(commands: "", message: "nft_ctx_new failed")
         }
@@ -32,7 +32,7 @@ public final class Nftables {
     /// - Parameter commands: what nft(8) would read from a file.
     /// - Returns: what nft(8) would print.
     /// - Throws: `NftablesError` with what nft(8) would complain.
-    public func run(_ commands: String) throws(NftablesError) -> String {
+    func run(_ commands: String) throws(NftablesError) -> String {
         let result = nft_run_cmd_from_buffer(context, commands)
         let output = Self.text(nft_ctx_get_output_buffer(context))
         let complaint = Self.text(nft_ctx_get_error_buffer(context))
@@ -46,7 +46,7 @@ public final class Nftables {
     ///
     /// - Parameter commands: what nft(8) would read from a file.
     /// - Throws: `NftablesError` where `run` would throw it.
-    public func check(_ commands: String) throws(NftablesError) {
+    func check(_ commands: String) throws(NftablesError) {
         nft_ctx_set_dry_run(context, true)
         defer { nft_ctx_set_dry_run(context, false) }
         _ = try run(commands)
@@ -59,20 +59,20 @@ public final class Nftables {
 }
 
 /// nftables commands that were refused.
-public struct NftablesError: Error, CustomStringConvertible {
+struct NftablesError: Error, CustomStringConvertible {
     /// What was to be run.
-    public let commands: String
+    let commands: String
     /// Why not, in libnftables' words.
-    public let message: String
+    let message: String
 
     /// Records a refusal.
-    public init(commands: String, message: String) {
+    init(commands: String, message: String) {
         self.commands = commands
         self.message = message
     }
 
     /// The message.
-    public var description: String {
+    var description: String {
         "nftables: \(message)"
     }
 }

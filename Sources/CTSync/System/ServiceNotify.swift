@@ -6,9 +6,9 @@ import Glibc
 ///
 /// Without NOTIFY_SOCKET in the environment it does nothing. A message that cannot be sent is
 /// dropped: the manager's ear is no condition of replication. Used by one thread.
-public struct ServiceNotify: ~Copyable {
+struct ServiceNotify: ~Copyable {
     /// Within which time the manager wants to hear `WATCHDOG=1` again, halved; nil for no watchdog.
-    public let watchdogInterval: UInt64?
+    let watchdogInterval: UInt64?
     /// The socket; -1 where nobody listens.
     private let raw: CInt
     private var address = sockaddr_un()
@@ -17,7 +17,7 @@ public struct ServiceNotify: ~Copyable {
     private var shownStatus = ""
 
     /// A notifier as the process's environment asks for it.
-    public init() {
+    init() {
         self.init { name in getenv(name).map { String(cString: $0) } }
     }
 
@@ -42,27 +42,27 @@ public struct ServiceNotify: ~Copyable {
     }
 
     /// Whether a manager listens.
-    public var isHeard: Bool { raw >= 0 }
+    var isHeard: Bool { raw >= 0 }
 
     /// The start is complete.
-    public func ready() {
+    func ready() {
         send("READY=1")
     }
 
     /// The end has begun.
-    public func stopping() {
+    func stopping() {
         send("STOPPING=1")
     }
 
     /// One line for a person, sent when it is another one than before.
-    public mutating func show(_ status: String) {
+    mutating func show(_ status: String) {
         guard status != shownStatus else { return }
         shownStatus = status
         send("STATUS=" + String(status.map { $0.isNewline ? " " : $0 }))
     }
 
     /// The daemon is alive: to be called at each turn of its loop, sent when it is due.
-    public mutating func alive(now: Instant) {
+    mutating func alive(now: Instant) {
         guard let watchdogInterval, now &- aliveAt >= watchdogInterval else { return }
         aliveAt = now
         send("WATCHDOG=1")

@@ -4,35 +4,35 @@ internal import CCTSyncShims
 import Synchronization
 
 /// Tells one thread to stop, and wakes it for that or for other work.
-public final class StopSign: Sendable {
+final class StopSign: Sendable {
     /// What wakes the thread.
-    public let wake: WakeUp
+    let wake: WakeUp
     private let isSet = Atomic<Bool>(false)
 
     /// A sign that is not set.
     ///
     /// - Throws: `SystemError` of eventfd(2).
-    public init() throws(SystemError) {
+    init() throws(SystemError) {
         wake = try WakeUp()
     }
 
     /// Whether the thread is to stop.
-    public var isStopped: Bool { isSet.load(ordering: .acquiring) }
+    var isStopped: Bool { isSet.load(ordering: .acquiring) }
 
     /// Stops the thread at its next look.
-    public func stop() {
+    func stop() {
         isSet.store(true, ordering: .releasing)
         wake.signal()
     }
 
     /// Lets the next thread run.
-    public func reset() {
+    func reset() {
         isSet.store(false, ordering: .releasing)
         wake.clear()
     }
 
     /// Sleeps until this instant, a signal or the stop.
-    public func sleep(until deadline: Instant) {
+    func sleep(until deadline: Instant) {
         let now = Clock.now()
         guard !isStopped, now < deadline else { return }
         _ = ctsync_wait(wake.raw, -1, Int64(deadline - now))
@@ -40,7 +40,7 @@ public final class StopSign: Sendable {
     }
 
     /// Sleeps until a signal or the stop.
-    public func sleep() {
+    func sleep() {
         guard !isStopped else { return }
         _ = ctsync_wait(wake.raw, -1, -1)
         wake.clear()

@@ -3,20 +3,20 @@
 import Glibc
 
 /// A system call that failed: its name and the error number it left.
-public struct SystemError: Error, Equatable, CustomStringConvertible {
+package struct SystemError: Error, Equatable, CustomStringConvertible {
     /// The call, and what it was given where that helps a reader ("open /run/ct_sync/state").
-    public let call: String
+    let call: String
     /// errno(3) after the call.
-    public let errno: CInt
+    package let errno: CInt
 
     /// Records a failed call with an error number.
-    public init(_ call: String, errno: CInt) {
+    package init(_ call: String, errno: CInt) {
         self.call = call
         self.errno = errno
     }
 
     /// The call and the error number's text.
-    public var description: String {
+    package var description: String {
         "\(call): \(String(cString: strerror(errno)))"
     }
 }

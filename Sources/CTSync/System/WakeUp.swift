@@ -4,27 +4,27 @@ internal import CCTSyncShims
 import Glibc
 
 /// An eventfd by which one thread wakes another that sleeps in poll(2).
-public final class WakeUp: Sendable {
+final class WakeUp: Sendable {
     private let descriptor: Descriptor
 
     /// Opens the eventfd.
     ///
     /// - Throws: `SystemError` of eventfd(2).
-    public init() throws(SystemError) {
+    init() throws(SystemError) {
         descriptor = try Descriptor("eventfd") { ctsync_eventfd() }
     }
 
     /// What to poll for POLLIN.
-    public var raw: CInt { descriptor.raw }
+    var raw: CInt { descriptor.raw }
 
     /// Wakes the sleeper, or keeps it from its next sleep.
-    public func signal() {
+    func signal() {
         var one: UInt64 = 1
         _ = write(descriptor.raw, &one, 8)
     }
 
     /// Takes back all signals so far.
-    public func clear() {
+    func clear() {
         var count: UInt64 = 0
         _ = read(descriptor.raw, &count, 8)
     }

@@ -4,7 +4,7 @@ internal import CCTSyncShims
 import Glibc
 
 /// A POSIX thread with a name, joined exactly once.
-public struct WorkerThread: ~Copyable {
+struct WorkerThread: ~Copyable {
     private let thread: pthread_t
 
     private final class Start {
@@ -22,7 +22,7 @@ public struct WorkerThread: ~Copyable {
     ///   - name: at most 15 characters, as `ps -L` and `top -H` show it.
     ///   - body: what it runs; the thread ends with it.
     /// - Throws: `SystemError` of pthread_create(3).
-    public init(named name: String, _ body: sending @escaping () -> Void) throws(SystemError) {
+    init(named name: String, _ body: sending @escaping () -> Void) throws(SystemError) {
         let start = Unmanaged.passRetained(Start(name: name, body: body))
         var thread = pthread_t()
         let result = pthread_create(&thread, nil, Self.main, start.toOpaque())
@@ -43,7 +43,16 @@ public struct WorkerThread: ~Copyable {
         }
 
     /// Waits for its end.
-    public consuming func join() {
+    consuming func join() {
         pthread_join(thread, nil)
+    }
+}
+
+/// Carries a value that only one thread uses into that thread.
+struct SendableBox<Value>: @unchecked Sendable {
+    let value: Value
+
+    init(_ value: Value) {
+        self.value = value
     }
 }

@@ -1,50 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// A network device of this namespace, as rtnetlink describes it (`struct ifinfomsg`, IFLA_*).
-public struct Device: Equatable, Sendable {
+struct Device: Equatable, Sendable {
     /// The tag that a VLAN device puts on its frames.
-    public struct Tag: Hashable, Sendable {
+    struct Tag: Hashable, Sendable {
         /// IFLA_VLAN_ID
-        public var identifier: UInt16
+        var identifier: UInt16
         /// IFLA_VLAN_PROTOCOL: 0x8100 (802.1Q) or 0x88A8 (802.1ad).
-        public var etherType: UInt16
+        var etherType: UInt16
 
         /// A tag; 802.1Q unless said otherwise.
-        public init(identifier: UInt16, etherType: UInt16 = 0x8100) {
+        init(identifier: UInt16, etherType: UInt16 = 0x8100) {
             self.identifier = identifier
             self.etherType = etherType
         }
     }
 
     /// ifi_index
-    public var index: UInt32
+    var index: UInt32
     /// IFLA_IFNAME
-    public var name: String
+    var name: String
     /// IFLA_INFO_KIND ("vlan", "bond", "macvlan", ...); empty for hardware.
-    public var kind = ""
+    var kind = ""
     /// ifi_type: 1 (ARPHRD_ETHER) for anything with Ethernet frames.
-    public var hardwareType: UInt16 = 1
+    var hardwareType: UInt16 = 1
     /// ifi_flags: IFF_*
-    public var flags: UInt32 = 0
+    var flags: UInt32 = 0
     /// IFLA_LINK: the device on which this one stands, where that is in this namespace.
-    public var lower: UInt32?
+    var lower: UInt32?
     /// IFLA_MASTER: the bond, bridge, team or VRF to which this one belongs.
-    public var master: UInt32?
+    var master: UInt32?
     /// IFLA_ADDRESS: six bytes on Ethernet.
-    public var address: [UInt8] = []
+    var address: [UInt8] = []
     /// What tells a VLAN's frames on the device below.
-    public var tag: Tag?
+    var tag: Tag?
 
     /// A device with nothing known but its number and name.
-    public init(index: UInt32, name: String) {
+    init(index: UInt32, name: String) {
         self.index = index
         self.name = name
     }
 
     /// IFF_UP
-    public var isUp: Bool { flags & 0x1 != 0 }
+    var isUp: Bool { flags & 0x1 != 0 }
     /// IFF_LOOPBACK
-    public var isLoopback: Bool { flags & 0x8 != 0 }
+    var isLoopback: Bool { flags & 0x8 != 0 }
     /// IFF_NOARP
-    public var hasNoNeighbours: Bool { flags & 0x80 != 0 }
+    var hasNoNeighbours: Bool { flags & 0x80 != 0 }
 }

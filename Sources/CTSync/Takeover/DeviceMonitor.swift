@@ -7,7 +7,7 @@ import Glibc
 ///
 /// What a notification says is not read: the answer to any is a new list, so a lost one
 /// (ENOBUFS) costs nothing.
-public final class DeviceMonitor {
+final class DeviceMonitor {
     private let notifications: Descriptor
     private static let netlinkRoute: CInt = 0  // NETLINK_ROUTE
     private var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -15,20 +15,20 @@ public final class DeviceMonitor {
     /// Listens in the network namespace of the calling thread.
     ///
     /// - Throws: `SystemError` of the rtnetlink socket.
-    public init() throws(SystemError) {
+    init() throws(SystemError) {
         notifications = try Descriptor("rtnetlink socket") {
             ctsync_netlink_open(Self.netlinkRoute, 1)  // RTMGRP_LINK
         }
     }
 
     /// What to poll for POLLIN; then call `drain`.
-    public var raw: CInt { notifications.raw }
+    var raw: CInt { notifications.raw }
 
     /// Takes the notifications that wait.
     ///
     /// - Returns: whether there were any, or some were lost.
     /// - Throws: `SystemError` of recv(2).
-    public func drain() throws(SystemError) -> Bool {
+    func drain() throws(SystemError) -> Bool {
         var hasChanged = false
         while true {
             do throws(SystemError) {
@@ -44,7 +44,7 @@ public final class DeviceMonitor {
     ///
     /// - Throws: `SystemError` of the socket or of the kernel's refusal; EBADMSG for an answer that
     ///   cannot be read; ETIMEDOUT where none comes.
-    public func devices() throws(SystemError) -> [Device] {
+    func devices() throws(SystemError) -> [Device] {
         for _ in 0..<8 {
             if let devices = try list() { return devices }
         }

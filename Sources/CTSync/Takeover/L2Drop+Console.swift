@@ -3,11 +3,11 @@
 internal import Glibc
 
 /// A drop that is on, whoever put it there.
-public struct L2DropStatus: Equatable, Sendable {
+package struct L2DropStatus: Equatable, Sendable {
     /// The name of its tables or chains: `ct_sync_l2drop`, or with the instance behind it.
-    public let name: String
+    package let name: String
     /// Which backend's rules they are.
-    public let backend: L2DropChoice
+    package let backend: L2DropChoice
 }
 
 /// `ct_sync l2drop status|off`: the way out for somebody at the console, without a daemon.
@@ -15,7 +15,7 @@ extension L2Drop {
     /// The drops of all instances and both backends.
     ///
     /// - Throws: `L2DropError` where nftables or an installed program refuses to list its rules.
-    public static func status() throws(L2DropError) -> [L2DropStatus] {
+    package static func status() throws(L2DropError) -> [L2DropStatus] {
         var found: [L2DropStatus] = []
         for table in try NetdevL2Drop.tables(try console()) {
             let status = L2DropStatus(name: table.name, backend: .netdev)
@@ -35,7 +35,7 @@ extension L2Drop {
     /// that runs as a slave puts its own on again when it starts or is demoted, not before.
     ///
     /// - Throws: `L2DropError` of what could not be removed; the rest has been.
-    public static func off() throws(L2DropError) {
+    package static func off() throws(L2DropError) {
         let end = Clock.now() + offPatience
         var failure = attempt { () throws(L2DropError) in try L2DropOffMark.set() }
         var removedAt = Clock.now()

@@ -8,9 +8,9 @@ internal import CCTSyncShims
 /// have appeared or changed, or somebody has flushed the rules. The rules are the kernel's: they
 /// outlive this object and its process until `lift` or `L2Drop.off`.
 /// A raise that fails leaves what it has already put on; nothing is ever opened by an error.
-public final class L2Drop {
+package final class L2Drop {
     /// What the names of all our tables and chains begin with.
-    public static let prefix = "ct_sync_l2drop"
+    package static let prefix = "ct_sync_l2drop"
 
     private let name: String
     private let backend: any L2DropBackend
@@ -26,9 +26,9 @@ public final class L2Drop {
     private var hasNews = false
 
     /// Whether this object has the drop on; false as well where another's rules are there.
-    public private(set) var isRaised = false
+    private(set) var isRaised = false
     /// Whether somebody at the console has said `off` since the last order to raise it.
-    public private(set) var isTakenOff = false
+    private(set) var isTakenOff = false
 
     /// Finds the backend; touches no rule.
     ///
@@ -38,7 +38,7 @@ public final class L2Drop {
     ///   - instance: tells the groups of one node apart; empty for the only one.
     ///   - backend: the setting.
     /// - Throws: `L2DropError`: what is missing, and what to install.
-    public init(
+    package init(
         syncdev: String, exempt: [String] = [], instance: String = "",
         backend: L2DropChoice = .auto
     ) throws(L2DropError) {
@@ -61,15 +61,15 @@ public final class L2Drop {
     }
 
     /// Which of the two it is: never `auto`.
-    public var choice: L2DropChoice { backend.choice }
+    var choice: L2DropChoice { backend.choice }
 
     /// What to poll for POLLIN; then call `eventsArrived`, raised or not.
-    public var events: CInt { epoll.raw }
+    package var events: CInt { epoll.raw }
 
     /// Puts the drop on, or renews it where it is on; an earlier `off` counts no longer.
     ///
     /// - Throws: `L2DropError`; a drop that was on then still is.
-    public func raise() throws(L2DropError) {
+    func raise() throws(L2DropError) {
         forgetOff()
         try renew(onlyIfDifferent: false)
         isRaised = true
@@ -81,7 +81,7 @@ public final class L2Drop {
     /// time (0.2 s). With netdev it is the same as `lift`.
     ///
     /// - Throws: `L2DropError`; part of the drop may still be on.
-    public func open() throws(L2DropError) {
+    package func open() throws(L2DropError) {
         guard isRaised else { return try lift() }
         // It is not to be followed any more, whatever remains.
         plan = nil
@@ -97,7 +97,7 @@ public final class L2Drop {
     /// Takes the drop off and removes all of its rules.
     ///
     /// - Throws: `L2DropError`; part of it may still be on.
-    public func lift() throws(L2DropError) {
+    func lift() throws(L2DropError) {
         try backend.lift()
         plan = nil
         isRaised = false
@@ -118,7 +118,7 @@ public final class L2Drop {
     ///
     /// - Returns: whether there were any; they have been renewed then, without a gap.
     /// - Throws: `L2DropError`; what was there is untouched then.
-    public func adopt() throws(L2DropError) -> Bool {
+    func adopt() throws(L2DropError) -> Bool {
         let found = try Self.status().filter { $0.name == name }
         guard !found.isEmpty else { return false }
         try raise()
@@ -134,7 +134,7 @@ public final class L2Drop {
     /// - Returns: whether the rules have been renewed.
     /// - Throws: `L2DropError`; IP and ARP of a new device are dropped nevertheless. Call it again
     ///   after a while, with or without an event.
-    public func eventsArrived() throws(L2DropError) -> Bool {
+    func eventsArrived() throws(L2DropError) -> Bool {
         do throws(SystemError) {
             if try monitor.drain() { hasNews = true }
             if try rules.drain() { (isSuspect, hasNews) = (true, true) }

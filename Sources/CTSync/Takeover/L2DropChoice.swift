@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// The setting `l2drop-backend`.
-public enum L2DropChoice: String, Sendable, CaseIterable {
+package enum L2DropChoice: String, Sendable, CaseIterable {
     /// `netdev` where the kernel has egress hooks, else `tables`.
     case auto
     /// nftables ingress and egress chains.

@@ -8,13 +8,13 @@ import Glibc
 /// Gratuitous ARP and unsolicited neighbour advertisements, as raw frames, each through the device
 /// that has the address, so that a VLAN's carry its tag. Call `announce` when the drop is off, and a
 /// few times more: nobody confirms.
-public final class NeighbourAnnouncer {
+final class NeighbourAnnouncer {
     /// How one round went.
-    public struct Round: Equatable, Sendable {
+    struct Round: Equatable, Sendable {
         /// Frames that the devices took.
-        public var sentFrames = 0
+        var sentFrames = 0
         /// Frames that they refused: a device is down, a queue full.
-        public var refusedFrames = 0
+        var refusedFrames = 0
     }
 
     private let excluded: Set<String>
@@ -25,7 +25,7 @@ public final class NeighbourAnnouncer {
     ///
     /// - Parameter excluded: syncdev and the exempt devices, which were never dark.
     /// - Throws: `SystemError` of the sockets.
-    public init(excluding excluded: [String]) throws(SystemError) {
+    init(excluding excluded: [String]) throws(SystemError) {
         self.excluded = Set(excluded)
         socket = try Descriptor("packet socket") { ctsync_packet_open(0) }
         monitor = try DeviceMonitor()
@@ -36,7 +36,7 @@ public final class NeighbourAnnouncer {
     /// - Returns: what was sent.
     /// - Throws: `SystemError` where the devices or addresses cannot be listed.
     @discardableResult
-    public func announce() throws(SystemError) -> Round {
+    func announce() throws(SystemError) -> Round {
         _ = try monitor.drain()
         var devices: [String: Device] = [:]
         for device in try monitor.devices() where isAnnounced(device) {

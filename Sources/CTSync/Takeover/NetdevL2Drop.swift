@@ -4,7 +4,7 @@
 ///
 /// `NetdevRuleset` says which tables there are. They belong to no process (no owner flag): what a
 /// killed daemon leaves stays.
-struct NetdevL2Drop: L2DropBackend {
+package struct NetdevL2Drop: L2DropBackend {
     private let nftables: Nftables
     private let ruleset: NetdevRuleset
 

@@ -4,11 +4,11 @@
 /// test vectors).
 ///
 /// The zero value of `state` starts a checksum; tables are made once, when a value is made.
-public struct CRC32C: Sendable {
+package struct CRC32C: Sendable {
     private let tables: [UInt32]
 
     /// Makes the eight tables (8 KiB).
-    public init() {
+    package init() {
         var tables = [UInt32](repeating: 0, count: 8 * 256)
         for index in 0..<256 {
             var value = UInt32(index)
@@ -27,7 +27,7 @@ public struct CRC32C: Sendable {
     /// - Parameters:
     ///   - checksum: the checksum so far; 0 at the start.
     ///   - bytes: what it is continued over.
-    public func update(_ checksum: UInt32, _ bytes: RawSpan) -> UInt32 {
+    package func update(_ checksum: UInt32, _ bytes: RawSpan) -> UInt32 {
         tables.withUnsafeBufferPointer { table in
             var state = ~checksum
             var offset = 0

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// A node's claim to be master: of two, the higher epoch wins, then the higher node id.
-public struct MasterClaim: Comparable, Sendable, BitwiseCopyable {
+struct MasterClaim: Comparable, Sendable, BitwiseCopyable {
     /// Grows with each promotion.
-    public var epoch: UInt64
+    var epoch: UInt64
     /// Breaks a tie.
-    public var nodeID: UInt8
+    var nodeID: UInt8
 
     /// A claim.
-    public init(epoch: UInt64, nodeID: UInt8) {
+    init(epoch: UInt64, nodeID: UInt8) {
         self.epoch = epoch
         self.nodeID = nodeID
     }
 
     /// Lower than every claim that is made.
-    public static let none = MasterClaim(epoch: 0, nodeID: 0)
+    static let none = MasterClaim(epoch: 0, nodeID: 0)
 
     /// How far an epoch may be ahead of the clock, in microseconds: a thousand years. Clocks differ,
     /// but an epoch that no clock reaches could not be followed by a higher one.
@@ -26,7 +26,7 @@ public struct MasterClaim: Comparable, Sendable, BitwiseCopyable {
     }
 
     /// By epoch, then by node id.
-    public static func < (left: MasterClaim, right: MasterClaim) -> Bool {
+    static func < (left: MasterClaim, right: MasterClaim) -> Bool {
         (left.epoch, left.nodeID) < (right.epoch, right.nodeID)
     }
 
@@ -38,7 +38,7 @@ public struct MasterClaim: Comparable, Sendable, BitwiseCopyable {
     /// - Parameters:
     ///   - seen: the highest claim that it has heard or made.
     ///   - wallMicroseconds: microseconds since 1970 by its clock.
-    public static func next(
+    static func next(
         after seen: MasterClaim, wallMicroseconds: UInt64, nodeID: UInt8
     ) -> MasterClaim {
         let following = seen.epoch == .max ? seen.epoch : seen.epoch + 1

@@ -8,22 +8,22 @@
 /// |resource| type | IPv6| zone| new| initsync|
 /// +-------+-------+-----+-----+----+---------+
 /// ```
-public struct MessageKind: Equatable, Sendable, BitwiseCopyable {
+struct MessageKind: Equatable, Sendable, BitwiseCopyable {
     /// The byte on the wire.
-    public var rawValue: UInt8
+    var rawValue: UInt8
 
     /// A kind from its byte.
     @inline(__always)
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// A kind by resource and type, with no further bits.
     @inline(__always)
-    public init(_ resource: Resource, _ type: MessageType) {
+    init(_ resource: Resource, _ type: MessageType) {
         rawValue = resource.rawValue << 6 | type.rawValue << 4
     }
 
     /// What a message is about.
-    public enum Resource: UInt8, Sendable {
+    enum Resource: UInt8, Sendable {
         /// An entry of the connection-tracking table.
         case CONNTRACK = 0
         /// An expectation.
@@ -33,7 +33,7 @@ public struct MessageKind: Equatable, Sendable, BitwiseCopyable {
     }
 
     /// What has happened to it.
-    public enum MessageType: UInt8, Sendable {
+    enum MessageType: UInt8, Sendable {
         /// It was made or has changed.
         case UPDATE = 0
         /// It is gone.
@@ -42,38 +42,38 @@ public struct MessageKind: Equatable, Sendable, BitwiseCopyable {
 
     /// What it is about; nil for a resource of a later minor version, to be stepped over.
     @inline(__always)
-    public var resource: Resource? { Resource(rawValue: rawValue >> 6) }
+    var resource: Resource? { Resource(rawValue: rawValue >> 6) }
     /// What has happened; nil for a type of a later minor version.
     @inline(__always)
-    public var type: MessageType? { MessageType(rawValue: rawValue >> 4 & 3) }
+    var type: MessageType? { MessageType(rawValue: rawValue >> 4 & 3) }
 
     /// Addresses of 16 bytes instead of 4.
     static let ipv6: UInt8 = 1 << 3
     /// A zone follows the ports.
     static let zone: UInt8 = 1 << 2
     /// Set in an UPDATE that says all there is of a connection just made.
-    public static let new: UInt8 = 1 << 1
+    static let new: UInt8 = 1 << 1
     /// Set in an UPDATE that an initsync read from the table.
-    public static let initsync: UInt8 = 1 << 0
+    static let initsync: UInt8 = 1 << 0
 
     /// Whether a bit is set.
     @inline(__always)
-    public func has(_ bit: UInt8) -> Bool { rawValue & bit != 0 }
+    func has(_ bit: UInt8) -> Bool { rawValue & bit != 0 }
 }
 
 /// One message as read from a packet; used again for the next.
-public struct Message: Sendable {
+struct Message: Sendable {
     /// What it is about.
-    public var kind = MessageKind(.CONNTRACK, .UPDATE)
+    var kind = MessageKind(.CONNTRACK, .UPDATE)
     /// The entry of a CONNTRACK message.
-    public var entry = Entry(Key(.none))
+    var entry = Entry(Key(.none))
     /// The expectation of an EXPECT message; of a DELETE its key and mask.
-    public var expectation = Expectation(Key(.none))
+    var expectation = Expectation(Key(.none))
     /// The number of an INITSYNC bracket, counted up by the master.
-    public var initsyncNumber: UInt32 = 0
+    var initsyncNumber: UInt32 = 0
 
     /// An empty message.
-    public init() {}
+    init() {}
 }
 
 /// The attributes behind a message's key: type, length of the value, value.
@@ -90,8 +90,8 @@ enum AttributeType: UInt8 {
     case sctp = 5
     /// The reply tuple where it is not the inverse: addresses, ports
     case reply = 6
-    /// The master's original tuple: protocol, addresses, ports
-    case master = 7
+    /// CTA_TUPLE_MASTER, the original tuple of its parent: protocol, addresses, ports
+    case parent = 7
     /// The helper's name without its padding
     case helper = 8
     /// 16 bytes as the kernel has them

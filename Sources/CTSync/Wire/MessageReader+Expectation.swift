@@ -22,7 +22,7 @@ extension MessageReader {
             place += 3
         }
         var hasMask = false
-        var hasMaster = kind.type == .DELETE
+        var hasParent = kind.type == .DELETE
         while place < end {
             guard place + 2 <= end else { throw .message }
             let length = Int(packet.byte(place + 1))
@@ -30,11 +30,11 @@ extension MessageReader {
             if let type = AttributeType(rawValue: packet.byte(place)) {
                 try readAttribute(packet, type, place + 2, length, &expectation)
                 if type == .mask { hasMask = true }
-                if type == .master { hasMaster = true }
+                if type == .parent { hasParent = true }
             }
             place += 2 + length
         }
-        guard hasMask, hasMaster else { throw .message }
+        guard hasMask, hasParent else { throw .message }
     }
 
     private static func readAttribute(
@@ -51,9 +51,9 @@ extension MessageReader {
         case .timeout:
             guard length == 4 else { throw .message }
             expectation.timeoutSeconds = packet.big(place)
-        case .master:
+        case .parent:
             guard length == 1 + tupleLength else { throw .message }
-            expectation.master = readTuple(packet, place + 1, family, packet.byte(place))
+            expectation.parent = readTuple(packet, place + 1, family, packet.byte(place))
         case .helper:
             guard let name = HelperName(packet.extracting(place..<place + length)) else {
                 throw .message

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// Reads the messages of a packet, one after the other; the layout is in `MessageWriter`.
-public enum MessageReader {
+enum MessageReader {
     /// Reads the message at an offset and moves the offset behind it.
     ///
     /// Attributes of unknown type are stepped over; so are, by their length, messages of an unknown
     /// resource or type, of which only `kind` is set.
     ///
     /// - Throws: `WireError.message` where a length runs past the packet or does not fit its part.
-    public static func read(
+    static func read(
         _ packet: RawSpan, at offset: inout Int, into message: inout Message
     ) throws(WireError) {
         guard offset + 4 <= packet.byteCount else { throw .message }
@@ -35,7 +35,7 @@ public enum MessageReader {
     ///
     /// - Parameter scratch: overwritten.
     /// - Throws: `WireError.message` where it does not.
-    public static func validate(
+    static func validate(
         _ packet: RawSpan, count: UInt16, scratch: inout Message
     ) throws(WireError) {
         var offset = PacketHeader.byteCount
@@ -104,7 +104,7 @@ public enum MessageReader {
             let tuple = entry.key.tuple
             guard length == (tuple.family == .ipv4 ? 12 : 36) else { throw .message }
             entry.reply = readTuple(packet, place, tuple.family, tuple.protocolNumber)
-        case .master, .helper, .labels, .sequenceAdjustment, .synproxy:
+        case .parent, .helper, .labels, .sequenceAdjustment, .synproxy:
             try readExtra(packet, type, place, length, &entry)
         case .mask, .expectPolicy, .expectTranslation, .expectFunction:
             return
@@ -115,11 +115,11 @@ public enum MessageReader {
         _ packet: RawSpan, _ type: AttributeType, _ place: Int, _ length: Int, _ entry: inout Entry
     ) throws(WireError) {
         switch type {
-        case .master:
+        case .parent:
             guard length == 13 || length == 37 else { throw .message }
             let family: Family = length == 13 ? .ipv4 : .ipv6
-            entry.extras.master = readTuple(packet, place + 1, family, packet.byte(place))
-            entry.fields.insert(.master)
+            entry.extras.parent = readTuple(packet, place + 1, family, packet.byte(place))
+            entry.fields.insert(.parent)
         case .helper:
             guard let name = HelperName(packet.extracting(place..<place + length)) else {
                 throw .message

@@ -7,7 +7,7 @@
 /// |-----------------------|--------------------------------------------------------------------|
 /// | mask (12)             | source 4/16, destination 4/16, source port 2, destination port 2   |
 /// | timeout (2)           | 4, in seconds                                                      |
-/// | master (7)            | protocol 1, source 4/16, destination 4/16, ports 2 + 2             |
+/// | parent (7)            | protocol 1, source 4/16, destination 4/16, ports 2 + 2             |
 /// | helper (8)            | 1 to 15                                                            |
 /// | expectPolicy (13)     | flags 4, class 4                                                   |
 /// | expectTranslation (14)| direction 1, protocol 1, source 4/16, destination 4/16, ports 2 + 2|
@@ -19,7 +19,7 @@ extension MessageWriter {
     ///
     /// - Parameter bits: `MessageKind.initsync` or none.
     /// - Returns: the bytes written.
-    public static func writeUpdate(
+    static func writeUpdate(
         _ expectation: borrowing Expectation, bits: UInt8, _ packet: inout MutableRawSpan,
         at offset: Int
     ) -> Int {
@@ -30,9 +30,9 @@ extension MessageWriter {
         attribute(.timeout, 4, &packet, &end)
         packet.setBig(end - 4, expectation.timeoutSeconds)
         let tupleLength = expectation.key.tuple.family == .ipv4 ? 12 : 36
-        attribute(.master, 1 + tupleLength, &packet, &end)
-        packet.setByte(end - tupleLength - 1, expectation.master.protocolNumber)
-        writeTuple(expectation.master, &packet, at: end - tupleLength)
+        attribute(.parent, 1 + tupleLength, &packet, &end)
+        packet.setByte(end - tupleLength - 1, expectation.parent.protocolNumber)
+        writeTuple(expectation.parent, &packet, at: end - tupleLength)
         let helperLength = expectation.helper.count
         if helperLength > 0 {
             attribute(.helper, helperLength, &packet, &end)
@@ -63,7 +63,7 @@ extension MessageWriter {
     /// Writes that an expectation is gone.
     ///
     /// - Returns: the bytes written.
-    public static func writeDelete(
+    static func writeDelete(
         _ expectation: borrowing Expectation, _ packet: inout MutableRawSpan, at offset: Int
     ) -> Int {
         var end = writeKey(expectation.key, MessageKind(.EXPECT, .DELETE), &packet, at: offset)

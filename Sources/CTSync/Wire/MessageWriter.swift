@@ -12,11 +12,11 @@
 /// ```
 ///
 /// A TCP state update of an IPv4 connection takes 16 + 4 + 6 + 6 = 32 bytes, a deletion 16.
-public enum MessageWriter {
+enum MessageWriter {
     /// The most bytes one message takes: an IPv6 entry with everything.
-    public static let maximumByteCount = 288
+    static let maximumByteCount = 288
     /// Bytes of an INITSYNC bracket.
-    public static let bracketByteCount = 8
+    static let bracketByteCount = 8
 
     /// The bytes of an entry's UPDATE or DELETE.
     @inline(__always)
@@ -31,7 +31,7 @@ public enum MessageWriter {
     ///   - bits: `MessageKind.new`, `MessageKind.initsync` or none.
     ///   - packet: at least `maximumByteCount` bytes from `offset` on.
     /// - Returns: the bytes written.
-    public static func writeUpdate(
+    static func writeUpdate(
         _ entry: borrowing Entry, bits: UInt8, _ packet: inout MutableRawSpan, at offset: Int
     ) -> Int {
         var kind = MessageKind(.CONNTRACK, .UPDATE)
@@ -64,7 +64,7 @@ public enum MessageWriter {
     /// Writes that an entry is gone.
     ///
     /// - Returns: the bytes written.
-    public static func writeDelete(
+    static func writeDelete(
         _ key: borrowing Key, _ packet: inout MutableRawSpan, at offset: Int
     ) -> Int {
         let end = writeKey(key, MessageKind(.CONNTRACK, .DELETE), &packet, at: offset)
@@ -75,7 +75,7 @@ public enum MessageWriter {
     /// Writes the begin (UPDATE) or the end (DELETE) of an initsync.
     ///
     /// - Returns: the bytes written.
-    public static func writeBracket(
+    static func writeBracket(
         _ type: MessageKind.MessageType, number: UInt32, _ packet: inout MutableRawSpan,
         at offset: Int
     ) -> Int {
@@ -154,11 +154,11 @@ public enum MessageWriter {
     ) {
         let fields = entry.fields
         let extras = entry.extras
-        if fields.contains(.master) {
-            let length = extras.master.family == .ipv4 ? 13 : 37
-            attribute(.master, length, &packet, &end)
-            packet.setByte(end - length, extras.master.protocolNumber)
-            writeTuple(extras.master, &packet, at: end - length + 1)
+        if fields.contains(.parent) {
+            let length = extras.parent.family == .ipv4 ? 13 : 37
+            attribute(.parent, length, &packet, &end)
+            packet.setByte(end - length, extras.parent.protocolNumber)
+            writeTuple(extras.parent, &packet, at: end - length + 1)
         }
         if fields.contains(.helper) {
             let length = extras.helper.count

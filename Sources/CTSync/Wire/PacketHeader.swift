@@ -23,14 +23,14 @@
 ///
 /// What follows depends on the type: messages in SYNC, ranges of 12 bytes in NACK, nothing in the
 /// others. A reader steps over bytes behind the part it knows.
-public struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
+struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
     /// Bytes of a header.
-    public static let byteCount = 56
+    static let byteCount = 56
     /// The version in the first byte: major in the high nibble, minor in the low.
-    public static let version: UInt8 = 0x10
+    static let version: UInt8 = 0x10
 
     /// What a packet is for.
-    public enum PacketType: UInt8, Sendable, CaseIterable, BitwiseCopyable {
+    enum PacketType: UInt8, Sendable, CaseIterable, BitwiseCopyable {
         /// The master is there; `sequence` is the last it has sent. No content.
         case MASTER_ANNOUNCE = 1
         /// A slave wants an initsync; `sequence` is the next that it expects. No content.
@@ -42,36 +42,36 @@ public struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
     }
 
     /// Bits that hold for the whole packet.
-    public struct Flags: OptionSet, Sendable, BitwiseCopyable {
+    struct Flags: OptionSet, Sendable, BitwiseCopyable {
         /// The flags byte.
-        public let rawValue: UInt8
+        let rawValue: UInt8
         /// A set of flags.
-        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        init(rawValue: UInt8) { self.rawValue = rawValue }
         /// The master has lost events: no slave is in sync until the initsync that follows.
-        public static let incomplete = Flags(rawValue: 1 << 0)
+        static let incomplete = Flags(rawValue: 1 << 0)
     }
 
     /// What the packet is for.
-    public var type: PacketType
+    var type: PacketType
     /// The sender's id, unique in the cluster.
-    public var nodeID: UInt8
+    var nodeID: UInt8
     /// Bits that hold for the whole packet.
-    public var flags: Flags
+    var flags: Flags
     /// Bytes of the whole packet, this header included.
-    public var length: UInt16
+    var length: UInt16
     /// How many messages (SYNC) or ranges (NACK) follow.
-    public var messageCount: UInt16
+    var messageCount: UInt16
     /// The epoch of the master that sends, or that a slave follows.
-    public var epoch: UInt64
+    var epoch: UInt64
     /// By type, as said there.
-    public var sequence: UInt64
+    var sequence: UInt64
     /// The oldest packet that the master can send again; 0 from slaves.
-    public var oldest: UInt64
+    var oldest: UInt64
     /// When it was sent, in microseconds since 1970 by the sender's clock.
-    public var clockMicroseconds: UInt64
+    var clockMicroseconds: UInt64
 
     /// A header of a packet without content.
-    public init(type: PacketType, nodeID: UInt8, epoch: UInt64, sequence: UInt64) {
+    init(type: PacketType, nodeID: UInt8, epoch: UInt64, sequence: UInt64) {
         self.type = type
         self.nodeID = nodeID
         flags = []
@@ -86,7 +86,7 @@ public struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
     /// Writes the header and, over the whole packet, its integrity field.
     ///
     /// - Parameter packet: exactly `length` bytes, the content already in place.
-    public func seal(_ packet: inout MutableRawSpan, _ crc: CRC32C) {
+    func seal(_ packet: inout MutableRawSpan, _ crc: CRC32C) {
         precondition(packet.byteCount == Int(length))
         packet.setByte(0, Self.version)
         packet.setByte(1, type.rawValue)
@@ -108,7 +108,7 @@ public struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
     ///
     /// - Throws: the first `WireError` that a ladder of checks finds; `message` where the numbers
     ///   contradict the type or each other.
-    public static func read(
+    static func read(
         _ packet: RawSpan, _ crc: CRC32C
     ) throws(WireError) -> PacketHeader {
         guard packet.byteCount >= byteCount else { throw .short }

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// Consecutive sequence numbers that a slave misses: 12 bytes in a NACK (first 8, count 4).
-public struct SequenceRange: Equatable, Sendable, BitwiseCopyable {
+struct SequenceRange: Equatable, Sendable, BitwiseCopyable {
     /// Bytes of a range on the wire.
-    public static let byteCount = 12
+    static let byteCount = 12
     /// The most ranges in one NACK.
-    public static let maximumCount = 64
+    static let maximumCount = 64
 
     /// The first number.
-    public var first: UInt64
+    var first: UInt64
     /// How many, at least one.
-    public var count: UInt32
+    var count: UInt32
 
     /// A range by its first number and its length.
-    public init(first: UInt64, count: UInt32) {
+    init(first: UInt64, count: UInt32) {
         self.first = first
         self.count = count
     }
 
     /// Writes it as the range of this number in a NACK.
-    public func write(_ packet: inout MutableRawSpan, index: Int) {
+    func write(_ packet: inout MutableRawSpan, index: Int) {
         let place = PacketHeader.byteCount + index * Self.byteCount
         packet.setBig(place, first)
         packet.setBig(place + 8, count)
@@ -29,7 +29,7 @@ public struct SequenceRange: Equatable, Sendable, BitwiseCopyable {
     ///
     /// - Throws: `WireError.message` where the packet ends before it, it is empty, or it counts past
     ///   the last number there is.
-    public static func read(_ packet: RawSpan, index: Int) throws(WireError) -> SequenceRange {
+    static func read(_ packet: RawSpan, index: Int) throws(WireError) -> SequenceRange {
         let place = PacketHeader.byteCount + index * byteCount
         guard place + byteCount <= packet.byteCount else { throw .message }
         let range = SequenceRange(first: packet.big(place), count: packet.big(place + 8))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// Why bytes from the wire are not a packet of ours; each has a drop counter of its own.
-public enum WireError: Error, CaseIterable, Sendable {
+enum WireError: Error, CaseIterable, Sendable {
     /// Fewer bytes than a header.
     case short
     /// The length field is not the datagram's length.
@@ -16,7 +16,7 @@ public enum WireError: Error, CaseIterable, Sendable {
     case message
 
     /// Its place among all of them, for counters.
-    public var index: Int {
+    var index: Int {
         switch self {
         case .short: 0
         case .length: 1

@@ -4,7 +4,7 @@ import Testing
 
 @testable import CTSync
 
-/// Which expectations the slaves are told of, against a kernel with the master entry.
+/// Which expectations the slaves are told of, against a kernel with the parent.
 @Suite(.serialized) struct ExpectationSieveTests {
     private static func filter(_ rules: [String], own: [Address] = []) throws -> ReplicationFilter {
         ReplicationFilter(

@@ -175,8 +175,8 @@ final class SimulatedKernel: KernelRequests {
     private func insert(_ entry: Entry) -> CInt {
         let reply = Key(entry.reply, zone: entry.key.zone)
         guard entries[entry.key] == nil, replies[reply] == nil else { return EEXIST }
-        if entry.fields.contains(.master) {
-            let master = Key(entry.extras.master, zone: entry.key.zone)
+        if entry.fields.contains(.parent) {
+            let master = Key(entry.extras.parent, zone: entry.key.zone)
             guard entries[master] != nil else { return ENOENT }
         }
         entries[entry.key] = entry
@@ -188,8 +188,8 @@ final class SimulatedKernel: KernelRequests {
         guard let entry = entries.removeValue(forKey: key) else { return nil }
         replies[Key(entry.reply, zone: key.zone)] = nil
         orphans.remove(key)
-        for child in entries.values where child.fields.contains(.master) {
-            let isOwn = child.key.zone == key.zone && child.extras.master == key.tuple
+        for child in entries.values where child.fields.contains(.parent) {
+            let isOwn = child.key.zone == key.zone && child.extras.parent == key.tuple
             if isOwn { orphans.insert(child.key) }
         }
         return entry
@@ -199,14 +199,14 @@ final class SimulatedKernel: KernelRequests {
     private static func made(of entry: Entry) -> Entry {
         var made = entry
         made.status = entry.status.subtracting(.notAtCreation).union(.IPS_CONFIRMED)
-        if entry.fields.contains(.master) { made.status.insert(.IPS_EXPECTED) }
+        if entry.fields.contains(.parent) { made.status.insert(.IPS_EXPECTED) }
         return made
     }
 
     private func replace(_ request: Entry) -> CInt {
         guard var entry = entries[request.key] else { return ENOENT }
         var status = request.status.intersection(.changeable).union(.IPS_CONFIRMED)
-        if request.fields.contains(.master) { status.insert(.IPS_EXPECTED) }
+        if request.fields.contains(.parent) { status.insert(.IPS_EXPECTED) }
         let cleared = entry.status.subtracting(status)
         let isExpected = entry.status.contains(.IPS_EXPECTED)
         guard cleared.isDisjoint(with: .onlyEverSet),

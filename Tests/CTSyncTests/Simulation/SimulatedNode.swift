@@ -258,8 +258,8 @@ final class SimulatedNode {
         if held.protocolInfo != said.protocolInfo { return "protocol state" }
         if held.status.intersection(bits) != said.status.intersection(bits) { return "status" }
         if held.extras.labelsLow != said.extras.labelsLow { return "labels" }
-        let isRelated = said.fields.contains(.master)
-        if held.fields.contains(.master) != isRelated {
+        let isRelated = said.fields.contains(.parent)
+        if held.fields.contains(.parent) != isRelated {
             guard isRelated, kernel.orphans.contains(said.key) else { return "master" }
         }
         return nil

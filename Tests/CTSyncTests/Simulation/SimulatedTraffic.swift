@@ -91,10 +91,10 @@ struct SimulatedTraffic {
             master != key && master.zone == key.zone && master.tuple.family == key.tuple.family
         // Nothing is expected by what was itself expected.
         if chance.happens(250), isRelation, !isOwn(master), let found = kernel.entries[master],
-            !found.fields.contains(.master)
+            !found.fields.contains(.parent)
         {
-            entry.extras.master = master.tuple
-            entry.fields.insert(.master)
+            entry.extras.parent = master.tuple
+            entry.fields.insert(.parent)
             entry.status.insert(.IPS_EXPECTED)
         }
         return entry

@@ -94,7 +94,7 @@ struct ExpectationMessageTests {
                 short[1] = UInt8(length)
             }
             if let message = try? read(short) {
-                #expect(message.expectation.master == largest.master, "\(length)")
+                #expect(message.expectation.parent == largest.parent, "\(length)")
                 #expect(message.expectation.mask == largest.mask, "\(length)")
             }
         }

@@ -133,7 +133,7 @@ import Testing
         entry.protocolInfo.originalTag = 0x0A0B_0C0D
         entry.protocolInfo.replyTag = 0x0102_0304
         entry.reply.destinationPort = 77
-        entry.extras.master = v6
+        entry.extras.parent = v6
         entry.extras.helper.low = 0x6867_6665_6463_6261  // "abcdefgh"
         entry.extras.helper.high = 0x006F_6E6D_6C6B_6A69  // "ijklmno"
         entry.extras.labelsLow = 0x0807_0605_0403_0201
@@ -148,7 +148,7 @@ import Testing
         entry.extras.synproxyITS = 8
         entry.extras.synproxyTSOffset = 9
         entry.fields = [
-            .status, .timeout, .mark, .protocolInfo, .master, .helper, .labels,
+            .status, .timeout, .mark, .protocolInfo, .parent, .helper, .labels,
             .sequenceAdjustment, .synproxy,
         ]
         return entry

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// An address of the sync link, with its family.
+package struct HostAddress: Sendable, Hashable, CustomStringConvertible {
+    /// IPv4 or IPv6.
+    let family: Family
+    /// The address; link-local ones are meant on syncdev.
+    let address: Address
+
+    /// An address from its parts.
+    init(_ family: Family, _ address: Address) {
+        self.family = family
+        self.address = address
+    }
+
+    /// Reads what inet_pton(3) reads: no names, no port, no scope.
+    init?(text: String) {
+        guard !text.utf8.contains(0) else { return nil }
+        var bytes: (UInt64, UInt64) = (0, 0)
+        if inet_pton(AF_INET, text, &bytes) == 1 {
+            self.init(.ipv4, Address(ipv4: UInt32(truncatingIfNeeded: bytes.0).bigEndian))
+        } else if inet_pton(AF_INET6, text, &bytes) == 1 {
+            self.init(.ipv6, Address(high: bytes.0.bigEndian, low: bytes.1.bigEndian))
+        } else {
+            return nil
+        }
+    }
+
+    /// Whether it is a multicast group: 224.0.0.0/4 or ff00::/8.
+    var isMulticast: Bool {
+        switch family {
+        case .ipv4: address.low >> 28 == 0xE
+        case .ipv6: address.high >> 56 == 0xFF
+        }
+    }
+
+    /// Whether it names one host: no group, not the unspecified and not the broadcast address.
+    var isUnicast: Bool {
+        let broadcast = family == .ipv4 && address.low == 0xFFFF_FFFF
+        return !isMulticast && !broadcast && address != .any
+    }
+
+    /// As inet_ntop(3) writes it.
+    package var description: String {
+        var bytes: (UInt64, UInt64)
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        let number: CInt
+        switch family {
+        case .ipv4:
+            bytes = (UInt64(UInt32(truncatingIfNeeded: address.low).bigEndian), 0)
+            number = AF_INET
+        case .ipv6:
+            bytes = (address.high.bigEndian, address.low.bigEndian)
+            number = AF_INET6
+        }
+        inet_ntop(number, &bytes, &text, socklen_t(text.count))
+        return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+
+/// The daemon's end of the control socket, a unix stream socket beside the control file.
+///
+/// A client sends one request of `key=value` lines, ended by an empty one, and gets one answer that
+/// ends with `errno=0` and an empty line. One thread polls `raw` and calls `serve(_:)`, which never
+/// waits: requests are bounded, so is the number of clients, and the oldest one makes place for a
+/// newcomer, so that slow and silent clients keep nobody out.
+final class ControlSocket {
+    /// What the socket's name has behind that of the control file.
+    static let suffix = ".sock"
+    /// The longest path of a unix socket, in bytes: sun_path without its final zero.
+    static let pathLimit = 107
+    /// Bytes of a request, at most.
+    static let requestLimit = 4_096
+    /// Clients at the same time, at most.
+    static let clientLimit = 16
+    /// A client that has not got its answer in this time is let go.
+    static let clientPatience = 5 * Duration.second
+    /// One that has not taken the next piece of a long answer in this time, likewise.
+    static let readerPatience = 600 * Duration.second
+
+    private let path: String
+    private let epoll: Descriptor
+    private let listener: Descriptor
+    private var clients: [ControlConnection] = []
+    private var lastToken: UInt64 = 0
+
+    /// Opens the socket of a control file; whoever calls it holds the `InstanceLock`, so that a
+    /// socket that is there is a dead daemon's, and is replaced.
+    ///
+    /// - Throws: `SystemError` where it cannot be made.
+    init(controlFile: String) throws(SystemError) {
+        path = controlFile + ControlSocket.suffix
+        epoll = try Descriptor("epoll_create") { ctsync_epoll() }
+        listener = try Descriptor("socket") {
+            let kind = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+            return socket(AF_UNIX, kind, 0)
+        }
+        let (raw, path) = (listener.raw, path)
+        unlink(path)
+        let old = umask(0o177)
+        defer { umask(old) }
+        try retrying("bind \(path)") {
+            ControlSocket.withAddress(path) { bind(raw, $0, $1) } ?? tooLong()
+        }
+        try retrying("listen \(path)") { listen(raw, 64) }
+        try retrying("epoll_ctl") { ctsync_epoll_add(epoll.raw, raw, 0) }
+    }
+
+    /// What to poll for POLLIN.
+    var raw: CInt { epoll.raw }
+
+    /// Takes in clients, answers their requests and sends what is left of answers.
+    ///
+    /// - Parameters:
+    ///   - now: the time, for letting go of clients that take too long.
+    ///   - answer: what to answer to a request.
+    func serve(
+        now: Instant = Clock.now(), _ answer: (ControlRequest) -> ControlReply
+    ) {
+        var tokens = [UInt64](repeating: 0, count: ControlSocket.clientLimit + 1)
+        let count = Int(max(0, ctsync_epoll_ready(epoll.raw, &tokens, CInt(tokens.count))))
+        for token in tokens[..<count] {
+            if token == 0 {
+                acceptClients(now)
+            } else if let index = clients.firstIndex(where: { $0.token == token }) {
+                advance(index, answer)
+            }
+        }
+        clients.removeAll { now &- $0.since > $0.patience && now > $0.since }
+    }
+
+    /// Takes the socket away, at an orderly stop.
+    func remove() {
+        unlink(path)
+    }
+
+    private func acceptClients(_ now: Instant) {
+        // As many as may wait; the rest comes with the next call.
+        for _ in 0..<ControlSocket.clientLimit {
+            let accepted = ctsync_accept(listener.raw)
+            guard accepted >= 0 else { return }
+            let descriptor = Descriptor(owning: accepted)
+            guard ctsync_peer_is_trusted(accepted) == 1 else { continue }
+            if clients.count == ControlSocket.clientLimit { clients.removeFirst() }
+            lastToken += 1
+            guard ctsync_epoll_add(epoll.raw, accepted, lastToken) == 0 else { continue }
+            clients.append(ControlConnection(descriptor, token: lastToken, since: now))
+        }
+    }
+
+    private func advance(_ index: Int, _ answer: (ControlRequest) -> ControlReply) {
+        let client = clients[index]
+        switch client.advance(answer) {
+        case .reading: return
+        case .writing: ctsync_epoll_want_write(epoll.raw, client.raw, client.token)
+        case .done: clients.remove(at: index)
+        }
+    }
+
+    /// Hands over the address of a path; nil for one that is too long.
+    static func withAddress<Result>(
+        _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
+    ) -> Result? {
+        guard path.utf8.count <= pathLimit else { return nil }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        return withUnsafeBytes(of: &address) { bytes in
+            bytes.baseAddress.map {
+                body($0.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+            }
+        }
+    }
+}
+
+/// A call that failed because a path is too long for a socket's address.
+func tooLong() -> CInt {
+    errno = ENAMETOOLONG
+    return -1
+}

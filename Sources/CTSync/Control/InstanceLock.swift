@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+
+/// Keeps a second daemon off a control file; the kernel takes it back when the process dies.
+///
+/// Its file has two lines: the process id, and the highest epoch that this node has made or followed.
+/// The epoch outlives the process, so that a master started again makes a higher one also where the
+/// clock has been set back.
+struct InstanceLock: ~Copyable {
+    /// What the lock's name has behind that of the control file.
+    static let suffix = ".lock"
+
+    /// How long a holder is waited for that has been killed and is not quite dead.
+    private static let patience = 2 * Duration.second
+
+    private let file: Descriptor
+    /// The highest epoch recorded, by this process or one before; 0 for none.
+    private(set) var epoch: UInt64
+
+    /// Takes the lock of a control file and writes this process's id into it.
+    ///
+    /// A process that was killed has the lock until the kernel has taken its memory back, some tens
+    /// of milliseconds: it is waited for, so that a daemon can be started again at once.
+    /// The file stays when the lock is given back: taking it away could split the lock in two.
+    /// - Throws: `ConfigurationError` where another daemon has it, or where it cannot be made.
+    init(controlFile: String) throws(ConfigurationError) {
+        let path = controlFile + InstanceLock.suffix
+        let file = try InstanceLock.open(path)
+        let raw = file.raw
+        guard InstanceLock.take(raw) else {
+            guard errno == EWOULDBLOCK else {
+                throw ConfigurationError(
+                    "\(path) cannot be locked: " + String(cString: strerror(errno)))
+            }
+            let holder = InstanceLock.numbers(raw).first.map { " (process \($0))" } ?? ""
+            throw ConfigurationError(
+                "another ct_sync\(holder) has the control file \(controlFile); stop it first, or "
+                    + "give this one another with --control-file")
+        }
+        let last = InstanceLock.numbers(raw).dropFirst().first ?? 0
+        guard InstanceLock.write(raw, last) else {
+            throw ConfigurationError(
+                "\(path) cannot be written: " + String(cString: strerror(errno)))
+        }
+        self.file = file
+        epoch = last
+    }
+
+    /// Records an epoch that is higher than all before; where that fails the clock has to do.
+    mutating func record(_ higher: UInt64) {
+        guard higher > epoch else { return }
+        epoch = higher
+        _ = InstanceLock.write(file.raw, epoch)
+    }
+
+    deinit {
+        // Closing alone would not do while a child process shares the descriptor.
+        flock(file.raw, LOCK_UN)
+    }
+
+    /// Locks the file, waiting for a holder that dies; false, with errno, where it cannot be had.
+    private static func take(_ raw: CInt) -> Bool {
+        let deadline = Clock.now() + patience
+        while flock(raw, LOCK_EX | LOCK_NB) != 0 {
+            let reason = errno
+            guard reason == EWOULDBLOCK || reason == EINTR, Clock.now() < deadline,
+                let holder = numbers(raw).first, isDying(holder)
+            else {
+                errno = reason
+                return false
+            }
+            usleep(5_000)
+        }
+        return true
+    }
+
+    /// Whether a process is gone or about to be: killed, exiting, or dead and not yet collected.
+    ///
+    /// Fields of proc_pid_stat(5): 3 the state, 9 the flags, 31 the signals it has still to take.
+    private static func isDying(_ process: UInt64) -> Bool {
+        do throws(SystemError) {
+            guard let file = try ControlFile.open("/proc/\(process)/stat") else { return true }
+            var bytes = [UInt8](repeating: 0, count: 1_024)
+            let count = try retrying("read /proc") { read(file.raw, &bytes, bytes.count) }
+            // The name before may have any character; the fields behind it begin with the third.
+            guard let end = bytes[..<count].lastIndex(of: UInt8(ascii: ")")) else { return false }
+            let fields = String(decoding: bytes[(end + 1)..<count], as: UTF8.self)
+                .split(separator: " ")
+            guard fields.count > 28, let flags = UInt64(fields[6]),
+                let pending = UInt64(fields[28])
+            else { return false }
+            // PF_EXITING and PF_SIGNALED of linux/sched.h.
+            return "ZX".contains(fields[0]) || flags & 0x404 != 0
+                || pending & (1 << (UInt64(SIGKILL) - 1)) != 0
+        } catch {
+            return error.errno == ESRCH
+        }
+    }
+
+    private static func open(_ path: String) throws(ConfigurationError) -> Descriptor {
+        do throws(SystemError) {
+            try ControlFile.makeDirectory(ControlFile.directory(of: path))
+            return try Descriptor("open \(path)") { ctsync_open(path, O_RDWR | O_CREAT, 0o644) }
+        } catch {
+            throw ConfigurationError("the lock of the control file cannot be made: \(error)")
+        }
+    }
+
+    /// Overwrites both lines. The process id has the same length as long as the process lives, and an
+    /// epoch never grows shorter, so no reader finds less than a line.
+    private static func write(_ raw: CInt, _ epoch: UInt64) -> Bool {
+        let text = Array("\(getpid())\n\(epoch)\n".utf8)
+        return pwrite(raw, text, text.count, 0) == text.count && ftruncate(raw, text.count) == 0
+    }
+
+    /// The numbers in the file, a line each, up to the first that is none.
+    private static func numbers(_ raw: CInt) -> [UInt64] {
+        var bytes = [UInt8](repeating: 0, count: 64)
+        let count = max(pread(raw, &bytes, bytes.count, 0), 0)
+        var numbers: [UInt64] = []
+        for line in bytes[..<count].split(separator: UInt8(ascii: "\n")) {
+            guard let number = UInt64(String(decoding: line, as: UTF8.self)) else { break }
+            numbers.append(number)
+        }
+        return numbers
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Reads the entries that the kernel has when a node becomes a slave into the replica table, so that
+/// the first initsync keeps those the master has and removes the others.
+///
+/// A killed daemon's replicas are taken over in this way, and a former master's connections. Left
+/// alone is what the filter leaves out, its expectations too, and connections of the node's own
+/// addresses that may be its own.
+struct Adoption: ~Copyable {
+    private let dump: TableDump
+    private(set) var isRunning = false
+    private var isAtExpectations = false
+
+    init() throws(SystemError) {
+        dump = try TableDump()
+    }
+
+    /// Begins to read.
+    mutating func start() throws(SystemError) {
+        try dump.start()
+        isRunning = true
+        isAtExpectations = false
+    }
+
+    /// Reads the next 32 KiB of the table.
+    mutating func step(
+        into table: ReplicaTable, _ filter: ReplicationFilter, now: UInt32
+    ) throws(SystemError) {
+        isRunning = try dump.step { dumped in
+            var entry = copy dumped
+            let isTouched = entry.hasSeenPackets
+            let isHeld = !isTouched && ReplicaTable.mayBeHeld(entry)
+            guard filter.adopts(entry, isHeld: isHeld) else { return }
+            entry.prepareForReplication()
+            _ = table.adopt(entry, isTouched: isTouched, now: now)
+        } expectation: { expectation in
+            guard filter.mayAdopt(copy expectation), table.holdsParent(of: expectation) else {
+                return
+            }
+            table.expectations.adopt(copy expectation, now: now)
+        }
+        if !isRunning, !isAtExpectations {
+            try dump.startExpectations()
+            isAtExpectations = true
+            isRunning = true
+        }
+    }
+
+    /// Gives up.
+    mutating func cancel() {
+        dump.cancel()
+        isRunning = false
+    }
+}

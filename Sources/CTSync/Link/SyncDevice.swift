@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+
+/// The device of the sync link, as it is when the daemon starts.
+struct SyncDevice: Sendable {
+    /// Its name.
+    let name: String
+    /// Its interface index.
+    let index: UInt32
+    /// The largest packet it carries, in bytes.
+    let mtu: Int
+    /// Whether it takes multicast (IFF_MULTICAST).
+    let hasMulticast: Bool
+    /// Its own addresses with their prefixes.
+    let networks: [ReplicationFilter.Network]
+
+    /// Looks a device up.
+    ///
+    /// - Throws: `SystemError` with ENODEV where there is none of this name.
+    init(named name: String) throws(SystemError) {
+        self.name = name
+        index = if_nametoindex(name)
+        guard index != 0 else { throw SystemError("device \(name)", errno: ENODEV) }
+        mtu = Int(try retrying("MTU of \(name)") { ctsync_device_mtu(name) })
+        var networks: [ReplicationFilter.Network] = []
+        var flags: UInt32 = 0
+        try InterfaceAddress.visitAll { interface in
+            guard interface.device == name else { return }
+            flags |= interface.flags
+            if let network = interface.network { networks.append(network) }
+        }
+        hasMulticast = flags & UInt32(IFF_MULTICAST) != 0
+        self.networks = networks
+    }
+
+    /// Whether it has an address of this family.
+    func hasAddress(_ family: Family) -> Bool {
+        networks.contains { $0.family == family }
+    }
+}
+
+/// One line of getifaddrs(3).
+struct InterfaceAddress {
+    var device: String
+    /// IFF_*
+    var flags: UInt32
+    /// The address and its prefix; nil for other than IPv4 and IPv6.
+    var network: ReplicationFilter.Network?
+
+    /// Calls `body` with every device and address of this network namespace.
+    static func visitAll(_ body: (InterfaceAddress) -> Void) throws(SystemError) {
+        var first: UnsafeMutablePointer<ifaddrs>?
+        try retrying("getifaddrs") { getifaddrs(&first) }
+        defer { freeifaddrs(first) }
+        var next = first
+        while let line = next {
+            next = line.pointee.ifa_next
+            var network: ReplicationFilter.Network?
+            if let address = line.pointee.ifa_addr, let mask = line.pointee.ifa_netmask {
+                if let host = PeerAddress(UnsafeRawPointer(address)),
+                    let bits = PeerAddress(UnsafeRawPointer(mask), family: host.family)
+                {
+                    network = ReplicationFilter.Network(
+                        address: host.address,
+                        prefixLength: bits.address.high.nonzeroBitCount
+                            + bits.address.low.nonzeroBitCount, family: host.family)
+                }
+            }
+            body(
+                InterfaceAddress(
+                    device: String(cString: line.pointee.ifa_name), flags: line.pointee.ifa_flags,
+                    network: network))
+        }
+    }
+
+    /// All addresses of this network namespace.
+    static func own() throws(SystemError) -> [Address] {
+        var addresses: [Address] = []
+        try visitAll { interface in
+            if let network = interface.network { addresses.append(network.address) }
+        }
+        return addresses
+    }
+}

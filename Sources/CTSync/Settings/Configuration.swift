@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+package import Logging
+
+/// All settings of a node, each checked for itself; what depends on the machine is checked later.
+package struct Configuration: Sendable, Equatable {
+    /// The device of the sync link.
+    package var syncdev: String
+    /// The role to start in; nil where none was given.
+    package var state: Role?
+    /// The number of this node, unlike that of every other node on the link.
+    var nodeID: UInt8 = 0
+    /// Whether a slave is cut off from every device but syncdev.
+    package var l2drop = false
+    /// What cuts it off.
+    package var l2dropBackend = L2DropChoice.auto
+    /// Devices that stay open besides syncdev.
+    package var l2dropExempt: [String] = []
+    /// Whether an orderly stop of a slave makes the node visible.
+    var l2dropOpensOnExit = false
+    /// Whether a takeover is announced by gratuitous ARP and neighbour advertisements.
+    var announcesNeighbours = true
+    /// The file that holds the role and takes a new one; an absolute path.
+    package var controlFile = Configuration.defaultControlFile
+    /// The multicast group; nil for the transport's own, or where there are peers.
+    package var group: HostAddress?
+    /// The UDP port of the sync link.
+    package var port: UInt16 = 3781
+    /// The other nodes, all of one family, where packets go to each instead of to a group.
+    package var peers: [HostAddress] = []
+    /// Packets per second of an initsync; 0 for as fast as the slave keeps up.
+    package var initsyncRate: UInt32 = 1_000
+    /// Seconds between two comparisons of the tables with what the nodes believe of them; 0 for none.
+    var reconcileSeconds: UInt32 = 300
+    /// Packets that the sender keeps for retransmission; a power of two.
+    package var ringSlots = 8_192
+    /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
+    package var maxEntries: Int?
+    /// Which connections are replicated; the first rule that holds decides.
+    var replicationRules: [ReplicationRule] = []
+    /// Whether connections of the firewall's own addresses are replicated too.
+    package var ownConnections = false
+    /// Seconds that a promotion waits at most for the end of an initsync; 0 for not at all.
+    var requireSyncSeconds: UInt32 = 0
+    /// The least important messages that are still logged.
+    package var logLevel = Logger.Level.info
+
+    /// The control file of a node that is given none.
+    package static let defaultControlFile = "/run/ct_sync/state"
+
+    /// The settings' names, as flags and in the file; underscores may stand for the dashes.
+    package static let names = [
+        "syncdev", "state", "id", "l2drop", "l2drop-backend", "l2drop-exempt", "l2drop-on-exit",
+        "announce-neighbours", "control-file", "group", "port", "peer",
+        "initsync-rate", "reconcile", "ring-slots", "max-entries", "require-sync", "log-level",
+        "replicate",
+        "own-connections",
+    ]
+
+    /// The defaults for a device, for tests.
+    init(syncdev: String) {
+        self.syncdev = syncdev
+    }
+
+    /// Checks the settings of the file and those of the command line, which win.
+    ///
+    /// Peers and a group on the command line replace peers and a group of the file, and so do its
+    /// replication rules those of the file.
+    /// - Throws: `ConfigurationError`, the first mistake found.
+    package init(file: [Setting], commandLine: [Setting]) throws(ConfigurationError) {
+        var replaced = Set(commandLine.map(\.canonicalName))
+        if replaced.contains("peer") || replaced.contains("group") {
+            replaced.formUnion(["peer", "group"])
+        }
+        // Those of the file that do not count are still checked: a mistake is a mistake.
+        for setting in file {
+            var scratch = Configuration(syncdev: "")
+            try scratch.apply(setting)
+        }
+        try self.init(file.filter { !replaced.contains($0.canonicalName) } + commandLine)
+    }
+
+    /// Checks settings in their order; a later one replaces an earlier of its name, peers and rules add up.
+    ///
+    /// - Throws: `ConfigurationError`, the first mistake found.
+    package init(_ settings: [Setting]) throws(ConfigurationError) {
+        self.init(syncdev: "")
+        for setting in settings {
+            try apply(setting)
+        }
+        guard !syncdev.isEmpty else {
+            throw ConfigurationError(
+                "syncdev is not given; name the device of the sync link with --syncdev DEVICE",
+                at: .commandLine)
+        }
+        if let group, let peer = peers.first {
+            let last = settings.last { ["group", "peer"].contains($0.canonicalName) }
+            throw ConfigurationError(
+                "group \(group) and peer \(peer) are both given, but packets go either to a group "
+                    + "or to peers", at: last?.origin.place ?? .commandLine)
+        }
+    }
+
+    private mutating func apply(_ setting: Setting) throws(ConfigurationError) {
+        switch setting.canonicalName {
+        case "syncdev": syncdev = try setting.device()
+        case "state": state = try setting.role()
+        case "id": nodeID = UInt8(try setting.number(0...255))
+        case "l2drop": l2drop = try setting.flag()
+        case "l2drop-backend": l2dropBackend = try setting.l2dropBackend()
+        case "l2drop-exempt":
+            let device = try setting.device()
+            if !l2dropExempt.contains(device) { l2dropExempt.append(device) }
+        case "l2drop-on-exit": l2dropOpensOnExit = try setting.opensOnExit()
+        case "announce-neighbours": announcesNeighbours = try setting.flag()
+        case "control-file": controlFile = try setting.controlFile()
+        case "group": group = try setting.group()
+        case "port": port = UInt16(try setting.number(1...65_535))
+        case "peer": try add(peer: setting)
+        case "initsync-rate":
+            initsyncRate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
+        case "reconcile": reconcileSeconds = UInt32(try setting.number(0...86_400, "seconds"))
+        case "ring-slots": ringSlots = try setting.powerOfTwo(64...1_048_576)
+        case "max-entries": maxEntries = try setting.number(1...1_073_741_824)
+        case "require-sync":
+            requireSyncSeconds = UInt32(try setting.number(0...86_400, "seconds"))
+        case "log-level": logLevel = try setting.logLevel()
+        case "replicate": try add(rule: setting)
+        case "own-connections": ownConnections = try setting.flag()
+        default:
+            throw ConfigurationError(
+                "\(setting.subject) is no setting of ct_sync; there are "
+                    + Configuration.names.joined(separator: ", "), at: setting.origin.place)
+        }
+    }
+
+    private mutating func add(rule setting: Setting) throws(ConfigurationError) {
+        let rule = try setting.replicationRule()
+        guard replicationRules.count < ReplicationFilter.ruleLimit else {
+            throw ConfigurationError(
+                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), one more than "
+                    + "the \(ReplicationFilter.ruleLimit) rules there may be",
+                at: setting.origin.place)
+        }
+        replicationRules.append(rule)
+    }
+
+    private mutating func add(peer setting: Setting) throws(ConfigurationError) {
+        let peer = try setting.peer()
+        if let other = peers.first, other.family != peer.family {
+            throw ConfigurationError(
+                setting,
+                mustBe: "an \(other.family == .ipv4 ? "IPv4" : "IPv6") address like the peer "
+                    + "\(other): all peers are of one family")
+        }
+        guard !peers.contains(peer) else { return }
+        peers.append(peer)
+    }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// What is wrong with a setting, as one sentence for a person: what was given, what is allowed.
+package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
+    /// Where the mistake is, which decides the exit status.
+    package enum Place: Sendable, Equatable {
+        /// On the command line: exit status 64 (EX_USAGE).
+        case commandLine
+        /// In the configuration file or on the machine: exit status 78 (EX_CONFIG).
+        case machine
+    }
+
+    /// The sentence, without a full stop.
+    package let sentence: String
+    /// Where the mistake is.
+    package let place: Place
+
+    /// A sentence about the machine or the file, unless said otherwise.
+    package init(_ sentence: String, at place: Place = .machine) {
+        self.sentence = sentence
+        self.place = place
+    }
+
+    /// The exit status of a program that stops for this: 64 or 78 of sysexits.h.
+    package var exitStatus: Int32 {
+        switch place {
+        case .commandLine: 64
+        case .machine: 78
+        }
+    }
+
+    /// The sentence.
+    package var description: String { sentence }
+
+    /// Foreign text in quotes, cut to 64 bytes, with nothing in it that a terminal would obey.
+    static func quoted(_ text: some StringProtocol) -> String {
+        "\"" + printable(text.utf8) + "\""
+    }
+
+    /// At most 64 bytes of foreign text; what is not printable ASCII becomes a question mark.
+    static func printable(_ bytes: some Sequence<UInt8>) -> String {
+        var text = ""
+        for byte in bytes.prefix(64) {
+            let plain = byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"")
+            text.unicodeScalars.append(Unicode.Scalar(plain ? byte : UInt8(ascii: "?")))
+        }
+        return text
+    }
+}
