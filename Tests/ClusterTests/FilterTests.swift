@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import CTSync
 import ClusterSupport
 import Foundation
 import Testing
+
+@testable import CTSync
 
 extension ClusterTests {
     /// What the rules leave out is not sent, and not touched where it is.

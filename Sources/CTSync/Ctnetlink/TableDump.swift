@@ -40,7 +40,7 @@ package final class TableDump {
     ///
     /// - Parameter family: only entries of this family, or nil for all (AF_UNSPEC).
     /// - Throws: `SystemError` of send(2).
-    package func start(family: Family? = nil) throws(SystemError) {
+    package func start(family: Family?) throws(SystemError) {
         try start(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, family)
     }
 
@@ -75,7 +75,7 @@ package final class TableDump {
     ///   the kernel did not answer. The dump is given up then.
     package func step(
         _ body: (borrowing Entry) -> Void,
-        expectation: (borrowing Expectation) -> Void = { _ in }
+        expectation: (borrowing Expectation) -> Void
     ) throws(SystemError) -> Bool {
         guard isRunning else { return false }
         do throws(SystemError) {

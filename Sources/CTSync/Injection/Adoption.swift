@@ -7,12 +7,12 @@
 /// alone is what the filter leaves out, its expectations too, and connections of the node's own
 /// addresses that may be its own.
 struct Adoption: ~Copyable {
-    private let dump: TableDump
+    private let dump: any TableWalk
     private(set) var isRunning = false
     private var isAtExpectations = false
 
-    init() throws(SystemError) {
-        dump = try TableDump()
+    init(_ dump: any TableWalk) {
+        self.dump = dump
     }
 
     /// Begins to read.

@@ -27,14 +27,12 @@ final class ExpectationInjector {
         case hold = 2
     }
 
-    private let batch: RequestBatch
+    private let batch: any KernelRequests
     private static let placeBits: UInt32 = 30
 
-    /// An injector into the calling thread's namespace.
-    ///
-    /// - Throws: `SystemError` of the netlink socket.
-    init() throws(SystemError) {
-        batch = try RequestBatch()
+    /// An injector into a table.
+    init(_ requests: any KernelRequests) {
+        batch = requests
         refusals = [UInt64](repeating: 0, count: 134)
     }
 

@@ -2,20 +2,6 @@
 
 import Glibc
 
-/// Where the injector's requests go: the kernel, or a test's table.
-protocol KernelRequests {
-    /// Queues a request; false where the batch is full and must be sent first.
-    func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
-    /// The same for a change of an entry that is there.
-    func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
-    /// The same for a deletion.
-    func delete(_ key: borrowing Key, tag: UInt32) -> Bool
-    /// The entry that is there now, or nil; asked only where a creation found one in its place.
-    func entry(_ key: borrowing Key) throws(SystemError) -> Entry?
-    /// Sends what is queued and calls `failure` with the tag and errno of each refused request.
-    func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError)
-}
-
 /// Turns dirty replicas into batched requests and takes care of what comes back.
 ///
 /// Thread: the receiver's. Memory: the batch's, taken once. A refused request is tried again as the
@@ -36,13 +22,15 @@ final class Injector {
     private(set) var untranslatable: UInt64 = 0
 
     private let requests: any KernelRequests
+    private let lookup: any EntryLookup
     private static let placeBits: UInt32 = 30
     /// Every remedy for every replica: `InjectRemedy` gives up before.
     private static let maximumRounds = 4
 
-    /// An injector over the kernel or a test's table.
-    init(_ requests: any KernelRequests) {
+    /// An injector into a table.
+    init(_ requests: any KernelRequests, _ lookup: any EntryLookup) {
         self.requests = requests
+        self.lookup = lookup
         refusals = [UInt64](repeating: 0, count: 134)
     }
 
@@ -95,7 +83,7 @@ final class Injector {
 
     private func send(_ table: ReplicaTable, _ now: UInt32) -> SystemError? {
         do throws(SystemError) {
-            try requests.send { tag, errno in
+            let outcome = try requests.send { tag, errno in
                 let place = tag & (1 << Self.placeBits - 1)
                 guard let operation = InjectOperation(rawValue: tag >> Self.placeBits) else {
                     return
@@ -112,7 +100,9 @@ final class Injector {
                 default: break
                 }
             }
-            return nil
+            // What became of the batch is not known.
+            return outcome.lostErrors
+                ? SystemError("errors of an injected batch", errno: ENOBUFS) : nil
         } catch {
             return error
         }
@@ -122,7 +112,7 @@ final class Injector {
     /// or where it is another connection's reply tuple that is in the way.
     private func find(_ place: UInt32, _ table: ReplicaTable) -> Entry? {
         do throws(SystemError) {
-            return try requests.entry(table.pool.replicas[Int(place)].key)
+            return try lookup.entry(table.pool.replicas[Int(place)].key)
         } catch {
             return nil
         }

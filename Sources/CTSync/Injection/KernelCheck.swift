@@ -23,13 +23,13 @@ struct KernelCheck: ~Copyable {
         case expectations
     }
 
-    private let dump: TableDump
+    private let dump: any TableWalk
     private let interval: UInt64
     private var stage = Stage.idle
     private var beganSeconds: UInt32 = 0
 
-    init(intervalSeconds: UInt32) throws(SystemError) {
-        dump = try TableDump()
+    init(_ dump: any TableWalk, intervalSeconds: UInt32) {
+        self.dump = dump
         interval = UInt64(intervalSeconds) * Duration.second
     }
 

@@ -17,8 +17,6 @@ import Synchronization
 /// Memory is the event socket's and the ring's. Events that the kernel dropped (ENOBUFS), or that the
 /// ring had no place for, are an overrun: every packet says so until an initsync has repaired it.
 final class EventListener: Sendable {
-    /// Asked of the kernel for the event socket, in bytes.
-    static let receiveBufferBytes = 32 * 1024 * 1024
     /// The pause under load.
     static let moderation = 300 * Duration.microsecond
     /// A wake-up so soon after the last one means load.
@@ -66,7 +64,7 @@ final class EventListener: Sendable {
     func start() throws(SystemError) -> WorkerThread {
         stop.reset()
         let socket = try EventSocket(
-            receiveBufferBytes: Self.receiveBufferBytes, expectations: true)
+            receiveBufferBytes: Kernel.eventBufferBytes, expectations: true)
         attachFilter(socket)
         let state = SendableBox(
             ListenerState(
@@ -83,10 +81,8 @@ final class EventListener: Sendable {
     /// Lets the kernel drop what it can tell from the tuple; the listener filters all the same.
     private func attachFilter(_ socket: EventSocket) {
         hasSocketFilter.store(false, ordering: .relaxed)
-        guard let program = SocketFilter(filter.current.rules) else { return }
         do throws(SystemError) {
-            try socket.attach(program)
-            hasSocketFilter.store(true, ordering: .relaxed)
+            hasSocketFilter.store(try socket.keepBack(filter.current.rules), ordering: .relaxed)
         } catch {
             socketFilterFailures.wrappingAdd(1, ordering: .relaxed)
         }

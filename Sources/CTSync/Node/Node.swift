@@ -69,7 +69,7 @@ final class Node {
             nodeID: configuration.nodeID, table: table, filter: first,
             ringSlots: configuration.ringSlots, slotByteCount: socket.packetByteCount)
         receiverThread = try receiver.start(
-            slave, reconcileSeconds: configuration.reconcileSeconds)
+            slave, Kernel(), reconcileSeconds: configuration.reconcileSeconds)
     }
 
     /// The role.

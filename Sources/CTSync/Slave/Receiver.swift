@@ -79,13 +79,15 @@ final class Receiver: Sendable {
     ///
     /// - Parameter reconcileSeconds: between two checks of a slave's kernel; 0 for none.
     func start(
-        _ slave: SlaveProtocol, reconcileSeconds: UInt32 = 0
+        _ slave: SlaveProtocol, _ kernel: any KernelTable, reconcileSeconds: UInt32 = 0
     ) throws(SystemError) -> WorkerThread {
         let state = SendableBox(
             ReceiverState(
-                slave: slave, injector: Injector(try KernelInjection()),
-                expectations: try ExpectationInjector(), adoption: try Adoption(),
-                check: try KernelCheck(intervalSeconds: reconcileSeconds),
+                slave: slave,
+                injector: Injector(try kernel.makeRequests(), try kernel.makeLookup()),
+                expectations: ExpectationInjector(try kernel.makeRequests()),
+                adoption: Adoption(try kernel.makeWalk()),
+                check: KernelCheck(try kernel.makeWalk(), intervalSeconds: reconcileSeconds),
                 received: DatagramBuffers(count: Self.batch, byteCount: SyncSocket.largestPacket),
                 sent: DatagramBuffers(count: 1, byteCount: max(socket.packetByteCount, 1_024))))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(state.value) }

@@ -21,8 +21,8 @@ struct RelatedEntriesTests {
 
     private func inNamespace(_ body: (ReplicaTable, Injector) throws -> Void) throws {
         try NetworkNamespace.run(isTracking: true) {
-            let requests = try KernelInjection()
-            try body(try ReplicaTable(capacity: 16_384, seed: 1), Injector(requests))
+            let requests = try RequestBatch()
+            try body(try ReplicaTable(capacity: 16_384, seed: 1), Injector(requests, try EntryQuery()))
         }
     }
 
@@ -173,7 +173,7 @@ struct RelatedEntriesTests {
     @Test func aFullTableIsTriedAgain() throws {
         let table = try ReplicaTable(capacity: 64, seed: 1)
         let kernel = FullKernel()
-        let injector = Injector(kernel)
+        let injector = Injector(kernel, kernel)
         _ = table.update(control, isNew: true, isCopy: false, now: 1)
         try injector.apply(table, now: 1)
         #expect(table.refusedCount == 1 && injector.refusals[Int(ENOMEM)] == 1)
@@ -185,7 +185,7 @@ struct RelatedEntriesTests {
 }
 
 /// A kernel whose table is full, as long as it says so.
-private final class FullKernel: KernelRequests {
+private final class FullKernel: EntriesOnly {
     var isFull = true
     private var tags: [UInt32] = []
 
@@ -196,8 +196,9 @@ private final class FullKernel: KernelRequests {
     func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
     func delete(_ key: borrowing Key, tag: UInt32) -> Bool { true }
     func entry(_ key: borrowing Key) -> Entry? { nil }
-    func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) {
+    func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {
         if isFull { for tag in tags { failure(tag, ENOMEM) } }
         tags.removeAll()
+        return BatchOutcome()
     }
 }

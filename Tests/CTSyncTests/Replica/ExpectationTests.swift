@@ -23,8 +23,8 @@ struct ExpectationTests {
 
         init() throws {
             table = try ReplicaTable(capacity: 1_024, seed: 1)
-            entries = Injector(try KernelInjection())
-            expectations = try ExpectationInjector()
+            entries = Injector(try RequestBatch(), try EntryQuery())
+            expectations = ExpectationInjector(try RequestBatch())
         }
 
         func apply(at seconds: UInt32, plus milliseconds: UInt64 = 0) throws {
@@ -161,7 +161,7 @@ struct ExpectationTests {
             let filter = ReplicationFilter(ownAddresses: [], syncNetworks: [], rules: [rule])
             // Its mark is 4000.
             let next = try Slave()
-            var adoption = try Adoption()
+            var adoption = Adoption(try TableDump())
             try adoption.start()
             while adoption.isRunning { try adoption.step(into: next.table, filter, now: 5) }
             #expect(next.table.aliveCount == 0 && next.table.expectations.aliveCount == 0)
@@ -281,7 +281,7 @@ struct ExpectationTests {
             table.expectations.update(expected, isCopy: false, now: 1)
             try slave.apply(at: 1)
             let next = try Slave()
-            var adoption = try Adoption()
+            var adoption = Adoption(try TableDump())
             try adoption.start()
             while adoption.isRunning { try adoption.step(into: next.table, .everything, now: 5) }
             #expect(next.table.aliveCount == 1 && next.table.expectations.aliveCount == 1)

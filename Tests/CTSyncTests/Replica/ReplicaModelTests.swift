@@ -82,7 +82,7 @@ import Testing
     private static func run(_ chance: Chance, _ name: String) throws {
         let kernel = SimulatedKernel(chance)
         let table = try ReplicaTable(capacity: 64, seed: chance.next())
-        let injector = Injector(kernel)
+        let injector = Injector(kernel, kernel)
         var model = Model()
         kernel.faults = chance.one(of: [0, 50, 300])
         for _ in 0..<300 {

@@ -15,7 +15,7 @@ import Testing
 
         init(capacity: Int = 16) throws {
             table = try ReplicaTable(capacity: capacity, seed: 3)
-            injector = Injector(kernel)
+            injector = Injector(kernel, kernel)
         }
 
         @discardableResult

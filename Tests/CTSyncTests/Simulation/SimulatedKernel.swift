@@ -6,7 +6,7 @@ import Glibc
 
 /// A node's connection-tracking table as far as the daemon can tell it from the kernel's: it refuses
 /// what the kernel refuses, says in its events what the kernel says, loses events when nobody reads.
-final class SimulatedKernel: KernelRequests {
+final class SimulatedKernel: EntriesOnly {
     private enum Request {
         case create(Entry, UInt32)
         case update(Entry, UInt32)
@@ -141,7 +141,7 @@ final class SimulatedKernel: KernelRequests {
 
     func entry(_ key: borrowing Key) -> Entry? { entries[key] }
 
-    func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) {
+    func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {
         defer { queue = [] }
         for request in queue {
             if breaks > 0, chance.below(10_000) < breaks {
@@ -150,6 +150,7 @@ final class SimulatedKernel: KernelRequests {
             let (tag, error) = carryOut(request)
             if error != 0 { failure(tag, error) }
         }
+        return BatchOutcome()
     }
 
     private func enqueue(_ request: Request) -> Bool {

@@ -48,7 +48,7 @@ final class SimulatedNode {
             slotCount: ringSlots, slotByteCount: Self.slotByteCount, wake: nil)
         master = MasterProtocol(ring: ring)
         slave = try Self.makeSlave(index, filter, ringSlots, chance)
-        injector = Injector(kernel)
+        injector = Injector(kernel, kernel)
         becomeSlave(after: .none)
     }
 
@@ -109,7 +109,7 @@ final class SimulatedNode {
         walk = nil
         machine = RoleMachine(nodeID: id)
         slave = try Self.makeSlave(index, filter, ringSlots, chance)
-        injector = Injector(kernel)
+        injector = Injector(kernel, kernel)
         higher = nil
         if role == .master {
             order(.master, now: now)

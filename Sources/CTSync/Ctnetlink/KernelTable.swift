@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// A node's connection-tracking table, as the engines see it: the kernel's, or a simulated one.
+///
+/// Everything an engine asks of the kernel goes through what is made here, so the simulated cluster
+/// runs the daemon's own engines. Each of the four is used by one thread; making them may fail, and
+/// is done before anything depends on it.
+protocol KernelTable: Sendable {
+    /// Makes a queue of requests that change the table.
+    func makeRequests() throws(SystemError) -> any KernelRequests
+    /// Makes what reads single entries.
+    func makeLookup() throws(SystemError) -> any EntryLookup
+    /// Makes what reads the whole table.
+    func makeWalk() throws(SystemError) -> any TableWalk
+    /// Subscribes to events, those of expectations included.
+    func openEvents() throws(SystemError) -> any EventSource
+}
+
+/// Requests that change a table: queued, sent together, their refusals read afterwards.
+///
+/// Each queueing call returns false where the batch is full and must be sent first.
+protocol KernelRequests: AnyObject {
+    /// Makes an entry, its address translation included; EEXIST where tuple or reply tuple is taken,
+    /// ENOENT where its parent is not there.
+    func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
+    /// Changes what can be changed of an entry; ENOENT where there is none, EBUSY where it cannot.
+    func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
+    /// Changes an entry's timeout and nothing else.
+    func updateTimeout(_ key: borrowing Key, timeoutSeconds: UInt32, tag: UInt32) -> Bool
+    /// Sets or clears IP_CT_TCP_FLAG_BE_LIBERAL of a TCP entry, and nothing else.
+    func updateLiberal(_ key: borrowing Key, _ isLiberal: Bool, tag: UInt32) -> Bool
+    /// Removes an entry, its expectations with it; ENOENT where there is none.
+    func delete(_ key: borrowing Key, tag: UInt32) -> Bool
+    /// Makes an expectation; ENOENT where its parent is not there, EOPNOTSUPP where that has no
+    /// helper, EEXIST where it is there already. It gets the timeout of the helper's policy.
+    func create(_ expectation: borrowing Expectation, tag: UInt32) -> Bool
+    /// Changes an expectation's timeout; ENOENT where there is none.
+    func updateTimeout(
+        _ expectation: borrowing Expectation, timeoutSeconds: UInt32, tag: UInt32
+    ) -> Bool
+    /// Removes an expectation; ENOENT where there is none.
+    func delete(expectation key: borrowing Key, tag: UInt32) -> Bool
+    /// Sends what is queued; the queue is empty afterwards, also when it throws.
+    ///
+    /// - Parameter failure: called for each request that was refused, in their order.
+    /// - Throws: `SystemError` of the socket; nobody knows then what the table has of it.
+    @discardableResult
+    func send(
+        _ failure: (_ tag: UInt32, _ errno: CInt) -> Void
+    ) throws(SystemError) -> BatchOutcome
+}
+
+/// Reads single entries.
+protocol EntryLookup: AnyObject {
+    /// The entry of this key as it is now, or nil.
+    func entry(_ key: borrowing Key) throws(SystemError) -> Entry?
+}
+
+/// Reads the whole table, a piece at a time; a piece is read before the next is asked for.
+protocol TableWalk: AnyObject {
+    /// Asks for the entries; a walk that is still running is given up.
+    func start() throws(SystemError)
+    /// Asks for the expectations.
+    func startExpectations() throws(SystemError)
+    /// Hands out the next piece.
+    ///
+    /// - Returns: false when the walk is complete, or none was started.
+    func step(
+        _ body: (borrowing Entry) -> Void, expectation: (borrowing Expectation) -> Void
+    ) throws(SystemError) -> Bool
+    /// Gives up a running walk.
+    func cancel()
+}
+
+extension TableWalk {
+    /// The same for a walk of the entries.
+    func step(_ body: (borrowing Entry) -> Void) throws(SystemError) -> Bool {
+        try step(body, expectation: { _ in })
+    }
+}
+
+/// Where events come from, in the order in which they happened.
+protocol EventSource: AnyObject {
+    /// What to poll for POLLIN; -1 where there is nothing to poll.
+    var raw: CInt { get }
+    /// Messages that could not be read, since it was opened: lost events.
+    var malformed: UInt64 { get }
+    /// Has the kernel keep back what it can tell that the rules leave out.
+    ///
+    /// - Returns: false where it can tell nothing.
+    /// - Throws: `SystemError` where it refuses; everything comes then.
+    func keepBack(_ rules: [ReplicationRule]) throws(SystemError) -> Bool
+    /// Takes some events and hands each to one of the bodies.
+    ///
+    /// - Throws: `SystemError` but for ENOBUFS, which is `EventDrain.overrun`.
+    func receive(
+        _ body: (CtnetlinkKind, borrowing Entry) -> Void,
+        expected: (CtnetlinkKind, borrowing Expectation) -> Void
+    ) throws(SystemError) -> EventDrain
+}
+
+/// The kernel's table of the calling thread's network namespace.
+struct Kernel: KernelTable {
+    func makeRequests() throws(SystemError) -> any KernelRequests { try RequestBatch() }
+    func makeLookup() throws(SystemError) -> any EntryLookup { try EntryQuery() }
+    func makeWalk() throws(SystemError) -> any TableWalk { try TableDump() }
+
+    func openEvents() throws(SystemError) -> any EventSource {
+        try EventSocket(receiveBufferBytes: Self.eventBufferBytes, expectations: true)
+    }
+
+    /// Asked of the kernel for the event socket.
+    static let eventBufferBytes = 32 * 1024 * 1024
+}
+
+extension RequestBatch: KernelRequests {}
+extension EntryQuery: EntryLookup {}
+extension EventSocket: EventSource {
+    func keepBack(_ rules: [ReplicationRule]) throws(SystemError) -> Bool {
+        guard let program = SocketFilter(rules) else { return false }
+        try attach(program)
+        return true
+    }
+}
+extension TableDump: TableWalk {
+    package func start() throws(SystemError) { try start(family: nil) }
+}
