@@ -22,7 +22,8 @@ struct RelatedEntriesTests {
     private func inNamespace(_ body: (ReplicaTable, Injector) throws -> Void) throws {
         try NetworkNamespace.run(isTracking: true) {
             let requests = try RequestBatch()
-            try body(try ReplicaTable(capacity: 16_384, seed: 1), Injector(requests, try EntryQuery()))
+            let table = try ReplicaTable(capacity: 16_384, seed: 1)
+            try body(table, Injector(requests, try EntryQuery()))
         }
     }
 
