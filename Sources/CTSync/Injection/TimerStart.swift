@@ -1,64 +1,74 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Glibc
 import Synchronization
 
-/// Starts the replicas' timers after a promotion, in the background.
+/// Starts the replicas' timers after a promotion.
 ///
-/// Thread: `ct_sync_timer`, until the walk is done or stopped. It owns the replica table meanwhile.
+/// 1. The expectations, as they are few and short-lived.
+/// 2. Walk the kernel's table, 32 KiB at a time. An entry that still has the long timeout it was held
+///    with has seen no packet since: it is given the time it would have had. Any other has been given
+///    its time by a packet, and is left alone.
 ///
-/// 1. Dump the kernel's table, 32 KiB at a time.
-/// 2. An entry that still has the long timeout it was held with has seen no packet since: it is given
-///    the time it would have had. Any other has been given its time by a packet, and is left alone.
-///
-/// A packet that comes between the two steps sets its connection's timeout again at the next. Then it
-/// looks after connections that stall (`WindowMender`).
+/// A packet that comes between the two sets its connection's timeout again at the next. Thread:
+/// `ct_sync_timer`, which owns the replica table meanwhile, or the control thread at an orderly stop.
 final class TimerStart: Sendable {
-    /// What follows the walk.
-    let windows = WindowMender()
-    private let stop: StopSign
+    /// One walk.
+    final class Walk {
+        fileprivate let dump: any TableWalk
+        fileprivate let requests: any KernelRequests
+        fileprivate var hasBegun = false
+
+        fileprivate init(_ kernel: any KernelTable) throws(SystemError) {
+            dump = try kernel.makeWalk()
+            requests = try kernel.makeRequests()
+        }
+    }
+
     private let started = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
-
-    init() throws(SystemError) {
-        stop = try StopSign()
-    }
 
     /// Replicas whose timers were started, by all walks.
     var startedCount: UInt64 { started.load(ordering: .relaxed) }
     /// Walks and looks that failed.
     var failureCount: UInt64 { failures.load(ordering: .relaxed) }
 
-    /// Starts the thread.
+    /// Counts a walk, or a look after it, that failed.
+    func failed() {
+        failures.wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// Begins a walk.
+    func open(_ kernel: any KernelTable) throws(SystemError) -> Walk {
+        try Walk(kernel)
+    }
+
+    /// Does the next piece of a walk.
     ///
-    /// - Parameter whenStarted: called on it after the timers' walk, whole or not.
-    func start(
-        _ table: SendableBox<ReplicaTable>, whenStarted: @escaping @Sendable () -> Void
-    ) throws(SystemError) -> WorkerThread {
-        stop.reset()
-        let promotedAt = Clock.now()
-        return try WorkerThread(named: "ct_sync_timer") { [self] in
-            walk(table.value, until: .max)
-            whenStarted()
-            guard table.value.aliveCount > 0 else { return }
-            do throws(SystemError) {
-                try windows.run(table.value, promotedAt: promotedAt, stop)
-            } catch {
-                failures.wrappingAdd(1, ordering: .relaxed)
+    /// - Returns: false when the walk is whole.
+    func step(_ walk: Walk, _ table: ReplicaTable, now: Instant) throws(SystemError) -> Bool {
+        let seconds = UInt32(truncatingIfNeeded: now / Duration.second)
+        guard walk.hasBegun else {
+            walk.hasBegun = true
+            guard table.aliveCount > 0 else { return false }
+            try startExpectations(table.expectations, walk.requests, now: seconds)
+            try walk.dump.start()
+            return true
+        }
+        let isMore = try walk.dump.step { entry in
+            guard let time = table.remainingTime(of: entry, now: seconds) else { return }
+            // A step holds fewer entries than a batch has room for.
+            if walk.requests.updateTimeout(entry.key, timeoutSeconds: time, tag: 0) {
+                started.wrappingAdd(1, ordering: .relaxed)
             }
         }
+        // Refused is only what has gone meanwhile.
+        try walk.requests.send { _, _ in }
+        return isMore
     }
 
-    /// Lets the thread end.
-    func requestStop() {
-        stop.stop()
-    }
-
-    /// The expectations first, as they are few and short-lived.
     private func startExpectations(
-        _ table: ExpectationTable, _ batch: RequestBatch
+        _ table: ExpectationTable, _ batch: any KernelRequests, now: UInt32
     ) throws(SystemError) {
-        let now = UInt32(truncatingIfNeeded: Clock.now() / Duration.second)
         let wanted: HeldExpectation.Flags = [.alive, .inKernel]
         for place in 0..<table.highWater where table.held[place].flags.isSuperset(of: wanted) {
             let held = table.held[place]
@@ -71,32 +81,5 @@ final class TimerStart: Sendable {
         }
         // Refused is only what has gone meanwhile.
         try batch.send { _, _ in }
-    }
-
-    /// Walks the table in the calling thread, at most until this instant.
-    func walk(_ table: ReplicaTable, until deadline: Instant) {
-        guard table.aliveCount > 0 else { return }
-        do throws(SystemError) {
-            let dump = try TableDump()
-            let batch = try RequestBatch()
-            try startExpectations(table.expectations, batch)
-            try dump.start()
-            var isMore = true
-            while isMore, !stop.isStopped, Clock.now() < deadline {
-                let now = UInt32(truncatingIfNeeded: Clock.now() / Duration.second)
-                isMore = try dump.step { entry in
-                    guard let seconds = table.remainingTime(of: entry, now: now) else { return }
-                    // A step holds fewer entries than a batch has room for.
-                    if batch.updateTimeout(entry.key, timeoutSeconds: seconds, tag: 0) {
-                        started.wrappingAdd(1, ordering: .relaxed)
-                    }
-                }
-                // Refused is only what has gone meanwhile.
-                try batch.send { _, _ in }
-            }
-            dump.cancel()
-        } catch {
-            failures.wrappingAdd(1, ordering: .relaxed)
-        }
     }
 }

@@ -14,6 +14,25 @@ final class WindowMender: Sendable {
     /// When one more follows, in milliseconds.
     static let confirmation: UInt64 = 1_000
 
+    /// The looks after one promotion.
+    final class Looks {
+        fileprivate let dump: any TableWalk
+        fileprivate let requests: any KernelRequests
+        fileprivate let promotedAt: Instant
+        /// How many of the planned looks have begun.
+        fileprivate var begun = 0
+        fileprivate var due: Instant
+        fileprivate var isLooking = false
+        fileprivate var hasSuspects = false
+
+        fileprivate init(_ kernel: any KernelTable, promotedAt: Instant) throws(SystemError) {
+            dump = try kernel.makeWalk()
+            requests = try kernel.makeRequests()
+            self.promotedAt = promotedAt
+            due = promotedAt + WindowMender.looks[0] * Duration.millisecond
+        }
+    }
+
     private let relaxed = Atomic<UInt64>(0)
     private let watched = Atomic<UInt64>(0)
 
@@ -22,53 +41,68 @@ final class WindowMender: Sendable {
     /// Those of them whose windows are watched again.
     var watchedCount: UInt64 { watched.load(ordering: .relaxed) }
 
-    /// Looks until the last look or the stop.
-    func run(_ table: ReplicaTable, promotedAt: Instant, _ stop: StopSign) throws(SystemError) {
+    /// Begins the looks after a promotion.
+    func open(
+        _ kernel: any KernelTable, _ table: ReplicaTable, promotedAt: Instant
+    ) throws(SystemError) -> Looks {
         table.forgetSeen()
-        let dump = try TableDump()
-        let batch = try RequestBatch()
-        var hasSuspects = false
-        for milliseconds in Self.looks {
-            let due = promotedAt + milliseconds * Duration.millisecond
-            while hasSuspects {
-                let soon = Clock.now() + Self.confirmation * Duration.millisecond
-                guard soon < due else { break }
-                hasSuspects = try look(at: soon, table, dump, batch, stop)
-            }
-            hasSuspects = try look(at: due, table, dump, batch, stop)
-            if stop.isStopped { return }
-        }
+        return try Looks(kernel, promotedAt: promotedAt)
     }
 
-    /// Looks at all entries at an instant, unless it is stopped before; whether any is suspect.
-    private func look(
-        at due: Instant, _ table: ReplicaTable, _ dump: TableDump, _ batch: RequestBatch,
-        _ stop: StopSign
-    ) throws(SystemError) -> Bool {
-        while !stop.isStopped, Clock.now() < due { stop.sleep(until: due) }
-        var hasSuspects = false
-        try dump.start()
-        var isMore = true
-        while isMore, !stop.isStopped {
-            isMore = try dump.step { entry in
-                switch table.windowRemedy(for: entry) {
-                case .none: return
-                case .suspect: hasSuspects = true
-                // A step holds fewer entries than a batch has room for.
-                case .relax:
-                    if batch.updateLiberal(entry.key, true, tag: 0) {
-                        relaxed.wrappingAdd(1, ordering: .relaxed)
-                    }
-                case .watch:
-                    if batch.updateLiberal(entry.key, false, tag: 0) {
-                        watched.wrappingAdd(1, ordering: .relaxed)
-                    }
+    /// Does the next piece.
+    ///
+    /// - Returns: when it is to be called again; nil after the last look.
+    func step(_ looks: Looks, _ table: ReplicaTable, now: Instant) throws(SystemError) -> Pause? {
+        if !looks.isLooking {
+            guard now >= looks.due else { return .until(looks.due) }
+            looks.hasSuspects = false
+            try looks.dump.start()
+            looks.isLooking = true
+        }
+        guard try !look(looks, table) else { return Pause.none }
+        looks.isLooking = false
+        return plan(looks, now)
+    }
+
+    /// Ends a look that runs.
+    func close(_ looks: Looks) {
+        looks.dump.cancel()
+    }
+
+    /// The next look: the one after the next planned instant, or one more soon.
+    private func plan(_ looks: Looks, _ now: Instant) -> Pause? {
+        if looks.due >= planned(looks) { looks.begun += 1 }
+        guard looks.begun < Self.looks.count else { return nil }
+        let soon = now + Self.confirmation * Duration.millisecond
+        let next = planned(looks)
+        looks.due = looks.hasSuspects ? min(soon, next) : next
+        return .until(looks.due)
+    }
+
+    private func planned(_ looks: Looks) -> Instant {
+        looks.promotedAt + Self.looks[looks.begun] * Duration.millisecond
+    }
+
+    /// Looks at the next entries; whether there are more.
+    private func look(_ looks: Looks, _ table: ReplicaTable) throws(SystemError) -> Bool {
+        let requests = looks.requests
+        let isMore = try looks.dump.step { entry in
+            switch table.windowRemedy(for: entry) {
+            case .none: return
+            case .suspect: looks.hasSuspects = true
+            // A step holds fewer entries than a batch has room for.
+            case .relax:
+                if requests.updateLiberal(entry.key, true, tag: 0) {
+                    relaxed.wrappingAdd(1, ordering: .relaxed)
+                }
+            case .watch:
+                if requests.updateLiberal(entry.key, false, tag: 0) {
+                    watched.wrappingAdd(1, ordering: .relaxed)
                 }
             }
-            // Refused is only what has gone meanwhile.
-            try batch.send { _, _ in }
         }
-        dump.cancel()
-        return hasSuspects
+        // Refused is only what has gone meanwhile.
+        try requests.send { _, _ in }
+        return isMore
     }
 }

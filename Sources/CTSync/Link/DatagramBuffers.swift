@@ -68,6 +68,11 @@ final class DatagramBuffers {
         vectors[index] = iovec(iov_base: bytes.baseAddress, iov_len: bytes.count)
     }
 
+    /// What `point` pointed at.
+    func pointed(_ index: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: vectors[index].iov_base, count: vectors[index].iov_len)
+    }
+
     /// Writes the receiver of the first `count` datagrams.
     func address(to peer: PeerAddress, scope: UInt32, count: Int) {
         for index in 0..<count {

@@ -25,13 +25,10 @@ struct EventSieve: ~Copyable {
         case lost
     }
 
-    private let query: EntryQuery
+    private let query: any EntryLookup
 
-    /// Opens the socket of the query.
-    ///
-    /// - Throws: `SystemError` of `EntryQuery`.
-    init() throws(SystemError) {
-        query = try EntryQuery()
+    init(_ query: any EntryLookup) {
+        self.query = query
     }
 
     /// Decides about an event; completes its entry where that is needed.

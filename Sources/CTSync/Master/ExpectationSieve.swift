@@ -11,13 +11,10 @@
 ///
 /// Thread: that of the listener or of the walk that has it.
 struct ExpectationSieve: ~Copyable {
-    private let query: EntryQuery
+    private let query: any EntryLookup
 
-    /// Opens the socket of the query.
-    ///
-    /// - Throws: `SystemError` of `EntryQuery`.
-    init() throws(SystemError) {
-        query = try EntryQuery()
+    init(_ query: any EntryLookup) {
+        self.query = query
     }
 
     /// Whether they are told that it is there.

@@ -1,24 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Glibc
 import Synchronization
 
 /// Walks the master's table for slaves that need all of it, next to the live stream.
 ///
-/// Thread: `ct_sync_init`, for one term as master.
-///
-/// 1. Sleep until a walk is wanted: by a slave, after lost events, by an operator, or because the
-///    last is so long ago that a connection may have ended, or changed, without an event.
-/// 2. Append the begin, then the table, 32 KiB of a kernel dump at a time, then the end.
+/// 1. Idle until a walk is wanted: by a slave, after lost events, by an operator, or because the last
+///    is so long ago that a connection may have ended, or changed, without an event.
+/// 2. Append the begin, then the entries and the expectations, 32 KiB of a kernel dump at a time,
+///    then the end.
 /// 3. After each piece wait as the pace says; it may be changed while a walk runs.
 ///
-/// Memory is the dump's and the ring's. It leaves half of the ring to the live stream and waits when
-/// that half is full. A dump that fails is begun anew: the slaves have seen no end.
+/// Thread: `ct_sync_init`, for one term as master. Memory is the dump's and the ring's, and room for
+/// one piece of the dump. It leaves half of the ring to the live stream; what does not fit waits. A
+/// dump that fails is begun anew: the slaves have seen no end.
 final class InitsyncWalk: Sendable {
+    /// Where a walk is.
+    fileprivate enum Stage {
+        case idle
+        case begin
+        case entries
+        case expectations
+        case end
+    }
+
+    /// What one term uses, all of it on one thread.
+    final class Term {
+        fileprivate let dump: any TableWalk
+        fileprivate let expected: ExpectationSieve
+        fileprivate var stage = Stage.idle
+        fileprivate var number: UInt32 = 0
+        fileprivate var pace = InitsyncPace(packetsPerSecond: 0, now: 0)
+        fileprivate var packetsPerSecond: UInt32 = 0
+        /// Nothing is done before, unless the rate changes.
+        fileprivate var resumeAt: Instant = 0
+        fileprivate var lastWalk: Instant
+        /// Read, and not appended yet: the ring had no place.
+        fileprivate var pending: [Entry] = []
+        fileprivate var pendingExpectations: [Expectation] = []
+        fileprivate var isMore = false
+        /// Bytes of the piece, for the pace.
+        fileprivate var byteCount = 0
+
+        fileprivate init(_ kernel: any KernelTable, now: Instant) throws(SystemError) {
+            dump = try kernel.makeWalk()
+            expected = ExpectationSieve(try kernel.makeLookup())
+            lastWalk = now
+            pending.reserveCapacity(512)
+            pendingExpectations.reserveCapacity(256)
+        }
+    }
+
     private let ring: SendRing
     private let master: MasterProtocol
     private let filter: FilterBox
-    private let stop: StopSign
     private let rate: Atomic<UInt32>
     private let entries = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
@@ -32,13 +66,12 @@ final class InitsyncWalk: Sendable {
     init(
         ring: SendRing, master: MasterProtocol, filter: FilterBox, packetsPerSecond: UInt32,
         reconcileSeconds: UInt32 = 0
-    ) throws(SystemError) {
+    ) {
         self.ring = ring
         self.master = master
         self.filter = filter
         rate = Atomic(packetsPerSecond)
         reconcileInterval = UInt64(reconcileSeconds) * Duration.second
-        stop = try StopSign()
     }
 
     /// Entries sent by walks.
@@ -48,157 +81,160 @@ final class InitsyncWalk: Sendable {
     /// Dumps that failed.
     var failureCount: UInt64 { failures.load(ordering: .relaxed) }
 
-    /// Packets per second, 0 for as fast as the slaves keep up.
+    /// Packets per second, 0 for as fast as the slaves keep up; the walk's thread is to be woken
+    /// after a change.
     var packetsPerSecond: UInt32 {
         get { rate.load(ordering: .relaxed) }
-        set {
-            rate.store(newValue, ordering: .relaxed)
-            wake()
-        }
+        set { rate.store(newValue, ordering: .relaxed) }
     }
 
-    /// Starts the thread.
-    func start() throws(SystemError) -> WorkerThread {
-        stop.reset()
-        let state = SendableBox(
-            WalkState(dump: try TableDump(), expected: try ExpectationSieve()))
-        return try WorkerThread(named: "ct_sync_init") { [self] in run(state.value) }
+    /// Opens what walks need.
+    func open(_ kernel: any KernelTable, now: Instant) throws(SystemError) -> Term {
+        try Term(kernel, now: now)
     }
 
-    /// Lets the thread end.
-    func requestStop() {
-        stop.stop()
+    /// Gives up a walk that runs, at the end of a term.
+    func close(_ term: Term) {
+        guard term.stage != .idle else { return }
+        term.dump.cancel()
+        term.stage = .idle
+        master.initsyncEnded()
     }
 
-    /// Wakes it: a walk is wanted.
-    func wake() {
-        stop.wake.signal()
-    }
-
-    private func run(_ state: WalkState) {
-        var lastWalk = Clock.now()
-        while !stop.isStopped {
-            guard let number = master.beginInitsync() else {
-                sleep(since: lastWalk)
-                continue
+    /// Does the next piece of work.
+    func step(_ term: Term, now: Instant) -> Pause {
+        let rate = packetsPerSecond
+        if now < term.resumeAt, rate == term.packetsPerSecond { return .until(term.resumeAt) }
+        do throws(SystemError) {
+            switch term.stage {
+            case .idle: return takeUp(term, now)
+            case .begin: return try begin(term, now)
+            case .entries: return try walkEntries(term, now)
+            case .expectations: return try walkExpectations(term, now)
+            case .end: return end(term, now)
             }
-            let isDone = walk(number, state)
-            master.initsyncEnded()
-            lastWalk = Clock.now()
-            if !isDone, !stop.isStopped {
-                failures.wrappingAdd(1, ordering: .relaxed)
-                master.requireInitsync()
-                stop.sleep(until: Clock.now() + Self.retryPause)
-            }
+        } catch {
+            failures.wrappingAdd(1, ordering: .relaxed)
+            close(term)
+            term.lastWalk = now
+            master.requireInitsync()
+            return wait(term, until: now + Self.retryPause)
         }
     }
 
-    /// Sleeps until it is signalled or a reconciliation is due, and then wants one.
-    private func sleep(since lastWalk: Instant) {
-        guard reconcileInterval > 0 else {
-            stop.sleep()
-            return
+    private func wait(_ term: Term, until instant: Instant) -> Pause {
+        term.packetsPerSecond = packetsPerSecond
+        term.resumeAt = instant
+        return .until(instant)
+    }
+
+    private func takeUp(_ term: Term, _ now: Instant) -> Pause {
+        if let number = master.beginInitsync() {
+            term.number = number
+            term.stage = .begin
+            return .none
         }
-        stop.sleep(until: lastWalk + reconcileInterval)
-        guard !stop.isStopped, Clock.now() >= lastWalk + reconcileInterval else { return }
+        guard reconcileInterval > 0 else { return .untilWoken }
+        guard now >= term.lastWalk + reconcileInterval else {
+            return .until(term.lastWalk + reconcileInterval)
+        }
+        term.lastWalk = now
         reconciliations.wrappingAdd(1, ordering: .relaxed)
         master.requireInitsync()
+        return .none
     }
 
-    private func walk(_ number: UInt32, _ state: WalkState) -> Bool {
-        let dump = state.dump
-        guard let begin = bracket(.UPDATE, number) else { return false }
-        master.initsyncBegan(in: begin)
-        var pace = InitsyncPace(packetsPerSecond: packetsPerSecond, now: Clock.now())
+    private func begin(_ term: Term, _ now: Instant) throws(SystemError) -> Pause {
+        guard let sequence = ring.appendBracket(.UPDATE, number: term.number) else {
+            return wait(term, until: now + Self.patience)
+        }
+        master.initsyncBegan(in: sequence)
+        term.packetsPerSecond = packetsPerSecond
+        term.pace = InitsyncPace(packetsPerSecond: term.packetsPerSecond, now: now)
         _ = master.takeAskedAgain()
-        do throws(SystemError) {
-            try dump.start()
-            var isMore = true
-            while isMore, !stop.isStopped {
-                let filter = filter.current
-                var byteCount = 0
-                isMore = try dump.step { entry in byteCount += append(entry, filter) }
-                ring.flush()
-                pace.set(packetsPerSecond: packetsPerSecond)
-                let packets = UInt64((byteCount + ring.slotByteCount - 1) / ring.slotByteCount)
-                let next = pace.spend(
-                    packets, wasAskedAgain: master.takeAskedAgain(), now: Clock.now())
-                pause(until: next)
+        term.pending.removeAll(keepingCapacity: true)
+        term.pendingExpectations.removeAll(keepingCapacity: true)
+        try term.dump.start()
+        term.isMore = true
+        term.stage = .entries
+        return .none
+    }
+
+    private func walkEntries(_ term: Term, _ now: Instant) throws(SystemError) -> Pause {
+        if term.pending.isEmpty {
+            guard term.isMore else {
+                try term.dump.startExpectations()
+                term.isMore = true
+                term.stage = .expectations
+                return .none
             }
-            try walkExpectations(state)
-        } catch {
-            dump.cancel()
-            return false
+            let filter = filter.current
+            term.byteCount = 0
+            term.isMore = try term.dump.step { entry in
+                guard filter.admits(entry) else { return }
+                var whole = copy entry
+                whole.prepareForReplication()
+                if !term.pending.isEmpty || !append(whole, term) { term.pending.append(whole) }
+            }
+        } else {
+            let appended = term.pending.prefix { append($0, term) }.count
+            term.pending.removeFirst(appended)
         }
-        guard !stop.isStopped else {
-            dump.cancel()
-            return false
-        }
-        return bracket(.DELETE, number) != nil
+        ring.flush()
+        guard term.pending.isEmpty else { return wait(term, until: now + Self.patience) }
+        term.pace.set(packetsPerSecond: packetsPerSecond)
+        let packets = UInt64((term.byteCount + ring.slotByteCount - 1) / ring.slotByteCount)
+        return wait(
+            term,
+            until: term.pace.spend(packets, wasAskedAgain: master.takeAskedAgain(), now: now))
+    }
+
+    private func append(_ entry: Entry, _ term: Term) -> Bool {
+        guard ring.appendUpdate(entry, bits: MessageKind.initsync) == .appended else { return false }
+        entries.wrappingAdd(1, ordering: .relaxed)
+        // Key, status, timeout and TCP state: what most entries take.
+        term.byteCount += entry.key.tuple.family == .ipv4 ? 32 : 56
+        return true
     }
 
     /// The expectations, after the entries that they need: at most nf_conntrack_expect_max.
-    private func walkExpectations(_ state: WalkState) throws(SystemError) {
-        guard !stop.isStopped else { return }
-        let dump = state.dump
-        try dump.startExpectations()
-        var isMore = true
-        while isMore, !stop.isStopped {
-            let filter = filter.current
-            isMore = try dump.step { _ in
-            } expectation: { expectation in
-                if state.expected.admits(expectation, filter) { append(copy expectation) }
+    private func walkExpectations(_ term: Term, _ now: Instant) throws(SystemError) -> Pause {
+        if term.pendingExpectations.isEmpty {
+            guard term.isMore else {
+                term.stage = .end
+                return .none
             }
-            ring.flush()
+            let filter = filter.current
+            term.isMore = try term.dump.step { _ in
+            } expectation: { expectation in
+                guard term.expected.admits(expectation, filter) else { return }
+                if !term.pendingExpectations.isEmpty || !append(expectation) {
+                    term.pendingExpectations.append(copy expectation)
+                }
+            }
+        } else {
+            let appended = term.pendingExpectations.prefix { append($0) }.count
+            term.pendingExpectations.removeFirst(appended)
         }
+        ring.flush()
+        return term.pendingExpectations.isEmpty ? .none : wait(term, until: now + Self.patience)
     }
 
-    private func append(_ expectation: Expectation) {
-        while ring.appendUpdate(expectation, bits: MessageKind.initsync) == .full {
-            guard !stop.isStopped else { return }
-            stop.sleep(until: Clock.now() + Self.patience)
-        }
-        entries.wrappingAdd(1, ordering: .relaxed)
-    }
-
-    /// Sleeps although it is signalled: further requests wait for the end of the walk. A new rate
-    /// holds at once.
-    private func pause(until next: Instant) {
-        let rate = packetsPerSecond
-        while !stop.isStopped, Clock.now() < next, packetsPerSecond == rate {
-            stop.sleep(until: next)
-        }
-    }
-
-    private func append(_ dumped: borrowing Entry, _ filter: ReplicationFilter) -> Int {
-        var entry = copy dumped
-        guard filter.admits(entry) else { return 0 }
-        entry.prepareForReplication()
-        while ring.appendUpdate(entry, bits: MessageKind.initsync) == .full {
-            guard !stop.isStopped else { return 0 }
-            stop.sleep(until: Clock.now() + Self.patience)
+    private func append(_ expectation: borrowing Expectation) -> Bool {
+        guard ring.appendUpdate(copy expectation, bits: MessageKind.initsync) == .appended else {
+            return false
         }
         entries.wrappingAdd(1, ordering: .relaxed)
-        // Key, status, timeout and TCP state: what most entries take.
-        return entry.key.tuple.family == .ipv4 ? 32 : 56
+        return true
     }
 
-    private func bracket(_ type: MessageKind.MessageType, _ number: UInt32) -> UInt64? {
-        while !stop.isStopped {
-            if let sequence = ring.appendBracket(type, number: number) { return sequence }
-            stop.sleep(until: Clock.now() + Self.patience)
+    private func end(_ term: Term, _ now: Instant) -> Pause {
+        guard ring.appendBracket(.DELETE, number: term.number) != nil else {
+            return wait(term, until: now + Self.patience)
         }
-        return nil
-    }
-}
-
-/// What the walk's thread alone uses.
-private final class WalkState {
-    let dump: TableDump
-    let expected: ExpectationSieve
-
-    init(dump: TableDump, expected: consuming ExpectationSieve) {
-        self.dump = dump
-        self.expected = expected
+        term.stage = .idle
+        term.lastWalk = now
+        master.initsyncEnded()
+        return .none
     }
 }

@@ -1,40 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Glibc
 import Synchronization
 
-/// The master's second stage: closed packets go to the socket, straight from the ring.
-///
-/// Thread: `ct_sync_send`, for one term as master.
+/// The master's second stage: closed packets go to the link, straight from the ring.
 ///
 /// 1. Seal and send the closed packets, up to 64 a system call.
 /// 2. Send again what slaves have asked for, up to 16 at a time, so that live packets never starve.
 /// 3. Nothing to do: announce the last sequence number every 100 ms, so that a slave notices a lost
-///    last packet, and sleep.
+///    last packet.
 ///
-/// Memory is the ring's; packets sent again are copied first, as their slots may be overwritten.
+/// Thread: `ct_sync_send`, for one term as master. Memory is the ring's; packets sent again are
+/// copied first, as their slots may be overwritten.
 final class Sender: Sendable {
     /// How often an idle master announces itself.
     static let announceInterval = 100 * Duration.millisecond
     private static let batch = 64
     private static let againBatch = 16
 
+    /// What one term uses, all of it on one thread.
+    final class Term {
+        fileprivate let live: DatagramBuffers
+        fileprivate let copies: DatagramBuffers
+        fileprivate let announcement: DatagramBuffers
+        /// 0 at first: the first packet of a term announces it.
+        fileprivate var announceAt: Instant = 0
+
+        fileprivate init(slotByteCount: Int) {
+            live = DatagramBuffers(count: Sender.batch, byteCount: 64)
+            copies = DatagramBuffers(count: Sender.againBatch, byteCount: slotByteCount)
+            announcement = DatagramBuffers(count: 1, byteCount: PacketHeader.byteCount)
+        }
+    }
+
     private let ring: SendRing
     private let master: MasterProtocol
-    private let socket: SyncSocket
-    private let stop: StopSign
+    private let link: any SyncLink
     private let packets = Atomic<UInt64>(0)
     private let bytes = Atomic<UInt64>(0)
     private let again = Atomic<UInt64>(0)
     private let refused = Atomic<UInt64>(0)
 
-    init(
-        ring: SendRing, master: MasterProtocol, socket: SyncSocket, stop: StopSign
-    ) {
+    init(ring: SendRing, master: MasterProtocol, link: any SyncLink) {
         self.ring = ring
         self.master = master
-        self.socket = socket
-        self.stop = stop
+        self.link = link
     }
 
     /// Packets sent, of all types.
@@ -46,82 +55,67 @@ final class Sender: Sendable {
     /// Packets that the network refused.
     var refusedCount: UInt64 { refused.load(ordering: .relaxed) }
 
-    /// Starts the thread; its first packet announces the new epoch.
-    func start() throws(SystemError) -> WorkerThread {
-        stop.reset()
-        return try WorkerThread(named: "ct_sync_send") { [self] in run() }
+    /// Takes the memory of a term.
+    func open() -> Term {
+        Term(slotByteCount: ring.slotByteCount)
     }
 
-    /// Lets the thread end.
-    func requestStop() {
-        stop.stop()
-    }
-
-    /// Wakes it: there is something to send again.
-    func wake() {
-        stop.wake.signal()
-    }
-
-    private func run() {
-        let live = DatagramBuffers(count: Self.batch, byteCount: 64)
-        let copies = DatagramBuffers(count: Self.againBatch, byteCount: ring.slotByteCount)
-        let announcement = DatagramBuffers(count: 1, byteCount: PacketHeader.byteCount)
-        var announceAt: Instant = 0
-        while !stop.isStopped {
-            let sent = sendLive(live)
-            let again = sendAgain(copies)
-            let now = Clock.now()
-            // What goes to one slave again tells the others nothing.
-            if sent > 0 { announceAt = now + Self.announceInterval }
-            if now >= announceAt {
-                announce(announcement)
-                announceAt = now + Self.announceInterval
-            }
-            if sent + again > 0 { continue }
-            if ring.prepareToSleep(), master.hasNothingAgain { stop.sleep(until: announceAt) }
-            ring.wokeUp()
+    /// Sends what is there, at most a batch of each kind.
+    func step(_ term: Term, now: Instant, wallMicroseconds: UInt64) -> Pause {
+        let sent = sendLive(term, wallMicroseconds)
+        let again = sendAgain(term)
+        // What goes to one slave again tells the others nothing.
+        if sent > 0 { term.announceAt = now + Self.announceInterval }
+        if now >= term.announceAt {
+            announce(term, wallMicroseconds)
+            term.announceAt = now + Self.announceInterval
         }
-        while sendLive(live) > 0 {}
+        return sent + again > 0 ? .none : .until(term.announceAt)
     }
 
-    private func sendLive(_ buffers: DatagramBuffers) -> Int {
+    /// Sends all that is closed, at the end of a term.
+    func finish(_ term: Term, wallMicroseconds: UInt64) {
+        while sendLive(term, wallMicroseconds) > 0 {}
+    }
+
+    private func sendLive(_ term: Term, _ wallMicroseconds: UInt64) -> Int {
         var total = 0
         let count = ring.withUnsent(
-            maximum: Self.batch, clockMicroseconds: Clock.wallMicroseconds()
+            maximum: Self.batch, clockMicroseconds: wallMicroseconds
         ) { index, packet in
-            buffers.point(index, at: packet)
+            term.live.point(index, at: packet)
             total += packet.count
         }
         guard count > 0 else { return 0 }
-        send(buffers, count, total, to: nil)
+        send(term.live, count, total, to: nil)
         ring.markSent(count)
         return count
     }
 
-    private func sendAgain(_ buffers: DatagramBuffers) -> Int {
+    private func sendAgain(_ term: Term) -> Int {
         var done = 0
         while done < Self.againBatch, let item = master.nextAgain() {
-            let memory = buffers.own(0)
+            let memory = term.copies.own(0)
             guard let length = ring.copy(item.sequence, to: memory) else { continue }
-            buffers.point(0, at: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
-            send(buffers, 1, length, to: item.peer)
+            term.copies.point(0, at: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
+            send(term.copies, 1, length, to: item.peer)
             again.wrappingAdd(1, ordering: .relaxed)
             done += 1
         }
         return done
     }
 
-    private func announce(_ buffers: DatagramBuffers) {
-        let memory = buffers.own(0)
-        let length = ring.writeAnnouncement(memory, clockMicroseconds: Clock.wallMicroseconds())
-        buffers.point(0, at: memory)
-        send(buffers, 1, length, to: nil)
+    private func announce(_ term: Term, _ wallMicroseconds: UInt64) {
+        let memory = term.announcement.own(0)
+        let length = ring.writeAnnouncement(memory, clockMicroseconds: wallMicroseconds)
+        term.announcement.point(0, at: memory)
+        send(term.announcement, 1, length, to: nil)
     }
 
     private func send(
         _ buffers: DatagramBuffers, _ count: Int, _ total: Int, to peer: PeerAddress?
     ) {
-        refused.wrappingAdd(socket.send(buffers, count: count, to: peer), ordering: .relaxed)
+        refused.wrappingAdd(link.send(buffers, count: count, to: peer), ordering: .relaxed)
         packets.wrappingAdd(UInt64(count), ordering: .relaxed)
         bytes.wrappingAdd(UInt64(total), ordering: .relaxed)
     }

@@ -20,15 +20,15 @@ final class ShiftWatch {
         var due: Instant
     }
 
-    private let query: EntryQuery
+    private let query: any EntryLookup
     private let memory: MappedMemory
     private let items: UnsafeMutablePointer<Item>
     private var count = 0
     private var zones: [UInt16] = []
     private var lastZone: UInt16 = 0
 
-    init() throws(SystemError) {
-        query = try EntryQuery()
+    init(_ query: any EntryLookup) throws(SystemError) {
+        self.query = query
         memory = try MappedMemory(byteCount: Self.capacity * MemoryLayout<Item>.stride)
         items = memory.base.bindMemory(to: Item.self, capacity: Self.capacity)
         zones.reserveCapacity(Self.zoneLimit)

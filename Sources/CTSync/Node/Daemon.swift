@@ -23,7 +23,6 @@ package final class Daemon {
     private var trouble = ControlFileTrouble()
     private var isEnding = false
     private var watch = OverrunWatch()
-    private var gate: PromotionGate
     private var service = ServiceNotify()
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
@@ -67,13 +66,13 @@ package final class Daemon {
     ) throws(SystemError) {
         self.configuration = configuration
         self.log = log
-        gate = PromotionGate(seconds: configuration.requireSyncSeconds)
         signals = try Descriptor("signalfd") { ctsync_signalfd() }
         signal(SIGPIPE, SIG_IGN)
         let socket = try SyncSocket(
             device: device, group: group, peers: configuration.peers, port: configuration.port)
         node = try Node(configuration, socket: socket, darkness: darkness, log: log)
-        node.remember(epoch: lock.epoch)
+        node.engine.remember(
+            epoch: lock.epoch, wallMicroseconds: Clock.wallMicroseconds())
         self.lock = lock
         controlSocket = try ControlSocket(controlFile: configuration.controlFile)
         controlFile = try ControlFile(path: configuration.controlFile)
@@ -165,10 +164,7 @@ package final class Daemon {
             try readSignals()
             if try node.giveWay() { try publish() }
             try readControlFile()
-            if gate.deadline != nil {
-                try order(.master)
-                if gate.deadline == nil { try publish() }
-            }
+            if node.engine.isWaiting, try node.order(.master) == .done { try publish() }
             controlSocket.serve { request in answer(request) }
             node.darkness?.work(now: Clock.now())
             node.followDevice()
@@ -176,7 +172,7 @@ package final class Daemon {
             node.refreshAddresses()
             node.lookForLeftDrops()
             watch.look(node)
-            lock.record(node.highestEpoch)
+            lock.record(node.engine.highestEpoch)
             service.show(node.summary())
             service.alive(now: Clock.now())
         }
@@ -190,24 +186,11 @@ package final class Daemon {
             node.darkness?.events ?? -1,
         ]
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        let tick = gate.deadline == nil ? Self.tick : Self.gateTick
+        let tick = node.engine.isWaiting ? Self.gateTick : Self.tick
         let dark = node.darkness?.patience(now: Clock.now()) ?? tick
         let watchdog = max(service.watchdogInterval ?? tick, Duration.millisecond)
         let time = min(tick, watchdog, dark)
         _ = poll(&polled, UInt(polled.count), CInt(time / Duration.millisecond))
-    }
-
-    /// Obeys the cluster manager, at once or, with `--require-sync`, when an initsync has ended.
-    private func order(_ role: Role) throws(SystemError) {
-        if role == .master, node.role == .slave {
-            let isFirst = gate.deadline == nil
-            if gate.mustWait(node.receiver.status.outOfSync, now: Clock.now()) {
-                if isFirst { log.notice("the promotion waits for the end of the initsync") }
-                return
-            }
-        }
-        gate.cancel()
-        try node.order(role)
     }
 
     private func end() {
@@ -260,7 +243,7 @@ package final class Daemon {
         case .none:
             if hasToPublish { try publish() }
         case .role(let role):
-            try order(role)
+            _ = try node.order(role)
             try publish()
         case .refused(let text):
             log.error(
@@ -291,7 +274,7 @@ package final class Daemon {
     /// While a promotion waits, the manager's word stays: a daemon that is killed meanwhile obeys it
     /// when it starts again.
     private func publish() throws(SystemError) {
-        guard gate.deadline == nil else { return }
+        guard !node.engine.isWaiting else { return }
         hasToPublish = true
         guard trouble.isOver(now: Clock.now()) else { return }
         for _ in 0..<Self.publishLimit {
@@ -303,8 +286,8 @@ package final class Daemon {
             case .busy:
                 return
             case .changed:
-                if case .role(let role) = takeRequest() { try order(role) }
-                guard gate.deadline == nil else { return }
+                if case .role(let role) = takeRequest() { _ = try node.order(role) }
+                guard !node.engine.isWaiting else { return }
             }
         }
         trouble.wait(now: Clock.now())
@@ -335,7 +318,7 @@ package final class Daemon {
             let role = Role(text: line.value)
         else { return .notUnderstood }
         do throws(SystemError) {
-            try order(role)
+            _ = try node.order(role)
             try publish()
             return ControlReply([ControlLine("role", node.role.description)])
         } catch {

@@ -42,14 +42,14 @@ final class KernelFlush: ControlStream {
 
     init(_ node: Node) throws(SystemError) {
         self.node = node
-        began = node.roleSince
+        began = node.engine.roleSince
         dump = try TableDump()
         batch = try RequestBatch()
         try dump.start()
     }
 
     func next(_ lines: inout [ControlLine]) -> CInt? {
-        guard node.role == .master, node.roleSince == began else {
+        guard node.role == .master, node.engine.roleSince == began else {
             lines.append(ControlLine("error", "the role changed after \(deleted) deletions"))
             return ECANCELED
         }

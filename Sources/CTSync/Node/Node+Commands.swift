@@ -13,7 +13,7 @@ extension Node {
         case (.set, "flush"): flush(isConfirmed: request["yes"] == "1")
         case (.set, "resync"): resync()
         case (.get, "initsync-rate"):
-            ControlReply(done: "\(pipeline.initsync.packetsPerSecond) packets per second")
+            ControlReply(done: "\(master.initsync.packetsPerSecond) packets per second")
         case (.set, "initsync-rate"): setInitsyncRate(request["value"] ?? "")
         default: .notUnderstood
         }
@@ -30,7 +30,7 @@ extension Node {
         var lines: [ControlLine] = []
         do throws(SystemError) {
             let dump = try TableDump()
-            let expected = try ExpectationSieve()
+            let expected = ExpectationSieve(try EntryQuery())
             try dump.startExpectations()
             var isMore = true
             while isMore {
@@ -84,7 +84,7 @@ extension Node {
                 refused: "no master is heard: after flush nobody would have the connections; "
                     + "--yes does it", errno: ENOTCONN)
         }
-        let count = receiver.visit { $0.flush(now: Clock.now()) }
+        let count = link.visit { $0.slave.flush(now: Clock.now()) }
         let asked = isMasterHeard ? "initsync asked for" : "no master is heard to ask"
         log.notice("flush by hand: \(count) replicas deleted, \(asked)")
         return ControlReply(done: "\(count) replicas deleted, \(asked)")
@@ -93,15 +93,15 @@ extension Node {
     /// Slave: asks for an initsync now. Master: walks its table for all slaves.
     private func resync() -> ControlReply {
         guard role == .slave else {
-            pipeline.master.requireInitsync()
-            pipeline.initsync.wake()
+            master.exchange.requireInitsync()
+            steps.threads.walkWake.signal()
             log.info("resync by hand: the table is walked for all slaves")
             return ControlReply(done: "the table is walked for all slaves")
         }
         guard isMasterHeard else {
             return ControlReply(refused: "no master is heard to ask", errno: ENOTCONN)
         }
-        receiver.visit { slave in slave.requireInitsync(now: Clock.now()) }
+        link.visit { $0.slave.requireInitsync(now: Clock.now()) }
         log.info("resync by hand: initsync asked for")
         return ControlReply(done: "initsync asked for")
     }
@@ -110,7 +110,8 @@ extension Node {
         do throws(ConfigurationError) {
             let setting = Setting("initsync-rate", text, .parameter)
             let rate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
-            pipeline.initsync.packetsPerSecond = rate
+            master.initsync.packetsPerSecond = rate
+            steps.threads.walkWake.signal()
             log.notice("initsync-rate set to \(rate) packets per second by hand")
             return ControlReply(done: "\(rate) packets per second until the daemon's restart")
         } catch {
@@ -119,7 +120,7 @@ extension Node {
     }
 
     private var isMasterHeard: Bool {
-        let slave = receiver.status
+        let slave = link.status
         return slave.masterAddress != nil
             && Clock.now() <= slave.lastHeard + SlaveProtocol.silence
     }

@@ -18,9 +18,9 @@ extension Node {
         }
         report.add(group: "reconcile") { group in
             group.add("interval_seconds", UInt64(configuration.reconcileSeconds))
-            group.add("walks", pipeline.initsync.reconciliationCount)
-            group.add("checks", receiver.status.checks)
-            group.add("repaired", receiver.status.repaired)
+            group.add("walks", master.initsync.reconciliationCount)
+            group.add("checks", link.status.checks)
+            group.add("repaired", link.status.repaired)
         }
         report.add(group: "lacking") { group in
             group.add("nat", related.untranslatable)

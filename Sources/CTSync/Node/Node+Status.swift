@@ -6,10 +6,10 @@ extension Node {
     /// Everything `ct_sync status` shows.
     func report() -> StatusReport {
         let now = Clock.now()
-        let slave = receiver.status
+        let slave = link.status
         var report = StatusReport()
         report.add("role", role.description)
-        report.add("epoch", role == .master ? machine.claim.epoch : slave.master.epoch)
+        report.add("epoch", role == .master ? engine.claim.epoch : slave.master.epoch)
         report.add("node_id", configuration.nodeID)
         report.add("syncdev", configuration.syncdev)
         report.add("control_file", configuration.controlFile)
@@ -17,7 +17,7 @@ extension Node {
         report.add("l2drop_backend", darkness?.backend ?? "none")
         report.add("l2drop_error", darkness?.failure ?? leftDrops.failure)
         report.add("uptime_seconds", Self.elapsed(since: startedAt, now) / Duration.second)
-        report.add("promotion_microseconds", promotionMicroseconds)
+        report.add("promotion_microseconds", engine.promotionMicroseconds)
         addSync(&report, slave, now)
         report.add("entries_held", entriesHeld(slave))
         addTraffic(&report, slave)
@@ -27,9 +27,9 @@ extension Node {
             injected.add("created", slave.created)
             injected.add("updated", slave.updated)
             injected.add("deleted", slave.deleted)
-            injected.add("timers_started", timers.startedCount)
-            injected.add("windows_relaxed", timers.windows.relaxedCount)
-            injected.add("windows_watched_again", timers.windows.watchedCount)
+            injected.add("timers_started", steps.timers.timers.startedCount)
+            injected.add("windows_relaxed", steps.timers.windows.relaxedCount)
+            injected.add("windows_watched_again", steps.timers.windows.watchedCount)
             injected.add("failed_batches", slave.injectionFailures)
         }
         report.add(group: "injection_errors") { errors in
@@ -46,7 +46,7 @@ extension Node {
         if role == .master {
             report.add("in_sync", true)
             report.add(
-                "in_sync_since_seconds", Self.elapsed(since: roleSince, now) / Duration.second)
+                "in_sync_since_seconds", Self.elapsed(since: engine.roleSince, now) / Duration.second)
             return
         }
         let reason = outOfSync(slave, now)
@@ -71,8 +71,8 @@ extension Node {
 
     /// The role and how it is, in one line that changes only with them.
     func summary() -> String {
-        guard role == .slave else { return "master, epoch \(machine.claim.epoch)" }
-        let slave = receiver.status
+        guard role == .slave else { return "master, epoch \(engine.claim.epoch)" }
+        let slave = link.status
         guard let reason = outOfSync(slave, Clock.now()) else {
             return "slave of node \(slave.master.nodeID), in sync"
         }
@@ -94,40 +94,40 @@ extension Node {
     }
 
     private func addTraffic(_ report: inout StatusReport, _ slave: SlaveStatus) {
-        let master = pipeline.master.counters
-        report.add("packets_in", slave.counters.packets + master.packets)
-        report.add("packets_out", pipeline.sender.packetCount + slave.packetsSent)
-        report.add("bytes_in", slave.counters.bytes + master.bytes)
-        report.add("bytes_out", pipeline.sender.byteCount + slave.bytesSent)
+        let heard = master.exchange.counters
+        report.add("packets_in", slave.counters.packets + heard.packets)
+        report.add("packets_out", master.sender.packetCount + slave.packetsSent)
+        report.add("bytes_in", slave.counters.bytes + heard.bytes)
+        report.add("bytes_out", master.sender.byteCount + slave.bytesSent)
         report.add("messages_in", slave.counters.messages)
-        report.add("messages_out", pipeline.ring.messageCount)
-        report.add("events", pipeline.listener.eventCount)
+        report.add("messages_out", master.ring.messageCount)
+        report.add("events", master.intake.eventCount)
         report.add(
-            "events_filtered_by_kernel", role == .master && pipeline.listener.isFilteredByKernel)
-        report.add("sends_refused", pipeline.sender.refusedCount)
+            "events_filtered_by_kernel", role == .master && master.intake.isFilteredByKernel)
+        report.add("sends_refused", master.sender.refusedCount)
         report.add("lag_microseconds", slave.lagMicroseconds.magnitude)
-        report.add("sequence", role == .master ? pipeline.ring.lastSent : slave.applied)
+        report.add("sequence", role == .master ? master.ring.lastSent : slave.applied)
     }
 
     private func addRepair(_ report: inout StatusReport, _ slave: SlaveStatus) {
-        let master = pipeline.master.counters
-        let walks = pipeline.master.initsyncs
+        let heard = master.exchange.counters
+        let walks = master.exchange.initsyncs
         report.add("packets_lost", slave.counters.lost)
         report.add("packets_recovered", slave.counters.recovered)
         report.add("packets_duplicate", slave.counters.duplicates)
         report.add("packets_beyond", slave.counters.beyond)
         report.add("nacks_sent", slave.counters.nacks)
-        report.add("nacks_received", master.nacks)
-        report.add("retransmitted", pipeline.sender.againCount)
-        report.add("initsync_rate", pipeline.initsync.packetsPerSecond)
+        report.add("nacks_received", heard.nacks)
+        report.add("retransmitted", master.sender.againCount)
+        report.add("initsync_rate", master.initsync.packetsPerSecond)
         report.add("initsync_running", role == .master && walks.isRunning)
         report.add("initsyncs_sent", UInt64(walks.begun))
         report.add("initsyncs_requested", slave.counters.initsyncRequests)
         report.add("initsyncs_received", slave.counters.initsyncs)
-        report.add("initsync_entries_sent", pipeline.initsync.entryCount)
+        report.add("initsync_entries_sent", master.initsync.entryCount)
         report.add("purged", slave.counters.purged)
-        report.add("overruns", pipeline.listener.overrunCount)
-        report.add("ring_overruns", pipeline.listener.ringOverrunCount)
+        report.add("overruns", master.intake.overrunCount)
+        report.add("ring_overruns", master.intake.ringOverrunCount)
         report.add("incomplete_entries", slave.insufficient)
         report.add("refused_entries", slave.refusedEntries)
         report.add("table_full", slave.counters.tableFull)
@@ -135,12 +135,12 @@ extension Node {
     }
 
     private func addBad(_ bad: inout StatusReport, _ slave: SlaveStatus) {
-        let master = pipeline.master.counters
+        let heard = master.exchange.counters
         for error in WireError.allCases {
-            bad.add("\(error)", slave.counters.bad[error.index] + master.bad[error.index])
+            bad.add("\(error)", slave.counters.bad[error.index] + heard.bad[error.index])
         }
-        bad.add("own_id", slave.counters.ownID + master.ownID)
-        bad.add("stale", slave.counters.stale + master.stale)
+        bad.add("own_id", slave.counters.ownID + heard.ownID)
+        bad.add("stale", slave.counters.stale + heard.stale)
     }
 
     private func peers(_ slave: SlaveStatus, _ now: Instant) -> [StatusReport] {
@@ -156,7 +156,7 @@ extension Node {
                 Self.elapsed(since: slave.lastHeard, now) / Duration.millisecond)
             return [master]
         }
-        for peer in pipeline.master.peers {
+        for peer in master.exchange.peers {
             var line = StatusReport()
             line.add("id", peer.nodeID)
             line.add("role", Role.slave.description)

@@ -3,91 +3,51 @@
 import Glibc
 import Logging
 
-/// The only place that knows the role: starts and stops what a role needs, in the right order.
+/// What a running daemon is made of: the role engine, and what carries its steps out.
 ///
-/// Thread: control, which is the process's first. Promotion: stop receiving, apply what has arrived,
-/// take a new epoch, open the event socket, announce; only then, in the background, start the
-/// replicas' timers. Nothing before that depends on the size of the table.
+/// Thread: control, which is the process's first.
 final class Node {
     let configuration: Configuration
     let socket: SyncSocket
     let filter: FilterBox
-    let pipeline: MasterPipeline
-    let receiver: Receiver
-    let timers: TimerStart
-    let table: ReplicaTable
+    let steps: RoleSteps
+    let engine: NodeEngine
     /// Signalled when another master's higher claim has been heard.
     let superseded: WakeUp
     let log: Logger
-    /// Nil with `l2drop=0`.
-    let darkness: Darkness?
     let leftDrops: LeftDrops
     let startedAt = Clock.now()
-    private(set) var machine: RoleMachine
-    /// When the role was taken.
-    private(set) var roleSince = Clock.now()
-    /// What the last promotion took, from the order to the announcement; 0 before the first.
-    private(set) var promotionMicroseconds: UInt64 = 0
     private var isDeviceMissing = false
     private var hasToLookForDrops = false
-    private var receiverThread: WorkerThread?
     private(set) var natCheck = NATCheck()
-    private var timerThread: WorkerThread?
 
-    /// Takes all memory and sockets; starts nothing but the receiver, idle.
+    /// Takes all memory and sockets; starts nothing but the link's thread, idle.
     ///
     /// - Throws: `SystemError` of what cannot be had.
     init(
         _ configuration: Configuration, socket: SyncSocket, darkness: Darkness?, log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
-        self.darkness = darkness
         leftDrops = LeftDrops(configuration, isManaged: darkness != nil, log: log)
         self.socket = socket
         self.log = log
         let first = try Self.filter(configuration, socket)
         filter = FilterBox(first)
-        pipeline = try MasterPipeline(
-            socket: socket, filter: filter, ringSlots: configuration.ringSlots,
-            packetsPerSecond: configuration.initsyncRate,
-            reconcileSeconds: configuration.reconcileSeconds)
         superseded = try WakeUp()
-        receiver = try Receiver(
-            socket: socket, master: pipeline.master, sender: pipeline.sender,
-            initsync: pipeline.initsync, filter: filter, superseded: superseded)
-        timers = try TimerStart()
-        let capacity: Int
-        if let given = configuration.maxEntries {
-            capacity = given
-        } else {
-            capacity = Int(clamping: try KernelSettings.conntrackMax())
-        }
-        var random = SystemRandomNumberGenerator()
-        table = try ReplicaTable(capacity: max(capacity, 1), seed: random.next())
-        machine = RoleMachine(nodeID: configuration.nodeID)
-        let slave = try SlaveProtocol(
-            nodeID: configuration.nodeID, table: table, filter: first,
-            ringSlots: configuration.ringSlots, slotByteCount: socket.packetByteCount)
-        receiverThread = try receiver.start(
-            slave, Kernel(), reconcileSeconds: configuration.reconcileSeconds)
+        steps = try RoleSteps(
+            configuration, socket: socket, filter: filter, darkness: darkness,
+            superseded: superseded)
+        engine = NodeEngine(
+            nodeID: configuration.nodeID, steps,
+            requireSyncSeconds: configuration.requireSyncSeconds, now: startedAt)
     }
 
     /// The role.
-    var role: Role { machine.role }
-
-    // MARK: Epochs
-
-    /// Takes note of the highest epoch of an earlier run.
-    func remember(epoch: UInt64) {
-        let claim = MasterClaim(epoch: epoch, nodeID: configuration.nodeID)
-        guard claim.isPlausible(wallMicroseconds: Clock.wallMicroseconds()) else { return }
-        machine.heard(claim)
-    }
-
-    /// The highest epoch that this node has made or followed.
-    var highestEpoch: UInt64 {
-        max(machine.claim, machine.highest, receiver.status.master).epoch
-    }
+    var role: Role { engine.role }
+    /// Nil with `l2drop=0`.
+    var darkness: Darkness? { steps.darkness }
+    var master: MasterEngine { steps.threads.engine }
+    var link: LinkThread { steps.link }
 
     // MARK: Role changes
 
@@ -95,14 +55,17 @@ final class Node {
     ///
     /// - Throws: `SystemError` where the master's threads or sockets cannot be had.
     func begin(as role: Role) throws(SystemError) {
-        guard role == .master else {
+        if role == .slave {
             try closeAtStart()
             leftDrops.look()
-            receiver.becomeSlave(after: .none)
+        }
+        try engine.begin(
+            as: role, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
+        guard role == .master else {
             log.info("slave, node \(configuration.nodeID), waiting for a master")
             return
         }
-        try order(.master)
+        tellRole()
         lookForLeftDrops()
     }
 
@@ -121,9 +84,16 @@ final class Node {
     }
 
     /// Obeys the cluster manager.
-    func order(_ wanted: Role) throws(SystemError) {
-        if role == .slave { machine.heard(receiver.status.master) }
-        try carryOut(machine.order(wanted, wallMicroseconds: Clock.wallMicroseconds()))
+    func order(_ wanted: Role) throws(SystemError) -> NodeEngine.Outcome {
+        let before = role
+        let hadToWait = engine.isWaiting
+        let outcome = try engine.order(
+            wanted, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
+        if outcome == .waits, !hadToWait {
+            log.notice("the promotion waits for the end of the initsync")
+        }
+        if role != before { tellRole() }
+        return outcome
     }
 
     /// Gives way to a higher claim, if one was heard.
@@ -131,66 +101,35 @@ final class Node {
     /// - Returns: whether the role changed.
     func giveWay() throws(SystemError) -> Bool {
         superseded.clear()
-        guard let claim = receiver.takeSuperseded() else { return false }
-        let change = machine.superseded(by: claim)
-        guard change != .none else { return false }
+        guard let claim = link.takeSuperseded() else { return false }
+        let own = engine.claim
+        guard try engine.giveWay(to: claim, now: Clock.now()) else { return false }
         log.warning(
-            "node \(claim.nodeID) is master with epoch \(claim.epoch), above ours; giving way")
-        try carryOut(change)
+            """
+            node \(claim.nodeID) is master with epoch \(claim.epoch), above ours (\(own.epoch)); \
+            gave way
+            """)
+        tellRole()
         return true
     }
 
-    private func carryOut(_ change: RoleMachine.Change) throws(SystemError) {
-        switch change {
-        case .none: return
-        case .promote(let claim): try promote(claim)
-        case .demote(let claim): demote(claim)
+    private func tellRole() {
+        if role == .master {
+            log.notice(
+                "master, epoch \(engine.claim.epoch), after \(engine.promotionMicroseconds) us")
+            hasToLookForDrops = true
+        } else {
+            log.notice("slave, after epoch \(engine.claim.epoch)")
         }
-        roleSince = Clock.now()
-    }
-
-    private func promote(_ claim: MasterClaim) throws(SystemError) {
-        let began = Clock.now()
-        receiver.becomeMaster()
-        let (master, initsync) = (pipeline.master, pipeline.initsync)
-        try pipeline.start(claim)
-        darkness?.open(now: Clock.now())
-        timerThread = try timers.start(SendableBox(table)) {
-            master.timersRun()
-            initsync.wake()
-        }
-        promotionMicroseconds = (Clock.now() - began) / Duration.microsecond
-        log.notice("master, epoch \(claim.epoch), after \(promotionMicroseconds) us")
-        hasToLookForDrops = true
-    }
-
-    private func demote(_ claim: MasterClaim) {
-        darkness?.closeOrRetry()
-        stopTimers()
-        pipeline.stop()
-        receiver.becomeSlave(after: claim)
-        log.notice("slave, after epoch \(claim.epoch)")
-    }
-
-    private func stopTimers() {
-        guard let thread = timerThread.take() else { return }
-        timers.requestStop()
-        thread.join()
     }
 
     /// Ends everything in order: what has arrived is applied, what has happened is sent, and the
     /// timers of a slave's replicas are started, for a few seconds at most.
     func end() {
-        if role == .master {
-            stopTimers()
-            pipeline.stop()
-        }
-        if configuration.l2dropOpensOnExit || role == .master { darkness?.remove() }
-        receiver.stop()
-        receiverThread.take()?.join()
-        if role == .slave {
-            timers.walk(table, until: Clock.now() + 3 * Duration.second)
-        }
+        let opens = configuration.l2dropOpensOnExit || role == .master
+        engine.end(now: Clock.now())
+        if opens { darkness?.remove() }
+        steps.end(startsTimers: role == .slave)
     }
 
     // MARK: Housekeeping
@@ -198,7 +137,7 @@ final class Node {
     /// As slave, looks whether what it holds would be translated after a takeover.
     func checkNAT(now: Instant) {
         guard role == .slave else { return natCheck.reset() }
-        natCheck.look(now: now, log) { receiver.visit { $0.table.translatedCount() } }
+        natCheck.look(now: now, log) { link.visit { $0.table.translatedCount() } }
     }
 
     /// After a promotion, when the role has been reported: it takes 40 ms.

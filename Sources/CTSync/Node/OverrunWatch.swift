@@ -14,20 +14,20 @@ struct OverrunWatch {
         let now = Clock.now()
         guard now >= lookedAt + Self.interval else { return }
         lookedAt = now
-        let slave = node.receiver.status
+        let slave = node.link.status
         let counters: [(String, UInt64, String)] = [
-            ("overruns", node.pipeline.listener.overrunCount, "events lost by the kernel"),
-            ("ring", node.pipeline.listener.ringOverrunCount, "messages that found the ring full"),
+            ("overruns", node.master.intake.overrunCount, "events lost by the kernel"),
+            ("ring", node.master.intake.ringOverrunCount, "messages that found the ring full"),
             (
-                "filter", node.pipeline.listener.socketFilterFailureCount,
+                "filter", node.master.intake.kernelFilterFailureCount,
                 "filters refused by the kernel; events are filtered by the daemon alone"
             ),
-            ("refused", node.pipeline.sender.refusedCount, "packets refused by the network"),
+            ("refused", node.master.sender.refusedCount, "packets refused by the network"),
             (
-                "shifts", node.pipeline.listener.missedShiftCount,
+                "shifts", node.master.intake.missedShiftCount,
                 "shifted sequence numbers that may have been missed"
             ),
-            ("dumps", node.pipeline.initsync.failureCount, "initsyncs that failed"),
+            ("dumps", node.master.initsync.failureCount, "initsyncs that failed"),
             ("lost", slave.counters.lost, "packets lost for good"),
             ("full", slave.counters.tableFull, "updates that found the replica table full"),
             ("batches", slave.injectionFailures, "failed injections"),
@@ -43,7 +43,7 @@ struct OverrunWatch {
                 "labels", slave.related.labelsIgnored,
                 "changes of labels left out: no rule of this node uses labels"
             ),
-            ("timers", node.timers.failureCount, "timer walks that failed"),
+            ("timers", node.steps.timers.timers.failureCount, "timer walks that failed"),
             ("own id", slave.counters.ownID, "packets of another node with our id"),
         ]
         for (key, value, text) in counters where value != last[key, default: 0] {

@@ -16,16 +16,16 @@ final class ReplicaDump: ControlStream {
     init(_ node: Node, _ criteria: ReplicationRule) {
         self.node = node
         self.criteria = criteria
-        began = node.roleSince
+        began = node.engine.roleSince
     }
 
     func next(_ lines: inout [ControlLine]) -> CInt? {
-        guard node.role == .slave, node.roleSince == began else {
+        guard node.role == .slave, node.engine.roleSince == began else {
             lines.append(ControlLine("error", "the role changed while the table was shown"))
             return ECANCELED
         }
         let (piece, criteria) = (piece, criteria)
-        node.receiver.visit { slave in
+        node.link.visit { slave in
             let now = UInt32(truncatingIfNeeded: Clock.now() / Duration.second)
             piece.value.fill(from: slave.table, criteria, now: now)
         }

@@ -16,7 +16,7 @@ struct RoleMachine: Sendable {
     private(set) var role: Role
     /// The claim this node makes or made last; `none` before its first.
     private(set) var claim = MasterClaim.none
-    private let nodeID: UInt8
+    let nodeID: UInt8
     /// The highest claim that was heard; of another node, or of this one before a restart.
     private(set) var highest = MasterClaim.none
 

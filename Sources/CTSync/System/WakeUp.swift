@@ -23,6 +23,9 @@ final class WakeUp: Sendable {
         _ = write(descriptor.raw, &one, 8)
     }
 
+    /// Whether it is signalled.
+    var isSignalled: Bool { ctsync_wait(descriptor.raw, -1, 0) & 1 != 0 }
+
     /// Takes back all signals so far.
     func clear() {
         var count: UInt64 = 0

@@ -128,7 +128,7 @@ import Testing
                 _ = batch.create(entry, timeoutSeconds: 600, tag: 0)
             }
             try batch.send { _, _ in }
-            let sieve = try EventSieve()
+            let sieve = EventSieve(try EntryQuery())
             let ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
             ring.reset(epoch: 1, nodeID: 1)
             var entry = Entry(Key(.none))
@@ -182,7 +182,7 @@ import Testing
             let message = try #require(try RawEvents.expectations().first)
             let filter = ReplicationFilter(
                 ownAddresses: [Address(ipv4: 1)], syncNetworks: [], rules: Self.rules)
-            let sieve = try ExpectationSieve()
+            let sieve = ExpectationSieve(try EntryQuery())
             let ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
             ring.reset(epoch: 1, nodeID: 1)
             var expectation = Expected(Key(.none))

@@ -19,7 +19,7 @@ import Testing
         init(_ filter: ReplicationFilter, inKernel: Bool) throws {
             self.filter = filter
             socket = try EventSocket(receiveBufferBytes: 4 << 20)
-            sieve = try EventSieve()
+            sieve = EventSieve(try EntryQuery())
             table = try ReplicaTable(capacity: 4_096, seed: 1)
             if inKernel, let program = SocketFilter(filter.rules) { try socket.attach(program) }
         }

@@ -34,7 +34,7 @@ import Testing
 
     @Test func theMasterEntryDecides() throws {
         try NetworkNamespace.run(isTracking: true) {
-            let sieve = try ExpectationSieve()
+            let sieve = ExpectationSieve(try EntryQuery())
             let control = SampleExpectations.control("ftp", 4000)
             let expectation = SampleExpectations.expectation(of: control, port: 3000)
             let batch = try RequestBatch()
@@ -55,7 +55,7 @@ import Testing
     /// A helper reads the first packet before its connection is in the table.
     @Test func withoutAMasterEntryTheTupleDecides() throws {
         try NetworkNamespace.run(isTracking: true) {
-            let sieve = try ExpectationSieve()
+            let sieve = ExpectationSieve(try EntryQuery())
             let control = SampleExpectations.control("ftp", 4000)
             let expectation = SampleExpectations.expectation(of: control, port: 3000)
             for (rule, isAdmitted) in [("accept mark 1", true), ("accept mark 1 zone 1", false)] {

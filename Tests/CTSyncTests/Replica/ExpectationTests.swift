@@ -242,8 +242,9 @@ struct ExpectationTests {
             table.expectations.update(expected, isCopy: false, now: now - 50)
             try slave.apply(at: now)
             #expect(try kernel().first.map { $0.timeoutSeconds > 80_000 } == true)
-            let timers = try TimerStart()
-            timers.walk(table, until: .max)
+            let timers = TimerStart()
+            let walk = try timers.open(Kernel())
+            while try timers.step(walk, table, now: Clock.now()) {}
             let seconds = try #require(try kernel().first).timeoutSeconds
             #expect((expected.timeoutSeconds - 55...expected.timeoutSeconds - 50).contains(seconds))
             #expect(timers.startedCount == 2 && timers.failureCount == 0)

@@ -80,7 +80,7 @@ import Testing
     }
 
     private static func run(_ chance: Chance, _ name: String) throws {
-        let kernel = SimulatedKernel(chance)
+        let kernel = ReplicaKernel(chance)
         let table = try ReplicaTable(capacity: 64, seed: chance.next())
         let injector = Injector(kernel, kernel)
         var model = Model()
@@ -129,7 +129,7 @@ import Testing
 
     /// The daemon is started again: what the kernel has is all that is known.
     private static func restart(
-        _ table: ReplicaTable, _ kernel: SimulatedKernel, _ model: inout Model
+        _ table: ReplicaTable, _ kernel: ReplicaKernel, _ model: inout Model
     ) {
         table.removeAll()
         model = Model()
@@ -141,7 +141,7 @@ import Testing
         }
     }
 
-    private static func compare(_ kernel: SimulatedKernel, _ model: Model, _ name: String) {
+    private static func compare(_ kernel: ReplicaKernel, _ model: Model, _ name: String) {
         let expected = model.alive.filter { $0.value.isSufficient }
         for key in Set(kernel.entries.keys).symmetricDifference(Set(expected.keys)) {
             Issue.record("\(name): port \(key.tuple.sourcePort), \(expected[key] != nil)")

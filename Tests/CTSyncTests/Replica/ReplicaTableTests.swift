@@ -9,7 +9,7 @@ import Testing
 @Suite struct ReplicaTableTests {
     private final class Bench {
         let table: ReplicaTable
-        let kernel = SimulatedKernel(Chance(seed: 1))
+        let kernel = ReplicaKernel(Chance(seed: 1))
         let injector: Injector
         var now: UInt32 = 1_000
 

@@ -2,68 +2,86 @@
 
 @testable import CTSync
 
-/// Three nodes on a bad wire, with a hand clock, for as long as a schedule lasts.
-///
-/// A schedule is decided by its seed: traffic at whoever is master, promotions, demotions, restarts,
-/// cut links, lost events, kernels that refuse, batches that break off. It ends with a quiet time on
-/// a good wire, after which all must agree.
+/// Two to eight nodes on a bad wire, with a hand clock, for as long as a schedule lasts. It ends with
+/// a quiet time on a good wire, after which all must agree.
 final class SimulatedCluster {
-    /// Why a schedule failed.
+    /// Why a schedule failed: which promise of the design, and how it shows.
     struct Failure: Error, CustomStringConvertible {
-        var description: String
+        /// Of DESIGN.md, section 6.
+        var promise: Int
+        var text: String
+        var description: String { "promise \(promise): \(text)" }
+
+        init(_ promise: Int, _ text: String) {
+            self.promise = promise
+            self.text = text
+        }
     }
 
-    private static let own = (0..<3).map { Address(ipv4: 0xC000_0201 + UInt32($0)) }
-    private static let tick = 1 * Duration.millisecond
-    private static let quietTick = 4 * Duration.millisecond
+    static let tick = 1 * Duration.millisecond
+    static let quietTick = 4 * Duration.millisecond
     /// The longest that a quiet cluster may take to agree.
-    private static let patience = 30 * Duration.second
+    static let patience = 40 * Duration.second
 
-    private let chance: Chance
-    private let wire: SimulatedWire
-    private let nodes: [SimulatedNode]
-    private let traffic: SimulatedTraffic
-    private var now: Instant = 5 * Duration.second
-    private var highestClaim = MasterClaim.none
+    let schedule: Schedule
+    let chance: Chance
+    let wire: SimulatedWire
+    let nodes: [SimulatedNode]
+    let traffic: SimulatedTraffic
+    private(set) var now: Instant = 5 * Duration.second
+    /// The node that the manager gave the addresses to: where the traffic goes.
+    private(set) var active: Int?
+    /// Live connections that a role change must not lose.
+    var owed: [Key: Tuple] = [:]
     /// How often a slave that said it was in sync was found to be.
-    private(set) var agreements = 0
+    var agreements = 0
+    /// How often an owed connection was found.
+    var kept = 0
     private(set) var overruns = 0
-    private let lossChance: Int
+    private var roleChanges = 0
     private let churn: Int
+    private let lossChance: Int
 
-    init(seed: UInt64) throws {
-        let chance = Chance(seed: seed)
+    init(_ schedule: Schedule) throws {
+        self.schedule = schedule
+        let chance = Chance(seed: schedule.seed &* 3 &+ 1)
         self.chance = chance
-        let wire = SimulatedWire(nodes: 3, chance)
+        let wire = SimulatedWire(nodes: schedule.nodeCount, chance)
         wire.loss = chance.one(of: [0, 10, 50, 200])
         wire.doubling = chance.one(of: [0, 20, 100])
         wire.delay = chance.one(of: [1, 500, 5_000, 20_000])
+        wire.corruption = chance.one(of: [0, 0, 5])
         self.wire = wire
-        let slots = chance.one(of: [16, 32, 64])
-        nodes = try (0..<3).map {
-            try SimulatedNode(
-                index: $0, own: Self.own[$0], wire: wire, chance: chance, ringSlots: slots)
+        var settings = SimulatedSettings()
+        settings.ringSlots = chance.one(of: [16, 32, 64])
+        settings.packetsPerSecond = chance.one(of: [200, 1_000, 0])
+        settings.requireSyncSeconds = chance.one(of: [0, 0, 1])
+        let own = (0..<schedule.nodeCount).map { Address(ipv4: 0xC000_0201 + UInt32($0)) }
+        nodes = own.indices.map {
+            SimulatedNode(
+                index: $0, own: own[$0], wire: wire, chance: chance, settings: settings)
         }
-        traffic = SimulatedTraffic(own: Self.own, chance)
+        traffic = SimulatedTraffic(own: own, chance)
         lossChance = chance.one(of: [0, 0, 1, 4])
-        churn = chance.one(of: [30, 150, 600, 1_500])
+        churn = chance.one(of: [30, 150, 600])
         let faults = chance.one(of: [0, 0, 10])
-        let breaks = chance.one(of: [0, 0, 10])
         let capacity = chance.one(of: [12, 64, 500])
-        for (index, node) in nodes.enumerated() {
+        for node in nodes {
+            node.advance(to: now)
             node.kernel.faults = faults
-            node.kernel.breaks = breaks
             node.kernel.eventCapacity = capacity
-            node.kernel.make(Self.ownEntry(index))
+            _ = node.kernel.table.insert(
+                Self.ownEntry(node.own), seconds: 1_000_000, .traffic)
+            try node.start()
         }
     }
 
     /// A connection of a node's own, which no other node may touch.
-    private static func ownEntry(_ index: Int) -> Entry {
+    static func ownEntry(_ address: Address) -> Entry {
         var entry = Entry(
             Key(
                 Tuple(
-                    family: .ipv4, protocolNumber: ProtocolNumber.udp, source: own[index],
+                    family: .ipv4, protocolNumber: ProtocolNumber.udp, source: address,
                     destination: Address(ipv4: 0x0808_0808), sourcePort: 5, destinationPort: 53)))
         entry.status = .IPS_CONFIRMED
         entry.mark = 77
@@ -73,121 +91,179 @@ final class SimulatedCluster {
 
     /// What was counted at all nodes: recovered, lost, initsyncs, purged, insufficient, beyond, stale.
     var counters: [UInt64] {
-        nodes.reduce(into: Array(repeating: 0, count: 7)) { sum, node in
-            for (index, count) in node.counters.enumerated() { sum[index] += count }
+        var sum = SlaveCounters()
+        for node in nodes {
+            sum.add(node.past)
+            if let daemon = node.daemon { sum.add(daemon.slave.slave.counters) }
         }
+        return [
+            sum.recovered, sum.lost, sum.initsyncs, sum.purged, sum.insufficient, sum.beyond,
+            sum.stale,
+        ]
     }
+
+    // MARK: Running
 
     /// Runs the schedule to its end.
     ///
     /// - Throws: `Failure` where a promise was broken.
     func run() throws {
-        order(nodes[chance.below(3)], .master)
-        for _ in 0..<(800 + chance.below(2_500)) {
-            try disturb()
-            step(Self.tick)
+        try order(0, .master)
+        var next = schedule.steps[...]
+        for index in 0..<schedule.stepCount {
+            while let step = next.first, step.at <= index {
+                next.removeFirst()
+                try carryOut(step.action)
+            }
+            disturb()
+            try step(Self.tick)
             if chance.happens(20) { try probe() }
         }
         try settle()
     }
 
-    private func order(_ node: SimulatedNode, _ role: Role) {
-        node.order(role, now: now)
-        highestClaim = max(highestClaim, node.machine.claim)
-    }
-
-    private func step(_ time: UInt64) {
+    func step(_ time: UInt64) throws {
         now += time
-        wire.deliver(now) { source, target, bytes in
-            nodes[target].deliver(bytes, from: source, now: now)
-        }
-        for node in nodes { node.step(now) }
-    }
-
-    private func disturb() throws {
-        for node in nodes where node.role == .master {
-            var times = churn / 1_000
-            if chance.happens(churn % 1_000) { times += 1 }
-            for _ in 0..<times { traffic.disturb(node.kernel) }
-            if chance.happens(lossChance) {
-                node.kernel.loseEvents()
-                overruns += 1
-            }
-        }
-        if chance.happens(2) { order(chance.one(of: nodes), .master) }
-        if chance.happens(1) { order(chance.one(of: nodes), .slave) }
-        if chance.happens(1) {
-            let node = chance.one(of: nodes)
-            try node.restart(as: chance.happens(300) ? node.role : .slave, now: now)
-            highestClaim = max(highestClaim, node.machine.claim)
-        }
-        if chance.happens(2) { wire.isCut[chance.below(3)].toggle() }
-        if chance.happens(8) { wire.isCut = [false, false, false] }
-    }
-
-    /// A slave that has heard the master's last word, and says that it is in sync, has its table.
-    private func probe() throws {
-        let master = chance.one(of: nodes)
-        guard master.role == .master else { return }
-        let word = master.lastWord(now)
-        for node in nodes where node.role == .slave {
-            node.deliver(word, from: master.index, now: now)
-            node.inject(now)
-            guard node.slave.master == master.machine.claim,
-                node.slave.outOfSync(now: now) == nil
-            else { continue }
-            agreements += 1
-            if let difference = node.difference(from: master) {
-                throw Failure(description: "in sync, but \(difference)")
-            }
-        }
-    }
-
-    // MARK: The end
-
-    private func settle() throws {
-        wire.isCut = [false, false, false]
-        wire.loss = 0
-        wire.doubling = 0
-        wire.delay = 100
+        for node in nodes { node.advance(to: now) }
+        wire.deliver(now) { source, target, bytes in nodes[target].deliver(bytes, from: source) }
         for node in nodes {
-            node.kernel.faults = 0
-            node.kernel.breaks = 0
+            node.step()
+            try checkReport(node)
         }
-        let chosen = chance.one(of: nodes)
-        if chosen.role == .slave || chosen.machine.claim != highestClaim {
-            order(chosen, .slave)
-            order(chosen, .master)
+        try trackOwed()
+    }
+
+    private func disturb() {
+        guard let active, nodes[active].role == .master else { return }
+        let kernel = nodes[active].kernel
+        var times = churn / 1_000
+        if chance.happens(churn % 1_000) { times += 1 }
+        for _ in 0..<times { traffic.disturb(kernel.table) }
+        if chance.happens(lossChance) {
+            kernel.loseEvents()
+            overruns += 1
         }
-        let end = now + Self.patience
-        var agreedAt: Instant?
-        while agreedAt.map({ now < $0 + 500 * Duration.millisecond }) ?? true {
-            step(Self.quietTick)
-            try probe()
-            let problem = disagreement()
-            agreedAt = problem == nil ? agreedAt ?? now : nil
-            if now > end { throw Failure(description: problem ?? "does not settle") }
+        if chance.happens(2) { traffic.refresh(kernel.table) }
+    }
+
+    /// The manager's order, and with a promotion the addresses.
+    func order(_ index: Int, _ role: Role) throws {
+        let node = nodes[index]
+        guard let daemon = node.daemon else { return }
+        if role == .master { owe(to: index) }
+        let before = node.role
+        var refusal: (any Error)?
+        do {
+            if try daemon.order(role) == .done, role == .master { active = index }
+        } catch {
+            refusal = error
         }
-        for (index, node) in nodes.enumerated() {
-            let entry = Self.ownEntry(index)
-            guard node.kernel.entries[entry.key] == entry else {
-                throw Failure(description: "own entry of \(node.id) was touched")
+        if refusal != nil, node.role != before {
+            throw Failure(10, "node \(index) refused \(role), and reports \(String(describing: node.role))")
+        }
+        roleChanges += 1
+    }
+
+    // MARK: What is done
+
+    private func carryOut(_ action: Schedule.Action) throws {
+        switch action {
+        case .order(let node, let role): try order(node, role)
+        case .kill(let node): nodes[node].kill()
+        case .stop(let node):
+            nodes[node].stop()
+            try checkStopped(nodes[node])
+        case .start(let node, let state):
+            guard nodes[node].daemon == nil else { return }
+            if state == .master { owe(to: node) }
+            try nodes[node].start(state)
+            if nodes[node].role == .master { active = node }
+        case .reboot(let node):
+            excuse(node)
+            nodes[node].reboot()
+            _ = nodes[node].kernel.table.insert(
+                Self.ownEntry(nodes[node].own), seconds: 1_000_000, .traffic)
+        case .cut(let node): wire.cut(node, true)
+        case .cutWay(let source, let target):
+            wire.cuts.insert(SimulatedWire.Way(source: source, target: target))
+        case .heal: wire.cuts = []
+        case .setClock(let node, let offset): nodes[node].clock.offset = offset
+        case .stopClock(let node): nodes[node].clock.isStopped = true
+        case .loseEvents(let node): nodes[node].kernel.loseEvents()
+        case .flush(let node):
+            excuse(node)
+            _ = nodes[node].slave?.slave.flush(now: now)
+        case .resync(let node):
+            if let slave = nodes[node].slave { slave.slave.requireInitsync(now: now) }
+        default: meddle(action)
+        }
+    }
+
+    private func meddle(_ action: Schedule.Action) {
+        switch action {
+        case .flushKernel(let node): nodes[node].kernel.meddle { $0.flush(.hand) }
+        case .deleteEntry(let node):
+            nodes[node].kernel.meddle { table in
+                guard let key = sorted(table).first else { return }
+                _ = table.remove(key, .hand)
+            }
+        case .changeEntry(let node):
+            nodes[node].kernel.meddle { table in
+                guard let key = sorted(table).first else { return }
+                table.change(key, saying: .mark, .hand) { $0.mark = 9 }
+            }
+        case .setEvents(let node, let value):
+            nodes[node].kernel.meddle { _ in }
+            nodes[node].kernel.eventsSetting = value
+        case .resize(let node): nodes[node].kernel.resize()
+        case .limit(let node, let capacity): nodes[node].kernel.table.capacity = capacity
+        case .loseHelpers(let node, let value): nodes[node].kernel.table.hasHelpers = value
+        default: break
+        }
+    }
+
+    /// The keys of a table in an order that the seed decides.
+    private func sorted(_ table: SimulatedTable) -> [Key] {
+        let bucket = TupleHash(seed: UInt64(chance.below(1_000)))
+        return table.slots.keys.sorted { bucket($0) < bucket($1) }
+    }
+
+    // MARK: Connections that must not be lost
+
+    /// Before a promotion: what lives, and some node within reach holds, is there afterwards.
+    private func owe(to index: Int) {
+        for (key, reply) in traffic.live where holders(key, reply).contains(where: { holder in
+            nodes[holder].daemon != nil
+                && (holder == index
+                    || wire.connects(holder, index) && wire.connects(index, holder))
+        }) {
+            owed[key] = reply
+        }
+    }
+
+    private func holders(_ key: Key, _ reply: Tuple) -> [Int] {
+        nodes.indices.filter { nodes[$0].kernel.table.entry(key)?.reply == reply }
+    }
+
+    /// Looks after the connections that are owed: one that nobody holds any more was lost, by a
+    /// daemon, or by what no daemon can help.
+    private func trackOwed() throws {
+        for (key, reply) in owed {
+            if traffic.live[key] != reply {
+                owed[key] = nil
+            } else if holders(key, reply).isEmpty {
+                owed[key] = nil
+                let causes = nodes.map { $0.kernel.table.removals[key] }
+                guard let last = causes.compactMap({ $0 }).max(by: { $0.at < $1.at }),
+                    last.cause == .daemon
+                else { continue }
+                throw Failure(9, "the last entry of a live connection was deleted: \(key)")
             }
         }
     }
 
-    private func disagreement() -> String? {
-        let masters = nodes.filter { $0.role == .master }
-        guard masters.count == 1 else { return "\(masters.count) masters" }
-        for node in nodes where node.role == .slave {
-            if let reason = node.slave.outOfSync(now: now) {
-                return "slave \(node.id): \(reason.rawValue)\(node.refused)"
-            }
-            guard node.slave.master == masters[0].machine.claim else {
-                return "slave \(node.id) follows another"
-            }
-            if let difference = node.difference(from: masters[0]) { return difference }
-        }
-        return nil
+    /// An operator's flush is an order, and a boot takes what is not on the disk.
+    private func excuse(_ node: Int) {
+        for (key, reply) in owed where holders(key, reply) == [node] { owed[key] = nil }
     }
 }

@@ -4,196 +4,137 @@ import Glibc
 
 @testable import CTSync
 
-/// A node's connection-tracking table as far as the daemon can tell it from the kernel's: it refuses
-/// what the kernel refuses, says in its events what the kernel says, loses events when nobody reads.
-final class SimulatedKernel: EntriesOnly {
-    private enum Request {
-        case create(Entry, UInt32)
-        case update(Entry, UInt32)
-        case delete(Key, UInt32)
-    }
-
-    /// An event as it waits in the socket's buffer.
-    struct Event {
-        var kind: CtnetlinkKind
-        var entry: Entry
-    }
-
-    /// So few requests fit a batch that replicas often take several.
-    private static let batchLimit = 5
-
-    private(set) var entries: [Key: Entry] = [:]
-    private(set) var events: [Event] = []
-    /// ENOBUFS is due.
-    private(set) var hasLostEvents = false
+/// A node's kernel: the table, and the sockets that the daemon's engines ask for. It refuses what the
+/// kernel refuses, says in its events what the kernel says, loses events when nobody reads, and fails
+/// the calls that it is told to fail.
+final class SimulatedKernel: KernelTable, @unchecked Sendable {
+    let table = SimulatedTable()
+    let chance: Chance
+    let calls = SimulatedCalls()
+    /// nf_conntrack_events: 0 off, 1 on, 2 while somebody listens.
+    var eventsSetting: UInt64 = 2 { didSet { settle() } }
     /// How many events the socket's buffer holds.
     var eventCapacity = 64
     /// How many requests in a thousand fail for reasons of the kernel's own.
     var faults = 0
-    /// How many batches in ten thousand break off.
-    var breaks = 0
-    /// Requests that changed something, by any injector.
+    /// Counts resizes of the hash while a walk runs.
+    private(set) var resizes = 0
+    /// When somebody changed the table by hand, or its settings.
+    private(set) var meddledAt: Instant = 0
+    /// Requests of the daemon that changed an entry's content.
     private(set) var changes = 0
+    private var listeners: [Weak] = []
+    let bucket = TupleHash(seed: 1)
 
-    /// Related entries whose master has ended since; a slave may hold them as unrelated ones.
-    private(set) var orphans: Set<Key> = []
-    private var replies: [Key: Key] = [:]
-    private var queue: [Request] = []
-    private var isListening = false
-    private let chance: Chance
-    private let bucket = TupleHash(seed: 1)
+    private struct Weak {
+        weak var source: SimulatedEvents?
+    }
 
     init(_ chance: Chance) {
         self.chance = chance
-    }
-
-    // MARK: Traffic
-
-    /// A packet makes an entry; false where one is in its way.
-    @discardableResult
-    func make(_ entry: Entry) -> Bool {
-        guard insert(entry) == 0 else { return false }
-        emit(.new, entry, entry.fields)
-        return true
-    }
-
-    /// A packet or a rule changes an entry; the event says these fields.
-    func change(_ key: Key, saying fields: Entry.Fields, _ body: (inout Entry) -> Void) {
-        guard var entry = entries[key] else { return }
-        body(&entry)
-        entry.fields.formUnion(fields)
-        entries[key] = entry
-        emit(.update, entry, fields.union([.status, .timeout]))
-    }
-
-    /// An entry ends.
-    func end(_ key: Key) {
-        guard let entry = remove(key) else { return }
-        emit(.destroy, entry, .status)
-    }
-
-    private func emit(_ kind: CtnetlinkKind, _ entry: Entry, _ said: Entry.Fields) {
-        guard isListening else { return }
-        guard events.count < eventCapacity else {
-            hasLostEvents = true
-            return
+        table.emit = { [unowned self] kind, entry, cause in
+            guard eventsSetting != 0 else { return }
+            for listener in listeners { listener.source?.append(kind, entry, cause) }
         }
-        var event = entry
-        event.fields = said.union(.id)
-        if entry.mark != 0, kind != .destroy { event.fields.insert(.mark) }
-        events.append(Event(kind: kind, entry: event))
+        table.emitExpectation = { [unowned self] kind, expectation in
+            guard eventsSetting != 0 else { return }
+            for listener in listeners { listener.source?.append(kind, expectation) }
+        }
+    }
+
+    private func settle() {
+        listeners.removeAll { $0.source == nil }
+        table.isEventful = eventsSetting == 1 || eventsSetting == 2 && !listeners.isEmpty
+    }
+
+    /// Lets time pass.
+    func advance(to now: Instant) {
+        settle()
+        table.advance(to: now)
+    }
+
+    // MARK: What happens to it
+
+    /// Somebody's hand: `conntrack -F`, a changed or deleted entry, a setting.
+    func meddle(_ body: (SimulatedTable) -> Void) {
+        meddledAt = table.now
+        body(table)
+    }
+
+    /// nf_conntrack_buckets is halved: a dump that runs skips entries, and nothing says so.
+    func resize() {
+        meddledAt = table.now
+        resizes += 1
     }
 
     /// The next events are lost, as if nobody had read for long.
     func loseEvents() {
-        hasLostEvents = true
-        events.removeLast(min(events.count, 1 + chance.below(4)))
+        for listener in listeners { listener.source?.lose(1 + chance.below(4)) }
     }
 
-    // MARK: The daemon's side
+    // MARK: KernelTable
 
-    /// Opens or closes the event socket.
-    func listen(_ value: Bool) {
-        isListening = value
-        events = []
-        hasLostEvents = false
+    func makeRequests() throws(SystemError) -> any KernelRequests {
+        try calls.attempt("socket of requests")
+        return SimulatedRequests(self)
     }
 
-    /// Whether events were lost since the last call: the error comes before the events.
-    func takeLoss() -> Bool {
-        defer { hasLostEvents = false }
-        return hasLostEvents
+    func makeLookup() throws(SystemError) -> any EntryLookup {
+        try calls.attempt("socket of a query")
+        return SimulatedLookup(self)
     }
 
-    func takeEvent() -> Event? {
-        events.isEmpty ? nil : events.removeFirst()
+    func makeWalk() throws(SystemError) -> any TableWalk {
+        try calls.attempt("socket of a dump")
+        return SimulatedWalk(self)
     }
 
-    /// A piece of a dump: the entries whose buckets follow.
-    func dump(after cursor: UInt64, _ count: Int) -> (entries: [Entry], next: UInt64?) {
-        let following = entries.values
-            .map { (UInt64(bucket($0.key)) + 1, $0) }
-            .filter { $0.0 > cursor }
-            .sorted { $0.0 < $1.0 }
-        let piece = following.prefix(count)
-        return (piece.map { Self.dumped($0.1) }, following.count > count ? piece.last?.0 : nil)
+    func openEvents() throws(SystemError) -> any EventSource {
+        try calls.attempt("event socket")
+        let source = SimulatedEvents(self)
+        listeners.append(Weak(source: source))
+        settle()
+        return source
     }
 
-    private static func dumped(_ entry: Entry) -> Entry {
-        var dumped = entry
-        dumped.fields.insert(.id)
-        dumped.fields.remove(.mark)
-        if entry.mark != 0 { dumped.fields.insert(.mark) }
-        return dumped
-    }
+    // MARK: Requests
 
-    func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
-        enqueue(.create(copy entry, tag))
-    }
-
-    func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
-        enqueue(.update(copy entry, tag))
-    }
-
-    func delete(_ key: borrowing Key, tag: UInt32) -> Bool {
-        enqueue(.delete(copy key, tag))
-    }
-
-    func entry(_ key: borrowing Key) -> Entry? { entries[key] }
-
-    func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {
-        defer { queue = [] }
-        for request in queue {
-            if breaks > 0, chance.below(10_000) < breaks {
-                throw SystemError("a batch", errno: ENOBUFS)
-            }
-            let (tag, error) = carryOut(request)
-            if error != 0 { failure(tag, error) }
-        }
-        return BatchOutcome()
-    }
-
-    private func enqueue(_ request: Request) -> Bool {
-        guard queue.count < Self.batchLimit else { return false }
-        queue.append(request)
-        return true
-    }
-
-    private func carryOut(_ request: Request) -> (UInt32, CInt) {
-        changes += 1
+    /// Carries out a request.
+    ///
+    /// - Returns: 0 or errno.
+    func carryOut(_ request: SimulatedRequests.Request) -> CInt {
+        if faults > 0, chance.happens(faults) { return request.isDeletion ? EBUSY : ENOMEM }
         switch request {
-        case .create(let entry, let tag):
-            return (tag, chance.happens(faults) ? ENOMEM : insert(Self.made(of: entry)))
-        case .update(let entry, let tag):
-            return (tag, chance.happens(faults) ? ENOMEM : replace(entry))
-        case .delete(let key, let tag):
-            return (tag, chance.happens(faults) ? EBUSY : remove(key) == nil ? ENOENT : 0)
+        case .create(let entry, let seconds):
+            changes += 1
+            if entry.fields.contains(.helper), !table.hasHelpers { return EOPNOTSUPP }
+            return table.insert(Self.made(of: entry), seconds: seconds, .daemon)
+        case .update(let entry, let seconds):
+            changes += 1
+            return replace(entry, seconds)
+        case .timeout(let key, let seconds):
+            guard table.entry(key) != nil else { return ENOENT }
+            table.refresh(key, seconds: seconds)
+            return 0
+        case .liberal(let key, let isLiberal):
+            guard table.entry(key) != nil else { return ENOENT }
+            table.change(key, saying: .protocolInfo, .daemon) { entry in
+                let flag = TCPFlag.beLiberal
+                let info = entry.protocolInfo
+                entry.protocolInfo.originalFlags =
+                    isLiberal ? info.originalFlags | flag : info.originalFlags & ~flag
+                entry.protocolInfo.replyFlags =
+                    isLiberal ? info.replyFlags | flag : info.replyFlags & ~flag
+            }
+            return 0
+        case .delete(let key):
+            changes += 1
+            return table.remove(key, .daemon) == nil ? ENOENT : 0
+        case .expect(let expectation): return table.insert(expectation)
+        case .expectTimeout(let key):
+            return table.expectations.contains { $0.key == key } ? 0 : ENOENT
+        case .unexpect(let key): return table.remove(Expectation(key)) ? 0 : ENOENT
         }
-    }
-
-    // MARK: The table
-
-    private func insert(_ entry: Entry) -> CInt {
-        let reply = Key(entry.reply, zone: entry.key.zone)
-        guard entries[entry.key] == nil, replies[reply] == nil else { return EEXIST }
-        if entry.fields.contains(.parent) {
-            let master = Key(entry.extras.parent, zone: entry.key.zone)
-            guard entries[master] != nil else { return ENOENT }
-        }
-        entries[entry.key] = entry
-        replies[reply] = entry.key
-        return 0
-    }
-
-    private func remove(_ key: Key) -> Entry? {
-        guard let entry = entries.removeValue(forKey: key) else { return nil }
-        replies[Key(entry.reply, zone: key.zone)] = nil
-        orphans.remove(key)
-        for child in entries.values where child.fields.contains(.parent) {
-            let isOwn = child.key.zone == key.zone && child.extras.parent == key.tuple
-            if isOwn { orphans.insert(child.key) }
-        }
-        return entry
     }
 
     /// What a create request makes.
@@ -204,8 +145,8 @@ final class SimulatedKernel: EntriesOnly {
         return made
     }
 
-    private func replace(_ request: Entry) -> CInt {
-        guard var entry = entries[request.key] else { return ENOENT }
+    private func replace(_ request: Entry, _ seconds: UInt32) -> CInt {
+        guard let entry = table.entry(request.key) else { return ENOENT }
         var status = request.status.intersection(.changeable).union(.IPS_CONFIRMED)
         if request.fields.contains(.parent) { status.insert(.IPS_EXPECTED) }
         let cleared = entry.status.subtracting(status)
@@ -213,15 +154,34 @@ final class SimulatedKernel: EntriesOnly {
         guard cleared.isDisjoint(with: .onlyEverSet),
             isExpected == status.contains(.IPS_EXPECTED)
         else { return EBUSY }
-        entry.status = status
-        entry.mark = request.mark
-        if request.fields.contains(.protocolInfo) { entry.protocolInfo = request.protocolInfo }
-        if request.fields.contains(.labels) {
-            entry.extras.labelsLow = request.extras.labelsLow
-            entry.extras.labelsHigh = request.extras.labelsHigh
-            entry.fields.insert(.labels)
+        table.refresh(request.key, seconds: seconds)
+        table.change(request.key, saying: [], .daemon) { entry in
+            entry.status = status
+            entry.mark = request.mark
+            if request.fields.contains(.protocolInfo) { entry.protocolInfo = request.protocolInfo }
+            if request.fields.contains(.labels) {
+                entry.extras.labelsLow = request.extras.labelsLow
+                entry.fields.insert(.labels)
+            }
         }
-        entries[request.key] = entry
         return 0
+    }
+}
+
+/// Calls that may be made to fail, counted.
+final class SimulatedCalls {
+    /// How many were made.
+    private(set) var count = 0
+    /// The number of the call that fails, from 1 on; 0 for none.
+    var failing = 0
+    /// The name of the one that did.
+    private(set) var failed: String?
+
+    /// Makes a call.
+    func attempt(_ name: String) throws(SystemError) {
+        count += 1
+        guard count == failing else { return }
+        failed = name
+        throw SystemError(name, errno: EMFILE)
     }
 }

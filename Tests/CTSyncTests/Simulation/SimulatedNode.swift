@@ -2,272 +2,146 @@
 
 @testable import CTSync
 
-/// A node: the daemon's own state machines over a simulated kernel, with `step` in the place of the
-/// threads. What a restart loses is made anew by `boot`.
+/// A node: the daemon's own engines over a simulated kernel, link, clock and disk, with a step of each
+/// of the daemon's threads in turn.
+///
+/// What is here and not in the engines is what the daemon's thread loops do: wait, hand over, wake.
 final class SimulatedNode {
-    static let epochStart: UInt64 = 1_700_000_000_000_000
     static let slotByteCount = 400
 
     let index: Int
+    let own: Address
     let kernel: SimulatedKernel
-    let filter: ReplicationFilter
     let wire: SimulatedWire
+    let port: SimulatedPort
+    let clock: SimulatedClock
+    let storage = SimulatedStorage()
+    let settings: SimulatedSettings
     let chance: Chance
-    let ringSlots: Int
-    let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
-
-    private(set) var machine: RoleMachine
-    private(set) var slave: SlaveProtocol
-    private(set) var injector: Injector
-    let ring: SendRing
-    let master: MasterProtocol
-    var walk: SimulatedWalk?
-    var announceAt: Instant = 0
-    private var higher: MasterClaim?
-    private var renewAt: Instant = 0
-    private var adoption: Adopting?
-    /// What restarts have made unreachable, for the statistics.
-    private var past = SlaveCounters()
-
-    private struct Adopting {
-        var read: [Entry] = []
-        var next: UInt64? = 0
-    }
+    let filter: FilterBox
+    /// The running daemon; nil while there is none.
+    private(set) var daemon: SimulatedDaemon?
+    /// What daemons that are gone have counted.
+    private(set) var past = SlaveCounters()
+    private(set) var now: Instant = 0
 
     init(
-        index: Int, own: Address, wire: SimulatedWire, chance: Chance, ringSlots: Int
-    ) throws {
+        index: Int, own: Address, wire: SimulatedWire, chance: Chance, settings: SimulatedSettings
+    ) {
         self.index = index
+        self.own = own
         self.wire = wire
         self.chance = chance
-        self.ringSlots = ringSlots
+        self.settings = settings
+        port = SimulatedPort(wire, index)
         kernel = SimulatedKernel(chance)
-        filter = ReplicationFilter(ownAddresses: [own], syncNetworks: [])
-        machine = RoleMachine(nodeID: UInt8(index + 1))
-        ring = try SendRing(
-            slotCount: ringSlots, slotByteCount: Self.slotByteCount, wake: nil)
-        master = MasterProtocol(ring: ring)
-        slave = try Self.makeSlave(index, filter, ringSlots, chance)
-        injector = Injector(kernel, kernel)
-        becomeSlave(after: .none)
-    }
-
-    deinit {
-        target.deallocate()
+        clock = SimulatedClock()
+        filter = FilterBox(ReplicationFilter(ownAddresses: [own], syncNetworks: []))
     }
 
     var id: UInt8 { UInt8(index + 1) }
-    var role: Role { machine.role }
-    var address: PeerAddress { Self.address(index) }
+    /// The role that the node reports; nil while no daemon runs.
+    var role: Role? { daemon?.engine.role }
+    /// Its engine as slave, if that is its role.
+    var slave: SlaveEngine? { role == .slave ? daemon?.slave : nil }
 
-    static func address(_ index: Int) -> PeerAddress {
-        PeerAddress(address: Address(ipv4: 0xA9FE_0001 + UInt32(index)), family: .ipv4, port: 1)
+    // MARK: Life
+
+    /// Lets time pass.
+    func advance(to now: Instant) {
+        self.now = now
+        port.now = now
+        clock.advance(to: now)
+        kernel.advance(to: now)
     }
 
-    /// What has been counted since the beginning, as slave.
-    var counters: [UInt64] {
-        [
-            past.recovered + slave.counters.recovered, past.lost + slave.counters.lost,
-            past.initsyncs + slave.counters.initsyncs, past.purged + slave.counters.purged,
-            past.insufficient + slave.counters.insufficient,
-            past.beyond + slave.counters.beyond, past.stale + slave.counters.stale,
-        ]
-    }
-
-    private static func makeSlave(
-        _ index: Int, _ filter: ReplicationFilter, _ slots: Int, _ chance: Chance
-    ) throws -> SlaveProtocol {
-        try SlaveProtocol(
-            nodeID: UInt8(index + 1), table: try ReplicaTable(capacity: 256, seed: chance.next()),
-            filter: filter, ringSlots: slots / 2, slotByteCount: slotByteCount)
-    }
-
-    private static func seconds(_ now: Instant) -> UInt32 {
-        UInt32(truncatingIfNeeded: now / Duration.second)
-    }
-
-    /// The refused replicas, for a failure's report.
-    var refused: String {
-        var text = ""
-        slave.table.forEachAlive { place, replica in
-            guard replica.flags.contains(.refused) else { return }
-            text += "\n\(slave.table.entry(at: place)) \(replica.flags)"
-        }
-        return text
-    }
-
-    static func wall(_ now: Instant) -> UInt64 {
-        epochStart + now / Duration.microsecond
-    }
-
-    // MARK: Roles, as Node does
-
-    /// The daemon is killed and started again; the kernel's table stays.
-    func restart(as role: Role, now: Instant) throws {
-        past.add(slave.counters)
-        kernel.listen(false)
-        walk = nil
-        machine = RoleMachine(nodeID: id)
-        slave = try Self.makeSlave(index, filter, ringSlots, chance)
-        injector = Injector(kernel, kernel)
-        higher = nil
-        if role == .master {
-            order(.master, now: now)
-        } else {
-            becomeSlave(after: .none)
-        }
-    }
-
-    /// The cluster manager has spoken.
-    func order(_ wanted: Role, now: Instant) {
-        if role == .slave { machine.heard(slave.master) }
-        carryOut(machine.order(wanted, wallMicroseconds: Self.wall(now)), now)
-    }
-
-    private func carryOut(_ change: RoleMachine.Change, _ now: Instant) {
-        switch change {
-        case .none: return
-        case .promote(let claim):
-            adoption = nil
-            inject(now)
-            ring.reset(epoch: claim.epoch, nodeID: claim.nodeID)
-            master.start(claim)
-            kernel.listen(true)
-            announceAt = now
-            higher = nil
-        case .demote(let claim):
-            if walk != nil {
-                walk = nil
-                master.initsyncEnded()
-            }
-            drainEvents(maximum: .max)
-            while sendLive(maximum: 64, now) > 0 {}
-            kernel.listen(false)
-            becomeSlave(after: claim)
-        }
-    }
-
-    private func becomeSlave(after claim: MasterClaim) {
-        slave.table.removeAll()
-        slave.restart(after: claim)
-        slave.hasAdopted = false
-        adoption = Adopting()
-    }
-
-    // MARK: The receiver
-
-    func deliver(_ packet: [UInt8], from source: Int, now: Instant) {
-        packet.withUnsafeBytes { bytes in
-            if role == .slave {
-                slave.receive(
-                    bytes.bytes, from: Self.address(source), now: now,
-                    wallMicroseconds: Self.wall(now))
-            } else if case .superseded(let claim) = master.receive(
-                bytes.bytes, from: Self.address(source), now: now)
-            {
-                higher = max(higher ?? claim, claim)
-            }
-        }
-    }
-
-    func step(_ now: Instant) {
-        if let claim = higher {
-            higher = nil
-            carryOut(machine.superseded(by: claim), now)
-        }
-        if role == .master {
-            if chance.happens(800) { drainEvents(maximum: chance.one(of: [1, 3, 8, 500])) }
-            if chance.happens(900) { walkOn(now) }
-            if chance.happens(900) { sendSome(now) }
-        } else {
-            inject(now)
-            adopt(now)
-            output(now)
-        }
-    }
-
-    func inject(_ now: Instant) {
-        do throws(SystemError) {
-            try injector.apply(slave.table, now: Self.seconds(now))
+    /// Starts the daemon.
+    ///
+    /// - Throws: `SystemError` where it refuses to start.
+    func start(_ state: Role? = nil) throws {
+        let started = try SimulatedDaemon(self)
+        daemon = started
+        do {
+            try started.begin(as: state ?? storage.role ?? .slave)
         } catch {
-            becomeSlave(after: slave.master)
+            daemon = nil
+            throw error
         }
     }
 
-    /// The kernel has filled each piece of the dump before the last one was read.
-    private func adopt(_ now: Instant) {
-        guard let running = adoption else { return }
-        for dumped in running.read {
-            var entry = dumped
-            guard filter.admits(entry) else { continue }
-            entry.prepareForReplication()
-            _ = slave.table.adopt(entry, now: Self.seconds(now))
-        }
-        guard let next = running.next else {
-            adoption = nil
-            slave.hasAdopted = true
-            return
-        }
-        let piece = kernel.dump(after: next, 1 + chance.below(12))
-        adoption = Adopting(read: piece.entries, next: piece.next)
+    /// The daemon is killed: the kernel's table, /run and the disk stay.
+    func kill() {
+        guard let daemon else { return }
+        past.add(daemon.slave.slave.counters)
+        self.daemon = nil
     }
 
-    private func output(_ now: Instant) {
-        while let (length, peer) = slave.output(
-            now: now, wallMicroseconds: Self.wall(now), target)
-        {
-            let to = Int(peer.address.low - Self.address(0).address.low)
-            wire.send(
-                UnsafeRawBufferPointer(rebasing: target[..<length]), from: index, to: to, now: now)
-        }
-        if now >= renewAt {
-            renewAt = now + Receiver.renewInterval
-            slave.table.renew(budget: 64, now: Self.seconds(now))
-            inject(now)
-        }
+    /// The daemon ends in order.
+    func stop() {
+        guard let daemon else { return }
+        daemon.end()
+        past.add(daemon.slave.slave.counters)
+        self.daemon = nil
+        storage.role = nil
     }
 
-    // MARK: The state, to be compared
-
-    /// What keeps the kernel's table of this slave from being the master's; nil where it is.
-    func difference(from other: SimulatedNode) -> String? {
-        let mine = kernel.entries.values.filter { filter.admits($0) }
-        let theirs = other.kernel.entries.values.filter {
-            other.filter.admits($0) && !filter.isOwn($0)
-        }
-        for entry in mine where other.kernel.entries[entry.key] == nil {
-            return "slave \(id) has \(entry.key), master \(other.id) has not"
-        }
-        for entry in theirs {
-            guard let held = kernel.entries[entry.key] else {
-                return "slave \(id) lacks \(entry.key) of master \(other.id)"
-            }
-            if let reason = Self.difference(held, entry, other.kernel) {
-                return "slave \(id), master \(other.id): \(reason) of \(entry.key)"
-            }
-        }
-        return nil
+    /// The machine boots: what is not on the disk is gone.
+    func reboot() {
+        kill()
+        storage.reboot()
+        kernel.table.powerCycle()
     }
 
-    private static func difference(
-        _ held: Entry, _ said: Entry, _ kernel: SimulatedKernel
-    ) -> String? {
-        let bits: Status = [.IPS_SEEN_REPLY, .IPS_ASSURED]
-        if held.reply != said.reply { return "reply" }
-        if held.mark != said.mark { return "mark \(held.mark) instead of \(said.mark)" }
-        if held.protocolInfo != said.protocolInfo { return "protocol state" }
-        if held.status.intersection(bits) != said.status.intersection(bits) { return "status" }
-        if held.extras.labelsLow != said.extras.labelsLow { return "labels" }
-        let isRelated = said.fields.contains(.parent)
-        if held.fields.contains(.parent) != isRelated {
-            guard isRelated, kernel.orphans.contains(said.key) else { return "master" }
-        }
-        return nil
+    // MARK: Time
+
+    func step() {
+        daemon?.step()
+    }
+
+    func deliver(_ packet: [UInt8], from source: Int) {
+        daemon?.deliver(packet, from: source)
+    }
+}
+
+/// What a simulated cluster's nodes are set to.
+struct SimulatedSettings {
+    var ringSlots = 32
+    var packetsPerSecond: UInt32 = 1_000
+    var reconcileSeconds: UInt32 = 0
+    var requireSyncSeconds: UInt32 = 0
+}
+
+/// A wall clock that may be off by years, step, or stand still.
+final class SimulatedClock {
+    /// Microseconds by which it is off.
+    var offset: Int64 = 0
+    var isStopped = false
+    private static let start: Int64 = 1_700_000_000_000_000
+    private var microseconds: Int64 = 0
+
+    func advance(to now: Instant) {
+        if !isStopped { microseconds = Int64(now / Duration.microsecond) }
+    }
+
+    /// Microseconds since 1970, as this clock has it.
+    var wallMicroseconds: UInt64 { UInt64(max(Self.start + offset + microseconds, 1)) }
+}
+
+/// What outlives a daemon: /run until the next boot, the disk beyond.
+final class SimulatedStorage {
+    /// The control file's word.
+    var role: Role?
+    /// The lock file's epoch.
+    var epoch: UInt64 = 0
+
+    func reboot() {
+        role = nil
+        epoch = 0
     }
 }
 
 extension SlaveCounters {
-    fileprivate mutating func add(_ other: SlaveCounters) {
+    mutating func add(_ other: SlaveCounters) {
         recovered += other.recovered
         lost += other.lost
         initsyncs += other.initsyncs

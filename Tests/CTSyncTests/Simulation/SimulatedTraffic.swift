@@ -2,11 +2,16 @@
 
 @testable import CTSync
 
-/// The connections that go through a firewall: few keys, so that they are used again and again.
-struct SimulatedTraffic {
+/// The connections that go through the cluster: few keys, so that they are used again and again. It
+/// knows which of them live, whatever the firewalls have of them.
+final class SimulatedTraffic {
     private let keys: [Key]
     private let chance: Chance
+    /// Connections whose ends are there, with what their entry's reply must be.
+    private(set) var live: [Key: Tuple] = [:]
     private static let natAddress = Address(ipv4: 0xCB00_7101)
+    /// How long an entry stays without packets.
+    private static let timeoutSeconds: UInt32 = 30
 
     init(own: [Address], _ chance: Chance) {
         self.chance = chance
@@ -32,51 +37,99 @@ struct SimulatedTraffic {
         return Key(tuple, zone: index % 11 == 0 ? 5 : 0)
     }
 
-    /// Something happens to a connection.
-    func disturb(_ kernel: SimulatedKernel) {
+    /// Something happens to a connection, at the node that forwards.
+    func disturb(_ table: SimulatedTable) {
         let key = chance.one(of: keys)
-        guard let entry = kernel.entries[key] else {
-            kernel.make(fresh(key, kernel))
+        guard let entry = table.entry(key) else {
+            // A connection whose state is lost is dead; its ends give up some day.
+            live[key] = nil
+            make(fresh(key, table), table)
             return
         }
-        switch chance.below(10) {
-        case 0, 1:
-            kernel.end(key)
+        switch chance.below(12) {
+        case 0, 1: end(key, table)
         case 2:
             // The port is used again at once.
-            kernel.end(key)
-            kernel.make(fresh(key, kernel))
+            end(key, table)
+            make(fresh(key, table), table)
         case 3, 4:
             let mark = UInt32(chance.below(3))
-            kernel.change(key, saying: .mark) { $0.mark = mark }
+            table.change(key, saying: .mark, .traffic) { $0.mark = mark }
         case 5:
             let labels = UInt64(1 + chance.below(100))
-            kernel.change(key, saying: .labels) { $0.extras.labelsLow = labels }
+            table.change(key, saying: .labels, .traffic) { $0.extras.labelsLow = labels }
         case 6:
-            kernel.change(key, saying: []) { $0.status.formUnion([.IPS_SEEN_REPLY, .IPS_ASSURED]) }
-        default:
-            guard entry.key.tuple.protocolNumber == ProtocolNumber.tcp else { return }
-            let state = UInt8(1 + chance.below(8))
-            kernel.change(key, saying: .protocolInfo) {
-                $0.protocolInfo.state = state
-                $0.protocolInfo.originalFlags = TCPFlag.windowScale
-                $0.status.insert(.IPS_SEEN_REPLY)
+            table.change(key, saying: [], .traffic) {
+                $0.status.formUnion([.IPS_SEEN_REPLY, .IPS_ASSURED])
             }
+        case 7: expect(entry, table)
+        default: packet(entry, table)
         }
+    }
+
+    /// Every live connection sends a packet: what the forwarding node has lasts.
+    func refresh(_ table: SimulatedTable) {
+        for key in live.keys { table.refresh(key, seconds: Self.timeoutSeconds) }
+    }
+
+    private func packet(_ entry: Entry, _ table: SimulatedTable) {
+        let key = entry.key
+        table.refresh(key, seconds: Self.timeoutSeconds)
+        guard key.tuple.protocolNumber == ProtocolNumber.tcp else { return }
+        let state = UInt8(1 + chance.below(8))
+        table.change(key, saying: .protocolInfo, .traffic) {
+            $0.protocolInfo.state = state
+            $0.protocolInfo.originalFlags = TCPFlag.windowScale
+            $0.status.insert(.IPS_SEEN_REPLY)
+        }
+    }
+
+    private func make(_ entry: Entry, _ table: SimulatedTable) {
+        guard table.insert(entry, seconds: Self.timeoutSeconds, .traffic) == 0 else { return }
+        if !isOwn(entry.key) { live[entry.key] = entry.reply }
+    }
+
+    private func end(_ key: Key, _ table: SimulatedTable) {
+        live[key] = nil
+        _ = table.remove(key, .traffic)
+    }
+
+    /// Entries that ran out where the traffic is were of idle connections.
+    func forget(_ key: Key) {
+        live[key] = nil
+    }
+
+    private func expect(_ parent: Entry, _ table: SimulatedTable) {
+        guard parent.fields.contains(.helper) else { return }
+        if let old = table.expectations.first(where: { $0.parent == parent.key.tuple }) {
+            _ = table.remove(old)
+            return
+        }
+        var tuple = parent.key.tuple.inverse
+        tuple.destinationPort = UInt16(30_000 + chance.below(50))
+        var expectation = Expectation(Key(tuple, zone: parent.key.zone))
+        expectation.mask = tuple
+        expectation.parent = parent.key.tuple
+        expectation.timeoutSeconds = 300
+        expectation.helper = parent.extras.helper
+        _ = table.insert(expectation)
     }
 
     private func isOwn(_ key: Key) -> Bool {
         key.tuple.source.low >> 8 == 0xC0_0002
     }
 
-    private func fresh(_ key: Key, _ kernel: SimulatedKernel) -> Entry {
+    private func fresh(_ key: Key, _ table: SimulatedTable) -> Entry {
         var entry = Entry(key)
         entry.status = [.IPS_CONFIRMED]
-        entry.timeoutSeconds = 30
         entry.fields = [.status, .timeout]
         if key.tuple.protocolNumber == ProtocolNumber.tcp {
             entry.protocolInfo.state = TCPState.synSent
             entry.fields.insert(.protocolInfo)
+            if key.tuple.sourcePort % 7 == 0, let ftp = HelperName(Self.ftp.span.bytes) {
+                entry.extras.helper = ftp
+                entry.fields.insert(.helper)
+            }
         }
         if chance.happens(300) {
             entry.mark = UInt32(1 + chance.below(2))
@@ -86,17 +139,23 @@ struct SimulatedTraffic {
             entry.reply.destination = Self.natAddress
             entry.reply.destinationPort = UInt16(2_000 + chance.below(80))
         }
-        let master = chance.one(of: keys)
-        let isRelation =
-            master != key && master.zone == key.zone && master.tuple.family == key.tuple.family
-        // Nothing is expected by what was itself expected.
-        if chance.happens(250), isRelation, !isOwn(master), let found = kernel.entries[master],
-            !found.fields.contains(.parent)
-        {
-            entry.extras.parent = master.tuple
-            entry.fields.insert(.parent)
-            entry.status.insert(.IPS_EXPECTED)
-        }
+        relate(&entry, table)
         return entry
+    }
+
+    private static let ftp: [UInt8] = Array("ftp".utf8)
+
+    private func relate(_ entry: inout Entry, _ table: SimulatedTable) {
+        let key = entry.key
+        let parent = chance.one(of: keys)
+        let isRelation =
+            parent != key && parent.zone == key.zone && parent.tuple.family == key.tuple.family
+        // Nothing is expected by what was itself expected.
+        guard chance.happens(250), isRelation, !isOwn(parent), let found = table.entry(parent),
+            !found.fields.contains(.parent), !entry.fields.contains(.helper)
+        else { return }
+        entry.extras.parent = parent.tuple
+        entry.fields.insert(.parent)
+        entry.status.insert(.IPS_EXPECTED)
     }
 }

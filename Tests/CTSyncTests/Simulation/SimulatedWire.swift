@@ -2,7 +2,8 @@
 
 @testable import CTSync
 
-/// The sync link: packets to one node or to all others, lost, doubled, late and out of order.
+/// The sync link: packets to one node or to all others; lost, doubled, late and out of order, broken,
+/// or swallowed where they are large. Each way of each pair of nodes can be cut.
 final class SimulatedWire {
     private struct Packet {
         var due: Instant
@@ -11,31 +12,71 @@ final class SimulatedWire {
         var bytes: [UInt8]
     }
 
+    /// A way from one node to another.
+    struct Way: Hashable {
+        var source: Int
+        var target: Int
+    }
+
     /// How many packets in a thousand are lost on the way to one node.
     var loss = 0
     /// How many come twice.
     var doubling = 0
     /// How late a packet may be, in microseconds.
     var delay = 1
-    /// Nodes whose link is down.
-    var isCut: [Bool]
+    /// How many have a byte changed.
+    var corruption = 0
+    /// Packets of more bytes are swallowed.
+    var largest = Int.max
+    /// Ways that are down.
+    var cuts: Set<Way> = []
+    let nodeCount: Int
 
     private var packets: [Packet] = []
     private let chance: Chance
 
     init(nodes: Int, _ chance: Chance) {
-        isCut = Array(repeating: false, count: nodes)
+        nodeCount = nodes
         self.chance = chance
     }
 
+    /// The link's address of a node.
+    static func address(_ index: Int) -> PeerAddress {
+        PeerAddress(address: Address(ipv4: 0xA9FE_0001 + UInt32(index)), family: .ipv4, port: 1)
+    }
+
+    /// The node at an address.
+    static func index(of peer: PeerAddress) -> Int {
+        Int(peer.address.low - address(0).address.low)
+    }
+
+    /// Whether a packet from one node reaches the other.
+    func connects(_ source: Int, _ target: Int) -> Bool {
+        !cuts.contains(Way(source: source, target: target))
+    }
+
+    /// Cuts all ways of a node, or joins them again.
+    func cut(_ node: Int, _ isCut: Bool) {
+        for other in 0..<nodeCount where other != node {
+            for way in [Way(source: node, target: other), Way(source: other, target: node)] {
+                if isCut { cuts.insert(way) } else { cuts.remove(way) }
+            }
+        }
+    }
+
     func send(_ bytes: UnsafeRawBufferPointer, from source: Int, to target: Int?, now: Instant) {
+        guard bytes.count <= largest else { return }
         let packet = Array(bytes)
-        for node in isCut.indices where node != source && (target == nil || target == node) {
-            guard !isCut[source], !isCut[node] else { continue }
+        for node in 0..<nodeCount where node != source && (target == nil || target == node) {
+            guard connects(source, node) else { continue }
             for _ in 0..<(chance.happens(doubling) ? 2 : 1) where !chance.happens(loss) {
                 let late = UInt64(20 + chance.below(delay)) * Duration.microsecond
+                var copy = packet
+                if chance.happens(corruption) {
+                    copy[chance.below(copy.count)] ^= UInt8(1 << chance.below(8))
+                }
                 packets.append(
-                    Packet(due: now + late, source: source, target: node, bytes: packet))
+                    Packet(due: now + late, source: source, target: node, bytes: copy))
             }
         }
     }
@@ -46,8 +87,35 @@ final class SimulatedWire {
         let due = packets.enumerated().filter { $0.element.due <= now }
             .sorted { ($0.element.due, $0.offset) < ($1.element.due, $1.offset) }
         packets.removeAll { $0.due <= now }
-        for (_, packet) in due where !isCut[packet.target] {
+        for (_, packet) in due where connects(packet.source, packet.target) {
             body(packet.source, packet.target, packet.bytes)
         }
+    }
+}
+
+/// One node's end of the link.
+final class SimulatedPort: SyncLink, @unchecked Sendable {
+    private let wire: SimulatedWire
+    private let index: Int
+    /// The instant at which the node sends.
+    var now: Instant = 0
+    /// How many packets it has sent.
+    private(set) var sentCount = 0
+
+    init(_ wire: SimulatedWire, _ index: Int) {
+        self.wire = wire
+        self.index = index
+    }
+
+    func send(_ buffers: DatagramBuffers, count: Int, to peer: PeerAddress?) -> UInt64 {
+        for item in 0..<count {
+            send(buffers.pointed(item), to: peer)
+        }
+        return 0
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer, to peer: PeerAddress?) {
+        sentCount += 1
+        wire.send(bytes, from: index, to: peer.map { SimulatedWire.index(of: $0) }, now: now)
     }
 }

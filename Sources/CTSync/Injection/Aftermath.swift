@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// What follows a promotion in the background: the replicas' timers start, then connections that
+/// stall are looked for.
+///
+/// Thread: `ct_sync_timer`, which owns the replica table until it is closed.
+final class Aftermath {
+    private enum Stage {
+        case timers(TimerStart.Walk)
+        case windows(WindowMender.Looks)
+        case done
+    }
+
+    private let kernel: any KernelTable
+    private let timers: TimerStart
+    private let windows: WindowMender
+    private let table: ReplicaTable
+    private let promotedAt: Instant
+    private var stage: Stage
+    /// Whether the timers' walk is over: the kernel's timeouts are the connections' own.
+    private(set) var haveTimersStarted = false
+
+    /// Begins what follows a promotion.
+    ///
+    /// - Throws: `SystemError` where a socket cannot be had.
+    init(
+        _ kernel: any KernelTable, _ timers: TimerStart, _ windows: WindowMender,
+        _ table: ReplicaTable, promotedAt: Instant
+    ) throws(SystemError) {
+        self.kernel = kernel
+        self.timers = timers
+        self.windows = windows
+        self.table = table
+        self.promotedAt = promotedAt
+        stage = .timers(try timers.open(kernel))
+    }
+
+    /// Does the next piece; nil when nothing is left to do.
+    func step(now: Instant) -> Pause? {
+        do throws(SystemError) {
+            switch stage {
+            case .timers(let walk):
+                if try timers.step(walk, table, now: now) { return Pause.none }
+                return lookAfter()
+            case .windows(let looks):
+                if let pause = try windows.step(looks, table, now: now) { return pause }
+                stage = .done
+                return nil
+            case .done: return nil
+            }
+        } catch {
+            timers.failed()
+            if case .timers = stage { return lookAfter() }
+            stage = .done
+            return nil
+        }
+    }
+
+    private func lookAfter() -> Pause? {
+        haveTimersStarted = true
+        guard table.aliveCount > 0 else {
+            stage = .done
+            return nil
+        }
+        do throws(SystemError) {
+            stage = .windows(try windows.open(kernel, table, promotedAt: promotedAt))
+            return Pause.none
+        } catch {
+            timers.failed()
+            stage = .done
+            return nil
+        }
+    }
+
+    /// Leaves the replica table alone.
+    func close() {
+        if case .windows(let looks) = stage { windows.close(looks) }
+        stage = .done
+    }
+}

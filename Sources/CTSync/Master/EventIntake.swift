@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Synchronization
+
+/// The master's first stage: kernel events become messages in the send ring.
+///
+/// 1. Take what the event socket has, 64 events a system call; filter each and append it to the open
+///    packet in place.
+/// 2. Read again what a helper may have changed without an event (`ShiftWatch`).
+/// 3. Drained: close the packet, so that nothing waits for company.
+///
+/// Thread: `ct_sync_event`, for one term as master. Memory is the event socket's and the ring's.
+/// Events that the kernel dropped (ENOBUFS), that could not be read, or that the ring had no place
+/// for, are an overrun: every packet says so until an initsync has repaired it.
+final class EventIntake: Sendable {
+    /// What one term uses, all of it on one thread.
+    final class Term {
+        let source: any EventSource
+        fileprivate let sieve: EventSieve
+        fileprivate let expected: ExpectationSieve
+        fileprivate let shifts: ShiftWatch
+
+        fileprivate init(_ source: any EventSource, _ kernel: any KernelTable) throws(SystemError) {
+            self.source = source
+            sieve = EventSieve(try kernel.makeLookup())
+            expected = ExpectationSieve(try kernel.makeLookup())
+            shifts = try ShiftWatch(try kernel.makeLookup())
+        }
+
+        /// When `drain` has something to do besides events; nil for never.
+        var due: Instant? { shifts.due }
+    }
+
+    private let ring: SendRing
+    private let master: MasterProtocol
+    private let filter: FilterBox
+    private let events = Atomic<UInt64>(0)
+    private let overruns = Atomic<UInt64>(0)
+    private let ringOverruns = Atomic<UInt64>(0)
+    private let missedShifts = Atomic<UInt64>(0)
+    private let hasKernelFilter = Atomic<Bool>(false)
+    private let kernelFilterFailures = Atomic<UInt64>(0)
+
+    init(ring: SendRing, master: MasterProtocol, filter: FilterBox) {
+        self.ring = ring
+        self.master = master
+        self.filter = filter
+    }
+
+    /// Events taken from the kernel.
+    var eventCount: UInt64 { events.load(ordering: .relaxed) }
+    /// How often the kernel dropped events.
+    var overrunCount: UInt64 { overruns.load(ordering: .relaxed) }
+    /// Entries that a helper may have changed unnoticed; the next reconciliation sees it.
+    var missedShiftCount: UInt64 { missedShifts.load(ordering: .relaxed) }
+    /// Messages for which the ring had no place.
+    var ringOverrunCount: UInt64 { ringOverruns.load(ordering: .relaxed) }
+    /// Whether the kernel filters for this term.
+    var isFilteredByKernel: Bool { hasKernelFilter.load(ordering: .relaxed) }
+    /// How often the kernel refused the filter's program; events are then filtered here alone.
+    var kernelFilterFailureCount: UInt64 { kernelFilterFailures.load(ordering: .relaxed) }
+
+    /// Subscribes to events, before anything reads the table.
+    func open(_ kernel: any KernelTable) throws(SystemError) -> Term {
+        let term = try Term(try kernel.openEvents(), kernel)
+        hasKernelFilter.store(false, ordering: .relaxed)
+        do throws(SystemError) {
+            let isFiltered = try term.source.keepBack(filter.current.rules)
+            hasKernelFilter.store(isFiltered, ordering: .relaxed)
+        } catch {
+            kernelFilterFailures.wrappingAdd(1, ordering: .relaxed)
+        }
+        return term
+    }
+
+    /// Takes all events that are there.
+    ///
+    /// - Returns: whether a walk of the table is wanted, since events were lost.
+    func drain(_ term: Term, now: Instant) -> Bool {
+        let source = term.source
+        let filter = filter.current
+        let malformed = source.malformed
+        var isDrained = false
+        while !isDrained {
+            do throws(SystemError) {
+                let drain = try source.receive { kind, entry in
+                    take(kind, entry, filter, term)
+                } expected: { kind, expectation in
+                    take(kind, expectation, filter, term)
+                    if kind == .expectNew, !term.shifts.add(expectation, now: now) {
+                        missedShifts.wrappingAdd(1, ordering: .relaxed)
+                    }
+                }
+                isDrained = drain.isDrained
+                if drain.overrun { lostEvents(overruns) }
+            } catch {
+                // The socket cannot tell what it lost, nor what it still has.
+                lostEvents(overruns)
+                ring.flush()
+                return false
+            }
+        }
+        readShifted(term, filter, now)
+        // An event that cannot be read is a lost event.
+        if source.malformed != malformed { lostEvents(overruns) }
+        ring.flush()
+        return master.caughtUp()
+    }
+
+    @inline(__always)
+    private func take(
+        _ kind: CtnetlinkKind, _ event: borrowing Entry, _ filter: ReplicationFilter, _ term: Term
+    ) {
+        events.wrappingAdd(1, ordering: .relaxed)
+        var entry = copy event
+        term.shifts.heard(zone: entry.key.zone)
+        let outcome: SendRing.Outcome
+        switch term.sieve.sift(kind, &entry, filter) {
+        case .nothing:
+            return
+        case .update:
+            entry.prepareForReplication()
+            outcome = ring.appendUpdate(entry, bits: kind == .new ? MessageKind.new : 0)
+        case .delete:
+            outcome = ring.appendDelete(entry.key)
+        case .lost:
+            return lostEvents(overruns)
+        }
+        if outcome == .full { lostEvents(ringOverruns) }
+    }
+
+    private func take(
+        _ kind: CtnetlinkKind, _ expectation: borrowing Expectation, _ filter: ReplicationFilter,
+        _ term: Term
+    ) {
+        events.wrappingAdd(1, ordering: .relaxed)
+        let expectation = copy expectation
+        // That one is gone means nothing to a slave that never had it.
+        let isTold =
+            kind == .expectNew
+            ? term.expected.admits(expectation, filter) : filter.mayAdmit(expectation)
+        guard isTold else { return }
+        let outcome =
+            kind == .expectNew
+            ? ring.appendUpdate(expectation, bits: 0) : ring.appendDelete(expectation)
+        if outcome == .full { lostEvents(ringOverruns) }
+    }
+
+    private func readShifted(_ term: Term, _ filter: ReplicationFilter, _ now: Instant) {
+        guard term.shifts.due != nil else { return }
+        do throws(SystemError) {
+            try term.shifts.look(now: now) { entry in
+                take(.update, entry, filter, term)
+            }
+        } catch {
+            missedShifts.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
+    private func lostEvents(_ counter: borrowing Atomic<UInt64>) {
+        counter.wrappingAdd(1, ordering: .relaxed)
+        master.lostEvents()
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// A master without threads and system calls: events and pieces of a dump in, packets out, NACKs and
+/// requests answered.
+///
+/// ```
+/// kernel --events--> EventIntake --append in place--> SendRing --> Sender --> link
+/// kernel --dump----> InitsyncWalk --append in place--^      ^backlog--|
+/// link   --NACK, SLAVE_INITSYNC, claims--> MasterProtocol --what to send again, what to walk
+/// ```
+///
+/// The daemon steps the three stages from a thread each (`MasterThreads`), and hands packets to
+/// `exchange` from the link's thread; the simulated cluster calls the same functions in turn. Its
+/// memory is taken when the daemon starts, so that a promotion takes little.
+final class MasterEngine: Sendable {
+    /// What one term as master uses; each part belongs to the thread of its stage.
+    struct Term {
+        let events: EventIntake.Term
+        let walk: InitsyncWalk.Term
+        let sending: Sender.Term
+    }
+
+    let ring: SendRing
+    let exchange: MasterProtocol
+    let intake: EventIntake
+    let initsync: InitsyncWalk
+    let sender: Sender
+
+    /// Takes the memory of a master.
+    ///
+    /// - Parameters:
+    ///   - wake: signalled when the sender has something to do and sleeps.
+    ///   - packetsPerSecond: of an initsync; 0 for as fast as the slaves keep up.
+    ///   - reconcileSeconds: between two walks that nobody asked for; 0 for none.
+    init(
+        link: any SyncLink, filter: FilterBox, ringSlots: Int, slotByteCount: Int,
+        wake: WakeUp? = nil, packetsPerSecond: UInt32, reconcileSeconds: UInt32
+    ) throws(SystemError) {
+        ring = try SendRing(slotCount: ringSlots, slotByteCount: slotByteCount, wake: wake)
+        exchange = MasterProtocol(ring: ring)
+        intake = EventIntake(ring: ring, master: exchange, filter: filter)
+        initsync = InitsyncWalk(
+            ring: ring, master: exchange, filter: filter, packetsPerSecond: packetsPerSecond,
+            reconcileSeconds: reconcileSeconds)
+        sender = Sender(ring: ring, master: exchange, link: link)
+    }
+
+    /// Begins a term. No initsync begins before `exchange.timersRun()`.
+    ///
+    /// - Throws: `SystemError` where the event socket or another socket cannot be had; there is no
+    ///   term then.
+    func open(
+        _ claim: MasterClaim, _ kernel: any KernelTable, now: Instant
+    ) throws(SystemError) -> Term {
+        ring.reset(epoch: claim.epoch, nodeID: claim.nodeID)
+        exchange.start(claim, postponesInitsyncs: true)
+        // The events first: what changes while the table is read must be heard.
+        let events = try intake.open(kernel)
+        let walk = try initsync.open(kernel, now: now)
+        return Term(events: events, walk: walk, sending: sender.open())
+    }
+
+    /// Ends a term in the thread that has all of it: what the kernel has said so far is still sent.
+    func close(_ term: Term, now: Instant, wallMicroseconds: UInt64) {
+        initsync.close(term.walk)
+        _ = intake.drain(term.events, now: now)
+        sender.finish(term.sending, wallMicroseconds: wallMicroseconds)
+    }
+}

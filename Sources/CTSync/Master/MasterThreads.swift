@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+
+/// The threads of a term as master: they wait, step the engine's stages, and wake each other.
+///
+/// `ct_sync_event` sleeps until the event socket has something; after idleness the first event wakes
+/// it at once, under load it pauses a moment before it sleeps again, so that the next wake-up finds a
+/// batch and not one event. `ct_sync_init` and `ct_sync_send` sleep as long as their stage says.
+final class MasterThreads {
+    /// The event thread's pause under load.
+    static let moderation = 300 * Duration.microsecond
+    /// A wake-up so soon after the last one means load.
+    private static let busy = 1 * Duration.millisecond
+
+    let engine: MasterEngine
+    private let kernel: any KernelTable
+    private let eventStop: StopSign
+    private let walkStop: StopSign
+    private let sendStop: StopSign
+    private var threads: Threads?
+
+    private struct Threads: ~Copyable {
+        let event: WorkerThread
+        let walk: WorkerThread
+        let send: WorkerThread
+
+        consuming func join(stopping last: StopSign) {
+            walk.join()
+            event.join()
+            last.stop()
+            send.join()
+        }
+    }
+
+    /// Takes the memory of the engine; starts nothing.
+    init(
+        socket: SyncSocket, kernel: any KernelTable, filter: FilterBox, ringSlots: Int,
+        packetsPerSecond: UInt32, reconcileSeconds: UInt32
+    ) throws(SystemError) {
+        self.kernel = kernel
+        eventStop = try StopSign()
+        walkStop = try StopSign()
+        sendStop = try StopSign()
+        engine = try MasterEngine(
+            link: socket, filter: filter, ringSlots: ringSlots,
+            slotByteCount: socket.packetByteCount, wake: sendStop.wake,
+            packetsPerSecond: packetsPerSecond, reconcileSeconds: reconcileSeconds)
+    }
+
+    /// What wakes the sender: something is to be sent again.
+    var sendWake: WakeUp { sendStop.wake }
+    /// What wakes the walk: one is wanted, or its rate has changed.
+    var walkWake: WakeUp { walkStop.wake }
+
+    /// Begins a term; its first packet announces it.
+    ///
+    /// - Throws: `SystemError` where a socket or a thread cannot be had.
+    func start(_ claim: MasterClaim) throws(SystemError) {
+        for stop in [eventStop, walkStop, sendStop] { stop.reset() }
+        let term = try engine.open(claim, kernel, now: Clock.now())
+        let parts = SendableBox(term)
+        let event = try Self.startListening(engine, parts, eventStop, walkWake)
+        let walk = try Self.startWalking(engine, parts, walkStop)
+        let send = try Self.startSending(engine, parts, sendStop)
+        threads = Threads(event: event, walk: walk, send: send)
+    }
+
+    /// Ends a term: what the kernel has said so far is still sent.
+    func stop() {
+        guard let threads = threads.take() else { return }
+        walkStop.stop()
+        eventStop.stop()
+        threads.join(stopping: sendStop)
+    }
+
+    private static func startListening(
+        _ engine: MasterEngine, _ parts: SendableBox<MasterEngine.Term>, _ stop: StopSign,
+        _ walkWake: WakeUp
+    ) throws(SystemError) -> WorkerThread {
+        try WorkerThread(named: "ct_sync_event") {
+            listen(engine, parts.value.events, stop, walkWake)
+        }
+    }
+
+    private static func startWalking(
+        _ engine: MasterEngine, _ parts: SendableBox<MasterEngine.Term>, _ stop: StopSign
+    ) throws(SystemError) -> WorkerThread {
+        try WorkerThread(named: "ct_sync_init") { walk(engine, parts.value.walk, stop) }
+    }
+
+    private static func startSending(
+        _ engine: MasterEngine, _ parts: SendableBox<MasterEngine.Term>, _ stop: StopSign
+    ) throws(SystemError) -> WorkerThread {
+        try WorkerThread(named: "ct_sync_send") { send(engine, parts.value.sending, stop) }
+    }
+
+    private static func listen(
+        _ engine: MasterEngine, _ term: EventIntake.Term, _ stop: StopSign, _ walkWake: WakeUp
+    ) {
+        var lastWake: Instant = 0
+        while !stop.isStopped {
+            let time = term.due.map { due in
+                let now = Clock.now()
+                return Int64(max(due, now) - now)
+            }
+            _ = ctsync_wait(term.source.raw, stop.wake.raw, time ?? -1)
+            let now = Clock.now()
+            if engine.intake.drain(term, now: now) { walkWake.signal() }
+            if now < lastWake + busy { stop.sleep(until: now + moderation) }
+            lastWake = now
+        }
+        _ = engine.intake.drain(term, now: Clock.now())
+    }
+
+    private static func walk(_ engine: MasterEngine, _ term: InitsyncWalk.Term, _ stop: StopSign) {
+        while !stop.isStopped {
+            switch engine.initsync.step(term, now: Clock.now()) {
+            case .none: break
+            case .until(let instant): stop.sleep(until: instant)
+            case .untilWoken: stop.sleep()
+            }
+        }
+        engine.initsync.close(term)
+    }
+
+    private static func send(_ engine: MasterEngine, _ term: Sender.Term, _ stop: StopSign) {
+        while !stop.isStopped {
+            let pause = engine.sender.step(
+                term, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
+            guard case .until(let instant) = pause else { continue }
+            if engine.ring.prepareToSleep(), engine.exchange.hasNothingAgain {
+                stop.sleep(until: instant)
+            }
+            engine.ring.wokeUp()
+        }
+        engine.sender.finish(term, wallMicroseconds: Clock.wallMicroseconds())
+    }
+}
+

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// The thread of what follows a promotion.
+///
+/// Thread: `ct_sync_timer`, until nothing is left to do or it is stopped. It owns the replica table
+/// meanwhile.
+final class TimerThread {
+    let timers = TimerStart()
+    let windows = WindowMender()
+    private let kernel: any KernelTable
+    private let stop: StopSign
+    private var thread: WorkerThread?
+
+    init(_ kernel: any KernelTable) throws(SystemError) {
+        self.kernel = kernel
+        stop = try StopSign()
+    }
+
+    /// Starts the thread.
+    ///
+    /// - Parameter whenStarted: called on it when the timers' walk is over.
+    func start(
+        _ table: ReplicaTable, whenStarted: @escaping @Sendable () -> Void
+    ) throws(SystemError) {
+        stop.reset()
+        let aftermath = try Aftermath(kernel, timers, windows, table, promotedAt: Clock.now())
+        thread = try Self.start(SendableBox(aftermath), stop, whenStarted)
+    }
+
+    /// Ends the thread.
+    func end() {
+        guard let thread = thread.take() else { return }
+        stop.stop()
+        thread.join()
+    }
+
+    /// Starts the timers in the calling thread, for a limited time.
+    func walk(_ table: ReplicaTable, until deadline: Instant) {
+        do throws(SystemError) {
+            let walk = try timers.open(kernel)
+            while Clock.now() < deadline, try timers.step(walk, table, now: Clock.now()) {}
+        } catch {
+            timers.failed()
+        }
+    }
+
+    private static func start(
+        _ aftermath: SendableBox<Aftermath>, _ stop: StopSign,
+        _ whenStarted: @escaping @Sendable () -> Void
+    ) throws(SystemError) -> WorkerThread {
+        try WorkerThread(named: "ct_sync_timer") { run(aftermath.value, stop, whenStarted) }
+    }
+
+    private static func run(
+        _ aftermath: Aftermath, _ stop: StopSign, _ whenStarted: @Sendable () -> Void
+    ) {
+        var haveStarted = false
+        while !stop.isStopped, let pause = aftermath.step(now: Clock.now()) {
+            if aftermath.haveTimersStarted, !haveStarted {
+                haveStarted = true
+                whenStarted()
+            }
+            switch pause {
+            case .none: break
+            case .until(let instant): stop.sleep(until: instant)
+            case .untilWoken: stop.sleep()
+            }
+        }
+        aftermath.close()
+        if !haveStarted { whenStarted() }
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// A slave without threads and system calls of its own: packets in, kernel requests and packets out,
+/// answers taken.
+///
+/// ```
+/// link --SYNC--> SlaveProtocol (order, gaps) --messages--> ReplicaTable --dirty--> Injector --> kernel
+///                     |--NACK, SLAVE_INITSYNC--> link            ^---Adoption, KernelCheck-- dump --|
+/// ```
+///
+/// 1. `receive`: each packet goes to the protocol, which merges its messages into the replica table.
+/// 2. `work`: inject what that made dirty, and take what the kernel refused; read the kernel's own
+///    entries after becoming slave; compare the kernel with the table at intervals; renew long
+///    timeouts a few at a time.
+/// 3. `output`: what is due: NACKs, requests for an initsync, reports.
+///
+/// Thread: the link's. It owns the replica table while the node is slave. Memory is taken at start.
+final class SlaveEngine {
+    /// How often replicas are looked at for renewal.
+    static let renewInterval = 1 * Duration.second
+    /// How often those are looked at that wait for a parent, when no packet comes.
+    static let waitInterval = 20 * Duration.millisecond
+
+    let slave: SlaveProtocol
+    let injector: Injector
+    let expectations: ExpectationInjector
+    private(set) var adoption: Adoption
+    private(set) var check: KernelCheck
+    private var renewAt: Instant = 0
+    /// Batches, dumps and checks that failed.
+    private(set) var injectionFailures: UInt64 = 0
+    /// What `output` has handed out.
+    private(set) var packetsSent: UInt64 = 0
+    private(set) var bytesSent: UInt64 = 0
+
+    /// Opens what a slave asks of its kernel.
+    ///
+    /// - Parameter reconcileSeconds: between two comparisons with the kernel; 0 for none.
+    init(
+        _ slave: SlaveProtocol, _ kernel: any KernelTable, reconcileSeconds: UInt32 = 0
+    ) throws(SystemError) {
+        self.slave = slave
+        injector = Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        expectations = ExpectationInjector(try kernel.makeRequests())
+        adoption = Adoption(try kernel.makeWalk())
+        check = KernelCheck(try kernel.makeWalk(), intervalSeconds: reconcileSeconds)
+    }
+
+    /// What it holds of the master.
+    var table: ReplicaTable { slave.table }
+
+    // MARK: Becoming and ceasing to be slave
+
+    /// Becomes slave with the replica table empty: what the kernel has is read into it.
+    func begin(after claim: MasterClaim, now: Instant) {
+        table.removeAll()
+        slave.restart(after: claim)
+        slave.hasAdopted = false
+        check.postpone(now: now)
+        startAdoption()
+    }
+
+    /// Ceases to be slave; what has been received is applied.
+    func finish(now: Instant) {
+        if adoption.isRunning { adoption.cancel() }
+        check.postpone(now: now)
+        inject(now)
+        // No parent will come any more.
+        table.giveUpWaiting()
+        inject(now)
+    }
+
+    /// Begins to read the kernel's table; where that fails, it is tried again with the next renewal.
+    private func startAdoption() {
+        do throws(SystemError) {
+            try adoption.start()
+        } catch {
+            injectionFailures += 1
+        }
+    }
+
+    // MARK: Working
+
+    /// Takes a packet.
+    func receive(
+        _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64
+    ) {
+        slave.receive(packet, from: peer, now: now, wallMicroseconds: wallMicroseconds)
+    }
+
+    /// Does what is due, after the packets that have come.
+    func work(now: Instant) {
+        inject(now)
+        adopt(now)
+        checkKernel(now)
+        guard now >= renewAt else { return }
+        renewAt = now + Self.renewInterval
+        let rounds = Int(ReplicaTable.renewSeconds / 4)
+        table.renew(budget: table.aliveCount / rounds + 64, now: Self.seconds(now))
+        table.expectations.renew(now: Self.seconds(now))
+        inject(now)
+        if !slave.hasAdopted, !adoption.isRunning { startAdoption() }
+    }
+
+    /// When `work` or `output` has something to do, if no packet comes.
+    func pause(now: Instant) -> Pause {
+        guard !adoption.isRunning else { return .none }
+        var deadline = renewAt
+        if let due = slave.deadline { deadline = min(deadline, due) }
+        if table.isWaiting { deadline = min(deadline, now + Self.waitInterval) }
+        if let due = check.due { deadline = min(deadline, due) }
+        return .until(deadline)
+    }
+
+    /// Writes the next packet that is due to the master, if any.
+    ///
+    /// - Parameter target: at least an MTU.
+    /// - Returns: its length and where it goes.
+    func output(
+        now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
+    ) -> (Int, PeerAddress)? {
+        let next = slave.output(now: now, wallMicroseconds: wallMicroseconds, target)
+        guard let next else { return nil }
+        packetsSent += 1
+        bytesSent += UInt64(next.0)
+        return next
+    }
+
+    /// Brings the kernel to what the table says.
+    func inject(_ now: Instant) {
+        do throws(SystemError) {
+            try injector.apply(table, now: Self.seconds(now))
+            try expectations.apply(table, now: now)
+        } catch {
+            // What the kernel has is not known any more: read it, and have it confirmed.
+            injectionFailures += 1
+            begin(after: slave.master, now: now)
+        }
+    }
+
+    private func adopt(_ now: Instant) {
+        guard adoption.isRunning else { return }
+        do throws(SystemError) {
+            try adoption.step(into: table, slave.filter, now: Self.seconds(now))
+        } catch {
+            injectionFailures += 1
+            adoption.cancel()
+            return
+        }
+        if !adoption.isRunning { slave.hasAdopted = true }
+    }
+
+    private func checkKernel(_ now: Instant) {
+        guard !adoption.isRunning else { return }
+        if slave.takeWantsCheck() { check.begin(now: now) }
+        do throws(SystemError) {
+            try check.step(table, now: now)
+        } catch {
+            injectionFailures += 1
+            check.postpone(now: now)
+        }
+        if table.isDirty || table.expectations.isDirty { inject(now) }
+    }
+
+    private static func seconds(_ now: Instant) -> UInt32 {
+        UInt32(truncatingIfNeeded: now / Duration.second)
+    }
+
+    // MARK: For the status
+
+    /// Copies how it is; keeps the instant at which the reason last changed.
+    func publish(into status: inout SlaveStatus, now: Instant) {
+        let reason = slave.outOfSync(now: now)
+        if reason != status.outOfSync || status.since == 0 { status.since = now }
+        status.outOfSync = reason
+        status.master = slave.master
+        status.masterAddress = slave.masterAddress
+        status.lastHeard = slave.lastHeard
+        status.lagMicroseconds = slave.lagMicroseconds
+        status.applied = slave.applied
+        status.counters = slave.counters
+        status.entriesHeld = table.aliveCount
+        status.insufficient = table.insufficientCount
+        status.refusedEntries = table.refusedCount
+        status.created = injector.created
+        status.updated = injector.updated
+        status.deleted = injector.deleted
+        status.refusals = injector.refusals
+        status.injectionFailures = injectionFailures
+        status.checks = check.checkCount
+        status.repaired = check.repairedCount
+        status.related = RelatedStatus(table, injector, expectations)
+        status.packetsSent = packetsSent
+        status.bytesSent = bytesSent
+    }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@testable import CTSync
+
+/// The design's promises (section 6) as code, checked while a schedule runs and at its end.
+extension SimulatedCluster {
+    /// How long a daemon has to notice what somebody did to its kernel.
+    static let grace = 3 * Duration.second
+    /// The longest time that an entry has which is no replica on hold.
+    private static let longestSeconds: UInt32 = 3_600
+
+    /// Promise 10: what is reported is what is.
+    func checkReport(_ node: SimulatedNode) throws {
+        guard let daemon = node.daemon else { return }
+        let isMaster = daemon.engine.role == .master
+        guard (daemon.term != nil) == isMaster, daemon.isReceiving == !isMaster,
+            daemon.isOpen == isMaster
+        else {
+            throw Failure(
+                10,
+                """
+                node \(node.index) reports \(daemon.engine.role), but its term runs: \
+                \(daemon.term != nil), it receives: \(daemon.isReceiving), it is open: \
+                \(daemon.isOpen)
+                """)
+        }
+    }
+
+    /// Promise 3: a slave that has heard the master's last word, and says that it is in sync, has its
+    /// table.
+    func probe() throws {
+        let master = chance.one(of: nodes)
+        guard master.role == .master, let word = master.daemon?.lastWord() else { return }
+        guard !isMeddled(master) else { return }
+        for node in nodes where node.role == .slave && wire.connects(master.index, node.index) {
+            node.daemon?.takeNow(word, from: master.index)
+            guard let slave = node.slave, slave.slave.master == master.daemon?.engine.claim,
+                slave.slave.outOfSync(now: now) == nil, !isMeddled(node)
+            else { continue }
+            agreements += 1
+            if let difference = node.difference(from: master) {
+                throw Failure(3, "in sync, but \(difference)")
+            }
+        }
+    }
+
+    private func isMeddled(_ node: SimulatedNode) -> Bool {
+        node.kernel.meddledAt > 0 && now < node.kernel.meddledAt + Self.grace
+    }
+
+    /// Promise 1: after an orderly stop no entry has a standby's long time.
+    func checkStopped(_ node: SimulatedNode) throws {
+        guard node.kernel.faults == 0 else { return }
+        if let key = heldEntry(node) {
+            throw Failure(1, "node \(node.index) stopped, and \(key) keeps a day")
+        }
+    }
+
+    private func heldEntry(_ node: SimulatedNode) -> Key? {
+        node.kernel.table.slots.keys.first {
+            !isOwnEntry($0) && node.kernel.table.secondsLeft($0) > Self.longestSeconds
+        }
+    }
+
+    private func isOwnEntry(_ key: Key) -> Bool {
+        nodes.contains { $0.own == key.tuple.source }
+    }
+
+    // MARK: The end
+
+    /// A quiet time on a good wire: one master, whom all follow, and equal tables.
+    func settle() throws {
+        wire.cuts = []
+        (wire.loss, wire.doubling, wire.delay, wire.corruption) = (0, 0, 100, 0)
+        for node in nodes {
+            node.kernel.faults = 0
+            node.kernel.table.capacity = 1_000
+            node.kernel.table.hasHelpers = true
+            if node.daemon == nil { try node.start() }
+        }
+        let chosen = chance.below(nodes.count)
+        for node in nodes where node.index != chosen { try order(node.index, .slave) }
+        try order(chosen, .master)
+        let end = now + Self.patience
+        var agreedAt: Instant?
+        while agreedAt.map({ now < $0 + 500 * Duration.millisecond }) ?? true {
+            try step(Self.quietTick)
+            traffic.refresh(nodes[chosen].kernel.table)
+            try probe()
+            let problem = disagreement(chosen)
+            agreedAt = problem == nil ? agreedAt ?? now : nil
+            if now > end { throw problem ?? Failure(3, "does not settle") }
+        }
+        try checkOwed(chosen)
+        try checkOwnEntries()
+    }
+
+    private func disagreement(_ chosen: Int) -> Failure? {
+        let masters = nodes.filter { $0.role == .master }
+        guard masters.count == 1 else { return Failure(5, "\(masters.count) masters") }
+        guard masters[0].index == chosen else {
+            return Failure(5, "node \(chosen) was promoted last, node \(masters[0].index) is master")
+        }
+        for node in nodes {
+            guard let slave = node.slave else { continue }
+            guard slave.slave.master == masters[0].daemon?.engine.claim else {
+                return Failure(5, "slave \(node.index) does not follow the master")
+            }
+            if let reason = slave.slave.outOfSync(now: now) {
+                return Failure(3, "slave \(node.index) stays out of sync: \(reason.rawValue)")
+            }
+            if let difference = node.difference(from: masters[0]) { return Failure(3, difference) }
+        }
+        if let key = heldEntry(masters[0]) {
+            return Failure(1, "\(key) keeps a day on the master")
+        }
+        return nil
+    }
+
+    /// Promise 9.
+    private func checkOwed(_ chosen: Int) throws {
+        for (key, reply) in owed where traffic.live[key] == reply {
+            guard nodes[chosen].kernel.table.entry(key)?.reply == reply else {
+                throw Failure(9, "a live connection is not on the master at the end: \(key)")
+            }
+            kept += 1
+        }
+    }
+
+    /// Promise 4.
+    private func checkOwnEntries() throws {
+        for node in nodes {
+            let entry = Self.ownEntry(node.own)
+            guard let found = node.kernel.table.entry(entry.key), found.mark == entry.mark else {
+                throw Failure(4, "own entry of node \(node.index) was touched")
+            }
+        }
+    }
+}
+
+/// What keeps a slave's kernel from being the master's.
+extension SimulatedNode {
+    /// The first difference; nil where there is none.
+    func difference(from other: SimulatedNode) -> String? {
+        let filter = filter.current
+        let mine = kernel.table.slots.values.map(\.entry).filter { filter.admits($0) }
+        let theirs = other.kernel.table.slots.values.map(\.entry).filter {
+            other.filter.current.admits($0) && !filter.isOwn($0)
+        }
+        for entry in mine where other.kernel.table.entry(entry.key) == nil {
+            return "slave \(index) has \(entry.key), master \(other.index) has not"
+        }
+        for entry in theirs {
+            guard let held = kernel.table.entry(entry.key) else {
+                return "slave \(index) lacks \(entry.key) of master \(other.index)"
+            }
+            if let reason = Self.difference(held, entry, other.kernel.table) {
+                return "slave \(index), master \(other.index): \(reason) of \(entry.key)"
+            }
+        }
+        return expectationDifference(from: other)
+    }
+
+    private func expectationDifference(from other: SimulatedNode) -> String? {
+        let mine = kernel.table.expectations
+        let theirs = other.kernel.table.expectations
+        if let lost = theirs.first(where: { item in !mine.contains { $0.key == item.key } }) {
+            return "slave \(index) lacks the expectation \(lost.key)"
+        }
+        if let extra = mine.first(where: { item in !theirs.contains { $0.key == item.key } }) {
+            return "slave \(index) has the expectation \(extra.key), the master has not"
+        }
+        return nil
+    }
+
+    private static func difference(
+        _ held: Entry, _ said: Entry, _ table: SimulatedTable
+    ) -> String? {
+        let bits: Status = [.IPS_SEEN_REPLY, .IPS_ASSURED]
+        if held.reply != said.reply { return "reply" }
+        if held.mark != said.mark { return "mark \(held.mark) instead of \(said.mark)" }
+        if held.protocolInfo != said.protocolInfo { return "protocol state" }
+        if held.status.intersection(bits) != said.status.intersection(bits) { return "status" }
+        if held.extras.labelsLow != said.extras.labelsLow { return "labels" }
+        let isRelated = said.fields.contains(.parent)
+        if held.fields.contains(.parent) != isRelated {
+            guard isRelated, table.orphans.contains(said.key) else { return "parent" }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@testable import CTSync
+
+/// A running daemon: its engines, and a step of each of its threads in turn.
+final class SimulatedDaemon: NodeParts {
+    private let node: SimulatedNode
+    private let kernel: SimulatedKernel
+    let slave: SlaveEngine
+    let master: MasterEngine
+    private(set) lazy var engine = NodeEngine(
+        nodeID: node.id, self, requireSyncSeconds: node.settings.requireSyncSeconds,
+        now: node.now)
+    private let timers = TimerStart()
+    private let windows = WindowMender()
+    private(set) var term: MasterEngine.Term?
+    private var aftermath: Aftermath?
+    /// Whether l2drop is off.
+    private(set) var isOpen = false
+    private(set) var isReceiving = false
+    private let sendWake: WakeUp
+    private var sendThread = SimulatedThread()
+    private var walkThread = SimulatedThread()
+    private var timerThread = SimulatedThread()
+    private var linkThread = SimulatedThread()
+    private var higher: MasterClaim?
+    private var inbox: [(packet: [UInt8], source: Int)] = []
+    private let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
+
+    init(_ node: SimulatedNode) throws {
+        self.node = node
+        kernel = node.kernel
+        try node.kernel.calls.attempt("sockets and memory")
+        sendWake = try WakeUp()
+        let table = try ReplicaTable(capacity: 256, seed: node.chance.next())
+        let settings = node.settings
+        let slave = try SlaveProtocol(
+            nodeID: node.id, table: table, filter: node.filter.current,
+            ringSlots: settings.ringSlots / 2, slotByteCount: SimulatedNode.slotByteCount)
+        self.slave = try SlaveEngine(
+            slave, kernel, reconcileSeconds: settings.reconcileSeconds)
+        master = try MasterEngine(
+            link: node.port, filter: node.filter, ringSlots: settings.ringSlots,
+            slotByteCount: SimulatedNode.slotByteCount, wake: sendWake,
+            packetsPerSecond: settings.packetsPerSecond,
+            reconcileSeconds: settings.reconcileSeconds)
+    }
+
+    deinit {
+        target.deallocate()
+    }
+
+    // MARK: As Daemon does
+
+    func begin(as role: Role) throws {
+        if kernel.eventsSetting != 1 { kernel.eventsSetting = 1 }
+        engine.remember(
+            epoch: node.storage.epoch, wallMicroseconds: node.clock.wallMicroseconds)
+        isOpen = false
+        try engine.begin(
+            as: role, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+        publish()
+    }
+
+    /// The cluster manager has spoken.
+    ///
+    /// - Throws: what the client is told: the role is not the one ordered.
+    func order(_ wanted: Role) throws -> NodeEngine.Outcome {
+        defer { publish() }
+        return try engine.order(
+            wanted, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+    }
+
+    func end() {
+        let wasSlave = engine.role == .slave
+        engine.end(now: node.now)
+        receive()
+        if isReceiving { slave.finish(now: node.now) }
+        isReceiving = false
+        guard wasSlave else { return }
+        do throws(SystemError) {
+            let walk = try timers.open(kernel)
+            while try timers.step(walk, slave.table, now: node.now) {}
+        } catch {
+            timers.failed()
+        }
+    }
+
+    private func publish() {
+        node.storage.role = engine.role
+        node.storage.epoch = max(node.storage.epoch, engine.highestEpoch)
+    }
+
+    // MARK: Threads
+
+    func deliver(_ packet: [UInt8], from source: Int) {
+        inbox.append((packet, source))
+        linkThread.wake()
+    }
+
+    /// Takes what has arrived.
+    private func receive() {
+        let packets = inbox
+        inbox = []
+        for (packet, source) in packets { take(packet, source) }
+    }
+
+    private func take(_ packet: [UInt8], _ source: Int) {
+        let peer = SimulatedWire.address(source)
+        packet.withUnsafeBytes { bytes in
+            guard engine.role == .master else {
+                slave.receive(
+                    bytes.bytes, from: peer, now: node.now,
+                    wallMicroseconds: node.clock.wallMicroseconds)
+                return
+            }
+            switch master.exchange.receive(
+                bytes.bytes, from: peer, now: node.now,
+                wallMicroseconds: node.clock.wallMicroseconds)
+            {
+            case .none: break
+            case .sendAgain: sendWake.signal()
+            case .initsync: walkThread.wake()
+            case .superseded(let claim): higher = max(higher ?? claim, claim)
+            }
+        }
+    }
+
+    func step() {
+        let chance = node.chance
+        control()
+        if linkThread.isAwake(node.now), chance.happens(950) { link() }
+        if let term {
+            if isReadable(term) || chance.happens(10), chance.happens(800) { listen(term) }
+            if walkThread.isAwake(node.now), chance.happens(900) {
+                walkThread.sleep(master.initsync.step(term.walk, now: node.now))
+            }
+            if chance.happens(900) { send(term) }
+        }
+        if timerThread.isAwake(node.now), let aftermath, chance.happens(700) {
+            let pause = aftermath.step(now: node.now)
+            timerThread.sleep(pause)
+            if aftermath.haveTimersStarted { timersRun() }
+        }
+    }
+
+    private func control() {
+        if let claim = higher {
+            higher = nil
+            do throws(SystemError) {
+                _ = try engine.giveWay(to: claim, now: node.now)
+            } catch {
+                return
+            }
+        }
+        if engine.isWaiting {
+            do {
+                _ = try order(.master)
+            } catch {
+                return
+            }
+        }
+        publish()
+    }
+
+    private func link() {
+        receive()
+        guard engine.role == .slave else { return linkThread.sleep(.untilWoken) }
+        slave.slave.filter = node.filter.current
+        slave.work(now: node.now)
+        output()
+        linkThread.sleep(slave.pause(now: node.now))
+    }
+
+    private func output() {
+        while let (length, peer) = slave.output(
+            now: node.now, wallMicroseconds: node.clock.wallMicroseconds, target)
+        {
+            node.port.send(UnsafeRawBufferPointer(rebasing: target[..<length]), to: peer)
+        }
+    }
+
+    private func isReadable(_ term: MasterEngine.Term) -> Bool {
+        (term.events.source as? SimulatedEvents)?.isReadable ?? false
+    }
+
+    private func listen(_ term: MasterEngine.Term) {
+        if master.intake.drain(term.events, now: node.now) { walkThread.wake() }
+    }
+
+    private func send(_ term: MasterEngine.Term) {
+        if sendWake.isSignalled { sendThread.wake() }
+        guard sendThread.isAwake(node.now) else { return }
+        master.ring.wokeUp()
+        let pause = master.sender.step(
+            term.sending, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+        if case .until = pause, master.ring.prepareToSleep(), master.exchange.hasNothingAgain {
+            sendThread.sleep(pause)
+        } else {
+            sendThread.wake()
+        }
+    }
+
+    private func timersRun() {
+        master.exchange.timersRun()
+        walkThread.wake()
+    }
+
+    // MARK: NodeParts
+
+    var now: Instant { node.now }
+
+    var slaveState: (outOfSync: SlaveProtocol.OutOfSync?, master: MasterClaim) {
+        (slave.slave.outOfSync(now: node.now), slave.slave.master)
+    }
+
+    func stopReceiving(now: Instant) {
+        receive()
+        slave.finish(now: now)
+        isReceiving = false
+    }
+
+    func startTerm(_ claim: MasterClaim, now: Instant) throws(SystemError) {
+        higher = nil
+        term = try master.open(claim, kernel, now: now)
+        try kernel.calls.attempt("threads")
+        sendThread.wake()
+        walkThread.wake()
+    }
+
+    func open(now: Instant) {
+        isOpen = true
+    }
+
+    func startTimers(now: Instant) throws(SystemError) {
+        try kernel.calls.attempt("thread of the timers")
+        aftermath = try Aftermath(kernel, timers, windows, slave.table, promotedAt: now)
+        timerThread.wake()
+    }
+
+    func close(now: Instant) {
+        isOpen = false
+    }
+
+    func stopTimers() {
+        aftermath?.close()
+        aftermath = nil
+    }
+
+    func stopTerm(now: Instant) {
+        guard let term else { return }
+        master.close(term, now: now, wallMicroseconds: node.clock.wallMicroseconds)
+        self.term = nil
+    }
+
+    func becomeSlave(after claim: MasterClaim, now: Instant) {
+        isReceiving = true
+        slave.begin(after: claim, now: now)
+        linkThread.wake()
+    }
+
+    // MARK: For the checks
+
+    /// All that the master knows is said, and this is the announcement that says how much it was.
+    func lastWord() -> [UInt8]? {
+        guard let term else { return nil }
+        if master.intake.drain(term.events, now: node.now) { walkThread.wake() }
+        master.sender.finish(term.sending, wallMicroseconds: node.clock.wallMicroseconds)
+        let length = master.ring.writeAnnouncement(
+            target, clockMicroseconds: node.clock.wallMicroseconds)
+        return Array(target[..<length])
+    }
+
+    /// Takes a packet at once, before all that is on its way.
+    func takeNow(_ packet: [UInt8], from source: Int) {
+        receive()
+        take(packet, source)
+        guard engine.role == .slave else { return }
+        slave.inject(node.now)
+    }
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+@testable import CTSync
+
+/// A node's connection-tracking table as far as the daemon can tell it from the kernel's: entries
+/// with timeouts that run, capacity and early drop, parents and helpers, expectations.
+///
+/// Every change calls `emit`, whoever made it.
+final class SimulatedTable {
+    /// An entry, when it expires, and whether it may ever send an event.
+    struct Slot {
+        var entry: Entry
+        var expiresAt: Instant
+        /// nf_conntrack_events was 0, or 2 with nobody listening, when it was made.
+        var isMute = false
+    }
+
+    /// Whose doing a change is.
+    enum Cause {
+        /// A packet, or the end of its time.
+        case traffic
+        /// Somebody's command.
+        case hand
+        /// This node's daemon.
+        case daemon
+        /// The kernel flushes what was masqueraded to a device.
+        case masquerade
+    }
+
+    /// Takes what happens to an entry: what an event would say.
+    var emit: (CtnetlinkKind, Entry, Cause) -> Void = { _, _, _ in }
+    /// Takes what happens to an expectation.
+    var emitExpectation: (CtnetlinkKind, Expectation) -> Void = { _, _ in }
+    /// How many entries there may be.
+    var capacity = 1_000
+    /// Whether helpers are there.
+    var hasHelpers = true
+    /// Whether new entries may send events.
+    var isEventful = true
+    private(set) var now: Instant = 0
+    private(set) var slots: [Key: Slot] = [:]
+    private(set) var expectations: [Expectation] = []
+    /// Related entries whose parent has ended since; a slave may hold them as unrelated ones.
+    private(set) var orphans: Set<Key> = []
+    /// When each key's entry went last, and why.
+    private(set) var removals: [Key: (at: Instant, cause: Cause)] = [:]
+    private var replies: [Key: Key] = [:]
+    private var nextExpiry: Instant = .max
+
+    /// The entry of a key.
+    func entry(_ key: Key) -> Entry? { slots[key]?.entry }
+
+    /// Lets time pass: what is due expires.
+    func advance(to instant: Instant) {
+        now = instant
+        guard instant >= nextExpiry else { return }
+        for (key, slot) in slots where slot.expiresAt <= instant {
+            _ = remove(key, .traffic)
+        }
+        nextExpiry = slots.values.map(\.expiresAt).min() ?? .max
+    }
+
+    /// Seconds that an entry has left.
+    func secondsLeft(_ key: Key) -> UInt32 {
+        guard let slot = slots[key], slot.expiresAt > now else { return 0 }
+        return UInt32(clamping: (slot.expiresAt - now + Duration.second - 1) / Duration.second)
+    }
+
+    /// Makes an entry.
+    ///
+    /// - Returns: 0 or the kernel's errno.
+    func insert(_ entry: Entry, seconds: UInt32, _ cause: Cause) -> CInt {
+        let reply = Key(entry.reply, zone: entry.key.zone)
+        guard slots[entry.key] == nil, replies[reply] == nil else { return EEXIST }
+        if entry.fields.contains(.parent) {
+            let parent = Key(entry.extras.parent, zone: entry.key.zone)
+            guard slots[parent] != nil else { return ENOENT }
+        }
+        if slots.count >= capacity {
+            // early_drop: the first that is not assured.
+            let victim = slots.values.filter { !$0.entry.status.contains(.IPS_ASSURED) }
+                .min { $0.expiresAt < $1.expiresAt }
+            guard let victim, cause == .traffic else { return ENOMEM }
+            _ = remove(victim.entry.key, .traffic)
+        }
+        var slot = Slot(entry: entry, expiresAt: now + UInt64(seconds) * Duration.second)
+        slot.entry.timeoutSeconds = seconds
+        slot.isMute = !isEventful
+        slots[entry.key] = slot
+        replies[reply] = entry.key
+        nextExpiry = min(nextExpiry, slot.expiresAt)
+        tell(.new, slot.entry, slot, cause)
+        return 0
+    }
+
+    /// Removes an entry, and its expectations.
+    func remove(_ key: Key, _ cause: Cause) -> Entry? {
+        guard let slot = slots.removeValue(forKey: key) else { return nil }
+        removals[key] = (now, cause)
+        replies[Key(slot.entry.reply, zone: key.zone)] = nil
+        orphans.remove(key)
+        for child in slots.values where child.entry.fields.contains(.parent) {
+            let isOwn =
+                child.entry.key.zone == key.zone && child.entry.extras.parent == key.tuple
+            if isOwn { orphans.insert(child.entry.key) }
+        }
+        for expectation in expectations
+        where expectation.parent == key.tuple && expectation.key.zone == key.zone {
+            _ = remove(expectation)
+        }
+        var entry = slot.entry
+        entry.timeoutSeconds = slot.expiresAt > now ? secondsLeft(of: slot) : 0
+        tell(.destroy, entry, slot, cause)
+        return entry
+    }
+
+    private func secondsLeft(of slot: Slot) -> UInt32 {
+        UInt32(clamping: (slot.expiresAt - now + Duration.second - 1) / Duration.second)
+    }
+
+    /// Changes an entry; the event says these fields.
+    func change(
+        _ key: Key, saying fields: Entry.Fields, _ cause: Cause, _ body: (inout Entry) -> Void
+    ) {
+        guard var slot = slots[key] else { return }
+        body(&slot.entry)
+        slot.entry.fields.formUnion(fields)
+        slots[key] = slot
+        var said = slot.entry
+        said.timeoutSeconds = secondsLeft(key)
+        said.fields = fields.union([.status, .timeout])
+        tell(.update, said, slot, cause)
+    }
+
+    /// Sets an entry's timeout; a packet does it without an event.
+    func refresh(_ key: Key, seconds: UInt32) {
+        guard var slot = slots[key] else { return }
+        slot.expiresAt = now + UInt64(seconds) * Duration.second
+        slots[key] = slot
+        nextExpiry = min(nextExpiry, slot.expiresAt)
+    }
+
+    private func tell(_ kind: CtnetlinkKind, _ entry: Entry, _ slot: Slot, _ cause: Cause) {
+        guard !slot.isMute else { return }
+        emit(kind, entry, cause)
+    }
+
+    // MARK: Expectations
+
+    /// Makes an expectation.
+    ///
+    /// - Returns: 0 or the kernel's errno.
+    func insert(_ expectation: Expectation) -> CInt {
+        let parent = slots[Key(expectation.parent, zone: expectation.key.zone)]?.entry
+        guard let parent else { return ENOENT }
+        guard hasHelpers, parent.fields.contains(.helper) else { return EOPNOTSUPP }
+        guard !expectations.contains(where: { $0.key == expectation.key }) else { return EEXIST }
+        expectations.append(expectation)
+        emitExpectation(.expectNew, expectation)
+        return 0
+    }
+
+    /// Removes an expectation; false where there is none.
+    func remove(_ expectation: Expectation) -> Bool {
+        guard let index = expectations.firstIndex(where: { $0.key == expectation.key }) else {
+            return false
+        }
+        emitExpectation(.expectDestroy, expectations.remove(at: index))
+        return true
+    }
+
+    // MARK: All at once
+
+    /// Removes everything: `conntrack -F`, or a boot.
+    func flush(_ cause: Cause) {
+        for key in slots.keys { _ = remove(key, cause) }
+    }
+
+    /// Forgets everything without a word: the machine was off.
+    func powerCycle() {
+        slots = [:]
+        replies = [:]
+        expectations = []
+        orphans = []
+        nextExpiry = .max
+    }
+}
