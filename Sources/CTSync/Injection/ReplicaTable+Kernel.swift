@@ -67,6 +67,7 @@ extension ReplicaTable {
         found: Entry? = nil
     ) -> InjectRemedy {
         if operation == .delete { return deletionFailed(place, errno) }
+        if isCreateOnly, operation == .create, errno == EEXIST { return .ignored }
         let replica = pool.replicas + Int(place)
         guard replica.pointee.flags.contains(.alive) else { return .ignored }
         let asked = request(at: place)

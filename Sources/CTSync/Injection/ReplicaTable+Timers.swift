@@ -16,13 +16,27 @@ extension ReplicaTable {
     ///   held.
     func remainingTime(of entry: borrowing Entry, now: UInt32) -> UInt32? {
         let place = pool.find(entry.key)
-        guard place != ReplicaPool.noPlace else { return nil }
+        // Held by an earlier process, and not read yet: nobody knows what it had.
+        guard place != ReplicaPool.noPlace else {
+            return Self.mayBeHeld(entry) ? entry.defaultTimeoutSeconds : nil
+        }
         let replica = pool.replicas[Int(place)]
-        guard replica.flags.isSuperset(of: [.alive, .inKernel]) else { return nil }
         guard isHeld(entry, replica, now: now) else { return nil }
+        // The master has removed it, and this kernel would not.
+        guard replica.flags.contains(.alive) else { return 1 }
+        if replica.flags.contains(.adopted), Self.mayBeHeld(entry) {
+            return entry.defaultTimeoutSeconds
+        }
         guard Self.isClosing(replica) else { return max(1, replica.timeoutSeconds) }
         let age = now &- replica.saidAtSeconds
         return replica.timeoutSeconds > age ? replica.timeoutSeconds - age : 1
+    }
+
+    /// Whether a kernel's entry is a replica that no packet has touched since it was held.
+    func isOnHold(_ entry: borrowing Entry, now: UInt32) -> Bool {
+        let place = pool.find(entry.key)
+        guard place != ReplicaPool.noPlace else { return false }
+        return isHeld(entry, pool.replicas[Int(place)], now: now)
     }
 
     /// Whether an entry has the timeout of a replica that was renewed in time.

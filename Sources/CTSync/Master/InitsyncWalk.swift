@@ -41,9 +41,9 @@ final class InitsyncWalk: Sendable {
         /// Bytes of the piece, for the pace.
         fileprivate var byteCount = 0
 
-        fileprivate init(_ kernel: any KernelTable, now: Instant) throws(SystemError) {
-            dump = try kernel.makeWalk()
-            expected = ExpectationSieve(try kernel.makeLookup())
+        fileprivate init(_ dump: any TableWalk, _ query: any EntryLookup, now: Instant) {
+            self.dump = dump
+            expected = ExpectationSieve(query)
             lastWalk = now
             pending.reserveCapacity(512)
             pendingExpectations.reserveCapacity(256)
@@ -88,9 +88,14 @@ final class InitsyncWalk: Sendable {
         set { rate.store(newValue, ordering: .relaxed) }
     }
 
-    /// Opens what walks need.
-    func open(_ kernel: any KernelTable, now: Instant) throws(SystemError) -> Term {
-        try Term(kernel, now: now)
+    /// Opens what walks of a table need.
+    func open(_ dump: any TableWalk, _ query: any EntryLookup, now: Instant) -> Term {
+        Term(dump, query, now: now)
+    }
+
+    /// Whether a walk was whole, and none runs or is wanted since.
+    func isDone(_ term: Term) -> Bool {
+        term.stage == .idle && term.number != 0 && !master.initsyncs.isRunning
     }
 
     /// Gives up a walk that runs, at the end of a term.
@@ -145,7 +150,8 @@ final class InitsyncWalk: Sendable {
     }
 
     private func begin(_ term: Term, _ now: Instant) throws(SystemError) -> Pause {
-        guard let sequence = ring.appendBracket(.UPDATE, number: term.number) else {
+        let bracket = Bracket(number: term.number, basis: master.basis)
+        guard let sequence = ring.append(bracket, .UPDATE) else {
             return wait(term, until: now + Self.patience)
         }
         master.initsyncBegan(in: sequence)
@@ -190,7 +196,9 @@ final class InitsyncWalk: Sendable {
     }
 
     private func append(_ entry: Entry, _ term: Term) -> Bool {
-        guard ring.appendUpdate(entry, bits: MessageKind.initsync) == .appended else { return false }
+        guard ring.appendUpdate(entry, bits: MessageKind.initsync) == .appended else {
+            return false
+        }
         entries.wrappingAdd(1, ordering: .relaxed)
         // Key, status, timeout and TCP state: what most entries take.
         term.byteCount += entry.key.tuple.family == .ipv4 ? 32 : 56
@@ -229,7 +237,8 @@ final class InitsyncWalk: Sendable {
     }
 
     private func end(_ term: Term, _ now: Instant) -> Pause {
-        guard ring.appendBracket(.DELETE, number: term.number) != nil else {
+        let bracket = Bracket(number: term.number, basis: master.basis)
+        guard ring.append(bracket, .DELETE) != nil else {
             return wait(term, until: now + Self.patience)
         }
         term.stage = .idle

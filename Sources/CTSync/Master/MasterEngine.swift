@@ -45,18 +45,18 @@ final class MasterEngine: Sendable {
         sender = Sender(ring: ring, master: exchange, link: link)
     }
 
-    /// Begins a term. No initsync begins before `exchange.timersRun()`.
+    /// Begins a term, with what the node holds from before. No initsync begins before `exchange.timersRun()`.
     ///
     /// - Throws: `SystemError` where the event socket or another socket cannot be had; there is no
     ///   term then.
     func open(
-        _ claim: MasterClaim, _ kernel: any KernelTable, now: Instant
+        _ claim: MasterClaim, basis: Basis, _ kernel: any KernelTable, now: Instant
     ) throws(SystemError) -> Term {
-        ring.reset(epoch: claim.epoch, nodeID: claim.nodeID)
-        exchange.start(claim, postponesInitsyncs: true)
         // The events first: what changes while the table is read must be heard.
         let events = try intake.open(kernel)
-        let walk = try initsync.open(kernel, now: now)
+        let walk = initsync.open(try kernel.makeWalk(), try kernel.makeLookup(), now: now)
+        ring.reset(epoch: claim.epoch, nodeID: claim.nodeID, flags: .partial)
+        exchange.start(claim, basis: basis, postponesInitsyncs: true, now: now)
         return Term(events: events, walk: walk, sending: sender.open())
     }
 

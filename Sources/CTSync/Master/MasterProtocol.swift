@@ -8,10 +8,13 @@ import Synchronization
 /// is taken up by the sender (`nextAgain`) and by the initsync thread (`beginInitsync`), each under a
 /// short lock.
 ///
-/// 1. A ladder of checks: malformed, of this node's own id, of another epoch: dropped, counted.
-/// 2. A NACK queues the packets it names; a SLAVE_INITSYNC schedules a walk of the table.
+/// 1. A ladder of checks: malformed, of another epoch: dropped, counted.
+/// 2. A NACK queues the packets it names; a SLAVE_INITSYNC schedules a walk of the table; the report
+///    in both says how much the slave holds, and which claims it knows of.
 /// 3. A SYNC or MASTER_ANNOUNCE of a higher claim: this node is no longer master. Of a lower one:
 ///    dropped; its sender hears our announcements and gives way.
+/// 4. A report that knows of a higher claim, whose maker nobody hears: this node is outbid by a claim
+///    that nobody makes, and has to make a higher one.
 final class MasterProtocol: Sendable {
     /// What a packet calls for.
     enum Consequence: Equatable, Sendable {
@@ -23,6 +26,10 @@ final class MasterProtocol: Sendable {
         case initsync
         /// Another node is master.
         case superseded(MasterClaim)
+        /// A slave knows of a claim above this one, whose maker is silent.
+        case outbid(MasterClaim)
+        /// Another node was master, with a lower claim; it gives way.
+        case beaten
     }
 
     private struct Slaves: ~Copyable {
@@ -31,6 +38,7 @@ final class MasterProtocol: Sendable {
         var peers = PeerList()
         var counters = MasterCounters()
         var claim = MasterClaim.none
+        var wholeness = Wholeness(epoch: 0, basis: .none, now: 0)
         var wasAskedAgain = false
         /// How often events were lost; how many of these losses all that was queued before them has
         /// been appended since; and that count when the running walk began.
@@ -50,10 +58,16 @@ final class MasterProtocol: Sendable {
 
     /// Starts an epoch.
     ///
-    /// - Parameter postponesInitsyncs: none begins before `timersRun()`.
-    func start(_ claim: MasterClaim, postponesInitsyncs: Bool = false) {
+    /// - Parameters:
+    ///   - basis: what the node holds from before.
+    ///   - postponesInitsyncs: none begins before `timersRun()`.
+    func start(
+        _ claim: MasterClaim, basis: Basis = .none, postponesInitsyncs: Bool = false,
+        now: Instant = 0
+    ) {
         slaves.withLock { slaves in
             slaves.claim = claim
+            slaves.wholeness = Wholeness(epoch: claim.epoch, basis: basis, now: now)
             slaves.retransmission.reset()
             slaves.schedule = InitsyncSchedule()
             slaves.schedule.isPostponed = postponesInitsyncs
@@ -93,24 +107,40 @@ final class MasterProtocol: Sendable {
             return .none
         }
         if header.type == .SYNC || header.type == .MASTER_ANNOUNCE {
-            let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
-            guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else { throw .message }
-            if claim > slaves.claim { return .superseded(claim) }
-            slaves.counters.stale += 1
-            return .none
+            return try hearMaster(header, wallMicroseconds, &slaves)
         }
-        guard header.epoch == slaves.claim.epoch else {
+        let report = try SlaveReport.read(packet, after: Int(header.messageCount))
+        guard report.known.isPlausible(wallMicroseconds: wallMicroseconds) else { throw .message }
+        // Two masters may have taken the same epoch: the node's id tells them apart.
+        guard header.epoch == slaves.claim.epoch, report.known <= slaves.claim else {
             slaves.counters.stale += 1
-            return .none
+            let isSilent = report.silentMilliseconds >= Self.silenceMilliseconds
+            return report.known > slaves.claim && isSilent ? .outbid(report.known) : .none
         }
         slaves.peers.heard(
             header.nodeID,
-            PeerList.Peer(address: peer, lastHeard: now, applied: header.sequence &- 1))
+            PeerList.Peer(
+                address: peer, lastHeard: now, applied: header.sequence &- 1, report: report))
         if header.type == .SLAVE_INITSYNC {
             slaves.counters.initsyncRequests += 1
             return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
         }
         return try takeRanges(packet, header, peer, now, &slaves)
+    }
+
+    /// A claim whose maker was not heard for so long is nobody's any more.
+    static let silenceMilliseconds: UInt32 = 1_000
+
+    private func hearMaster(
+        _ header: PacketHeader, _ wallMicroseconds: UInt64, _ slaves: inout Slaves
+    ) throws(WireError) -> Consequence {
+        // What a node hands over is for who takes it.
+        guard !header.flags.contains(.handover) else { return .none }
+        let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
+        guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else { throw .message }
+        if claim > slaves.claim { return .superseded(claim) }
+        slaves.counters.stale += 1
+        return .beaten
     }
 
     private func takeRanges(
@@ -140,6 +170,43 @@ final class MasterProtocol: Sendable {
 
     /// Whether no packet waits to be sent again.
     var hasNothingAgain: Bool { slaves.withLock { $0.retransmission.isEmpty } }
+
+    // MARK: For the role engine
+
+    /// What the master lacks, and from whom it can be had.
+    func nextOfWholeness(now: Instant) -> Wholeness.Step {
+        slaves.withLock { slaves in
+            let step = slaves.wholeness.next(slaves.peers, now: now)
+            switch step {
+            case .take: ring.setPartial(true)
+            case .becameWhole: ring.setPartial(false)
+            case .wait, .leave, .whole: break
+            }
+            return step
+        }
+    }
+
+    /// Takes note that all that a node held has been taken.
+    func took(from nodeID: UInt8) {
+        slaves.withLock { $0.wholeness.took(nodeID) }
+    }
+
+    /// Whether it is known to hold everything that a node within reach holds.
+    var isWhole: Bool { slaves.withLock { $0.wholeness.isWhole } }
+
+    /// What it holds from before its epoch.
+    var basis: Basis { slaves.withLock { $0.wholeness.basis } }
+
+    /// What it held at the end of a term: all that was said in it, if it was whole.
+    var finalHolding: Holding {
+        slaves.withLock { slaves in
+            guard slaves.wholeness.isWhole else {
+                return Holding(basis: slaves.wholeness.basis, hasMore: true)
+            }
+            return Holding(
+                basis: Basis(epoch: slaves.claim.epoch, sequence: ring.lastClosed))
+        }
+    }
 
     // MARK: For the initsync thread
 
@@ -214,6 +281,15 @@ final class MasterProtocol: Sendable {
         slaves.withLock { slaves in
             defer { slaves.wasAskedAgain = false }
             return slaves.wasAskedAgain
+        }
+    }
+
+    /// Whether a node that was heard has applied every packet.
+    var areAllApplied: Bool {
+        slaves.withLock { slaves in
+            var isOne = false
+            slaves.peers.visit { _, peer in if peer.applied >= ring.lastClosed { isOne = true } }
+            return isOne
         }
     }
 

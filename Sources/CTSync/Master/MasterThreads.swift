@@ -56,14 +56,28 @@ final class MasterThreads {
     /// Begins a term; its first packet announces it.
     ///
     /// - Throws: `SystemError` where a socket or a thread cannot be had.
-    func start(_ claim: MasterClaim) throws(SystemError) {
+    func start(_ claim: MasterClaim, basis: Basis) throws(SystemError) {
         for stop in [eventStop, walkStop, sendStop] { stop.reset() }
-        let term = try engine.open(claim, kernel, now: Clock.now())
+        let term = try engine.open(claim, basis: basis, kernel, now: Clock.now())
         let parts = SendableBox(term)
         let event = try Self.startListening(engine, parts, eventStop, walkWake)
-        let walk = try Self.startWalking(engine, parts, walkStop)
-        let send = try Self.startSending(engine, parts, sendStop)
-        threads = Threads(event: event, walk: walk, send: send)
+        let walk: WorkerThread
+        do throws(SystemError) {
+            walk = try Self.startWalking(engine, parts, walkStop)
+        } catch {
+            eventStop.stop()
+            event.join()
+            throw error
+        }
+        do throws(SystemError) {
+            let send = try Self.startSending(engine, parts, sendStop)
+            threads = Threads(event: event, walk: walk, send: send)
+        } catch {
+            for stop in [eventStop, walkStop] { stop.stop() }
+            event.join()
+            walk.join()
+            throw error
+        }
     }
 
     /// Ends a term: what the kernel has said so far is still sent.
@@ -137,4 +151,3 @@ final class MasterThreads {
         engine.sender.finish(term, wallMicroseconds: Clock.wallMicroseconds())
     }
 }
-

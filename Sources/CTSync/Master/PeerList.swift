@@ -8,6 +8,8 @@ struct PeerList: ~Copyable {
         var lastHeard: Instant
         /// The sequence number up to which it has applied everything.
         var applied: UInt64
+        /// What it says of itself.
+        var report = SlaveReport()
     }
 
     private let peers: UnsafeMutablePointer<Peer>
@@ -26,6 +28,12 @@ struct PeerList: ~Copyable {
     /// Takes note of a packet from a slave.
     mutating func heard(_ nodeID: UInt8, _ peer: Peer) {
         peers[Int(nodeID)] = peer
+    }
+
+    /// Whether a slave was heard so recently.
+    func isHeard(_ nodeID: UInt8, since silence: UInt64, now: Instant) -> Bool {
+        let last = peers[Int(nodeID)].lastHeard
+        return last != 0 && now < last + silence
     }
 
     /// Calls `body` with each slave heard so far, by id.

@@ -24,11 +24,15 @@ final class Sender: Sendable {
         fileprivate let announcement: DatagramBuffers
         /// 0 at first: the first packet of a term announces it.
         fileprivate var announceAt: Instant = 0
+        /// The only node it is for; nil for all slaves.
+        fileprivate let peer: PeerAddress?
 
-        fileprivate init(slotByteCount: Int) {
+        fileprivate init(slotByteCount: Int, peer: PeerAddress?) {
+            self.peer = peer
             live = DatagramBuffers(count: Sender.batch, byteCount: 64)
             copies = DatagramBuffers(count: Sender.againBatch, byteCount: slotByteCount)
-            announcement = DatagramBuffers(count: 1, byteCount: PacketHeader.byteCount)
+            announcement = DatagramBuffers(
+                count: 1, byteCount: SendRing.announcementByteCount)
         }
     }
 
@@ -56,8 +60,10 @@ final class Sender: Sendable {
     var refusedCount: UInt64 { refused.load(ordering: .relaxed) }
 
     /// Takes the memory of a term.
-    func open() -> Term {
-        Term(slotByteCount: ring.slotByteCount)
+    ///
+    /// - Parameter peer: the only node it is for; nil for all slaves.
+    func open(to peer: PeerAddress? = nil) -> Term {
+        Term(slotByteCount: ring.slotByteCount, peer: peer)
     }
 
     /// Sends what is there, at most a batch of each kind.
@@ -87,7 +93,7 @@ final class Sender: Sendable {
             total += packet.count
         }
         guard count > 0 else { return 0 }
-        send(term.live, count, total, to: nil)
+        send(term.live, count, total, to: term.peer)
         ring.markSent(count)
         return count
     }
@@ -107,9 +113,10 @@ final class Sender: Sendable {
 
     private func announce(_ term: Term, _ wallMicroseconds: UInt64) {
         let memory = term.announcement.own(0)
-        let length = ring.writeAnnouncement(memory, clockMicroseconds: wallMicroseconds)
+        let length = ring.writeAnnouncement(
+            Announcement(basis: master.basis), memory, clockMicroseconds: wallMicroseconds)
         term.announcement.point(0, at: memory)
-        send(term.announcement, 1, length, to: nil)
+        send(term.announcement, 1, length, to: term.peer)
     }
 
     private func send(

@@ -18,10 +18,12 @@ package final class Daemon {
     private let controlSocket: ControlSocket
     private var controlFile: ControlFile
     private var lock: InstanceLock
+    private var epochFile: EpochFile
     private var untrackedDue: Instant = 0
     private var hasToPublish = true
     private var trouble = ControlFileTrouble()
     private var isEnding = false
+    private var pause = Pause.none
     private var watch = OverrunWatch()
     private var service = ServiceNotify()
 
@@ -29,8 +31,6 @@ package final class Daemon {
     private static let tick = 1 * Duration.second
     /// How often the table for the sync link is looked for.
     private static let untrackedInterval = 5 * Duration.second
-    /// How often a promotion that waits looks whether it still has to.
-    private static let gateTick = 5 * Duration.millisecond
     /// How often a publication gives way to what was written meanwhile, before it waits.
     private static let publishLimit = 16
 
@@ -71,13 +71,17 @@ package final class Daemon {
         let socket = try SyncSocket(
             device: device, group: group, peers: configuration.peers, port: configuration.port)
         node = try Node(configuration, socket: socket, darkness: darkness, log: log)
+        let epochFile = EpochFile(controlFile: configuration.controlFile)
         node.engine.remember(
-            epoch: lock.epoch, wallMicroseconds: Clock.wallMicroseconds())
+            epoch: max(lock.epoch, epochFile.epoch),
+            wallMicroseconds: Clock.wallMicroseconds())
         self.lock = lock
+        self.epochFile = epochFile
         controlSocket = try ControlSocket(controlFile: configuration.controlFile)
         controlFile = try ControlFile(path: configuration.controlFile)
         Self.setEvents(log)
         untracked = Self.keepUntracked(configuration, log)
+        node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
     }
 
     // MARK: Preparing the machine
@@ -162,9 +166,10 @@ package final class Daemon {
         while !isEnding {
             wait()
             try readSignals()
-            if try node.giveWay() { try publish() }
+            let (hasChanged, next) = try node.tick()
+            pause = next
+            if hasChanged { try publish() }
             try readControlFile()
-            if node.engine.isWaiting, try node.order(.master) == .done { try publish() }
             controlSocket.serve { request in answer(request) }
             node.darkness?.work(now: Clock.now())
             node.followDevice()
@@ -172,7 +177,7 @@ package final class Daemon {
             node.refreshAddresses()
             node.lookForLeftDrops()
             watch.look(node)
-            lock.record(node.engine.highestEpoch)
+            record(node.engine.highestEpoch)
             service.show(node.summary())
             service.alive(now: Clock.now())
         }
@@ -186,11 +191,32 @@ package final class Daemon {
             node.darkness?.events ?? -1,
         ]
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-        let tick = node.engine.isWaiting ? Self.gateTick : Self.tick
+        var tick = Self.tick
+        switch pause {
+        case .none: tick = 0
+        case .until(let instant):
+            let now = Clock.now()
+            tick = min(tick, max(instant, now) - now)
+        case .untilWoken: break
+        }
         let dark = node.darkness?.patience(now: Clock.now()) ?? tick
         let watchdog = max(service.watchdogInterval ?? tick, Duration.millisecond)
         let time = min(tick, watchdog, dark)
         _ = poll(&polled, UInt(polled.count), CInt(time / Duration.millisecond))
+    }
+
+    /// Keeps the highest epoch: in the lock file, and where it outlives a boot.
+    private func record(_ epoch: UInt64) {
+        lock.record(epoch)
+        let hadTrouble = epochFile.trouble != nil
+        epochFile.record(epoch)
+        if let trouble = epochFile.trouble, !hadTrouble {
+            log.warning(
+                """
+                the epoch cannot be kept beyond a boot (\(trouble)); a boot with the clock behind \
+                then waits for the others' word
+                """)
+        }
     }
 
     private func end() {

@@ -119,6 +119,14 @@ final class Darkness {
         announce()
     }
 
+    /// Tells the neighbours again, as after an opening: another node was forwarding.
+    func announceAgain(now: Instant) {
+        guard !isClosed else { return }
+        openedAt = now
+        roundsDone = 0
+        announce()
+    }
+
     /// Takes the rules away for good.
     func remove() {
         do throws(L2DropError) {

@@ -13,13 +13,19 @@ import Synchronization
 final class LinkThread: Sendable {
     /// What the thread is to do.
     private enum Order {
-        case slave(after: MasterClaim)
+        case slave(after: MasterClaim, Holding)
+        case slaveAgain
         case master
+        case takeOver(from: MasterClaim, at: PeerAddress)
+        case endTakingOver
         case stop
         case visit(@Sendable (SlaveEngine) -> Void)
 
-        var endsMode: Bool {
-            if case .visit = self { false } else { true }
+        var endsSlave: Bool {
+            switch self {
+            case .slave, .slaveAgain, .master, .stop: true
+            case .takeOver, .endTakingOver, .visit: false
+            }
         }
     }
 
@@ -30,23 +36,39 @@ final class LinkThread: Sendable {
     }
 
     private static let batch = 64
+    /// How long a promotion reads what had arrived.
+    private static let lastReading = 5 * Duration.millisecond
 
     private let socket: SyncSocket
     private let threads: SendableBox<MasterThreads>
     private let filter: FilterBox
+    private let nodeID: UInt8
+    private let taken = Atomic<Bool>(false)
     private let wake: WakeUp
     private let done: WakeUp
     private let superseded: WakeUp
     private let order = Mutex<Order?>(nil)
     private let snapshot = Mutex(SlaveStatus())
-    private let higher = Mutex<MasterClaim?>(nil)
+    private let news = Mutex(News())
+
+    /// What a master has heard of other masters.
+    struct News {
+        /// A claim by which it is superseded.
+        var higher: MasterClaim?
+        /// A claim that a slave knows of, and that nobody makes any more.
+        var outbid: MasterClaim?
+        /// Another node was master, with a lower claim.
+        var hasBeaten = false
+    }
 
     /// A receiver whose thread has not begun.
     ///
-    /// - Parameter superseded: signalled when another node's higher claim is heard as master.
+    /// - Parameter superseded: signalled when there is news for a master.
     init(
-        socket: SyncSocket, _ threads: MasterThreads, filter: FilterBox, superseded: WakeUp
+        socket: SyncSocket, _ threads: MasterThreads, filter: FilterBox, nodeID: UInt8,
+        superseded: WakeUp
     ) throws(SystemError) {
+        self.nodeID = nodeID
         self.socket = socket
         self.threads = SendableBox(threads)
         self.filter = filter
@@ -55,14 +77,17 @@ final class LinkThread: Sendable {
         done = try WakeUp()
     }
 
+    /// Whether all that another node holds has been taken over.
+    var hasTakenOver: Bool { taken.load(ordering: .acquiring) }
+
     /// How it is as slave, as of its last batch.
     var status: SlaveStatus { snapshot.withLock { $0 } }
 
-    /// The claim by which this master was superseded, if it was; forgotten when asked.
-    func takeSuperseded() -> MasterClaim? {
-        higher.withLock { claim in
-            defer { claim = nil }
-            return claim
+    /// What this master has heard of others since it was asked last.
+    func takeNews() -> News {
+        news.withLock { news in
+            defer { news = News() }
+            return news
         }
     }
 
@@ -70,7 +95,7 @@ final class LinkThread: Sendable {
     func start(_ engine: SlaveEngine) throws(SystemError) -> WorkerThread {
         let state = SendableBox(
             State(
-                engine: engine,
+                engine: engine, handover: Handover(threads.value.engine, engine, nodeID: nodeID),
                 received: DatagramBuffers(count: Self.batch, byteCount: SyncSocket.largestPacket),
                 sent: DatagramBuffers(count: 1, byteCount: max(socket.packetByteCount, 1_024))))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(state.value) }
@@ -79,8 +104,23 @@ final class LinkThread: Sendable {
     // MARK: Orders, from the control thread
 
     /// Makes it slave, with the replica table empty; returns when it is.
-    func becomeSlave(after claim: MasterClaim) {
-        give(.slave(after: claim))
+    func becomeSlave(after claim: MasterClaim, holding: Holding) {
+        give(.slave(after: claim, holding))
+    }
+
+    /// Makes it the slave that it was before `becomeMaster`, the replica table as it is.
+    func becomeSlaveAgain() {
+        give(.slaveAgain)
+    }
+
+    /// Has a master take over what another node holds.
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress) {
+        give(.takeOver(from: claim, at: peer))
+    }
+
+    /// Ends that; the replica table is left alone.
+    func endTakingOver() {
+        give(.endTakingOver)
     }
 
     /// Applies everything that has arrived and then leaves the replica table alone.
@@ -114,12 +154,19 @@ final class LinkThread: Sendable {
     /// What the thread alone uses.
     private final class State {
         let engine: SlaveEngine
+        let handover: Handover
         let received: DatagramBuffers
         let sent: DatagramBuffers
         var receiveFailures: UInt64 = 0
+        /// When the handover has something to do.
+        var pause = Pause.untilWoken
 
-        init(engine: SlaveEngine, received: DatagramBuffers, sent: DatagramBuffers) {
+        init(
+            engine: SlaveEngine, handover: Handover, received: DatagramBuffers,
+            sent: DatagramBuffers
+        ) {
             self.engine = engine
+            self.handover = handover
             self.received = received
             self.sent = sent
         }
@@ -131,16 +178,25 @@ final class LinkThread: Sendable {
             wait(mode, state)
             if let next = order.withLock({ $0.take() }) {
                 wake.clear()
-                if mode == .slave, next.endsMode { finish(state) }
+                if mode == .slave, next.endsSlave { finish(state) }
                 switch next {
                 case .visit(let body):
                     body(state.engine)
                     if mode == .slave { state.engine.inject(Clock.now()) }
-                case .slave(let claim):
+                case .slave(let claim, let holding):
                     mode = .slave
-                    state.engine.begin(after: claim, now: Clock.now())
+                    state.engine.begin(after: claim, holding: holding, now: Clock.now())
+                    publish(state, Clock.now())
+                case .slaveAgain:
+                    mode = .slave
+                    state.engine.resume(now: Clock.now())
                 case .master:
                     mode = .master
+                case .takeOver(let claim, let peer):
+                    taken.store(false, ordering: .releasing)
+                    state.engine.takeOver(from: claim, at: peer, now: Clock.now())
+                case .endTakingOver:
+                    endTakingOver(state)
                 case .stop:
                     done.signal()
                     return
@@ -157,9 +213,10 @@ final class LinkThread: Sendable {
 
     private func wait(_ mode: Mode, _ state: State) {
         var time: Int64 = -1
-        if mode == .slave {
+        if mode == .slave || state.engine.slave.donor != nil {
             let now = Clock.now()
-            switch state.engine.pause(now: now) {
+            let pause = state.engine.pause(now: now).sooner(state.pause)
+            switch pause {
             case .none: time = 0
             case .until(let instant): time = Int64(max(instant, now) - now)
             case .untilWoken: break
@@ -168,9 +225,11 @@ final class LinkThread: Sendable {
         _ = ctsync_wait(mode == .idle ? -1 : socket.raw, wake.raw, time)
     }
 
-    /// Applies all that has arrived, and no more.
+    /// Applies what had arrived when the order came; under a flood, what is read in a short time.
     private func finish(_ state: State) {
-        while receive(state) == Self.batch {}
+        let deadline = Clock.now() + Self.lastReading
+        state.handover.end()
+        while receive(state) == Self.batch, Clock.now() < deadline {}
         let now = Clock.now()
         state.engine.finish(now: now)
         publish(state, now)
@@ -180,14 +239,30 @@ final class LinkThread: Sendable {
         _ = receive(state)
         let now = Clock.now()
         state.engine.work(now: now)
+        output(state, now)
+        state.pause = state.handover.step(now: now, wallMicroseconds: Clock.wallMicroseconds())
+        publish(state, now)
+    }
+
+    private func output(_ state: State, _ now: Instant) {
         let target = state.sent.own(0)
         while let (length, peer) = state.engine.output(
             now: now, wallMicroseconds: Clock.wallMicroseconds(), target)
         {
-            state.sent.point(0, at: UnsafeMutableRawBufferPointer(rebasing: target[..<length]))
-            _ = socket.send(state.sent, count: 1, to: peer)
+            send(state, length, peer)
         }
-        publish(state, now)
+    }
+
+    private func endTakingOver(_ state: State) {
+        state.engine.endTakingOver(
+            now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds(), state.sent.own(0)
+        ) { length, peer in send(state, length, peer) }
+    }
+
+    private func send(_ state: State, _ length: Int, _ peer: PeerAddress) {
+        state.sent.point(
+            0, at: UnsafeMutableRawBufferPointer(rebasing: state.sent.own(0)[..<length]))
+        _ = socket.send(state.sent, count: 1, to: peer)
     }
 
     private func receive(_ state: State) -> Int {
@@ -197,7 +272,11 @@ final class LinkThread: Sendable {
         let wall = Clock.wallMicroseconds()
         for index in 0..<count {
             guard let (packet, peer) = state.received.received(index) else { continue }
-            state.engine.receive(packet.bytes, from: peer, now: now, wallMicroseconds: wall)
+            let consequence = state.engine.receive(
+                packet.bytes, from: peer, now: now, wallMicroseconds: wall)
+            if case .handOver(let peer) = consequence {
+                state.handover.receive(packet.bytes, from: peer, now: now, wallMicroseconds: wall)
+            }
         }
         return count
     }
@@ -214,20 +293,41 @@ final class LinkThread: Sendable {
     private func workAsMaster(_ state: State) {
         let count = read(state)
         let now = Clock.now()
-        let threads = threads.value
+        let isTaking = state.engine.slave.donor != nil
         for index in 0..<count {
             guard let (packet, peer) = state.received.received(index) else { continue }
-            switch threads.engine.exchange.receive(
-                packet.bytes, from: peer, now: now, wallMicroseconds: Clock.wallMicroseconds())
-            {
-            case .none: break
-            case .sendAgain: threads.sendWake.signal()
-            case .initsync: threads.walkWake.signal()
-            case .superseded(let claim):
-                higher.withLock { $0 = max($0 ?? claim, claim) }
-                superseded.signal()
+            if isTaking {
+                _ = state.engine.receive(
+                    packet.bytes, from: peer, now: now, wallMicroseconds: Clock.wallMicroseconds())
             }
+            hear(packet.bytes, peer, now)
         }
+        guard isTaking else { return }
+        state.engine.work(now: now)
+        output(state, now)
+        if state.engine.slave.hasTaken, !hasTakenOver {
+            taken.store(true, ordering: .releasing)
+            superseded.signal()
+        }
+    }
+
+    /// Takes what another node says to a master.
+    private func hear(_ packet: RawSpan, _ peer: PeerAddress, _ now: Instant) {
+        let threads = threads.value
+        switch threads.engine.exchange.receive(
+            packet, from: peer, now: now, wallMicroseconds: Clock.wallMicroseconds())
+        {
+        case .none: return
+        case .sendAgain: return threads.sendWake.signal()
+        case .initsync: return threads.walkWake.signal()
+        case .superseded(let claim):
+            news.withLock { $0.higher = max($0.higher ?? claim, claim) }
+        case .outbid(let claim):
+            news.withLock { $0.outbid = max($0.outbid ?? claim, claim) }
+        case .beaten:
+            news.withLock { $0.hasBeaten = true }
+        }
+        superseded.signal()
     }
 
     private func publish(_ state: State, _ now: Instant) {

@@ -46,7 +46,8 @@ extension Node {
         if role == .master {
             report.add("in_sync", true)
             report.add(
-                "in_sync_since_seconds", Self.elapsed(since: engine.roleSince, now) / Duration.second)
+                "in_sync_since_seconds",
+                Self.elapsed(since: engine.roleSince, now) / Duration.second)
             return
         }
         let reason = outOfSync(slave, now)

@@ -96,21 +96,39 @@ final class Node {
         return outcome
     }
 
-    /// Gives way to a higher claim, if one was heard.
+    /// Does what follows from what a master has heard of others, and what else is due.
     ///
-    /// - Returns: whether the role changed.
-    func giveWay() throws(SystemError) -> Bool {
+    /// - Returns: whether the role changed, and when it is to be called again.
+    func tick() throws(SystemError) -> (changed: Bool, pause: Pause) {
         superseded.clear()
-        guard let claim = link.takeSuperseded() else { return false }
+        let before = role
+        hear(link.takeNews())
+        let pause = try engine.tick(
+            now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
+        if role != before { tellRole() }
+        return (role != before, pause)
+    }
+
+    private func hear(_ news: LinkThread.News) {
         let own = engine.claim
-        guard try engine.giveWay(to: claim, now: Clock.now()) else { return false }
-        log.warning(
-            """
-            node \(claim.nodeID) is master with epoch \(claim.epoch), above ours (\(own.epoch)); \
-            gave way
-            """)
-        tellRole()
-        return true
+        if let claim = news.higher, engine.giveWay(to: claim, now: Clock.now()) {
+            log.warning(
+                """
+                node \(claim.nodeID) is master with epoch \(claim.epoch), above ours \
+                (\(own.epoch)); gave way
+                """)
+        }
+        if let claim = news.outbid,
+            engine.outbid(
+                claim, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
+        {
+            log.notice(
+                """
+                a slave knows of epoch \(claim.epoch) of node \(claim.nodeID), which is silent; \
+                claimed \(engine.claim.epoch) above it
+                """)
+        }
+        if news.hasBeaten { engine.hasBeaten(now: Clock.now()) }
     }
 
     private func tellRole() {

@@ -5,34 +5,68 @@
 protocol NodeParts: AnyObject {
     /// The instant it is.
     var now: Instant { get }
-    /// Why the node is not in sync as slave, and the highest claim it follows.
-    var slaveState: (outOfSync: SlaveProtocol.OutOfSync?, master: MasterClaim) { get }
+    /// How the node is as slave.
+    var slaveState: SlaveState { get }
 
-    /// Ceases to be slave: everything that has arrived is applied.
+    /// Ceases to be slave: what had arrived when the order came is applied.
     func stopReceiving(now: Instant)
-    /// Begins a term as master; its first packet announces it.
-    func startTerm(_ claim: MasterClaim, now: Instant) throws(SystemError)
+    /// Is slave again, as before `stopReceiving`.
+    func resumeReceiving(now: Instant)
+    /// Keeps an epoch where it outlives the process; where that fails the clock has to do.
+    func record(epoch: UInt64)
+    /// Begins a term as master with what the node holds; its first packet announces it.
+    ///
+    /// - Throws: `SystemError` where a socket or a thread cannot be had; nothing of it runs then.
+    func startTerm(_ claim: MasterClaim, basis: Basis, now: Instant) throws(SystemError)
     /// Lifts l2drop and tells the neighbours.
     func open(now: Instant)
-    /// Begins to start the replicas' timers, in the background.
+    /// Tells the neighbours again.
+    func announce(now: Instant)
+
+    /// What a master lacks, and from whom it can be had.
+    func nextOfWholeness(now: Instant) -> Wholeness.Step
+    /// Begins to take over what another node holds.
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant)
+    /// Whether all of that is there.
+    var hasTakenOver: Bool { get }
+    /// Ends it; the master is told from whom all was taken, if it was all.
+    func endTakingOver(took nodeID: UInt8?, now: Instant)
+    /// Begins to start the replicas' timers, in the background; the master walks its table after it.
     func startTimers(now: Instant) throws(SystemError)
 
     /// Puts l2drop on.
     func close(now: Instant)
     /// Ends what `startTimers` began.
     func stopTimers()
-    /// Ends a term as master: what the kernel has said is sent.
-    func stopTerm(now: Instant)
-    /// Becomes slave, to follow what is above this claim.
-    func becomeSlave(after claim: MasterClaim, now: Instant)
+    /// Ends a term as master: what the kernel has said is sent, within 200 ms.
+    ///
+    /// - Returns: what the node holds.
+    func stopTerm(now: Instant) -> Holding
+    /// Becomes slave with what it holds, to follow what is above this claim.
+    func becomeSlave(after claim: MasterClaim, holding: Holding, now: Instant)
+}
+
+/// How a node is as slave, as far as its role hangs on it.
+struct SlaveState {
+    /// Why it is not in sync.
+    var outOfSync: SlaveProtocol.OutOfSync?
+    /// The highest claim that it follows or followed.
+    var master: MasterClaim
+    /// What it holds.
+    var holding: Holding
 }
 
 /// Decides the role: takes the manager's orders and the claims heard, and has the parts of the node
 /// carried from one role to the other.
 ///
-/// Thread: control. It is the only place that knows the role. Promotion: stop receiving, apply what
-/// has arrived, take a new epoch, open the event socket, announce, lift l2drop; only then, in the
-/// background, start the replicas' timers. Nothing before that depends on the size of the table.
+/// Thread: control. It is the only place that knows the role. A change is planned, carried out, then
+/// committed; a step that fails takes back the steps before it, and the role that is reported is the
+/// role that is.
+///
+/// Promotion: stop receiving, take a claim and record it, begin the term (its first packet announces
+/// it), lift l2drop. Nothing of it depends on the size of the table. Then, in the background: take
+/// over what other nodes hold and this one lacks; when that is there, start the replicas' timers;
+/// then walk the table for the slaves. Demotion: put l2drop on, end the timers and the term, receive.
 final class NodeEngine {
     /// What became of an order.
     enum Outcome: Equatable {
@@ -49,6 +83,15 @@ final class NodeEngine {
     private(set) var roleSince: Instant
     /// What the last promotion took, from the order to the announcement; 0 before the first.
     private(set) var promotionMicroseconds: UInt64 = 0
+    /// Whether the replicas' timers were started in this term as master.
+    private var haveTimersBegun = false
+    /// From whom this master takes a table over.
+    private var donorID: UInt8?
+    private var announcedAt: Instant = 0
+    /// How often a master that has beaten another tells the neighbours so.
+    private static let announceInterval = 1 * Duration.second
+    /// How soon timers that could not be started are tried again.
+    private static let timerRetry = 250 * Duration.millisecond
 
     init(
         nodeID: UInt8, _ parts: any NodeParts, requireSyncSeconds: UInt32, now: Instant
@@ -80,66 +123,166 @@ final class NodeEngine {
         max(machine.claim, machine.highest, parts.slaveState.master).epoch
     }
 
-    // MARK: Role changes
+    // MARK: Orders
 
     /// Takes up the first role.
     ///
-    /// - Throws: `SystemError` where the master's threads or sockets cannot be had.
+    /// - Throws: `SystemError` where the master's threads or sockets cannot be had; it has no role.
     func begin(as role: Role, now: Instant, wallMicroseconds: UInt64) throws(SystemError) {
-        if role == .master {
-            try carryOut(machine.order(.master, wallMicroseconds: wallMicroseconds), now)
-        } else {
-            parts.becomeSlave(after: .none, now: now)
-        }
+        parts.becomeSlave(after: .none, holding: Holding(), now: now)
+        guard role == .master else { return }
+        try promote(now, wallMicroseconds)
     }
 
     /// Obeys the cluster manager, at once or, with `--require-sync`, when an initsync has ended.
+    ///
+    /// - Throws: `SystemError` where it cannot; the role is the one that it was.
     func order(
         _ wanted: Role, now: Instant, wallMicroseconds: UInt64
     ) throws(SystemError) -> Outcome {
-        if role == .slave {
-            let slave = parts.slaveState
-            if wanted == .master, gate.mustWait(slave.outOfSync, now: now) { return .waits }
-            machine.heard(slave.master)
+        guard wanted != role else {
+            gate.cancel()
+            return .done
         }
-        gate.cancel()
-        try carryOut(machine.order(wanted, wallMicroseconds: wallMicroseconds), now)
+        if wanted == .master {
+            if gate.mustWait(parts.slaveState.outOfSync, now: now) { return .waits }
+            gate.cancel()
+            try promote(now, wallMicroseconds)
+        } else {
+            gate.cancel()
+            demote(now)
+        }
         return .done
     }
 
-    /// Gives way to a higher claim heard as master.
+    // MARK: Claims heard as master
+
+    /// Gives way to a higher claim.
     ///
     /// - Returns: whether the role changed.
-    func giveWay(to claim: MasterClaim, now: Instant) throws(SystemError) -> Bool {
-        let change = machine.superseded(by: claim)
-        guard change != .none else { return false }
-        try carryOut(change, now)
+    func giveWay(to other: MasterClaim, now: Instant) -> Bool {
+        machine.heard(other)
+        guard role == .master, other > claim else { return false }
+        demote(now)
         return true
     }
 
-    private func carryOut(_ change: RoleMachine.Change, _ now: Instant) throws(SystemError) {
-        switch change {
-        case .none: return
-        case .promote(let claim):
-            parts.stopReceiving(now: now)
-            try parts.startTerm(claim, now: now)
-            parts.open(now: now)
-            try parts.startTimers(now: now)
-            promotionMicroseconds = (parts.now - now) / Duration.microsecond
-        case .demote(let claim):
+    /// Takes a new claim above one that a slave knows of and nobody makes any more.
+    ///
+    /// - Returns: whether there is a new one.
+    func outbid(_ other: MasterClaim, now: Instant, wallMicroseconds: UInt64) -> Bool {
+        machine.heard(other)
+        guard role == .master, other > claim else { return false }
+        endTakingOver(took: nil, now)
+        let holding = parts.stopTerm(now: now)
+        let next = machine.nextClaim(wallMicroseconds: wallMicroseconds)
+        parts.record(epoch: next.epoch)
+        do throws(SystemError) {
+            try parts.startTerm(next, basis: holding.basis, now: now)
+        } catch {
+            // Without a term it is no master.
             parts.close(now: now)
             parts.stopTimers()
-            parts.stopTerm(now: now)
-            parts.becomeSlave(after: claim, now: now)
+            machine.commit(.slave)
+            roleSince = now
+            parts.becomeSlave(after: machine.highest, holding: holding, now: now)
+            return true
         }
-        roleSince = now
+        machine.commit(.master, next)
+        haveTimersBegun = false
+        return true
     }
 
-    /// Ends everything in order: what has arrived is applied, what has happened is sent.
-    func end(now: Instant) {
-        if role == .master {
-            parts.stopTimers()
-            parts.stopTerm(now: now)
+    /// Another node was master, and gives way: where it was forwarding, the neighbours must learn that
+    /// this one is.
+    func hasBeaten(now: Instant) {
+        guard role == .master, now >= announcedAt + Self.announceInterval else { return }
+        announcedAt = now
+        parts.announce(now: now)
+    }
+
+    // MARK: What is due
+
+    /// Does what is due.
+    ///
+    /// - Returns: when it is to be called again.
+    func tick(now: Instant, wallMicroseconds: UInt64) throws(SystemError) -> Pause {
+        if isWaiting, try order(.master, now: now, wallMicroseconds: wallMicroseconds) == .waits {
+            return .until(now + PromotionGate.interval)
         }
+        guard role == .master else { return .untilWoken }
+        if let donorID, parts.hasTakenOver { endTakingOver(took: donorID, now) }
+        switch parts.nextOfWholeness(now: now) {
+        case .wait(let until): return .until(until)
+        case .take(let nodeID, let peer):
+            donorID = nodeID
+            // What is taken needs the replica table, which the timers own.
+            parts.stopTimers()
+            haveTimersBegun = false
+            parts.takeOver(
+                from: MasterClaim(epoch: claim.epoch, nodeID: nodeID), at: peer, now: now)
+            return .none
+        case .leave:
+            endTakingOver(took: nil, now)
+            return .none
+        case .becameWhole, .whole: return beginTimers(now)
+        }
+    }
+
+    private func beginTimers(_ now: Instant) -> Pause {
+        guard !haveTimersBegun else { return .until(now + 1 * Duration.second) }
+        do throws(SystemError) {
+            try parts.startTimers(now: now)
+            haveTimersBegun = true
+            return .until(now + 1 * Duration.second)
+        } catch {
+            return .until(now + Self.timerRetry)
+        }
+    }
+
+    private func endTakingOver(took nodeID: UInt8?, _ now: Instant) {
+        guard donorID != nil else { return }
+        donorID = nil
+        parts.endTakingOver(took: nodeID, now: now)
+    }
+
+    // MARK: Role changes
+
+    private func promote(_ now: Instant, _ wallMicroseconds: UInt64) throws(SystemError) {
+        let slave = parts.slaveState
+        machine.heard(slave.master)
+        let next = machine.nextClaim(wallMicroseconds: wallMicroseconds)
+        parts.stopReceiving(now: now)
+        parts.record(epoch: next.epoch)
+        do throws(SystemError) {
+            try parts.startTerm(next, basis: parts.slaveState.holding.basis, now: now)
+        } catch {
+            parts.resumeReceiving(now: now)
+            throw error
+        }
+        parts.open(now: now)
+        machine.commit(.master, next)
+        (donorID, haveTimersBegun) = (nil, false)
+        roleSince = now
+        announcedAt = now
+        promotionMicroseconds = (max(parts.now, now) - now) / Duration.microsecond
+    }
+
+    private func demote(_ now: Instant) {
+        parts.close(now: now)
+        endTakingOver(took: nil, now)
+        parts.stopTimers()
+        let holding = parts.stopTerm(now: now)
+        machine.commit(.slave)
+        roleSince = now
+        parts.becomeSlave(after: claim, holding: holding, now: now)
+    }
+
+    /// Ends everything in order: what has happened is sent.
+    func end(now: Instant) {
+        guard role == .master else { return }
+        endTakingOver(took: nil, now)
+        parts.stopTimers()
+        _ = parts.stopTerm(now: now)
     }
 }

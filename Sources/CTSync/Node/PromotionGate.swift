@@ -3,6 +3,9 @@
 /// Lets a promotion that arrives in the middle of an initsync wait for its end, for a limited time
 /// (`--require-sync`). Never a refusal: the cluster manager decides.
 struct PromotionGate {
+    /// How often it is looked whether it still has to wait.
+    static let interval = 5 * Duration.millisecond
+
     /// How long a promotion waits at most; 0 for not at all.
     let patience: UInt64
     /// Until when the promotion that waits does so; nil while none waits.

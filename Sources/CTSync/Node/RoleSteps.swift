@@ -11,6 +11,8 @@ final class RoleSteps: NodeParts {
     /// Nil with `l2drop=0`.
     let darkness: Darkness?
     private var linkThread: WorkerThread?
+    /// Keeps an epoch where it outlives the process.
+    var recordEpoch: (UInt64) -> Void = { _ in }
 
     /// Takes all memory and sockets; starts nothing but the link's thread, idle.
     ///
@@ -26,7 +28,8 @@ final class RoleSteps: NodeParts {
             packetsPerSecond: configuration.initsyncRate,
             reconcileSeconds: configuration.reconcileSeconds)
         link = try LinkThread(
-            socket: socket, threads, filter: filter, superseded: superseded)
+            socket: socket, threads, filter: filter, nodeID: configuration.nodeID,
+            superseded: superseded)
         timers = try TimerThread(kernel)
         let capacity: Int
         if let given = configuration.maxEntries {
@@ -45,21 +48,49 @@ final class RoleSteps: NodeParts {
 
     var now: Instant { Clock.now() }
 
-    var slaveState: (outOfSync: SlaveProtocol.OutOfSync?, master: MasterClaim) {
+    var slaveState: SlaveState {
         let status = link.status
-        return (status.outOfSync, status.master)
+        return SlaveState(
+            outOfSync: status.outOfSync, master: status.master, holding: status.holding)
     }
 
     func stopReceiving(now: Instant) {
         link.becomeMaster()
     }
 
-    func startTerm(_ claim: MasterClaim, now: Instant) throws(SystemError) {
-        try threads.start(claim)
+    func resumeReceiving(now: Instant) {
+        link.becomeSlaveAgain()
+    }
+
+    func record(epoch: UInt64) {
+        recordEpoch(epoch)
+    }
+
+    func startTerm(_ claim: MasterClaim, basis: Basis, now: Instant) throws(SystemError) {
+        try threads.start(claim, basis: basis)
     }
 
     func open(now: Instant) {
         darkness?.open(now: Clock.now())
+    }
+
+    func announce(now: Instant) {
+        darkness?.announceAgain(now: Clock.now())
+    }
+
+    func nextOfWholeness(now: Instant) -> Wholeness.Step {
+        threads.engine.exchange.nextOfWholeness(now: now)
+    }
+
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
+        link.takeOver(from: claim, at: peer)
+    }
+
+    var hasTakenOver: Bool { link.hasTakenOver }
+
+    func endTakingOver(took nodeID: UInt8?, now: Instant) {
+        link.endTakingOver()
+        if let nodeID { threads.engine.exchange.took(from: nodeID) }
     }
 
     func startTimers(now: Instant) throws(SystemError) {
@@ -78,12 +109,13 @@ final class RoleSteps: NodeParts {
         timers.end()
     }
 
-    func stopTerm(now: Instant) {
+    func stopTerm(now: Instant) -> Holding {
         threads.stop()
+        return threads.engine.exchange.finalHolding
     }
 
-    func becomeSlave(after claim: MasterClaim, now: Instant) {
-        link.becomeSlave(after: claim)
+    func becomeSlave(after claim: MasterClaim, holding: Holding, now: Instant) {
+        link.becomeSlave(after: claim, holding: holding)
     }
 
     /// Ends the link's thread, everything that has arrived applied.

@@ -115,7 +115,7 @@ extension ReplicaTable {
     /// Status bits that an update can hand on.
     private static let settable: Status = [.IPS_SEEN_REPLY, .IPS_ASSURED]
 
-    private static func differs(_ before: Entry, _ after: Entry) -> Bool {
+    static func differs(_ before: Entry, _ after: Entry) -> Bool {
         before.status.intersection(settable) != after.status.intersection(settable)
             || before.mark != after.mark || before.protocolInfo != after.protocolInfo
             || before.reply != after.reply || before.extras != after.extras

@@ -38,6 +38,8 @@ package final class ReplicaTable {
     var refusedCount = 0
     /// Whether an initsync is running.
     var isInitsyncRunning = false
+    /// While a master takes a table over: what its kernel has already is newer and stays.
+    var isCreateOnly = false
     /// Whether an entry of the kernel found no place: nobody would remove it.
     var isAdoptionPartial = false
 
@@ -236,6 +238,30 @@ package final class ReplicaTable {
             }
         }
         return removed
+    }
+
+    /// The reply tuple of a replica; nil where there is none.
+    func reply(_ key: Key) -> Tuple? {
+        let place = pool.find(key)
+        return place == ReplicaPool.noPlace ? nil : pool.replicas[Int(place)].reply
+    }
+
+    /// How a replica is beside what another node has of its connection.
+    enum Comparison {
+        /// There is none, or this kernel has none of it.
+        case lacking
+        /// Nothing that could be handed on differs.
+        case same
+        case different
+    }
+
+    /// Compares what is held of a connection with what another node has.
+    func comparison(with other: Entry) -> Comparison {
+        let place = pool.find(other.key)
+        guard place != ReplicaPool.noPlace,
+            pool.replicas[Int(place)].flags.isSuperset(of: [.alive, .inKernel])
+        else { return .lacking }
+        return Self.differs(entry(at: place), other) ? .different : .same
     }
 
     /// Calls `body` with each replica that the master has, in no order.

@@ -86,16 +86,18 @@ struct ReceiveRing: ~Copyable {
         expected += 1
     }
 
-    /// Hands over the kept packet whose turn it is and goes on; false where it is not there.
-    mutating func takeKept(_ body: (RawSpan) -> Void) -> Bool {
+    /// The kept packet whose turn it is, if it is there; valid until `advancePastKept`.
+    var kept: UnsafeRawBufferPointer? {
         let index = Int(truncatingIfNeeded: expected) & (slotCount - 1)
-        guard sequences[index] == expected else { return false }
-        let slot = UnsafeRawBufferPointer(
+        guard sequences[index] == expected else { return nil }
+        return UnsafeRawBufferPointer(
             start: memory.base + index * slotByteCount, count: Int(lengths[index]))
-        body(slot.bytes)
-        sequences[index] = 0
+    }
+
+    /// Goes on to the next number after `kept` has been taken.
+    mutating func advancePastKept() {
+        sequences[Int(truncatingIfNeeded: expected) & (slotCount - 1)] = 0
         advance()
-        return true
     }
 
     /// Whether a packet that exists is missing.

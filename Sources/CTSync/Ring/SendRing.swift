@@ -48,6 +48,7 @@ final class SendRing: @unchecked Sendable {
     private let closed = Atomic<UInt64>(0)
     private let sent = Atomic<UInt64>(0)
     private let isIncomplete = Atomic<Bool>(false)
+    private let standingFlags = Atomic<UInt8>(0)
     private let senderSleeps = Atomic<Bool>(false)
     private let wake: WakeUp?
 
@@ -81,7 +82,10 @@ final class SendRing: @unchecked Sendable {
     }
 
     /// Empties the ring for a new epoch; only while no thread uses it.
-    func reset(epoch: UInt64, nodeID: UInt8) {
+    ///
+    /// - Parameter flags: of all packets of it.
+    func reset(epoch: UInt64, nodeID: UInt8, flags: PacketHeader.Flags = []) {
+        standingFlags.store(flags.rawValue, ordering: .releasing)
         state.withLock { $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages) }
         closed.store(0, ordering: .releasing)
         sent.store(0, ordering: .releasing)
@@ -138,10 +142,10 @@ final class SendRing: @unchecked Sendable {
     /// Appends the begin or the end of an initsync, as the last message of its packet.
     ///
     /// - Returns: the sequence number of the packet it is in; nil where the ring is full.
-    func appendBracket(_ type: MessageKind.MessageType, number: UInt32) -> UInt64? {
+    func append(_ bracket: Bracket, _ type: MessageKind.MessageType) -> UInt64? {
         state.withLock { state in
             let sequence = append(&state, reserve: 0) { packet, offset in
-                MessageWriter.writeBracket(type, number: number, &packet, at: offset)
+                bracket.write(type, &packet, at: offset)
             }
             if sequence != nil { close(&state) }
             return sequence
@@ -151,6 +155,12 @@ final class SendRing: @unchecked Sendable {
     /// Closes the open packet if there is anything in it.
     func flush() {
         state.withLock { if $0.messageCount > 0 { close(&$0) } }
+    }
+
+    /// Says in every packet closed from now on whether the master may lack what others hold.
+    func setPartial(_ value: Bool) {
+        standingFlags.store(
+            value ? PacketHeader.Flags.partial.rawValue : 0, ordering: .releasing)
     }
 
     /// Says in every packet closed from now on whether the master has lost events.
@@ -191,7 +201,8 @@ final class SendRing: @unchecked Sendable {
     }
 
     private var currentFlags: PacketHeader.Flags {
-        isIncomplete.load(ordering: .acquiring) ? .incomplete : []
+        let standing = PacketHeader.Flags(rawValue: standingFlags.load(ordering: .acquiring))
+        return isIncomplete.load(ordering: .acquiring) ? standing.union(.incomplete) : standing
     }
 
     private func slot(_ sequence: UInt64) -> UnsafeMutableRawBufferPointer {
@@ -269,20 +280,28 @@ final class SendRing: @unchecked Sendable {
         }
     }
 
+    /// Bytes of a MASTER_ANNOUNCE.
+    static let announcementByteCount = PacketHeader.byteCount + Announcement.byteCount
+
     /// Writes a MASTER_ANNOUNCE that names the last packet sent.
     ///
     /// - Returns: its length.
     func writeAnnouncement(
-        _ target: UnsafeMutableRawBufferPointer, clockMicroseconds: UInt64
+        _ announcement: Announcement, _ target: UnsafeMutableRawBufferPointer,
+        clockMicroseconds: UInt64
     ) -> Int {
         let identity = state.withLock { ($0.epoch, $0.nodeID) }
         var header = PacketHeader(
             type: .MASTER_ANNOUNCE, nodeID: identity.1, epoch: identity.0,
             sequence: sent.load(ordering: .acquiring))
         header.flags = currentFlags
-        let packet = UnsafeMutableRawBufferPointer(rebasing: target[..<PacketHeader.byteCount])
+        header.length = UInt16(Self.announcementByteCount)
+        let packet = UnsafeMutableRawBufferPointer(
+            rebasing: target[..<Self.announcementByteCount])
+        var bytes = packet.mutableBytes
+        announcement.write(&bytes)
         seal(&header, packet, clockMicroseconds)
-        return PacketHeader.byteCount
+        return Self.announcementByteCount
     }
 
     private func seal(

@@ -24,9 +24,12 @@ final class SlaveEngine {
     let slave: SlaveProtocol
     let injector: Injector
     let expectations: ExpectationInjector
+    private let lookup: any EntryLookup
     private(set) var adoption: Adoption
     private(set) var check: KernelCheck
     private var renewAt: Instant = 0
+    /// It is not slave any more: a failed batch does not throw the table away.
+    private var isFinished = false
     /// Batches, dumps and checks that failed.
     private(set) var injectionFailures: UInt64 = 0
     /// What `output` has handed out.
@@ -41,6 +44,7 @@ final class SlaveEngine {
     ) throws(SystemError) {
         self.slave = slave
         injector = Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        lookup = try kernel.makeLookup()
         expectations = ExpectationInjector(try kernel.makeRequests())
         adoption = Adoption(try kernel.makeWalk())
         check = KernelCheck(try kernel.makeWalk(), intervalSeconds: reconcileSeconds)
@@ -52,22 +56,71 @@ final class SlaveEngine {
     // MARK: Becoming and ceasing to be slave
 
     /// Becomes slave with the replica table empty: what the kernel has is read into it.
-    func begin(after claim: MasterClaim, now: Instant) {
+    ///
+    /// - Parameter holding: how much of the cluster's table that is.
+    func begin(after claim: MasterClaim, holding: Holding, now: Instant) {
         table.removeAll()
-        slave.restart(after: claim)
+        table.isCreateOnly = false
+        isFinished = false
+        slave.restart(after: claim, holding: holding)
         slave.hasAdopted = false
         check.postpone(now: now)
         startAdoption()
     }
 
+    /// Begins to take over what another node holds, as a master that lacks it.
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
+        table.isCreateOnly = true
+        slave.isKeptHere = { [unowned self] handed in isNewer(than: handed) }
+        slave.takeOver(from: claim, at: peer, now: now)
+    }
+
+    /// Whether this kernel's entry is newer than what is handed over: packets have passed, or it is
+    /// another connection of the same tuple, made since the promotion.
+    private func isNewer(than handed: Entry) -> Bool {
+        do throws(SystemError) {
+            guard let entry = try lookup.entry(handed.key) else { return false }
+            guard entry.reply == handed.reply else { return table.reply(handed.key) != entry.reply }
+            return !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))
+        } catch {
+            return true
+        }
+    }
+
+    /// Ends that: the replica table is left alone.
+    ///
+    /// - Parameter send: takes the last packet, by which the other knows that all was taken.
+    func endTakingOver(
+        now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer,
+        send: (Int, PeerAddress) -> Void
+    ) {
+        guard slave.donor != nil else { return }
+        slave.reportSoon(now: now)
+        while let (length, peer) = output(now: now, wallMicroseconds: wallMicroseconds, target) {
+            send(length, peer)
+        }
+        table.giveUpWaiting()
+        inject(now)
+        table.isCreateOnly = false
+        slave.restart(after: .none, holding: slave.holding)
+    }
+
     /// Ceases to be slave; what has been received is applied.
     func finish(now: Instant) {
+        isFinished = true
         if adoption.isRunning { adoption.cancel() }
         check.postpone(now: now)
         inject(now)
         // No parent will come any more.
         table.giveUpWaiting()
         inject(now)
+    }
+
+    /// Is slave again, the replica table as it was at `finish`.
+    func resume(now: Instant) {
+        isFinished = false
+        if !slave.hasAdopted { startAdoption() }
+        check.postpone(now: now)
     }
 
     /// Begins to read the kernel's table; where that fails, it is tried again with the next renewal.
@@ -84,13 +137,14 @@ final class SlaveEngine {
     /// Takes a packet.
     func receive(
         _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64
-    ) {
+    ) -> SlaveProtocol.Consequence {
         slave.receive(packet, from: peer, now: now, wallMicroseconds: wallMicroseconds)
     }
 
     /// Does what is due, after the packets that have come.
     func work(now: Instant) {
         inject(now)
+        guard slave.donor == nil else { return }
         adopt(now)
         checkKernel(now)
         guard now >= renewAt else { return }
@@ -134,7 +188,8 @@ final class SlaveEngine {
         } catch {
             // What the kernel has is not known any more: read it, and have it confirmed.
             injectionFailures += 1
-            begin(after: slave.master, now: now)
+            guard !isFinished else { return }
+            begin(after: slave.master, holding: slave.holding, now: now)
         }
     }
 
@@ -178,6 +233,7 @@ final class SlaveEngine {
         status.lastHeard = slave.lastHeard
         status.lagMicroseconds = slave.lagMicroseconds
         status.applied = slave.applied
+        status.holding = slave.holding
         status.counters = slave.counters
         status.entriesHeld = table.aliveCount
         status.insufficient = table.insufficientCount

@@ -19,6 +19,19 @@ final class SlaveProtocol {
     /// When to ask for an initsync where the replica table was full: there may be room again.
     static let fullRetry = 30 * Duration.second
 
+    /// How often a node of a lower claim is told of the one that is followed.
+    static let answerInterval = 100 * Duration.millisecond
+    /// How long the master may say less than was heard before its stream is begun anew.
+    static let regressionPatience = 1 * Duration.second
+
+    /// What a packet calls for besides what the protocol does itself.
+    enum Consequence: Equatable {
+        /// Nothing.
+        case none
+        /// The master asks for what this node holds, or for packets of it again.
+        case handOver(PeerAddress)
+    }
+
     /// Why a slave is not in sync.
     enum OutOfSync: String, Sendable {
         /// No master has been heard.
@@ -67,7 +80,25 @@ final class SlaveProtocol {
     private var message = Message()
     /// Whether an initsync of this epoch is complete and nothing was lost since.
     private var hasBase = false
-    private var initsyncNumber: UInt32?
+    /// How much it held when it last held a stream without a gap.
+    private var lastBasis = Basis.none
+    /// Whether it holds what nobody else may have: what it saw itself, as a master that was not whole,
+    /// or a part of a stream whose master is gone ...
+    private var hasMore = false
+    /// ... and a part of the stream that it follows.
+    private var hasPart = false
+    /// Whom this node takes a table over from, as a master that lacks it; nil for a slave.
+    private(set) var donor: MasterClaim?
+    /// Whether this kernel's entry of a connection is newer than what is handed over.
+    var isKeptHere: (Entry) -> Bool = { _ in false }
+    /// Whether all of that is there.
+    private(set) var hasTaken = false
+    private var bracket: Bracket?
+    /// Where a lower claim came from, until it is answered.
+    private var answerTo: PeerAddress?
+    private var answeredAt: Instant = 0
+    /// Since when the master says less than was heard, and the most that it said since.
+    private var regression: (since: Instant, sequence: UInt64)?
     private var isInitsyncBroken = false
     private var isFull = false
     private var wantsCheck = false
@@ -87,16 +118,63 @@ final class SlaveProtocol {
     }
 
     /// Starts anew: as a slave that has heard no claim above this one.
-    func restart(after claim: MasterClaim) {
+    ///
+    /// - Parameter holding: what the node holds.
+    func restart(after claim: MasterClaim, holding: Holding) {
+        forgetStream(expected: 1)
         master = claim
         masterAddress = nil
-        ring.reset(expected: 1)
+        lastBasis = holding.basis
+        hasMore = holding.hasMore
+        hasPart = false
+        donor = nil
+        hasTaken = false
+        answerTo = nil
+    }
+
+    /// Begins to take over what another node holds; this node is master, and lacks it.
+    ///
+    /// - Parameter claim: this node's epoch, and the other's id.
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
+        restart(after: claim, holding: holding)
+        donor = claim
+        masterAddress = peer
+        lastHeard = now
+        hasAdopted = true
+        wantInitsync(at: now)
+        reportAt = now
+    }
+
+    private func forgetStream(expected: UInt64) {
+        lastBasis = basis
+        hasMore = hasMore || hasPart
+        hasPart = false
+        ring.reset(expected: expected)
         gap = GapTimer()
         request = InitsyncRequest()
         hasBase = false
-        initsyncNumber = nil
+        bracket = nil
         isFull = false
         highestNacked = 0
+        regression = nil
+    }
+
+    /// What this node holds.
+    var holding: Holding { Holding(basis: basis, hasMore: hasMore || hasPart) }
+
+    /// The next output is a report, whenever the last was.
+    func reportSoon(now: Instant) {
+        reportAt = now
+    }
+
+    /// The master has taken all of it.
+    func wasTaken() {
+        hasMore = false
+    }
+
+    /// How much this node holds.
+    var basis: Basis {
+        hasBase ? Basis(epoch: master.epoch, sequence: applied) : lastBasis
     }
 
     // MARK: State
@@ -124,9 +202,10 @@ final class SlaveProtocol {
     ///
     /// - Parameters:
     ///   - wallMicroseconds: the wall clock, for the lag and for what an epoch can be.
+    @discardableResult
     func receive(
         _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64
-    ) {
+    ) -> Consequence {
         counters.packets += 1
         counters.bytes += UInt64(packet.byteCount)
         let header: PacketHeader
@@ -137,21 +216,27 @@ final class SlaveProtocol {
             }
         } catch {
             counters.bad[error.index] += 1
-            return
+            return .none
         }
         guard header.nodeID != nodeID else {
             counters.ownID += 1
-            return
+            return .none
         }
-        guard header.type == .SYNC || header.type == .MASTER_ANNOUNCE else { return }
         let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
+        guard header.type == .SYNC || header.type == .MASTER_ANNOUNCE else {
+            let isMaster = claim == master && masterAddress != nil && donor == nil
+            return isMaster ? .handOver(peer) : .none
+        }
+        guard header.flags.contains(.handover) == (donor != nil) else { return .none }
         guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else {
             counters.bad[WireError.message.index] += 1
-            return
+            return .none
         }
+        if let donor, claim != donor { return .none }
         guard claim >= master else {
             counters.stale += 1
-            return
+            if now >= answeredAt + Self.answerInterval { answerTo = peer }
+            return .none
         }
         if claim > master || masterAddress == nil { follow(claim, header, now) }
         masterAddress = peer
@@ -159,21 +244,36 @@ final class SlaveProtocol {
         lagMicroseconds = Int64(bitPattern: wallMicroseconds &- header.clockMicroseconds)
         take(header, packet, now)
         gap.update(hasGap: ring.hasGap, expected: ring.expected, now: now)
+        return .none
     }
 
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
+        forgetStream(
+            expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
         master = claim
-        ring.reset(expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
-        gap = GapTimer()
-        hasBase = false
-        initsyncNumber = nil
-        highestNacked = 0
-        request.begun()
         wantInitsync(at: now)
         reportAt = now
     }
 
+    /// Begins the stream anew where its master says, for a second and in every packet, less than was
+    /// heard: one packet in the master's name has counted too far.
+    private func notice(_ header: PacketHeader, _ now: Instant) {
+        let said = header.type == .SYNC ? header.sequence : header.sequence &+ 1
+        guard said &+ 1 < ring.expected || header.sequence < ring.highest, said < ring.highest else {
+            regression = nil
+            return
+        }
+        let most = max(regression?.sequence ?? 0, said)
+        let since = regression?.since ?? now
+        regression = (since, most)
+        guard now >= since + Self.regressionPatience else { return }
+        counters.restarts += 1
+        forgetStream(expected: most)
+        wantInitsync(at: now)
+    }
+
     private func take(_ header: PacketHeader, _ packet: RawSpan, _ now: Instant) {
+        notice(header, now)
         ring.exists(header.sequence)
         if ring.hasGap, header.oldest > ring.expected {
             // Numbers are the master's word: however far they jump, nothing overflows.
@@ -184,8 +284,8 @@ final class SlaveProtocol {
             switch ring.accept(header.sequence, packet) {
             case .next:
                 if header.sequence <= highestNacked { counters.recovered += 1 }
-                ring.advance()
                 apply(packet, header, now)
+                ring.advance()
             case .kept:
                 if header.sequence <= highestNacked { counters.recovered += 1 }
             case .duplicate:
@@ -197,7 +297,10 @@ final class SlaveProtocol {
             // An announcement that was overtaken says nothing of now.
             heed(header.flags, now)
         }
-        while ring.takeKept({ kept in applyKept(kept, now) }) {}
+        while let kept = ring.kept {
+            applyKept(kept.bytes, now)
+            ring.advancePastKept()
+        }
     }
 
     private func applyKept(_ packet: RawSpan, _ now: Instant) {
@@ -208,17 +311,22 @@ final class SlaveProtocol {
         }
     }
 
-    private func streamBroke(_ now: Instant) {
+    private func loseBase() {
+        lastBasis = basis
         hasBase = false
+    }
+
+    private func streamBroke(_ now: Instant) {
+        loseBase()
         isInitsyncBroken = true
         wantInitsync(at: now)
     }
 
     private func heed(_ flags: PacketHeader.Flags, _ now: Instant) {
         guard flags.contains(.incomplete) else { return }
-        hasBase = false
+        loseBase()
         // The master begins one unasked; this is for the case that it did so unheard.
-        if initsyncNumber == nil { wantInitsync(at: now + 1 * Duration.second) }
+        if bracket == nil { wantInitsync(at: now + 1 * Duration.second) }
     }
 
     private func wantInitsync(at instant: Instant) {
@@ -236,6 +344,8 @@ final class SlaveProtocol {
                 return
             }
             counters.messages += 1
+            if !hasBase { hasPart = true }
+            if header.flags.contains(.partial), takesAway(message) { continue }
             apply(message, seconds, now)
         }
         heed(header.flags, now)
@@ -249,6 +359,7 @@ final class SlaveProtocol {
                 counters.leftOut += 1
                 return
             }
+            if donor != nil, isNewerHere(message.entry) { return }
             switch table.update(
                 message.entry, isNew: message.kind.has(MessageKind.new),
                 isCopy: message.kind.has(MessageKind.initsync), now: seconds)
@@ -256,16 +367,16 @@ final class SlaveProtocol {
             case .applied: return
             case .insufficient:
                 counters.insufficient += 1
-                if initsyncNumber == nil { wantInitsync(at: now) }
+                if bracket == nil { wantInitsync(at: now) }
             case .full:
                 tableIsFull(now)
             }
         case (.CONNTRACK, .DELETE):
             if table.delete(message.entry.key, now: seconds) == .full { tableIsFull(now) }
         case (.INITSYNC, .UPDATE):
-            begin(message.initsyncNumber)
+            begin(message.bracket)
         case (.INITSYNC, .DELETE):
-            end(message.initsyncNumber, now)
+            end(message.bracket, now)
         case (.EXPECT, .UPDATE):
             guard filter.mayAdmit(message.expectation) else {
                 counters.leftOut += 1
@@ -282,32 +393,64 @@ final class SlaveProtocol {
         }
     }
 
+    /// Whether a message would end, or replace, what this node holds: a master that may lack it cannot
+    /// know.
+    private func takesAway(_ message: Message) -> Bool {
+        switch (message.kind.resource, message.kind.type) {
+        case (.CONNTRACK, .DELETE), (.EXPECT, .DELETE): return true
+        case (.CONNTRACK, .UPDATE):
+            let reply = table.reply(message.entry.key)
+            return reply != nil && reply != message.entry.reply
+        default: return false
+        }
+    }
+
+    /// Whether what this master has of a connection is to stay as it is: it is what it is handed, or
+    /// packets have passed since the promotion.
+    private func isNewerHere(_ handed: Entry) -> Bool {
+        switch table.comparison(with: handed) {
+        case .lacking: false
+        case .same: true
+        case .different: isKeptHere(handed)
+        }
+    }
+
     private func tableIsFull(_ now: Instant) {
         counters.tableFull += 1
         isFull = true
         wantInitsync(at: now + Self.fullRetry)
     }
 
-    private func begin(_ number: UInt32) {
-        initsyncNumber = number
+    private func begin(_ begun: Bracket) {
+        bracket = begun
         isInitsyncBroken = false
         isFull = false
         request.begun()
         table.beginInitsync()
     }
 
-    private func end(_ number: UInt32, _ now: Instant) {
-        guard initsyncNumber == number else { return }
-        initsyncNumber = nil
+    private func end(_ ended: Bracket, _ now: Instant) {
+        guard bracket?.number == ended.number else { return }
+        bracket = nil
         // What is adopted after this end would never be confirmed.
         let isComplete = !isInitsyncBroken && hasAdopted
-        counters.purged += UInt64(table.endInitsync(isComplete: isComplete))
-        guard isComplete else {
-            wantInitsync(at: now)
+        guard donor == nil else {
+            table.endInitsync(isComplete: false)
+            hasTaken = isComplete
+            if !isComplete { wantInitsync(at: now) }
+            return
+        }
+        // A master that holds less than this node does not speak for what it has never had.
+        let isTold =
+            ended.isProved && !hasMore && (basis.epoch == master.epoch || ended.basis >= basis)
+        counters.purged += UInt64(table.endInitsync(isComplete: isComplete && isTold))
+        guard isComplete, isTold else {
+            wantInitsync(at: isComplete ? now + 1 * Duration.second : now)
             return
         }
         counters.initsyncs += 1
         hasBase = true
+        hasPart = false
         if table.insufficientCount > 0 { wantInitsync(at: now + InitsyncRequest.shortest) }
     }
 
@@ -330,6 +473,9 @@ final class SlaveProtocol {
     /// - Returns: how many there were.
     func flush(now: Instant) -> Int {
         let count = table.killAll()
+        hasBase = false
+        lastBasis = .none
+        (hasMore, hasPart) = (false, false)
         // What a running initsync has confirmed is gone: its end proves nothing.
         streamBroke(now)
         return count
@@ -339,8 +485,8 @@ final class SlaveProtocol {
 
     /// When `output` has something next; nil where only a packet can bring that about.
     var deadline: Instant? {
-        guard masterAddress != nil else { return nil }
-        var earliest = reportAt
+        guard masterAddress != nil else { return answerTo == nil ? nil : 0 }
+        var earliest = answerTo == nil ? reportAt : 0
         if let nack = gap.deadline { earliest = min(earliest, nack) }
         if hasAdopted, let asked = request.deadline { earliest = min(earliest, asked) }
         return earliest
@@ -353,10 +499,15 @@ final class SlaveProtocol {
     func output(
         now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
     ) -> (Int, PeerAddress)? {
+        if let peer = answerTo {
+            answerTo = nil
+            answeredAt = now
+            return (seal(.NACK, ranges: 0, now, wallMicroseconds, target), peer)
+        }
         guard let masterAddress else { return nil }
         if hasAdopted, let due = request.deadline, due <= now {
             request.sent(now: now)
-            let length = seal(.SLAVE_INITSYNC, ranges: 0, wallMicroseconds, target)
+            let length = seal(.SLAVE_INITSYNC, ranges: 0, now, wallMicroseconds, target)
             return (length, masterAddress)
         }
         let isNackDue = gap.deadline.map { $0 <= now } ?? false
@@ -373,21 +524,37 @@ final class SlaveProtocol {
                 ranges += 1
             }
         }
-        return (seal(.NACK, ranges: ranges, wallMicroseconds, target), masterAddress)
+        return (seal(.NACK, ranges: ranges, now, wallMicroseconds, target), masterAddress)
     }
 
     private func seal(
-        _ type: PacketHeader.PacketType, ranges: Int, _ wallMicroseconds: UInt64,
+        _ type: PacketHeader.PacketType, ranges: Int, _ now: Instant, _ wallMicroseconds: UInt64,
         _ target: UnsafeMutableRawBufferPointer
     ) -> Int {
         var header = PacketHeader(
             type: type, nodeID: nodeID, epoch: master.epoch, sequence: ring.expected)
-        let length = PacketHeader.byteCount + ranges * SequenceRange.byteCount
+        let place = PacketHeader.byteCount + ranges * SequenceRange.byteCount
+        let length = place + SlaveReport.byteCount
         header.length = UInt16(length)
         header.messageCount = UInt16(ranges)
         header.clockMicroseconds = wallMicroseconds
         var bytes = UnsafeMutableRawBufferPointer(rebasing: target[..<length]).mutableBytes
+        report(now).write(&bytes, at: place)
         header.seal(&bytes, crc)
         return length
+    }
+
+    private func report(_ now: Instant) -> SlaveReport {
+        var report = SlaveReport()
+        // What the master itself has said is no news to it.
+        report.holding = Holding(basis: basis, hasMore: hasMore)
+        report.known = master
+        if masterAddress != nil {
+            let silence = (max(now, lastHeard) - lastHeard) / Duration.millisecond
+            report.silentMilliseconds = UInt32(clamping: silence)
+        }
+        report.entryCount = UInt32(clamping: table.aliveCount)
+        report.isInSync = donor == nil && outOfSync(now: now) == nil
+        return report
     }
 }

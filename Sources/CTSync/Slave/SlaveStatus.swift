@@ -7,6 +7,8 @@ struct SlaveStatus: Sendable {
     var lastHeard: Instant = 0
     var lagMicroseconds: Int64 = 0
     var applied: UInt64 = 0
+    /// What it holds.
+    var holding = Holding()
     var counters = SlaveCounters()
     /// Why the slave is not in sync; nil while it is.
     var outOfSync: SlaveProtocol.OutOfSync? = .noMaster

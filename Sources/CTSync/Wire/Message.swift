@@ -69,8 +69,8 @@ struct Message: Sendable {
     var entry = Entry(Key(.none))
     /// The expectation of an EXPECT message; of a DELETE its key and mask.
     var expectation = Expectation(Key(.none))
-    /// The number of an INITSYNC bracket, counted up by the master.
-    var initsyncNumber: UInt32 = 0
+    /// An INITSYNC bracket.
+    var bracket = Bracket(number: 0)
 
     /// An empty message.
     init() {}

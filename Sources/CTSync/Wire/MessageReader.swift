@@ -26,8 +26,7 @@ enum MessageReader {
         case .EXPECT:
             try readExpectation(packet, start, end, kind, &message.expectation)
         case .INITSYNC:
-            guard length >= MessageWriter.bracketByteCount else { throw .message }
-            message.initsyncNumber = packet.big(start + 4)
+            message.bracket = try Bracket.read(packet, at: start, byteCount: length)
         }
     }
 

@@ -15,8 +15,6 @@
 enum MessageWriter {
     /// The most bytes one message takes: an IPv6 entry with everything.
     static let maximumByteCount = 288
-    /// Bytes of an INITSYNC bracket.
-    static let bracketByteCount = 8
 
     /// The bytes of an entry's UPDATE or DELETE.
     @inline(__always)
@@ -70,20 +68,6 @@ enum MessageWriter {
         let end = writeKey(key, MessageKind(.CONNTRACK, .DELETE), &packet, at: offset)
         packet.setBig(offset, UInt16(end - offset))
         return end - offset
-    }
-
-    /// Writes the begin (UPDATE) or the end (DELETE) of an initsync.
-    ///
-    /// - Returns: the bytes written.
-    static func writeBracket(
-        _ type: MessageKind.MessageType, number: UInt32, _ packet: inout MutableRawSpan,
-        at offset: Int
-    ) -> Int {
-        packet.setBig(offset, UInt16(bracketByteCount))
-        packet.setByte(offset + 2, MessageKind(.INITSYNC, type).rawValue)
-        packet.setByte(offset + 3, 0)
-        packet.setBig(offset + 4, number)
-        return bracketByteCount
     }
 
     static func writeKey(

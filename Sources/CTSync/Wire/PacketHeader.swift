@@ -31,13 +31,15 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
 
     /// What a packet is for.
     enum PacketType: UInt8, Sendable, CaseIterable, BitwiseCopyable {
-        /// The master is there; `sequence` is the last it has sent. No content.
+        /// The master is there; `sequence` is the last it has sent. An `Announcement` follows.
         case MASTER_ANNOUNCE = 1
-        /// A slave wants an initsync; `sequence` is the next that it expects. No content.
+        /// A slave wants an initsync; `sequence` is the next that it expects. A
+        /// `SlaveReport` follows.
         case SLAVE_INITSYNC = 2
         /// Messages; `sequence` is the packet's own.
         case SYNC = 3
-        /// A slave has all below `sequence` and misses the ranges in the content, if any.
+        /// A slave has all below `sequence` and misses the ranges in the content, if any; a
+        /// `SlaveReport` follows these.
         case NACK = 4
     }
 
@@ -49,6 +51,10 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
         init(rawValue: UInt8) { self.rawValue = rawValue }
         /// The master has lost events: no slave is in sync until the initsync that follows.
         static let incomplete = Flags(rawValue: 1 << 0)
+        /// It hands a partial master what its sender holds: a stream for that master alone.
+        static let handover = Flags(rawValue: 1 << 1)
+        /// The master may lack what other nodes hold: what it says takes nothing away from them.
+        static let partial = Flags(rawValue: 1 << 2)
     }
 
     /// What the packet is for.

@@ -238,9 +238,9 @@ import Testing
             while let item = master.nextAgain() {
                 if ring.copy(item.sequence, to: target) != nil { again += 1 }
             }
-            _ = ring.writeAnnouncement(target, clockMicroseconds: 1)
+            _ = ring.writeAnnouncement(Announcement(), target, clockMicroseconds: 1)
             if let number = master.beginInitsync(),
-                let begin = ring.appendBracket(.UPDATE, number: number)
+                let begin = ring.append(Bracket(number: number), .UPDATE)
             {
                 master.initsyncBegan(in: begin)
                 master.initsyncEnded()

@@ -32,20 +32,22 @@ import Testing
             withUnsafeBytes(of: range.first.bigEndian) { content += Array($0) }
             withUnsafeBytes(of: range.count.bigEndian) { content += Array($0) }
         }
-        return PacketBytes.sealed(header, content)
+        return PacketBytes.sealed(header, content + PacketBytes.report())
     }
 
     /// Whether the packets say that events were lost.
     private static func isIncomplete(_ ring: SendRing) throws -> Bool {
-        var target = [UInt8](repeating: 0, count: PacketHeader.byteCount)
-        _ = target.withUnsafeMutableBytes { ring.writeAnnouncement($0, clockMicroseconds: 0) }
+        var target = [UInt8](repeating: 0, count: SendRing.announcementByteCount)
+        _ = target.withUnsafeMutableBytes {
+            ring.writeAnnouncement(Announcement(), $0, clockMicroseconds: 0)
+        }
         return try PacketBytes.header(of: target).flags.contains(.incomplete)
     }
 
     /// Begins and ends a walk; false where none is wanted.
     private static func walk(_ master: MasterProtocol, _ ring: SendRing) -> Bool {
         guard let number = master.beginInitsync(),
-            let begin = ring.appendBracket(.UPDATE, number: number)
+            let begin = ring.append(Bracket(number: number), .UPDATE)
         else { return false }
         master.initsyncBegan(in: begin)
         master.initsyncEnded()
@@ -132,7 +134,7 @@ import Testing
         master.requireInitsync()
         let number = try #require(master.beginInitsync())
         master.lostEvents()
-        master.initsyncBegan(in: ring.appendBracket(.UPDATE, number: number) ?? 0)
+        master.initsyncBegan(in: ring.append(Bracket(number: number), .UPDATE) ?? 0)
         #expect(master.caughtUp())
         master.initsyncEnded()
         #expect(try Self.isIncomplete(ring))

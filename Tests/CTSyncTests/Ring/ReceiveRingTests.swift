@@ -21,7 +21,12 @@ import Testing
         func exists(_ sequence: UInt64) { ring.exists(sequence) }
         func advance() { ring.advance() }
         func skip(to sequence: UInt64) -> UInt64 { ring.skip(to: sequence) }
-        func takeKept(_ body: (RawSpan) -> Void) -> Bool { ring.takeKept(body) }
+        func takeKept(_ body: (RawSpan) -> Void) -> Bool {
+            guard let kept = ring.kept else { return false }
+            body(kept.bytes)
+            ring.advancePastKept()
+            return true
+        }
 
         func accept(_ sequence: UInt64, _ bytes: [UInt8]? = nil) -> ReceiveRing.Verdict {
             let packet = bytes ?? ReceiveRingTests.packet(sequence)

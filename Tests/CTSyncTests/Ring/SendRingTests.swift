@@ -124,7 +124,7 @@ import Testing
         }
         #expect(ring.appendDelete(Self.key(9)) == .full)
         #expect(ring.appendUpdate(SampleEntries.plain[0], bits: 0) == .full)
-        #expect(ring.appendBracket(.UPDATE, number: 1) == nil)
+        #expect(ring.append(Bracket(number: 1), .UPDATE) == nil)
         ring.flush()
         #expect(ring.lastClosed == 8)
         #expect(Self.send(ring, maximum: 1).count == 1)
@@ -158,8 +158,8 @@ import Testing
     @Test func aBracketEndsItsPacket() throws {
         let ring = try Self.makeRing()
         _ = ring.appendDelete(Self.key(1))
-        #expect(ring.appendBracket(.UPDATE, number: 7) == 1)
-        #expect(ring.appendBracket(.DELETE, number: 7) == 2)
+        #expect(ring.append(Bracket(number: 7), .UPDATE) == 1)
+        #expect(ring.append(Bracket(number: 7), .DELETE) == 2)
         #expect(ring.lastClosed == 2)
         let packets = Self.send(ring)
         #expect(try packets.map { try PacketBytes.header(of: $0).messageCount } == [2, 1])
@@ -174,7 +174,7 @@ import Testing
             ring.flush()
             var target = [UInt8](repeating: 0, count: PacketHeader.byteCount)
             _ = target.withUnsafeMutableBytes {
-                ring.writeAnnouncement($0, clockMicroseconds: 1)
+                ring.writeAnnouncement(Announcement(), $0, clockMicroseconds: 1)
             }
             let header = try PacketBytes.header(of: target)
             #expect(header.flags.contains(.incomplete) == isIncomplete)
@@ -197,7 +197,7 @@ import Testing
         ring.flush()
         var target = [UInt8](repeating: 0, count: PacketHeader.byteCount)
         let length = target.withUnsafeMutableBytes {
-            ring.writeAnnouncement($0, clockMicroseconds: 77)
+            ring.writeAnnouncement(Announcement(), $0, clockMicroseconds: 77)
         }
         let header = try PacketBytes.header(of: target)
         #expect(length == PacketHeader.byteCount)

@@ -6,8 +6,8 @@
 extension SimulatedCluster {
     /// How long a daemon has to notice what somebody did to its kernel.
     static let grace = 3 * Duration.second
-    /// The longest time that an entry has which is no replica on hold.
-    private static let longestSeconds: UInt32 = 3_600
+    /// What a replica on hold has, and no other entry.
+    private static let heldSeconds: ClosedRange<UInt32> = 40_000...ReplicaTable.holdSeconds
 
     /// Promise 10: what is reported is what is.
     func checkReport(_ node: SimulatedNode) throws {
@@ -58,7 +58,7 @@ extension SimulatedCluster {
 
     private func heldEntry(_ node: SimulatedNode) -> Key? {
         node.kernel.table.slots.keys.first {
-            !isOwnEntry($0) && node.kernel.table.secondsLeft($0) > Self.longestSeconds
+            !isOwnEntry($0) && Self.heldSeconds.contains(node.kernel.table.secondsLeft($0))
         }
     }
 
@@ -99,15 +99,17 @@ extension SimulatedCluster {
         let masters = nodes.filter { $0.role == .master }
         guard masters.count == 1 else { return Failure(5, "\(masters.count) masters") }
         guard masters[0].index == chosen else {
-            return Failure(5, "node \(chosen) was promoted last, node \(masters[0].index) is master")
+            return Failure(
+                5, "node \(chosen) was promoted last, node \(masters[0].index) is master")
         }
         for node in nodes {
             guard let slave = node.slave else { continue }
             guard slave.slave.master == masters[0].daemon?.engine.claim else {
-                return Failure(5, "slave \(node.index) does not follow the master")
+                return Failure(5, "slave \(node.index) does not follow the master: \(states)")
             }
             if let reason = slave.slave.outOfSync(now: now) {
-                return Failure(3, "slave \(node.index) stays out of sync: \(reason.rawValue)")
+                return Failure(
+                    3, "slave \(node.index) stays out of sync: \(reason.rawValue): \(states)")
             }
             if let difference = node.difference(from: masters[0]) { return Failure(3, difference) }
         }

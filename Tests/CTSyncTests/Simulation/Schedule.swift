@@ -33,7 +33,8 @@ struct Schedule {
             case .order(let node, let role): "promote/demote node \(node) to \(role)"
             case .kill(let node): "kill -9 of node \(node)"
             case .stop(let node): "stop of node \(node)"
-            case .start(let node, let role): "start of node \(node), state \(role.map { "\($0)" } ?? "unset")"
+            case .start(let node, let role):
+                "start of node \(node), state \(role.map { "\($0)" } ?? "unset")"
             case .reboot(let node): "reboot of node \(node)"
             case .cut(let node): "link of node \(node) cut"
             case .cutWay(let source, let target): "way \(source) to \(target) cut"

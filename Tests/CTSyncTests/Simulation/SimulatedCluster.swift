@@ -159,7 +159,8 @@ final class SimulatedCluster {
             refusal = error
         }
         if refusal != nil, node.role != before {
-            throw Failure(10, "node \(index) refused \(role), and reports \(String(describing: node.role))")
+            throw Failure(
+                10, "node \(index) refused \(role), and reports \(String(describing: node.role))")
         }
         roleChanges += 1
     }
@@ -201,15 +202,20 @@ final class SimulatedCluster {
 
     private func meddle(_ action: Schedule.Action) {
         switch action {
-        case .flushKernel(let node): nodes[node].kernel.meddle { $0.flush(.hand) }
+        case .flushKernel(let node):
+            nodes[node].kernel.meddle { $0.flush(.hand) }
+            _ = nodes[node].kernel.table.insert(
+                Self.ownEntry(nodes[node].own), seconds: 1_000_000, .traffic)
         case .deleteEntry(let node):
             nodes[node].kernel.meddle { table in
-                guard let key = sorted(table).first else { return }
+                guard let key = sorted(table).first(where: { $0.tuple.source != nodes[node].own })
+                else { return }
                 _ = table.remove(key, .hand)
             }
         case .changeEntry(let node):
             nodes[node].kernel.meddle { table in
-                guard let key = sorted(table).first else { return }
+                guard let key = sorted(table).first(where: { $0.tuple.source != nodes[node].own })
+                else { return }
                 table.change(key, saying: .mark, .hand) { $0.mark = 9 }
             }
         case .setEvents(let node, let value):
@@ -232,7 +238,8 @@ final class SimulatedCluster {
 
     /// Before a promotion: what lives, and some node within reach holds, is there afterwards.
     private func owe(to index: Int) {
-        for (key, reply) in traffic.live where holders(key, reply).contains(where: { holder in
+        for (key, reply) in traffic.live
+        where holders(key, reply).contains(where: { holder in
             nodes[holder].daemon != nil
                 && (holder == index
                     || wire.connects(holder, index) && wire.connects(index, holder))
@@ -248,18 +255,57 @@ final class SimulatedCluster {
     /// Looks after the connections that are owed: one that nobody holds any more was lost, by a
     /// daemon, or by what no daemon can help.
     private func trackOwed() throws {
+        forgetLost()
         for (key, reply) in owed {
             if traffic.live[key] != reply {
                 owed[key] = nil
             } else if holders(key, reply).isEmpty {
                 owed[key] = nil
-                let causes = nodes.map { $0.kernel.table.removals[key] }
-                guard let last = causes.compactMap({ $0 }).max(by: { $0.at < $1.at }),
-                    last.cause == .daemon
+                let removals = nodes.compactMap { node in
+                    node.kernel.table.removals[key].map { (node, $0.at, $0.cause) }
+                }
+                guard let last = removals.max(by: { $0.1 < $1.1 }), last.2 == .daemon
                 else { continue }
-                throw Failure(9, "the last entry of a live connection was deleted: \(key)")
+                throw Failure(
+                    9,
+                    """
+                    the last entry of a live connection was deleted by node \(last.0.index): \
+                    \(EntryLine.text(Entry(key))); \
+                    \(removals.map { "\($0.0.index) \($0.2) at \($0.1 / Duration.millisecond)" }), \
+                    now \(now / Duration.millisecond), live \(reply.destinationPort); \(states)
+                    """)
             }
         }
+    }
+
+    /// A connection that the forwarding kernel has dropped for reasons of its own is dead.
+    private func forgetLost() {
+        guard let active else { return }
+        let table = nodes[active].kernel.table
+        for key in traffic.live.keys where table.entry(key) == nil {
+            guard let removal = table.removals[key], removal.cause != .daemon else { continue }
+            traffic.forget(key)
+        }
+    }
+
+    /// How the nodes are, for a failure's report.
+    var states: String {
+        nodes.map { node in
+            guard let daemon = node.daemon else { return "node \(node.index) down" }
+            guard daemon.engine.role == .master else {
+                let slave = daemon.slave.slave
+                let reason = slave.outOfSync(now: now)?.rawValue ?? "in sync"
+                return """
+                    node \(node.index) slave of \(slave.master.nodeID), \(reason), holds \
+                    \(slave.basis.epoch):\(slave.basis.sequence)
+                    """
+            }
+            let basis = daemon.master.exchange.basis
+            return """
+                node \(node.index) master \(daemon.master.exchange.isWhole ? "whole" : "partial"), \
+                epoch \(daemon.engine.claim.epoch), holds \(basis.epoch):\(basis.sequence)
+                """
+        }.joined(separator: "; ")
     }
 
     /// An operator's flush is an order, and a boot takes what is not on the disk.

@@ -18,12 +18,16 @@ final class SimulatedDaemon: NodeParts {
     /// Whether l2drop is off.
     private(set) var isOpen = false
     private(set) var isReceiving = false
+    /// How often the neighbours were told again.
+    private(set) var announcements = 0
     private let sendWake: WakeUp
     private var sendThread = SimulatedThread()
     private var walkThread = SimulatedThread()
     private var timerThread = SimulatedThread()
     private var linkThread = SimulatedThread()
+    private let handover: Handover
     private var higher: MasterClaim?
+    private var outbid: MasterClaim?
     private var inbox: [(packet: [UInt8], source: Int)] = []
     private let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
 
@@ -44,6 +48,7 @@ final class SimulatedDaemon: NodeParts {
             slotByteCount: SimulatedNode.slotByteCount, wake: sendWake,
             packetsPerSecond: settings.packetsPerSecond,
             reconcileSeconds: settings.reconcileSeconds)
+        handover = Handover(master, self.slave, nodeID: node.id)
     }
 
     deinit {
@@ -55,7 +60,7 @@ final class SimulatedDaemon: NodeParts {
     func begin(as role: Role) throws {
         if kernel.eventsSetting != 1 { kernel.eventsSetting = 1 }
         engine.remember(
-            epoch: node.storage.epoch, wallMicroseconds: node.clock.wallMicroseconds)
+            epoch: max(node.storage.epoch, node.storage.diskEpoch), wallMicroseconds: node.clock.wallMicroseconds)
         isOpen = false
         try engine.begin(
             as: role, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
@@ -72,12 +77,10 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func end() {
-        let wasSlave = engine.role == .slave
         engine.end(now: node.now)
         receive()
         if isReceiving { slave.finish(now: node.now) }
         isReceiving = false
-        guard wasSlave else { return }
         do throws(SystemError) {
             let walk = try timers.open(kernel)
             while try timers.step(walk, slave.table, now: node.now) {}
@@ -88,7 +91,7 @@ final class SimulatedDaemon: NodeParts {
 
     private func publish() {
         node.storage.role = engine.role
-        node.storage.epoch = max(node.storage.epoch, engine.highestEpoch)
+        record(epoch: engine.highestEpoch)
     }
 
     // MARK: Threads
@@ -108,12 +111,17 @@ final class SimulatedDaemon: NodeParts {
     private func take(_ packet: [UInt8], _ source: Int) {
         let peer = SimulatedWire.address(source)
         packet.withUnsafeBytes { bytes in
-            guard engine.role == .master else {
-                slave.receive(
+            if engine.role == .slave || slave.slave.donor != nil {
+                let consequence = slave.receive(
                     bytes.bytes, from: peer, now: node.now,
                     wallMicroseconds: node.clock.wallMicroseconds)
-                return
+                if case .handOver(let peer) = consequence {
+                    handover.receive(
+                        bytes.bytes, from: peer, now: node.now,
+                        wallMicroseconds: node.clock.wallMicroseconds)
+                }
             }
+            guard engine.role == .master else { return }
             switch master.exchange.receive(
                 bytes.bytes, from: peer, now: node.now,
                 wallMicroseconds: node.clock.wallMicroseconds)
@@ -122,6 +130,8 @@ final class SimulatedDaemon: NodeParts {
             case .sendAgain: sendWake.signal()
             case .initsync: walkThread.wake()
             case .superseded(let claim): higher = max(higher ?? claim, claim)
+            case .outbid(let claim): outbid = max(outbid ?? claim, claim)
+            case .beaten: engine.hasBeaten(now: node.now)
             }
         }
     }
@@ -147,29 +157,34 @@ final class SimulatedDaemon: NodeParts {
     private func control() {
         if let claim = higher {
             higher = nil
-            do throws(SystemError) {
-                _ = try engine.giveWay(to: claim, now: node.now)
-            } catch {
-                return
-            }
+            _ = engine.giveWay(to: claim, now: node.now)
         }
-        if engine.isWaiting {
-            do {
-                _ = try order(.master)
-            } catch {
-                return
-            }
+        if let claim = outbid {
+            outbid = nil
+            _ = engine.outbid(
+                claim, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+        }
+        do throws(SystemError) {
+            _ = try engine.tick(
+                now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+        } catch {
+            return
         }
         publish()
     }
 
     private func link() {
         receive()
-        guard engine.role == .slave else { return linkThread.sleep(.untilWoken) }
+        guard engine.role == .slave || slave.slave.donor != nil else {
+            return linkThread.sleep(.untilWoken)
+        }
         slave.slave.filter = node.filter.current
         slave.work(now: node.now)
         output()
-        linkThread.sleep(slave.pause(now: node.now))
+        guard engine.role == .slave else { return linkThread.sleep(slave.pause(now: node.now)) }
+        let pause = handover.step(
+            now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+        linkThread.sleep(pause.sooner(slave.pause(now: node.now)))
     }
 
     private func output() {
@@ -210,20 +225,59 @@ final class SimulatedDaemon: NodeParts {
 
     var now: Instant { node.now }
 
-    var slaveState: (outOfSync: SlaveProtocol.OutOfSync?, master: MasterClaim) {
-        (slave.slave.outOfSync(now: node.now), slave.slave.master)
+    var slaveState: SlaveState {
+        SlaveState(
+            outOfSync: slave.slave.outOfSync(now: node.now), master: slave.slave.master,
+            holding: slave.slave.holding)
     }
 
     func stopReceiving(now: Instant) {
         receive()
+        handover.end()
         slave.finish(now: now)
         isReceiving = false
     }
 
-    func startTerm(_ claim: MasterClaim, now: Instant) throws(SystemError) {
-        higher = nil
-        term = try master.open(claim, kernel, now: now)
+    func resumeReceiving(now: Instant) {
+        isReceiving = true
+        slave.resume(now: now)
+        linkThread.wake()
+    }
+
+    func record(epoch: UInt64) {
+        node.storage.epoch = max(node.storage.epoch, epoch)
+        node.storage.diskEpoch = max(node.storage.diskEpoch, epoch)
+    }
+
+    func announce(now: Instant) {
+        announcements += 1
+    }
+
+    func nextOfWholeness(now: Instant) -> Wholeness.Step {
+        master.exchange.nextOfWholeness(now: now)
+    }
+
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
+        slave.takeOver(from: claim, at: peer, now: now)
+        linkThread.wake()
+    }
+
+    var hasTakenOver: Bool { slave.slave.hasTaken }
+
+    func endTakingOver(took nodeID: UInt8?, now: Instant) {
+        slave.endTakingOver(
+            now: now, wallMicroseconds: node.clock.wallMicroseconds, target
+        ) { length, peer in
+            node.port.send(UnsafeRawBufferPointer(rebasing: target[..<length]), to: peer)
+        }
+        if let nodeID { master.exchange.took(from: nodeID) }
+    }
+
+    func startTerm(_ claim: MasterClaim, basis: Basis, now: Instant) throws(SystemError) {
+        (higher, outbid) = (nil, nil)
+        let opened = try master.open(claim, basis: basis, kernel, now: now)
         try kernel.calls.attempt("threads")
+        term = opened
         sendThread.wake()
         walkThread.wake()
     }
@@ -247,15 +301,16 @@ final class SimulatedDaemon: NodeParts {
         aftermath = nil
     }
 
-    func stopTerm(now: Instant) {
-        guard let term else { return }
+    func stopTerm(now: Instant) -> Holding {
+        guard let term else { return Holding() }
         master.close(term, now: now, wallMicroseconds: node.clock.wallMicroseconds)
         self.term = nil
+        return master.exchange.finalHolding
     }
 
-    func becomeSlave(after claim: MasterClaim, now: Instant) {
+    func becomeSlave(after claim: MasterClaim, holding: Holding, now: Instant) {
         isReceiving = true
-        slave.begin(after: claim, now: now)
+        slave.begin(after: claim, holding: holding, now: now)
         linkThread.wake()
     }
 
@@ -267,7 +322,7 @@ final class SimulatedDaemon: NodeParts {
         if master.intake.drain(term.events, now: node.now) { walkThread.wake() }
         master.sender.finish(term.sending, wallMicroseconds: node.clock.wallMicroseconds)
         let length = master.ring.writeAnnouncement(
-            target, clockMicroseconds: node.clock.wallMicroseconds)
+            Announcement(basis: master.exchange.basis), target, clockMicroseconds: node.clock.wallMicroseconds)
         return Array(target[..<length])
     }
 

@@ -103,7 +103,9 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
     ///
     /// - Returns: 0 or errno.
     func carryOut(_ request: SimulatedRequests.Request) -> CInt {
-        if faults > 0, chance.happens(faults) { return request.isDeletion ? EBUSY : ENOMEM }
+        if faults > 0, !isReplacement(request), chance.happens(faults) {
+            return request.isDeletion ? EBUSY : ENOMEM
+        }
         switch request {
         case .create(let entry, let seconds):
             changes += 1
@@ -135,6 +137,14 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
             return table.expectations.contains { $0.key == key } ? 0 : ENOENT
         case .unexpect(let key): return table.remove(Expectation(key)) ? 0 : ENOENT
         }
+    }
+
+    /// Whether it makes what was removed a moment ago: there is room for that.
+    private func isReplacement(_ request: SimulatedRequests.Request) -> Bool {
+        guard case .create(let entry, _) = request,
+            let removal = table.removals[entry.key]
+        else { return false }
+        return removal.at == table.now && removal.cause == .daemon
     }
 
     /// What a create request makes.

@@ -133,6 +133,8 @@ final class SimulatedStorage {
     var role: Role?
     /// The lock file's epoch.
     var epoch: UInt64 = 0
+    /// The epoch's file on the disk.
+    var diskEpoch: UInt64 = 0
 
     func reboot() {
         role = nil

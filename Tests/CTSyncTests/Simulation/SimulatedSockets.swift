@@ -202,6 +202,8 @@ final class SimulatedEvents: EventSource {
     func keepBack(_ rules: [ReplicationRule]) throws(SystemError) -> Bool { false }
 
     func append(_ kind: CtnetlinkKind, _ said: Entry, _ cause: SimulatedTable.Cause) {
+        // The daemon's own: as EventSocket, which knows them by their sender.
+        guard cause != .daemon else { return }
         guard events.count < kernel.eventCapacity else {
             hasLost = true
             return

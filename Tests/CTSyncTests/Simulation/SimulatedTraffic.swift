@@ -46,6 +46,8 @@ final class SimulatedTraffic {
             make(fresh(key, table), table)
             return
         }
+        // Its packets pass by the entry of an older connection.
+        if let reply = live[key], reply != entry.reply { live[key] = nil }
         switch chance.below(12) {
         case 0, 1: end(key, table)
         case 2:
@@ -69,7 +71,9 @@ final class SimulatedTraffic {
 
     /// Every live connection sends a packet: what the forwarding node has lasts.
     func refresh(_ table: SimulatedTable) {
-        for key in live.keys { table.refresh(key, seconds: Self.timeoutSeconds) }
+        for (key, reply) in live where table.entry(key)?.reply == reply {
+            table.refresh(key, seconds: Self.timeoutSeconds)
+        }
     }
 
     private func packet(_ entry: Entry, _ table: SimulatedTable) {

@@ -122,7 +122,8 @@ final class SimulationRun: Sendable {
         while width >= 1, tries < 60, !best.steps.isEmpty {
             var from = 0
             while from < best.steps.count, tries < 60 {
-                let kept = Array(0..<from) + Array(min(from + width, best.steps.count)..<best.steps.count)
+                let kept =
+                    Array(0..<from) + Array(min(from + width, best.steps.count)..<best.steps.count)
                 let candidate = best.keeping(kept)
                 tries += 1
                 if let other = Self.failure(of: candidate).0, other.promise == failure.promise {

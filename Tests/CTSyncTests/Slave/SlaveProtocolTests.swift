@@ -219,7 +219,7 @@ import Testing
     @Test func aFormerMasterFollowsOnlyWhatIsAboveItsClaim() throws {
         let bench = try Bench()
         try bench.synchronize()
-        bench.slave.restart(after: MasterClaim(epoch: 500, nodeID: 2))
+        bench.slave.restart(after: MasterClaim(epoch: 500, nodeID: 2), holding: Holding())
         #expect(bench.slave.outOfSync(now: bench.now) == .noMaster)
         bench.receive(PacketBytes.announcement(1, epoch: 499))
         #expect(bench.slave.masterAddress == nil)

@@ -118,7 +118,7 @@ import Testing
         let message = try PacketBytes.message(end)
         #expect(message.kind.resource == .INITSYNC)
         #expect(message.kind.type == .DELETE)
-        #expect(message.initsyncNumber == 5)
+        #expect(message.bracket.number == 5)
     }
 
     /// An entry with everything that has an attribute.

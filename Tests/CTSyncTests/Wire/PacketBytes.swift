@@ -34,7 +34,7 @@ enum PacketBytes {
     }
 
     static func bracket(_ type: MessageKind.MessageType, _ number: UInt32) -> [UInt8] {
-        written { MessageWriter.writeBracket(type, number: number, &$0, at: 0) }
+        written { Bracket(number: number).write(type, &$0, at: 0) }
     }
 
     /// A header and what follows it, sealed; its length is set here.
@@ -69,7 +69,23 @@ enum PacketBytes {
             type: .MASTER_ANNOUNCE, nodeID: id, epoch: epoch, sequence: sequence)
         header.oldest = oldest
         header.flags = flags
-        return sealed(header)
+        return sealed(header, content { Announcement().write(&$0) })
+    }
+
+    /// What a writer puts behind a header.
+    static func content(_ write: (inout MutableRawSpan) -> Void) -> [UInt8] {
+        var bytes = [UInt8](
+            repeating: 0, count: PacketHeader.byteCount + Announcement.byteCount)
+        bytes.withUnsafeMutableBytes { buffer in
+            var span = buffer.mutableBytes
+            write(&span)
+        }
+        return Array(bytes[PacketHeader.byteCount...])
+    }
+
+    /// A slave's report.
+    static func report(_ report: SlaveReport = SlaveReport()) -> [UInt8] {
+        content { report.write(&$0, at: PacketHeader.byteCount) }
     }
 
     static func header(of packet: [UInt8]) throws(WireError) -> PacketHeader {

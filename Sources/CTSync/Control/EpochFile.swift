@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+
+/// The highest epoch that this node has made or followed, where it outlives a boot: a line in a file.
+///
+/// That of a control file under /run is under /var/lib, any other's beside it.
+/// A node that boots with its clock behind would otherwise claim less than its own last epoch. It is
+/// written before a claim is used; where it cannot be, the clock has to do, and the others' answers.
+struct EpochFile: ~Copyable {
+    let path: String
+    /// The epoch in the file; 0 for none.
+    private(set) var epoch: UInt64
+    /// Why it could not be read or written last; nil where it could.
+    private(set) var trouble: SystemError?
+
+    /// Reads the file of a control file.
+    init(controlFile: String) {
+        path = Self.path(of: controlFile)
+        epoch = 0
+        do throws(SystemError) {
+            let text = try TextFile.read(path, limit: 64)
+            epoch = UInt64(text.prefix { $0.isNumber }) ?? 0
+        } catch {
+            if error.errno != ENOENT { trouble = error }
+        }
+    }
+
+    /// Where the epoch of a control file is.
+    static func path(of controlFile: String) -> String {
+        for volatile in ["/run/", "/var/run/"] where controlFile.hasPrefix(volatile) {
+            return "/var/lib/" + controlFile.dropFirst(volatile.count) + ".epoch"
+        }
+        return controlFile + ".epoch"
+    }
+
+    /// Records an epoch that is higher than all before.
+    ///
+    /// The file is replaced whole: a power cut leaves the old line or the new one.
+    mutating func record(_ higher: UInt64) {
+        guard higher > epoch else { return }
+        epoch = higher
+        do throws(SystemError) {
+            try ControlFile.makeDirectory(ControlFile.directory(of: path))
+            try write("\(higher)\n")
+            trouble = nil
+        } catch {
+            trouble = error
+        }
+    }
+
+    private func write(_ text: String) throws(SystemError) {
+        let scratch = path + ".new"
+        let bytes = Array(text.utf8)
+        let file = try Descriptor("open \(scratch)") {
+            ctsync_open(scratch, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600)
+        }
+        try retrying("write \(scratch)") { Glibc.write(file.raw, bytes, bytes.count) }
+        try retrying("rename \(scratch)") { rename(scratch, path) }
+    }
+}

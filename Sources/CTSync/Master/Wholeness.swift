@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Whether a master holds everything that some node of the cluster holds, and from whom it takes what
+/// it lacks.
+///
+/// A master that is promoted before it has the table (it was started a moment ago, the manager
+/// preempts) is *partial*: a node that holds more, as its reports say, is asked for all of it, one
+/// after the other. When nobody within reach holds more, and a second after the promotion at the
+/// earliest, the master is *whole*. Until then its timers do not start and it walks for nobody.
+struct Wholeness {
+    /// What is to be done.
+    enum Step: Equatable {
+        /// Nothing yet; to be asked again at this instant.
+        case wait(until: Instant)
+        /// Take what this node holds.
+        case take(UInt8, PeerAddress)
+        /// Give up on the node that has been asked.
+        case leave
+        /// From now on the master is whole.
+        case becameWhole
+        /// It is whole.
+        case whole
+    }
+
+    /// How long a master waits for reports before it believes that nobody holds more.
+    static let patience = 1 * Duration.second
+    /// A node not heard for so long gives nothing.
+    static let silence = 1_500 * Duration.millisecond
+    /// How long one node may take to hand over.
+    static let limit = 60 * Duration.second
+    private static let interval = 10 * Duration.millisecond
+    private static let retakeInterval = 5 * Duration.second
+
+    /// What the master holds from before its epoch.
+    private(set) var basis: Basis
+    private(set) var isWhole = false
+    private let epoch: UInt64
+    private let promotedAt: Instant
+    /// The node whose table is being taken, what it held then, and since when.
+    private(set) var donor: (nodeID: UInt8, basis: Basis, since: Instant)?
+    /// Nodes from which all was taken, and those that were given up on, by id.
+    private var taken = InlineArray<32, UInt8>(repeating: 0)
+    private var retakeAt: Instant
+    private var left = InlineArray<32, UInt8>(repeating: 0)
+
+    init(epoch: UInt64, basis: Basis, now: Instant) {
+        self.epoch = epoch
+        self.basis = basis
+        promotedAt = now
+        retakeAt = now + Self.retakeInterval
+    }
+
+    /// Decides what is next.
+    mutating func next(_ peers: borrowing PeerList, now: Instant) -> Step {
+        if let donor {
+            guard peers.isHeard(donor.nodeID, since: Self.silence, now: now),
+                now < donor.since + Self.limit
+            else {
+                leave(donor.nodeID)
+                return .leave
+            }
+            return .wait(until: now + Self.interval)
+        }
+        if let (nodeID, peer) = richest(peers, now) {
+            donor = (nodeID, peer.report.holding.basis, now)
+            isWhole = false
+            return .take(nodeID, peer.address)
+        }
+        // One that still says that it has more did not hear that it was taken.
+        if now >= retakeAt {
+            taken = InlineArray(repeating: 0)
+            retakeAt = now + Self.retakeInterval
+        }
+        guard !isWhole else { return .whole }
+        guard now >= promotedAt + Self.patience else { return .wait(until: now + Self.interval) }
+        isWhole = true
+        return .becameWhole
+    }
+
+    /// The node of the highest basis above the master's own, of those that are heard.
+    private func richest(
+        _ peers: borrowing PeerList, _ now: Instant
+    ) -> (UInt8, PeerList.Peer)? {
+        var best: (UInt8, PeerList.Peer)?
+        peers.visit { nodeID, peer in
+            let holding = peer.report.holding
+            // What it holds of this master's own stream is no news.
+            let isNews = holding.basis.epoch < epoch && holding.basis > basis
+            guard isNews || holding.hasMore && !Self.isIn(taken, nodeID), !Self.isIn(left, nodeID),
+                peers.isHeard(nodeID, since: Self.silence, now: now)
+            else { return }
+            if let best, best.1.report.holding.basis > holding.basis { return }
+            best = (nodeID, peer)
+        }
+        return best
+    }
+
+    /// All that a node held has been taken.
+    mutating func took(_ nodeID: UInt8) {
+        guard let donor, donor.nodeID == nodeID else { return }
+        if donor.basis.epoch < epoch { basis = max(basis, donor.basis) }
+        taken[Int(nodeID) / 8] |= 1 << (nodeID % 8)
+        self.donor = nil
+    }
+
+    private mutating func leave(_ nodeID: UInt8) {
+        left[Int(nodeID) / 8] |= 1 << (nodeID % 8)
+        donor = nil
+    }
+
+    private static func isIn(_ set: InlineArray<32, UInt8>, _ nodeID: UInt8) -> Bool {
+        set[Int(nodeID) / 8] & 1 << (nodeID % 8) != 0
+    }
+}

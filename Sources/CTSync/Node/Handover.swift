@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Hands over what this node holds to a master that was promoted without it: the master's own engine
+/// walks the replica table instead of the kernel's, for one node alone.
+///
+/// Begun when the master asks (SLAVE_INITSYNC), ended when the node is no slave of it any more, or
+/// when it has asked for nothing for some seconds. Thread: the link's; a slave's master engine is
+/// idle.
+final class Handover {
+    /// A master that has all says so by asking no more.
+    private static let silence = 3 * Duration.second
+
+    private let master: MasterEngine
+    private let slave: SlaveEngine
+    private let nodeID: UInt8
+    private var term: (walk: InitsyncWalk.Term, sending: Sender.Term, claim: MasterClaim)?
+    private var askedAt: Instant = 0
+    /// How many were begun.
+    private(set) var count: UInt64 = 0
+
+    init(_ master: MasterEngine, _ slave: SlaveEngine, nodeID: UInt8) {
+        self.master = master
+        self.slave = slave
+        self.nodeID = nodeID
+    }
+
+    /// Takes what the master asks for.
+    func receive(
+        _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64
+    ) {
+        // What the kernel has is not read yet: it asks again.
+        guard slave.slave.hasAdopted else { return }
+        let followed = slave.slave.master
+        if term == nil || term?.claim != followed { begin(followed, peer, now) }
+        askedAt = now
+        _ = master.exchange.receive(
+            packet, from: peer, now: now, wallMicroseconds: wallMicroseconds)
+        // The end was sent, and all before it has been applied.
+        if let term, master.initsync.isDone(term.walk), master.exchange.areAllApplied {
+            slave.slave.wasTaken()
+        }
+    }
+
+    private func begin(_ followed: MasterClaim, _ peer: PeerAddress, _ now: Instant) {
+        let claim = MasterClaim(epoch: followed.epoch, nodeID: nodeID)
+        master.ring.reset(epoch: claim.epoch, nodeID: nodeID, flags: .handover)
+        master.exchange.start(claim, basis: slave.slave.basis, now: now)
+        let walk = master.initsync.open(
+            ReplicaWalk(slave.table), NoLookup(), now: now)
+        term = (walk, master.sender.open(to: peer), followed)
+        count += 1
+    }
+
+    /// Does the next piece of work.
+    func step(now: Instant, wallMicroseconds: UInt64) -> Pause {
+        guard let term else { return .untilWoken }
+        guard term.claim == slave.slave.master, now < askedAt + Self.silence else {
+            end()
+            return .untilWoken
+        }
+        let walking = master.initsync.step(term.walk, now: now)
+        return walking.sooner(
+            master.sender.step(term.sending, now: now, wallMicroseconds: wallMicroseconds))
+    }
+
+    /// Ends it.
+    func end() {
+        guard let term else { return }
+        master.initsync.close(term.walk)
+        self.term = nil
+    }
+}
+
+/// No kernel to ask: every expectation of a replica was admitted when it came.
+private final class NoLookup: EntryLookup {
+    func entry(_ key: borrowing Key) throws(SystemError) -> Entry? { nil }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Reads the replica table as the kernel's is read: for a node that hands over what it holds. The
+/// kernel has its own entries too, and the long timeouts of replicas.
+///
+/// Thread: the link's, which owns the replica table.
+final class ReplicaWalk: TableWalk {
+    /// Places looked at a step.
+    private static let pieceLimit = 256
+
+    private let table: ReplicaTable
+    private var next: Int?
+    private var isAtExpectations = false
+
+    init(_ table: ReplicaTable) {
+        self.table = table
+    }
+
+    func start() throws(SystemError) {
+        next = 0
+        isAtExpectations = false
+    }
+
+    func startExpectations() throws(SystemError) {
+        next = 0
+        isAtExpectations = true
+    }
+
+    func step(
+        _ body: (borrowing Entry) -> Void, expectation: (borrowing Expectation) -> Void
+    ) throws(SystemError) -> Bool {
+        guard let first = next else { return false }
+        guard !isAtExpectations else {
+            next = nil
+            for place in 0..<table.expectations.highWater
+            where table.expectations.held[place].flags.contains(.alive) {
+                expectation(table.expectations.held[place].expectation)
+            }
+            return false
+        }
+        let end = min(first + Self.pieceLimit, table.pool.highWater)
+        for place in first..<max(first, end)
+        where table.pool.replicas[place].flags.contains(.alive) {
+            let entry = table.entry(at: UInt32(place))
+            if entry.isSufficient { body(entry) }
+        }
+        next = end < table.pool.highWater ? end : nil
+        return next != nil
+    }
+
+    func cancel() {
+        next = nil
+    }
+}

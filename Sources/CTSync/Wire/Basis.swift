@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// How much of the cluster's table a node is known to hold: everything that the master of an epoch
+/// said up to a sequence number.
+///
+/// A slave's is that of the last stream which it held without a gap, a master's what it had when it
+/// was promoted and what it was handed since. Of two nodes the one with the higher basis holds more.
+struct Basis: Comparable, Sendable, BitwiseCopyable {
+    /// The epoch of the master that said it.
+    var epoch: UInt64
+    /// The last packet of which nothing is missing.
+    var sequence: UInt64
+
+    /// Bytes on the wire: epoch 8, sequence 8.
+    static let byteCount = 16
+
+    /// Of a node that is not known to hold anything.
+    static let none = Basis(epoch: 0, sequence: 0)
+
+    static func < (left: Basis, right: Basis) -> Bool {
+        (left.epoch, left.sequence) < (right.epoch, right.sequence)
+    }
+
+    /// Writes its bytes.
+    func write(_ packet: inout MutableRawSpan, at place: Int) {
+        packet.setBig(place, epoch)
+        packet.setBig(place + 8, sequence)
+    }
+
+    /// Reads one; the caller has checked that it is there.
+    static func read(_ packet: RawSpan, at place: Int) -> Basis {
+        Basis(epoch: packet.big(place), sequence: packet.big(place + 8))
+    }
+}
+
+/// What a node holds of the cluster's table.
+struct Holding: Equatable, Sendable, BitwiseCopyable {
+    /// Everything that was said up to here ...
+    var basis = Basis.none
+    /// ... and what it saw itself, as a master that was not whole: nobody else may have that.
+    var hasMore = false
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// The begin (UPDATE) or the end (DELETE) of an initsync, a message of 24 bytes.
+///
+/// ```
+/// | 0 length 2 | 2 kind 1 | 3 flags 1: bit 0 unproved | 4 number 4 | 8 basis: epoch 8, sequence 8 |
+/// ```
+struct Bracket: Equatable, Sendable, BitwiseCopyable {
+    /// The initsync's number, counted up by the master.
+    var number: UInt32
+    /// What the master is known to hold from before its epoch: it speaks for no more than that.
+    var basis = Basis.none
+    /// Whether the walk saw the whole table: what it did not name is not there.
+    var isProved = true
+
+    /// Bytes on the wire.
+    static let byteCount = 8 + Basis.byteCount
+    private static let unproved: UInt8 = 1
+
+    /// Writes it.
+    ///
+    /// - Returns: the bytes written.
+    func write(
+        _ type: MessageKind.MessageType, _ packet: inout MutableRawSpan, at offset: Int
+    ) -> Int {
+        packet.setBig(offset, UInt16(Self.byteCount))
+        packet.setByte(offset + 2, MessageKind(.INITSYNC, type).rawValue)
+        packet.setByte(offset + 3, isProved ? 0 : Self.unproved)
+        packet.setBig(offset + 4, number)
+        basis.write(&packet, at: offset + 8)
+        return Self.byteCount
+    }
+
+    /// Reads the one at an offset; the caller has checked that the packet holds so many bytes.
+    ///
+    /// - Throws: `WireError.message` where it is shorter.
+    static func read(
+        _ packet: RawSpan, at offset: Int, byteCount length: Int
+    ) throws(WireError) -> Bracket {
+        guard length >= byteCount else { throw .message }
+        return Bracket(
+            number: packet.big(offset + 4), basis: Basis.read(packet, at: offset + 8),
+            isProved: packet.byte(offset + 3) & unproved == 0)
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+
+/// The steps of a node that does nothing but write them down.
+private final class WrittenSteps: NodeParts {
+    var steps: [String] = []
+    var now: Instant = 1
+    var slaveState = SlaveState(outOfSync: nil, master: .none, holding: Holding())
+    var next = Wholeness.Step.whole
+    var hasTakenOver = false
+    /// Steps that fail.
+    var failing: Set<String> = []
+
+    private func attempt(_ step: String) throws(SystemError) {
+        steps.append(step)
+        if failing.contains(step) { throw SystemError(step, errno: 24) }
+    }
+
+    func take() -> [String] {
+        defer { steps = [] }
+        return steps
+    }
+
+    func stopReceiving(now: Instant) { steps.append("stop receiving") }
+    func resumeReceiving(now: Instant) { steps.append("resume") }
+    func record(epoch: UInt64) { steps.append("record \(epoch)") }
+    func startTerm(_ claim: MasterClaim, basis: Basis, now: Instant) throws(SystemError) {
+        try attempt("term")
+    }
+    func open(now: Instant) { steps.append("open") }
+    func announce(now: Instant) { steps.append("announce") }
+    func nextOfWholeness(now: Instant) -> Wholeness.Step { next }
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
+        steps.append("take from \(claim.nodeID)")
+    }
+    func endTakingOver(took nodeID: UInt8?, now: Instant) {
+        steps.append(nodeID.map { "took from \($0)" } ?? "leave")
+    }
+    func startTimers(now: Instant) throws(SystemError) { try attempt("timers") }
+    func close(now: Instant) { steps.append("close") }
+    func stopTimers() { steps.append("stop timers") }
+    func stopTerm(now: Instant) -> Holding {
+        steps.append("end term")
+        return Holding()
+    }
+    func becomeSlave(after claim: MasterClaim, holding: Holding, now: Instant) {
+        steps.append("slave after \(claim.epoch)")
+    }
+}
+
+@Suite struct NodeEngineTests {
+    private let parts = WrittenSteps()
+    private let engine: NodeEngine
+
+    init() throws {
+        engine = NodeEngine(nodeID: 4, parts, requireSyncSeconds: 0, now: 1)
+        try engine.begin(as: .slave, now: 1, wallMicroseconds: 100)
+        _ = parts.take()
+    }
+
+    private static func claim(_ epoch: UInt64, _ id: UInt8 = 4) -> MasterClaim {
+        MasterClaim(epoch: epoch, nodeID: id)
+    }
+
+    private func order(_ role: Role, wall: UInt64 = 100) throws -> [String] {
+        _ = try engine.order(role, now: 1, wallMicroseconds: wall)
+        return parts.take()
+    }
+
+    @Test func aNodeObeysStepByStep() throws {
+        #expect(try order(.slave).isEmpty)
+        #expect(try order(.master) == ["stop receiving", "record 100", "term", "open"])
+        #expect(engine.role == .master)
+        #expect(try order(.master, wall: 200).isEmpty)
+        #expect(try order(.slave) == ["close", "stop timers", "end term", "slave after 100"])
+        // The clock went back: the epoch does not.
+        #expect(try order(.master, wall: 50).contains("record 101"))
+        _ = try order(.slave)
+        #expect(try order(.master, wall: 500).contains("record 500"))
+    }
+
+    @Test func aPromotionThatFailsIsTakenBack() throws {
+        parts.failing = ["term"]
+        #expect(throws: SystemError.self) { try order(.master) }
+        #expect(parts.take() == ["stop receiving", "record 100", "term", "resume"])
+        #expect(engine.role == .slave && engine.claim == .none)
+        parts.failing = []
+        #expect(try order(.master).last == "open")
+        #expect(engine.role == .master)
+    }
+
+    @Test func theFirstRoleThatFailsIsNone() throws {
+        let parts = WrittenSteps()
+        parts.failing = ["term"]
+        let engine = NodeEngine(nodeID: 4, parts, requireSyncSeconds: 0, now: 1)
+        #expect(throws: SystemError.self) {
+            try engine.begin(as: .master, now: 1, wallMicroseconds: 100)
+        }
+        #expect(engine.role == .slave)
+    }
+
+    @Test func anEpochIsAboveEveryOneHeard() throws {
+        parts.slaveState.master = Self.claim(1_000, 9)
+        #expect(try order(.master).contains("record 1001"))
+        #expect(engine.claim == Self.claim(1_001))
+    }
+
+    @Test(
+        arguments: [
+            // The other's epoch and id, whether it is given way to.
+            (101, 1, true), (100, 5, true), (100, 3, false), (99, 200, false),
+        ] as [(UInt64, UInt8, Bool)])
+    func aMasterGivesWayToAHigherClaim(_ epoch: UInt64, _ id: UInt8, _ givesWay: Bool) throws {
+        _ = try order(.master)
+        #expect(engine.giveWay(to: Self.claim(epoch, id), now: 2) == givesWay)
+        #expect(engine.role == (givesWay ? .slave : .master))
+        // Promoted again it is above the other.
+        _ = try order(.slave)
+        _ = try order(.master)
+        #expect(engine.claim > Self.claim(epoch, id))
+    }
+
+    @Test func aSlaveIsNotSuperseded() throws {
+        #expect(!engine.giveWay(to: Self.claim(100, 5), now: 2))
+        #expect(!engine.outbid(Self.claim(100, 5), now: 2, wallMicroseconds: 1))
+        #expect(parts.take().isEmpty)
+        #expect(try order(.master, wall: 1).contains("record 101"))
+    }
+
+    @Test func aClaimThatNobodyMakesIsOutbid() throws {
+        _ = try order(.master)
+        #expect(!engine.outbid(Self.claim(99, 9), now: 2, wallMicroseconds: 1))
+        #expect(engine.outbid(Self.claim(7_000, 9), now: 2, wallMicroseconds: 1))
+        #expect(parts.take() == ["end term", "record 7001", "term"])
+        #expect(engine.role == .master && engine.claim == Self.claim(7_001))
+        // Without a term it is no master.
+        parts.failing = ["term"]
+        #expect(engine.outbid(Self.claim(8_000, 9), now: 2, wallMicroseconds: 1))
+        #expect(engine.role == .slave)
+        #expect(parts.take().suffix(3) == ["close", "stop timers", "slave after 8000"])
+    }
+
+    @Test func theTimersWaitForWhatOthersHold() throws {
+        _ = try order(.master)
+        let peer = PacketBytes.peer
+        let steps: [(Wholeness.Step, [String])] = [
+            (.wait(until: 5), []),
+            (.take(7, peer), ["stop timers", "take from 7"]),
+            (.wait(until: 9), []),
+            (.leave, ["leave"]),
+            (.take(8, peer), ["stop timers", "take from 8"]),
+        ]
+        for (next, expected) in steps {
+            parts.next = next
+            _ = try engine.tick(now: 3, wallMicroseconds: 1)
+            #expect(parts.take() == expected)
+        }
+        parts.next = .becameWhole
+        parts.hasTakenOver = true
+        // What cannot be started is tried again.
+        parts.failing = ["timers"]
+        _ = try engine.tick(now: 3, wallMicroseconds: 1)
+        #expect(parts.take() == ["took from 8", "timers"])
+        parts.failing = []
+        parts.next = .whole
+        _ = try engine.tick(now: 4, wallMicroseconds: 1)
+        #expect(parts.take() == ["timers"])
+        _ = try engine.tick(now: 5, wallMicroseconds: 1)
+        #expect(parts.take().isEmpty)
+    }
+
+    @Test func aMasterThatHasBeatenAnotherTellsTheNeighbours() throws {
+        engine.hasBeaten(now: 1)
+        #expect(parts.take().isEmpty)
+        _ = try order(.master)
+        engine.hasBeaten(now: 1 + 2 * Duration.second)
+        engine.hasBeaten(now: 2 + 2 * Duration.second)
+        #expect(parts.take() == ["announce"])
+    }
+}
