@@ -21,7 +21,10 @@ extension ReplicaTable {
             return Self.mayBeHeld(entry) ? entry.defaultTimeoutSeconds : nil
         }
         let replica = pool.replicas[Int(place)]
-        guard isHeld(entry, replica, now: now) else { return nil }
+        // What the kernel had already when it was handed over was held at another time.
+        let isLong = Self.mayBeHeld(entry)
+        let isOnHold = isHeld(entry, replica, now: now)
+        guard isLong || isOnHold else { return nil }
         // The master has removed it, and this kernel would not.
         guard replica.flags.contains(.alive) else { return 1 }
         if replica.flags.contains(.adopted), Self.mayBeHeld(entry) {

@@ -12,8 +12,8 @@ struct Wholeness {
     enum Step: Equatable {
         /// Nothing yet; to be asked again at this instant.
         case wait(until: Instant)
-        /// Take what this node holds.
-        case take(UInt8, PeerAddress)
+        /// Take what this node holds; it is ahead where it was told more, and not only something else.
+        case take(UInt8, PeerAddress, isAhead: Bool)
         /// Give up on the node that has been asked.
         case leave
         /// From now on the master is whole.
@@ -64,7 +64,8 @@ struct Wholeness {
         if let (nodeID, peer) = richest(peers, now) {
             donor = (nodeID, peer.report.holding.basis, now)
             isWhole = false
-            return .take(nodeID, peer.address)
+            return .take(
+                nodeID, peer.address, isAhead: peer.report.holding.basis > basis)
         }
         // One that still says that it has more did not hear that it was taken.
         if now >= retakeAt {

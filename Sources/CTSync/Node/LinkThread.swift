@@ -16,7 +16,7 @@ final class LinkThread: Sendable {
         case slave(after: MasterClaim, Holding)
         case slaveAgain
         case master
-        case takeOver(from: MasterClaim, at: PeerAddress)
+        case takeOver(from: MasterClaim, at: PeerAddress, isAhead: Bool)
         case endTakingOver
         case stop
         case visit(@Sendable (SlaveEngine) -> Void)
@@ -114,8 +114,8 @@ final class LinkThread: Sendable {
     }
 
     /// Has a master take over what another node holds.
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress) {
-        give(.takeOver(from: claim, at: peer))
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool) {
+        give(.takeOver(from: claim, at: peer, isAhead: isAhead))
     }
 
     /// Ends that; the replica table is left alone.
@@ -192,9 +192,10 @@ final class LinkThread: Sendable {
                     state.engine.resume(now: Clock.now())
                 case .master:
                     mode = .master
-                case .takeOver(let claim, let peer):
+                case .takeOver(let claim, let peer, let isAhead):
                     taken.store(false, ordering: .releasing)
-                    state.engine.takeOver(from: claim, at: peer, now: Clock.now())
+                    state.engine.takeOver(
+                        from: claim, at: peer, isAhead: isAhead, now: Clock.now())
                 case .endTakingOver:
                     endTakingOver(state)
                 case .stop:

@@ -26,7 +26,9 @@ protocol NodeParts: AnyObject {
     /// What a master lacks, and from whom it can be had.
     func nextOfWholeness(now: Instant) -> Wholeness.Step
     /// Begins to take over what another node holds.
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant)
+    ///
+    /// - Parameter isAhead: whether it knows better where both hold a connection.
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant)
     /// Whether all of that is there.
     var hasTakenOver: Bool { get }
     /// Ends it; the master is told from whom all was taken, if it was all.
@@ -214,13 +216,14 @@ final class NodeEngine {
         if let donorID, parts.hasTakenOver { endTakingOver(took: donorID, now) }
         switch parts.nextOfWholeness(now: now) {
         case .wait(let until): return .until(until)
-        case .take(let nodeID, let peer):
+        case .take(let nodeID, let peer, let isAhead):
             donorID = nodeID
             // What is taken needs the replica table, which the timers own.
             parts.stopTimers()
             haveTimersBegun = false
             parts.takeOver(
-                from: MasterClaim(epoch: claim.epoch, nodeID: nodeID), at: peer, now: now)
+                from: MasterClaim(epoch: claim.epoch, nodeID: nodeID), at: peer,
+                isAhead: isAhead, now: now)
             return .none
         case .leave:
             endTakingOver(took: nil, now)

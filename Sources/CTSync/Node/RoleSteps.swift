@@ -82,8 +82,8 @@ final class RoleSteps: NodeParts {
         threads.engine.exchange.nextOfWholeness(now: now)
     }
 
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
-        link.takeOver(from: claim, at: peer)
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant) {
+        link.takeOver(from: claim, at: peer, isAhead: isAhead)
     }
 
     var hasTakenOver: Bool { link.hasTakenOver }

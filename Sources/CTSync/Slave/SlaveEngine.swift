@@ -69,9 +69,13 @@ final class SlaveEngine {
     }
 
     /// Begins to take over what another node holds, as a master that lacks it.
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
+    ///
+    /// - Parameter isAhead: whether it knows better where both hold a connection.
+    func takeOver(
+        from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant
+    ) {
         table.isCreateOnly = true
-        slave.isKeptHere = { [unowned self] handed in isNewer(than: handed) }
+        slave.isKeptHere = { [unowned self] handed in !isAhead || isNewer(than: handed) }
         slave.takeOver(from: claim, at: peer, now: now)
     }
 

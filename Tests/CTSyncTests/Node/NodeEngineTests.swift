@@ -33,7 +33,7 @@ private final class WrittenSteps: NodeParts {
     func open(now: Instant) { steps.append("open") }
     func announce(now: Instant) { steps.append("announce") }
     func nextOfWholeness(now: Instant) -> Wholeness.Step { next }
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant) {
         steps.append("take from \(claim.nodeID)")
     }
     func endTakingOver(took nodeID: UInt8?, now: Instant) {
@@ -148,10 +148,10 @@ private final class WrittenSteps: NodeParts {
         let peer = PacketBytes.peer
         let steps: [(Wholeness.Step, [String])] = [
             (.wait(until: 5), []),
-            (.take(7, peer), ["stop timers", "take from 7"]),
+            (.take(7, peer, isAhead: true), ["stop timers", "take from 7"]),
             (.wait(until: 9), []),
             (.leave, ["leave"]),
-            (.take(8, peer), ["stop timers", "take from 8"]),
+            (.take(8, peer, isAhead: false), ["stop timers", "take from 8"]),
         ]
         for (next, expected) in steps {
             parts.next = next

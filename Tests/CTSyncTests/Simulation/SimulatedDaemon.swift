@@ -257,8 +257,8 @@ final class SimulatedDaemon: NodeParts {
         master.exchange.nextOfWholeness(now: now)
     }
 
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
-        slave.takeOver(from: claim, at: peer, now: now)
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant) {
+        slave.takeOver(from: claim, at: peer, isAhead: isAhead, now: now)
         linkThread.wake()
     }
 
