@@ -42,10 +42,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+        // Reads conntrackd's configuration and writes ours: for the command line only.
+        .target(name: "ConntrackdImport", swiftSettings: strict),
         .executableTarget(
             name: "ct_sync",
             dependencies: [
-                "CTSync",
+                "ConntrackdImport", "CTSync",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -63,6 +65,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: ["Ctnetlink/Corpus"], swiftSettings: strict),
+        .testTarget(
+            name: "ConntrackdImportTests", dependencies: ["ConntrackdImport", "CTSync"],
+            exclude: ["conntrackd"], swiftSettings: strict),
         // Hosts, links, traffic and daemons in network namespaces, for the cluster tests and the demo.
         .target(
             name: "ClusterSupport",
