@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
-PACKAGES := arptables conntrack dpkg-dev ebtables groff-base iproute2 iptables keepalived \
+PACKAGES := arptables conntrack conntrackd dpkg-dev ebtables groff-base iproute2 iptables keepalived \
 	libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libxml2-utils man-db \
 	nftables pkg-config resource-agents strace systemd
 
@@ -73,7 +73,8 @@ LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
-	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync
+	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \
+		Sources/ConntrackdImport
 
 clean:
 	rm -rf .build

@@ -37,9 +37,10 @@ install: static
 	install -m 755 -s $(STATIC_BINARY) $(DESTDIR)$(SBINDIR)/ct_sync
 	$(PLACE) conf/ct_sync-role > $(DESTDIR)$(SBINDIR)/ct_sync-role
 	$(PLACE) conf/keepalived/ct_sync-notify > $(DESTDIR)$(LIBDIR)/ct_sync/ct_sync-notify
+	$(PLACE) conf/ct_sync-primary-backup > $(DESTDIR)$(LIBDIR)/ct_sync/ct_sync-primary-backup
 	$(PLACE) conf/pacemaker/ct_sync > $(DESTDIR)$(OCFDIR)/ct_sync
 	chmod 755 $(DESTDIR)$(SBINDIR)/ct_sync-role $(DESTDIR)$(LIBDIR)/ct_sync/ct_sync-notify \
-		$(DESTDIR)$(OCFDIR)/ct_sync
+		$(DESTDIR)$(LIBDIR)/ct_sync/ct_sync-primary-backup $(DESTDIR)$(OCFDIR)/ct_sync
 	$(PLACE) conf/systemd/ct_sync.service > $(DESTDIR)$(UNITDIR)/ct_sync.service
 	$(PLACE) conf/systemd/ct_sync@.service > $(DESTDIR)$(UNITDIR)/ct_sync@.service
 	install -m 644 conf/sysctl.d/50-ct_sync.conf $(DESTDIR)$(LIBDIR)/sysctl.d
@@ -82,3 +83,6 @@ test-packaging: deb
 
 test-managers: static
 	Tests/managers/ocf-agent.sh $(STATIC_BINARY)
+	Tests/managers/primary-backup.sh $(STATIC_BINARY)
+	Tests/managers/module-2004.sh $(STATIC_BINARY)
+	Tests/managers/import-conntrackd.sh $(STATIC_BINARY)
