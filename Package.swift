@@ -9,6 +9,9 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+// What --version says of the source; "make static" gives it. A build without it says nothing.
+let commit = Context.environment["CT_SYNC_COMMIT"] ?? ""
+
 let package = Package(
     name: "ct_sync",
     products: [
@@ -34,7 +37,9 @@ let package = Package(
         .systemLibrary(
             name: "CNftables", pkgConfig: "libnftables",
             providers: [.apt(["libnftables-dev"])]),
-        .target(name: "CCTSyncShims"),
+        .target(
+            name: "CCTSyncShims",
+            cSettings: [.define("CT_SYNC_COMMIT", to: "\"\(commit)\"")]),
         .target(
             name: "CTSync",
             dependencies: [

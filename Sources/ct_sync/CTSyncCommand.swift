@@ -25,7 +25,7 @@ struct CTSyncCommand: ParsableCommand {
             the control file to change the role, and reads the role from it. ct_sync status shows \
             the state of a running daemon.
             """,
-        version: "ct_sync \(CTSyncVersion)")
+        version: CTSyncVersionLine)
 
     @OptionGroup var settings: SettingFlags
 
