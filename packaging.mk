@@ -127,3 +127,4 @@ test-packages: release
 	Tests/packaging/rpm.sh .build/rpm
 	Tests/packaging/tarball.sh .build/tarball
 	Tests/packaging/upgrade.sh $(STAGED)
+	Tests/managers/migration.sh $(STATIC_BINARY)

@@ -35,7 +35,8 @@ enum Remarks {
         "ACKWindowSize": "nothing: packets are not acknowledged; a slave names what it misses",
         "ResendBufferSize": "nothing: ring-slots is the number of packets that can be sent again",
         "DisableExternalCache":
-            "nothing: always so; replicas are in the kernel and do not age there",
+            "nothing: always so; replicas are in the kernel and do not age there. Stop conntrackd "
+            + "before ct_sync starts: in this mode the two would answer each other's entries",
         "DisableInternalCache": "nothing: always so; a master keeps no table but the kernel's",
         "CacheWriteThrough": "nothing: replicas are always in the kernel",
         "StartupResync": "nothing: a slave that starts asks for the whole table",

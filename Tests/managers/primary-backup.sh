@@ -103,17 +103,36 @@ if command -v keepalived > /dev/null && [ -r "$example" ]; then
         > "$scratch/migrated.conf"
     check "one path of the example is changed" \
         "[ \$(diff $example $scratch/migrated.conf | grep -c '^<.*primary-backup.sh') -eq 3 ]"
+    # Side by side: one line more, conntrackd's script stays; here one that notes its word.
+    printf '#!/bin/sh\necho "$1" > %s/conntrackd\n' "$scratch" > "$scratch/primary-backup.sh"
+    chmod +x "$scratch/primary-backup.sh"
+    sed -e "s|/etc/conntrackd/primary-backup.sh|$scratch/primary-backup.sh|" \
+        -e "/notify_fault/a notify \"$CT_SYNC_NOTIFY -f $control_file\"" \
+        "$example" > "$scratch/keepalived.conf"
     # Sooner than in the example.
-    sed -i 's/advert_int 3/advert_int 1/' "$scratch/migrated.conf"
-    keepalived --dont-fork --log-console --no-syslog --use-file="$scratch/migrated.conf" \
+    sed -i 's/advert_int 3/advert_int 1/' "$scratch/migrated.conf" "$scratch/keepalived.conf"
+    keepalived --dont-fork --log-console --no-syslog --use-file="$scratch/keepalived.conf" \
         --pid="$scratch/keepalived.pid" --vrrp_pid="$scratch/vrrp.pid" \
         > "$scratch/keepalived.log" 2>&1 &
     keepalived=$!
-    check "keepalived is alone: primary" "holds master"
+    says() {
+        tries=200
+        until [ "$(cat "$scratch/conntrackd" 2> /dev/null)" = "$1" ]; do
+            tries=$((tries - 1))
+            [ "$tries" -gt 0 ] || return 1
+            sleep 0.1
+        done
+    }
+    check "side by side, keepalived is alone: both are told" "holds master && says primary"
+    cp "$scratch/migrated.conf" "$scratch/keepalived.conf"
+    kill -HUP "$keepalived"
+    rm "$scratch/conntrackd"
+    check "reloaded with one path changed, it is master still" "holds master"
     ip link set eth1 down
     check "a link is down: fault" "holds slave"
     ip link set eth1 up
     check "it is up again: primary" "holds master"
+    check "conntrackd's script is not called any more" "[ ! -e $scratch/conntrackd ]"
     [ "$failures" -eq 0 ] || cat "$scratch/keepalived.log"
 else
     echo "      keepalived or conntrackd's examples are not installed"

@@ -42,9 +42,7 @@ for prefix in /usr/local /opt/ct_sync; do
         "$root$prefix/sbin/ct_sync --help > /dev/null"
     check "the unit starts it" \
         "grep -q '^ExecStart=$prefix/sbin/ct_sync ' $root$prefix/lib/systemd/system/ct_sync.service"
-    # Names that are called, as in scripts and examples; comments say what is there by default.
-    grep -rnE '/usr/(sbin|lib/ct_sync)/' "$root" --include='*' -I --exclude-dir=doc \
-        | grep -v "$prefix/" > "$scratch/strangers"
+    grep -rnE '/usr/(sbin|lib/ct_sync)/' "$root" -I --exclude='*.md' > "$scratch/strangers"
     check "no piece names another place" "[ ! -s $scratch/strangers ] || ! cat $scratch/strangers"
     check "scripts can be run" "[ -x $root$prefix/lib/ct_sync/ct_sync-primary-backup ] \
         && [ -x $root$prefix/sbin/ct_sync-role ] && [ -x $root/usr/lib/ocf/resource.d/ct_sync/ct_sync ]"

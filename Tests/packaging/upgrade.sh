@@ -76,7 +76,8 @@ PERL
     cat > /run/client.pl <<PERL
 use IO::Socket::INET;
 use Time::HiRes qw(time sleep);
-my \$server = IO::Socket::INET->new(PeerAddr => "10.4.0.2:7000", Timeout => 5) or die;
+my \$server;
+until (\$server = IO::Socket::INET->new(PeerAddr => "10.4.0.2:7000", Timeout => 5)) { sleep 0.1 }
 \$server->autoflush(1);
 my (\$count, \$last, \$pause) = (0, time, 0);
 while (1) {
@@ -113,7 +114,7 @@ inside systemctl start ct_sync peer.service
 inside sh -c 'echo 1 > /run/ct_sync/state'
 check "0.0.1 is master, the other node slave" "within 5 role_is master && within 5 peer_is slave"
 inside systemctl start server.service client.service
-check "a connection goes through it" "within 5 'inside test -e /run/echoes' && goes_on && has_connection"
+check "a connection goes through it" "within 20 'inside test -e /run/echoes' && goes_on && has_connection"
 check "the slave has it" "within 5 in_peer"
 
 pid=$(property MainPID)
