@@ -139,7 +139,7 @@ check "it is slave, and dark" "role_is slave && is_dark"
 check "it has its connections" "has_connection"
 check "it is in sync again" "within 10 'inside ct_sync status > /dev/null'"
 check "it warned of nothing" \
-    "! inside journalctl --no-pager --output=cat --priority=warning _COMM=ct_sync | grep -v 'giving way' | grep ."
+    "! inside journalctl --no-pager --output=cat --priority=warning _COMM=ct_sync | grep -v 'above ours' | grep ."
 inside sh -c 'echo 0 > /run/peer/state; echo 1 > /run/ct_sync/state'
 check "master again, the connection goes on" "within 5 role_is master && goes_on"
 check "the package is removed, and the group stays" \
