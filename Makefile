@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
-PACKAGES := arptables conntrack dpkg-dev ebtables groff-base iproute2 iptables keepalived \
-	libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libxml2-utils man-db \
-	nftables pkg-config resource-agents strace systemd
+PACKAGES := arptables conntrack conntrackd dpkg-dev ebtables groff-base iproute2 iptables keepalived \
+	libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libxml2-utils lintian \
+	man-db nftables pkg-config resource-agents rpm strace systemd
 
 # Replication in the demo: on or off.
 SYNC ?= on
@@ -21,6 +21,8 @@ help:
 	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
 	@echo 'make test              style, unit, cluster and packaging tests, as root'
+	@echo 'make test-packages     builds all packages and tests them, as root'
+	@echo 'make release           packages, source and checksums, .build/release-VERSION'
 	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'
 	@echo 'make lint              style only'
 	@echo 'make packages          installs the Debian packages that are missing'
@@ -73,10 +75,11 @@ LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
-	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync
+	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \
+		Sources/ConntrackdImport
 
 clean:
 	rm -rf .build
 
-# make install, make deb and their tests.
+# make install, the packages and their tests.
 -include packaging.mk

@@ -9,6 +9,9 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+// What --version says of the source; "make static" gives it. A build without it says nothing.
+let commit = Context.environment["CT_SYNC_COMMIT"] ?? ""
+
 let package = Package(
     name: "ct_sync",
     products: [
@@ -34,7 +37,9 @@ let package = Package(
         .systemLibrary(
             name: "CNftables", pkgConfig: "libnftables",
             providers: [.apt(["libnftables-dev"])]),
-        .target(name: "CCTSyncShims"),
+        .target(
+            name: "CCTSyncShims",
+            cSettings: [.define("CT_SYNC_COMMIT", to: "\"\(commit)\"")]),
         .target(
             name: "CTSync",
             dependencies: [
@@ -42,10 +47,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+        // Reads conntrackd's configuration and writes ours: for the command line only.
+        .target(name: "ConntrackdImport", swiftSettings: strict),
         .executableTarget(
             name: "ct_sync",
             dependencies: [
-                "CTSync",
+                "ConntrackdImport", "CTSync",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -63,6 +70,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: ["Ctnetlink/Corpus"], swiftSettings: strict),
+        .testTarget(
+            name: "ConntrackdImportTests", dependencies: ["ConntrackdImport", "CTSync"],
+            exclude: ["conntrackd"], swiftSettings: strict),
         // Hosts, links, traffic and daemons in network namespaces, for the cluster tests and the demo.
         .target(
             name: "ClusterSupport",

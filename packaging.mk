@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-# Installation and the Debian package; included by the Makefile.
+# Installation and packages; included by the Makefile.
 #
 #   make install DESTDIR=/some/root PREFIX=/usr
-#   make deb                                      .build/deb/ct-sync_VERSION_ARCHITECTURE.deb
+#   make deb             .build/deb/ct-sync_VERSION_ARCHITECTURE.deb
+#   make rpm             .build/rpm/ct-sync-VERSION-1.ARCHITECTURE.rpm
+#   make tarball         .build/tarball/ct_sync-VERSION-linux-ARCHITECTURE.tar.xz, with an install script
+#   make release         all of them, the source and SHA256SUMS in .build/release-VERSION
+#   make test-packages   their tests
 #
-# Both take the daemon built with the Swift runtime inside, so that it needs C libraries only.
+# All take the daemon built with the Swift runtime inside, so that it needs C libraries only.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -20,30 +24,46 @@ OCFDIR ?= /usr/lib/ocf/resource.d/ct_sync
 
 STATIC = .build/static
 STATIC_BINARY = $(STATIC)/release/ct_sync
+# What all packages are made of.
+STAGED = .build/staged
 
-.PHONY: static install uninstall deb test-packaging test-managers
+.PHONY: static install uninstall staged deb rpm tarball release test-packaging test-managers \
+	test-packages
 
 static:
-	swift build -c release --static-swift-stdlib --product ct_sync --scratch-path $(STATIC)
+	CT_SYNC_COMMIT=$$(packaging/version commit) \
+		swift build -c release --static-swift-stdlib --product ct_sync --scratch-path $(STATIC) \
+		-Xlinker -z -Xlinker now
 
 # Pieces that name the program's place are written for PREFIX=/usr.
 PLACE = sed -e 's|/usr/sbin/|$(SBINDIR)/|g' -e 's|/usr/lib/ct_sync/|$(LIBDIR)/ct_sync/|g'
+# Scripts beside the program, and scripts of the others.
+SBIN_SCRIPTS = conf/ct_sync-role
+LIB_SCRIPTS = conf/keepalived/ct_sync-notify conf/ct_sync-primary-backup conf/ct_sync-restart
+DOCUMENTS = README.md WIRE.md CHANGELOG.md docs/filters.md docs/migration.md
 
-install: static
+# NO_BUILD=1 takes the program that is there.
+install: $(if $(NO_BUILD),,static)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/ct_sync $(DESTDIR)$(UNITDIR) \
 		$(DESTDIR)$(LIBDIR)/sysctl.d $(DESTDIR)$(LIBDIR)/tmpfiles.d \
-		$(DESTDIR)$(LIBDIR)/modules-load.d $(DESTDIR)$(OCFDIR) $(DESTDIR)$(MANDIR)/man8 \
+		$(DESTDIR)$(LIBDIR)/sysusers.d $(DESTDIR)$(LIBDIR)/modules-load.d \
+		$(DESTDIR)$(OCFDIR) $(DESTDIR)$(MANDIR)/man8 \
 		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR)
-	install -m 755 -s $(STATIC_BINARY) $(DESTDIR)$(SBINDIR)/ct_sync
-	$(PLACE) conf/ct_sync-role > $(DESTDIR)$(SBINDIR)/ct_sync-role
-	$(PLACE) conf/keepalived/ct_sync-notify > $(DESTDIR)$(LIBDIR)/ct_sync/ct_sync-notify
+	strip --strip-all --remove-section=.comment -o $(DESTDIR)$(SBINDIR)/ct_sync $(STATIC_BINARY)
+	chmod 755 $(DESTDIR)$(SBINDIR)/ct_sync
+	for script in $(SBIN_SCRIPTS); do \
+		$(PLACE) $$script > $(DESTDIR)$(SBINDIR)/$${script##*/} && \
+		chmod 755 $(DESTDIR)$(SBINDIR)/$${script##*/} || exit 1; done
+	for script in $(LIB_SCRIPTS); do \
+		$(PLACE) $$script > $(DESTDIR)$(LIBDIR)/ct_sync/$${script##*/} && \
+		chmod 755 $(DESTDIR)$(LIBDIR)/ct_sync/$${script##*/} || exit 1; done
 	$(PLACE) conf/pacemaker/ct_sync > $(DESTDIR)$(OCFDIR)/ct_sync
-	chmod 755 $(DESTDIR)$(SBINDIR)/ct_sync-role $(DESTDIR)$(LIBDIR)/ct_sync/ct_sync-notify \
-		$(DESTDIR)$(OCFDIR)/ct_sync
+	chmod 755 $(DESTDIR)$(OCFDIR)/ct_sync
 	$(PLACE) conf/systemd/ct_sync.service > $(DESTDIR)$(UNITDIR)/ct_sync.service
 	$(PLACE) conf/systemd/ct_sync@.service > $(DESTDIR)$(UNITDIR)/ct_sync@.service
 	install -m 644 conf/sysctl.d/50-ct_sync.conf $(DESTDIR)$(LIBDIR)/sysctl.d
 	install -m 644 conf/tmpfiles.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d
+	install -m 644 conf/sysusers.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/sysusers.d
 	install -m 644 conf/modules-load.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/modules-load.d
 	$(PLACE) conf/keepalived/keepalived.conf > $(DESTDIR)$(DOCDIR)/examples/keepalived.conf
 	$(PLACE) conf/keepalived/keepalived-l2drop.conf \
@@ -51,28 +71,42 @@ install: static
 	install -m 644 conf/nftables/ct_sync-link.nft conf/pacemaker/ct_sync.crmsh \
 		$(DESTDIR)$(DOCDIR)/examples
 	install -m 644 conf/ct_sync.conf $(DESTDIR)$(DOCDIR)/examples
-	install -m 644 README.md WIRE.md docs/filters.md $(DESTDIR)$(DOCDIR)
-	gzip -9 --no-name < man/ct_sync.8 > $(DESTDIR)$(MANDIR)/man8/ct_sync.8.gz
-	gzip -9 --no-name < man/ct_sync-role.8 > $(DESTDIR)$(MANDIR)/man8/ct_sync-role.8.gz
-	gzip -9 --no-name < man/ct_sync.conf.5 > $(DESTDIR)$(MANDIR)/man5/ct_sync.conf.5.gz
+	install -m 644 $(DOCUMENTS) $(DESTDIR)$(DOCDIR)
+	for page in man/*; do \
+		gzip -9 --no-name < $$page \
+			> $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}.gz || exit 1; done
 	[ -e $(DESTDIR)$(SYSCONFDIR)/ct_sync.conf ] \
 		|| install -m 644 conf/ct_sync.conf $(DESTDIR)$(SYSCONFDIR)
 
 # Leaves the configuration.
 uninstall:
-	rm -f $(DESTDIR)$(SBINDIR)/ct_sync $(DESTDIR)$(SBINDIR)/ct_sync-role \
+	rm -f $(DESTDIR)$(SBINDIR)/ct_sync \
+		$(foreach script,$(SBIN_SCRIPTS),$(DESTDIR)$(SBINDIR)/$(notdir $(script))) \
 		$(DESTDIR)$(UNITDIR)/ct_sync.service $(DESTDIR)$(UNITDIR)/ct_sync@.service \
 		$(DESTDIR)$(LIBDIR)/sysctl.d/50-ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/tmpfiles.d/ct_sync.conf \
+		$(DESTDIR)$(LIBDIR)/sysusers.d/ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/modules-load.d/ct_sync.conf \
-		$(DESTDIR)$(MANDIR)/man8/ct_sync.8.gz $(DESTDIR)$(MANDIR)/man8/ct_sync-role.8.gz \
-		$(DESTDIR)$(MANDIR)/man5/ct_sync.conf.5.gz
+		$(foreach page,$(wildcard man/*),\
+			$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)).gz)
 	rm -rf $(DESTDIR)$(LIBDIR)/ct_sync $(DESTDIR)$(OCFDIR) $(DESTDIR)$(DOCDIR)
 
-deb: static
-	packaging/build-deb .build/deb
+staged:
+	packaging/stage $(STAGED)
 
-# Both as root; keepalived is among the cluster tests.
+deb: staged
+	packaging/build-deb $(STAGED) .build/deb
+
+rpm: staged
+	packaging/build-rpm $(STAGED) .build/rpm
+
+tarball: staged
+	packaging/build-tarball $(STAGED) .build/tarball
+
+release: deb rpm tarball
+	packaging/release .build/release-$$(packaging/version version)
+
+# As root; keepalived is among the cluster tests.
 test-packaging: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY)
 	Tests/packaging/units.sh
@@ -82,3 +116,15 @@ test-packaging: deb
 
 test-managers: static
 	Tests/managers/ocf-agent.sh $(STATIC_BINARY)
+	Tests/managers/primary-backup.sh $(STATIC_BINARY)
+	Tests/managers/module-2004.sh $(STATIC_BINARY)
+	Tests/managers/import-conntrackd.sh $(STATIC_BINARY)
+
+# What takes long, or Debian's checker: the packages as they are released.
+test-packages: release
+	Tests/packaging/lint.sh .build/deb
+	Tests/packaging/reproducible.sh $(STAGED)
+	Tests/packaging/rpm.sh .build/rpm
+	Tests/packaging/tarball.sh .build/tarball
+	Tests/packaging/upgrade.sh $(STAGED)
+	Tests/managers/migration.sh $(STATIC_BINARY)

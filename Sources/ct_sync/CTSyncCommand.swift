@@ -18,13 +18,14 @@ struct CTSyncCommand: ParsableCommand {
             ct_sync promote|demote [--control-file PATH] [--wait] [--timeout SECONDS]
             ct_sync dump [--json] [--expect] [criteria]
             ct_sync flush [--yes] | resync | initsync-rate [NUMBER]
+            ct_sync import-conntrackd [FILE]
             """,
         discussion: """
             Runs in the foreground until SIGTERM. The cluster manager writes master or slave to \
             the control file to change the role, and reads the role from it. ct_sync status shows \
             the state of a running daemon.
             """,
-        version: "ct_sync \(CTSyncVersion)")
+        version: CTSyncVersionLine)
 
     @OptionGroup var settings: SettingFlags
 
@@ -52,6 +53,7 @@ struct CTSyncCommand: ParsableCommand {
         StatusCommand.self, PromoteCommand.self, DemoteCommand.self,
         L2DropCommand.self, DumpCommand.self,
         FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
+        ImportConntrackdCommand.self,
     ]
 
     private static func run(_ kind: any ParsableCommand.Type, _ arguments: [String]) {

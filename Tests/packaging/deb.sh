@@ -33,9 +33,12 @@ contents=$(dpkg-deb --contents "$package")
 for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notify etc/ct_sync.conf \
     lib/systemd/system/ct_sync.service lib/systemd/system/ct_sync@.service \
     usr/lib/sysctl.d/50-ct_sync.conf usr/lib/tmpfiles.d/ct_sync.conf \
-    usr/lib/modules-load.d/ct_sync.conf usr/lib/ocf/resource.d/ct_sync/ct_sync \
+    usr/lib/modules-load.d/ct_sync.conf usr/lib/sysusers.d/ct_sync.conf \
+    usr/lib/ct_sync/ct_sync-primary-backup usr/lib/ct_sync/ct_sync-restart usr/lib/ocf/resource.d/ct_sync/ct_sync \
     usr/share/man/man8/ct_sync.8.gz usr/share/man/man8/ct_sync-role.8.gz \
-    usr/share/man/man5/ct_sync.conf.5.gz usr/share/doc/ct-sync/copyright; do
+    usr/share/man/man5/ct_sync.conf.5.gz usr/share/doc/ct-sync/copyright \
+    usr/share/doc/ct-sync/changelog.gz usr/share/doc/ct-sync/CHANGELOG.md \
+    usr/share/doc/ct-sync/migration.md; do
     echo "$contents" | grep " \./$file$" > /dev/null || fail "the package lacks /$file"
 done
 echo "$contents" | awk '$2 != "root/root" { exit 1 }' || fail "files of other owners"
@@ -57,7 +60,11 @@ Description: its files are copied
 done > "$root/var/lib/dpkg/status"
 # As on every system, the directory is somebody else's too.
 echo clean > "$root/etc/hostname"
-for program in /bin/sh /bin/ls /bin/rm usr/sbin/ct_sync; do
+echo root:x:0:0:root:/root:/bin/sh > "$root/etc/passwd"
+echo root:x:0: > "$root/etc/group"
+: > "$root/etc/gshadow"
+mknod -m 666 "$root/dev/null" c 1 3
+for program in /bin/sh /bin/ls /bin/rm /usr/bin/getent /usr/sbin/groupadd usr/sbin/ct_sync; do
     case $program in
         /*) file=$program ;;
         *)
@@ -69,7 +76,12 @@ for program in /bin/sh /bin/ls /bin/rm usr/sbin/ct_sync; do
         mkdir -p "$root${library%/*}"
         cp -L "$library" "$root$library"
     done
-    case $program in /*) cp -L "$program" "$root$program" ;; esac
+    case $program in
+        /*)
+            mkdir -p "$root${program%/*}"
+            cp -L "$program" "$root$program"
+            ;;
+    esac
 done
 rm -rf "$root/tmp/usr"
 # Nothing of Swift: the runtime is inside the program.
@@ -82,8 +94,10 @@ inside() {
     unshare --mount sh -c 'mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"' "$root" "$@"
 }
 
+# But for the files that groupadd keeps: the group stays.
 listing() {
-    (cd "$root" && find . -path ./var/lib/dpkg -prune -o -path ./var/log -prune -o -print | sort)
+    (cd "$root" && find . -path ./var/lib/dpkg -prune -o -path ./var/log -prune -o -print \
+        | grep -vxE '\./etc/(group|gshadow)-|\./etc/\.pwd\.lock' | sort)
 }
 
 listing > "$root.before"
@@ -97,8 +111,16 @@ dpkg --root="$root" --listfiles ct-sync | while read -r file; do
     [ ! -d "$root$file" ] && echo "$file"
 done
 dpkg --root="$root" --verify ct-sync | grep . && fail "files differ from the package's"
-echo "--- it runs"
-inside /usr/sbin/ct_sync --version
+grep -q '^ct_sync:' "$root/etc/group" || fail "there is no group ct_sync"
+size=$(stat -c %s "$root/usr/sbin/ct_sync")
+echo "--- it runs, and has $size bytes"
+[ "$size" -lt 17000000 ] || fail "the program has $size bytes, more than 17 MB"
+words=$(inside /usr/sbin/ct_sync --version)
+echo "$words"
+case $words in
+    "ct_sync $(packaging/version version) (commit "*", wire "*) ;;
+    *) fail "--version names no commit" ;;
+esac
 inside /usr/sbin/ct_sync --help > /dev/null
 status=0
 inside /usr/sbin/ct_sync status || status=$?

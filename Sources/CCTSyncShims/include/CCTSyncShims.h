@@ -11,5 +11,6 @@
 #include "ctsync_control.h"
 #include "ctsync_netlink.h"
 #include "ctsync_takeover.h"
+#include "ctsync_version.h"
 
 #endif

@@ -1,0 +1,96 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Holds ct_sync import-conntrackd against the real conntrackd: what one takes the other takes, for the
+# files of the unit tests and for Debian's own; then a daemon is started with what was imported. As
+# root, with the package conntrackd.
+#
+#   Tests/managers/import-conntrackd.sh [PATH_OF_CT_SYNC]
+
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+binary=$(readlink -f "${1:-.build/release/ct_sync}")
+[ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+command -v conntrackd > /dev/null || { echo "conntrackd is missing (package conntrackd)" >&2; exit 1; }
+if [ -z "${IMPORT_INSIDE-}" ]; then
+    IMPORT_INSIDE=1 exec unshare --net "$0" "$binary"
+fi
+
+scratch=$(mktemp -d /tmp/ct_sync-import-XXXXXX)
+daemon=
+cleanup() {
+    [ -z "$daemon" ] || { kill "$daemon"; wait "$daemon"; } 2> /dev/null
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+failures=0
+check() {
+    if eval "$2"; then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1"
+        cat "$scratch/words"
+        failures=$((failures + 1))
+    fi
+}
+
+# Asked for statistics, conntrackd reads the file and then finds no daemon at the socket in it.
+conntrackd_takes() {
+    sed "s|Path /[^ ]*|Path $scratch/absent.ctl|" "$1" > "$scratch/asked.conf"
+    conntrackd -C "$scratch/asked.conf" -s > "$scratch/words" 2>&1
+    grep -q "can't connect" "$scratch/words"
+}
+import() {
+    "$binary" import-conntrackd "$1" > "$scratch/imported.conf" 2> "$scratch/words"
+}
+refused() {
+    import "$1"
+    [ $? -eq 65 ] && [ ! -s "$scratch/imported.conf" ] && [ "$(wc -l < "$scratch/words")" -eq 1 ]
+}
+
+files=Tests/ConntrackdImportTests/conntrackd
+for file in "$files"/*.conf /usr/share/doc/conntrackd/examples/sync/*/conntrackd.conf; do
+    case $file in
+        # These clauses are gone from the conntrackd of today.
+        */before-*) ;;
+        *) check "conntrackd takes ${file#"$files"/}" "conntrackd_takes $file" ;;
+    esac
+    check "ct_sync imports it" "import $file"
+done
+for file in "$files"/broken/*.conf; do
+    case $file in
+        */stats-only.conf) ;;
+        *) check "conntrackd refuses ${file#"$files"/}" "! conntrackd_takes $file" ;;
+    esac
+    check "ct_sync refuses it" "refused $file"
+    sed 's/^/      /' "$scratch/words"
+done
+check "statistics only: refused" \
+    "refused /usr/share/doc/conntrackd/examples/stats/conntrackd.conf"
+status=0
+import "$scratch/absent" || status=$?
+check "no such file: 66" "[ $status -eq 66 ] && [ ! -s $scratch/imported.conf ]"
+status=0
+import --nonsense || status=$?
+check "a wrong flag: 64" "[ $status -eq 64 ] && [ ! -s $scratch/imported.conf ]"
+
+# As it was imported, on the device that it names.
+ip link set lo up
+ip link add eth2 type veth peer name eth2-p
+ip addr add 192.168.100.100/24 dev eth2
+ip link set eth2 up
+ip link set eth2-p up
+import /usr/share/doc/conntrackd/examples/sync/ftfw/conntrackd.conf
+"$binary" --config "$scratch/imported.conf" --control-file "$scratch/run/state" --state master \
+    2> "$scratch/words" &
+daemon=$!
+tries=100
+until [ "$(cat "$scratch/run/state" 2> /dev/null)" = master ] || [ "$tries" -eq 0 ]; do
+    tries=$((tries - 1))
+    sleep 0.1
+done
+check "a daemon starts with what was imported" "[ $tries -gt 0 ]"
+"$binary" status --control-file "$scratch/run/state" --json > "$scratch/status"
+check "its id is that of the address" "grep -q '\"node_id\": 100' $scratch/status"
+[ "$failures" -eq 0 ]

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Installs the tarball below a root of its own, with and without a prefix; the pieces name the places
+# where they are; removes it, and nothing is left but the configuration.
+#
+#   Tests/packaging/tarball.sh [DIRECTORY_OF_THE_TARBALL]
+
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+directory=${1:-.build/tarball}
+set -- "$directory"/ct_sync-*.tar.xz
+if [ $# -ne 1 ] || [ ! -e "$1" ]; then
+    echo "not one tarball in $directory" >&2
+    exit 1
+fi
+scratch=$(mktemp -d /tmp/ct_sync-tarball-XXXXXX)
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+check() {
+    if eval "$2"; then
+        echo "ok    $1"
+    else
+        echo "FAIL  $1"
+        failures=$((failures + 1))
+    fi
+}
+tar -xJf "$1" -C "$scratch"
+unpacked=$(echo "$scratch"/ct_sync-*)
+check "it is one directory with a script in it" "[ -x $unpacked/install.sh ] && [ -f $unpacked/LICENSE ]"
+
+for prefix in /usr/local /opt/ct_sync; do
+    root=$scratch/root$prefix
+    mkdir -p "$root"
+    if [ "$prefix" = /usr/local ]; then
+        "$unpacked/install.sh" --destdir "$root" > "$scratch/words" 2>&1
+    else
+        "$unpacked/install.sh" --destdir "$root" --prefix "$prefix" > "$scratch/words" 2>&1
+    fi
+    check "installed below $prefix" "[ $? -eq 0 ]"
+    check "its program runs: $("$root$prefix/sbin/ct_sync" --version)" \
+        "$root$prefix/sbin/ct_sync --help > /dev/null"
+    check "the unit starts it" \
+        "grep -q '^ExecStart=$prefix/sbin/ct_sync ' $root$prefix/lib/systemd/system/ct_sync.service"
+    grep -rnE '/usr/(sbin|lib/ct_sync)/' "$root" -I --exclude='*.md' > "$scratch/strangers"
+    check "no piece names another place" "[ ! -s $scratch/strangers ] || ! cat $scratch/strangers"
+    check "scripts can be run" "[ -x $root$prefix/lib/ct_sync/ct_sync-primary-backup ] \
+        && [ -x $root$prefix/sbin/ct_sync-role ] && [ -x $root/usr/lib/ocf/resource.d/ct_sync/ct_sync ]"
+    echo '# of the administrator' > "$root/etc/ct_sync.conf"
+    "$unpacked/install.sh" --destdir "$root" --prefix "$prefix" > "$scratch/words" 2>&1
+    check "installed again, the configuration stays" "grep -q administrator $root/etc/ct_sync.conf"
+    "$unpacked/install.sh" --destdir "$root" --prefix "$prefix" --remove
+    check "removed, only the configuration is left" \
+        "[ \"\$(cd $root && find . -type f -o -type l)\" = ./etc/ct_sync.conf ]"
+done
+"$unpacked/install.sh" --nonsense 2> "$scratch/words"
+check "a wrong flag: 64" "[ $? -eq 64 ] && grep -q '^usage' $scratch/words"
+[ "$failures" -eq 0 ]
