@@ -21,7 +21,7 @@ OCFDIR ?= /usr/lib/ocf/resource.d/ct_sync
 STATIC = .build/static
 STATIC_BINARY = $(STATIC)/release/ct_sync
 
-.PHONY: static install uninstall deb test-packaging test-managers
+.PHONY: static install uninstall deb documents test-packaging test-managers
 
 static:
 	swift build -c release --static-swift-stdlib --product ct_sync --scratch-path $(STATIC)
@@ -71,6 +71,11 @@ uninstall:
 
 deb: static
 	packaging/build-deb .build/deb
+
+# After a change of the table of settings (Sources/CTSync/Settings): the sample file and the man pages.
+documents:
+	swift build --product ct_sync
+	packaging/write-documents .build/debug/ct_sync
 
 # Both as root; keepalived is among the cluster tests.
 test-packaging: deb

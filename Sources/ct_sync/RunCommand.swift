@@ -9,7 +9,7 @@ struct RunCommand {
     let configuration: Configuration
 
     /// Runs until the daemon ends; returns the exit status.
-    func run() throws -> Int32 {
+    func run() throws(ConfigurationError) -> Int32 {
         let level = configuration.logLevel
         LoggingSystem.bootstrap { _ in JournalLogHandler(level: level) }
         return try Daemon.run(configuration, log: Logger(label: "ct_sync"))

@@ -48,16 +48,7 @@ package struct Configuration: Sendable, Equatable {
     /// The control file of a node that is given none.
     package static let defaultControlFile = "/run/ct_sync/state"
 
-    /// The settings' names, as flags and in the file; underscores may stand for the dashes.
-    package static let names = [
-        "syncdev", "state", "id", "l2drop", "l2drop-backend", "l2drop-exempt", "l2drop-on-exit",
-        "announce-neighbours", "control-file", "group", "port", "peer",
-        "initsync-rate", "reconcile", "ring-slots", "max-entries", "require-sync", "log-level",
-        "replicate",
-        "own-connections",
-    ]
-
-    /// The defaults for a device, for tests.
+    /// The defaults for a device.
     init(syncdev: String) {
         self.syncdev = syncdev
     }
@@ -102,58 +93,11 @@ package struct Configuration: Sendable, Equatable {
     }
 
     private mutating func apply(_ setting: Setting) throws(ConfigurationError) {
-        switch setting.canonicalName {
-        case "syncdev": syncdev = try setting.device()
-        case "state": state = try setting.role()
-        case "id": nodeID = UInt8(try setting.number(0...255))
-        case "l2drop": l2drop = try setting.flag()
-        case "l2drop-backend": l2dropBackend = try setting.l2dropBackend()
-        case "l2drop-exempt":
-            let device = try setting.device()
-            if !l2dropExempt.contains(device) { l2dropExempt.append(device) }
-        case "l2drop-on-exit": l2dropOpensOnExit = try setting.opensOnExit()
-        case "announce-neighbours": announcesNeighbours = try setting.flag()
-        case "control-file": controlFile = try setting.controlFile()
-        case "group": group = try setting.group()
-        case "port": port = UInt16(try setting.number(1...65_535))
-        case "peer": try add(peer: setting)
-        case "initsync-rate":
-            initsyncRate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
-        case "reconcile": reconcileSeconds = UInt32(try setting.number(0...86_400, "seconds"))
-        case "ring-slots": ringSlots = try setting.powerOfTwo(64...1_048_576)
-        case "max-entries": maxEntries = try setting.number(1...1_073_741_824)
-        case "require-sync":
-            requireSyncSeconds = UInt32(try setting.number(0...86_400, "seconds"))
-        case "log-level": logLevel = try setting.logLevel()
-        case "replicate": try add(rule: setting)
-        case "own-connections": ownConnections = try setting.flag()
-        default:
+        guard let row = SettingsTable.row(setting.canonicalName) else {
             throw ConfigurationError(
                 "\(setting.subject) is no setting of ct_sync; there are "
-                    + Configuration.names.joined(separator: ", "), at: setting.origin.place)
+                    + SettingsTable.names.joined(separator: ", "), at: setting.origin.place)
         }
-    }
-
-    private mutating func add(rule setting: Setting) throws(ConfigurationError) {
-        let rule = try setting.replicationRule()
-        guard replicationRules.count < ReplicationFilter.ruleLimit else {
-            throw ConfigurationError(
-                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), one more than "
-                    + "the \(ReplicationFilter.ruleLimit) rules there may be",
-                at: setting.origin.place)
-        }
-        replicationRules.append(rule)
-    }
-
-    private mutating func add(peer setting: Setting) throws(ConfigurationError) {
-        let peer = try setting.peer()
-        if let other = peers.first, other.family != peer.family {
-            throw ConfigurationError(
-                setting,
-                mustBe: "an \(other.family == .ipv4 ? "IPv4" : "IPv6") address like the peer "
-                    + "\(other): all peers are of one family")
-        }
-        guard !peers.contains(peer) else { return }
-        peers.append(peer)
+        try row.take(setting, &self)
     }
 }
