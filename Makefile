@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
-PACKAGES := arptables conntrack dpkg-dev ebtables groff-base iproute2 iptables keepalived \
+PACKAGES := arptables conntrack dpkg-dev ebtables fish groff-base iproute2 iptables keepalived \
 	libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libxml2-utils man-db \
-	nftables pkg-config resource-agents strace systemd
+	nftables pkg-config resource-agents strace systemd zsh
 
 # Replication in the demo: on or off.
 SYNC ?= on

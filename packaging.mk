@@ -16,6 +16,10 @@ LIBDIR = $(PREFIX)/lib
 MANDIR = $(PREFIX)/share/man
 DOCDIR = $(PREFIX)/share/doc/ct-sync
 UNITDIR ?= $(LIBDIR)/systemd/system
+# Where bash, zsh and fish look for completions.
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 OCFDIR ?= /usr/lib/ocf/resource.d/ct_sync
 
 STATIC = .build/static
@@ -33,7 +37,8 @@ install: static
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/ct_sync $(DESTDIR)$(UNITDIR) \
 		$(DESTDIR)$(LIBDIR)/sysctl.d $(DESTDIR)$(LIBDIR)/tmpfiles.d \
 		$(DESTDIR)$(LIBDIR)/modules-load.d $(DESTDIR)$(OCFDIR) $(DESTDIR)$(MANDIR)/man8 \
-		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR)
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR) \
+		$(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	install -m 755 -s $(STATIC_BINARY) $(DESTDIR)$(SBINDIR)/ct_sync
 	$(PLACE) conf/ct_sync-role > $(DESTDIR)$(SBINDIR)/ct_sync-role
 	$(PLACE) conf/keepalived/ct_sync-notify > $(DESTDIR)$(LIBDIR)/ct_sync/ct_sync-notify
@@ -55,6 +60,9 @@ install: static
 	gzip -9 --no-name < man/ct_sync.8 > $(DESTDIR)$(MANDIR)/man8/ct_sync.8.gz
 	gzip -9 --no-name < man/ct_sync-role.8 > $(DESTDIR)$(MANDIR)/man8/ct_sync-role.8.gz
 	gzip -9 --no-name < man/ct_sync.conf.5 > $(DESTDIR)$(MANDIR)/man5/ct_sync.conf.5.gz
+	$(STATIC_BINARY) completion bash > $(DESTDIR)$(BASHDIR)/ct_sync
+	$(STATIC_BINARY) completion zsh > $(DESTDIR)$(ZSHDIR)/_ct_sync
+	$(STATIC_BINARY) completion fish > $(DESTDIR)$(FISHDIR)/ct_sync.fish
 	[ -e $(DESTDIR)$(SYSCONFDIR)/ct_sync.conf ] \
 		|| install -m 644 conf/ct_sync.conf $(DESTDIR)$(SYSCONFDIR)
 
@@ -66,7 +74,8 @@ uninstall:
 		$(DESTDIR)$(LIBDIR)/tmpfiles.d/ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/modules-load.d/ct_sync.conf \
 		$(DESTDIR)$(MANDIR)/man8/ct_sync.8.gz $(DESTDIR)$(MANDIR)/man8/ct_sync-role.8.gz \
-		$(DESTDIR)$(MANDIR)/man5/ct_sync.conf.5.gz
+		$(DESTDIR)$(MANDIR)/man5/ct_sync.conf.5.gz $(DESTDIR)$(BASHDIR)/ct_sync \
+		$(DESTDIR)$(ZSHDIR)/_ct_sync $(DESTDIR)$(FISHDIR)/ct_sync.fish
 	rm -rf $(DESTDIR)$(LIBDIR)/ct_sync $(DESTDIR)$(OCFDIR) $(DESTDIR)$(DOCDIR)
 
 deb: static
@@ -80,6 +89,7 @@ documents:
 # Both as root; keepalived is among the cluster tests.
 test-packaging: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY)
+	Tests/packaging/completions.sh $(STATIC_BINARY)
 	Tests/packaging/units.sh
 	Tests/packaging/hardened.sh $(STATIC_BINARY)
 	Tests/packaging/deb.sh .build/deb

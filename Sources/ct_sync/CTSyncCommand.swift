@@ -7,23 +7,21 @@ import Glibc
 /// The program: a command of the client if its first word names one, else the daemon.
 @main
 enum CTSyncCommand {
-    /// The client's commands.
-    private static let clients: [any ParsableCommand.Type] = [
-        StatusCommand.self, PromoteCommand.self, DemoteCommand.self,
-        L2DropCommand.self, DumpCommand.self,
-        FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
-        GenerateCommand.self,
-    ]
-
     /// Does what the arguments ask for; a mistake is one sentence on standard error.
     static func main() {
-        let arguments = CommandLine.arguments.dropFirst()
-        let name = "ct_sync \(arguments.first ?? "")"
-        if let client = clients.first(where: { $0.configuration.commandName == name }) {
-            run(client, Array(arguments.dropFirst()))
-        }
         do throws(ConfigurationError) {
-            Glibc.exit(try runDaemon(Array(arguments)))
+            // Swift reads them from /proc/self/cmdline; without it a daemon would start here,
+            // whatever was asked for.
+            guard !CommandLine.arguments.isEmpty else {
+                throw ConfigurationError(
+                    "the arguments cannot be read, as /proc is not mounted; mount it first",
+                    at: .notReady)
+            }
+            let words = Array(CommandLine.arguments.dropFirst())
+            if let name = words.first, let command = Commands.named(name) {
+                run(command, Array(words.dropFirst()))
+            }
+            Glibc.exit(try runDaemon(words))
         } catch {
             fail(error.sentence, error.exitStatus)
         }
@@ -31,19 +29,12 @@ enum CTSyncCommand {
 
     /// Returns the exit status, of the daemon after its end.
     private static func runDaemon(_ words: [String]) throws(ConfigurationError) -> Int32 {
-        let arguments = try DaemonArguments(words)
+        let arguments = try DaemonArguments(words, commands: Commands.names)
         switch arguments.wish {
         case .help: print(Help.text, terminator: "")
         case .version: print("ct_sync \(CTSyncVersion)")
         case .run:
-            let file =
-                if let path = arguments.configPath {
-                    try ConfigurationFile(path: path).settings
-                } else {
-                    try ConfigurationFile.ifPresent()?.settings ?? []
-                }
-            let configuration = try Configuration(file: file, commandLine: arguments.settings)
-            return try RunCommand(configuration: configuration).run()
+            return try RunCommand(arguments).run()
         }
         return 0
     }
@@ -65,8 +56,7 @@ enum CTSyncCommand {
     }
 
     private static func fail(_ sentence: String, _ status: Int32) -> Never {
-        let line = Array("ct_sync: \(sentence.prefix { !$0.isNewline })\n".utf8)
-        _ = write(STDERR_FILENO, line, line.count)
+        JournalLogHandler.refuse(sentence.prefix { !$0.isNewline })
         Glibc.exit(status)
     }
 }

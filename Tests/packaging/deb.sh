@@ -35,7 +35,9 @@ for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notif
     usr/lib/sysctl.d/50-ct_sync.conf usr/lib/tmpfiles.d/ct_sync.conf \
     usr/lib/modules-load.d/ct_sync.conf usr/lib/ocf/resource.d/ct_sync/ct_sync \
     usr/share/man/man8/ct_sync.8.gz usr/share/man/man8/ct_sync-role.8.gz \
-    usr/share/man/man5/ct_sync.conf.5.gz usr/share/doc/ct-sync/copyright; do
+    usr/share/man/man5/ct_sync.conf.5.gz \
+    usr/share/bash-completion/completions/ct_sync usr/share/zsh/vendor-completions/_ct_sync \
+    usr/share/fish/vendor_completions.d/ct_sync.fish usr/share/doc/ct-sync/copyright; do
     echo "$contents" | grep " \./$file$" > /dev/null || fail "the package lacks /$file"
 done
 echo "$contents" | awk '$2 != "root/root" { exit 1 }' || fail "files of other owners"
@@ -75,7 +77,7 @@ rm -rf "$root/tmp/usr"
 # Nothing of Swift: the runtime is inside the program.
 if find "$root" -name 'libswift*' | grep .; then fail "it needs Swift's libraries"; fi
 
-# Swift reads a program's arguments from /proc.
+# Without /proc the program refuses to run; see CommandLineTests.
 inside() {
     # The script's own words.
     # shellcheck disable=SC2016

@@ -28,7 +28,8 @@ same() {
     fi
 }
 
-for command in "" status promote demote dump flush resync initsync-rate; do
+commands=$("$binary" --help | sed -n '/^COMMANDS/,/^$/ s/^  \([a-z][a-z0-9-]*\)  .*/\1/p')
+for command in "" $commands; do
     # No command is no word.
     # shellcheck disable=SC2086
     "$binary" $command --help || { echo "FAIL  $command --help"; exit 1; }
@@ -38,6 +39,11 @@ flags < "$scratch/help" > "$scratch/flags"
 # -man's "\-" is a dash, "\~" a space.
 sed -e 's/\\-/-/g' -e 's/\\~/ /g' man/ct_sync.8 | flags > "$scratch/man"
 same "flags in ct_sync(8)" "$scratch/flags" "$scratch/man"
+printf '%s\n' $commands | sort > "$scratch/commands"
+sed -e 's/\\-/-/g' man/ct_sync.8 | awk '/^\.SH/ { isThere = $2 == "COMMANDS" }
+    isThere && term { print $2 }
+    { term = $1 == ".TP" }' | sort > "$scratch/man"
+same "commands in ct_sync(8)" "$scratch/commands" "$scratch/man"
 flags < README.md > "$scratch/readme"
 if comm -13 "$scratch/flags" "$scratch/readme" | grep .; then
     echo "FAIL  README.md names these flags, which there are not"

@@ -9,7 +9,9 @@ package struct Configuration: Sendable, Equatable {
     /// The role to start in; nil where none was given.
     package var state: Role?
     /// The number of this node, unlike that of every other node on the link.
-    var nodeID: UInt8 = 0
+    package var nodeID: UInt8 = 0
+    /// Where that number is from.
+    package var nodeIDOrigin = NodeIDOrigin.setting
     /// Whether a slave is cut off from every device but syncdev.
     package var l2drop = false
     /// What cuts it off.
@@ -57,8 +59,11 @@ package struct Configuration: Sendable, Equatable {
     ///
     /// Peers and a group on the command line replace peers and a group of the file, and so do its
     /// replication rules those of the file.
+    /// - Parameter path: the file's, if one was read: it is where a setting is missing then.
     /// - Throws: `ConfigurationError`, the first mistake found.
-    package init(file: [Setting], commandLine: [Setting]) throws(ConfigurationError) {
+    package init(
+        file: [Setting], of path: String? = nil, commandLine: [Setting]
+    ) throws(ConfigurationError) {
         var replaced = Set(commandLine.map(\.canonicalName))
         if replaced.contains("peer") || replaced.contains("group") {
             replaced.formUnion(["peer", "group"])
@@ -68,28 +73,34 @@ package struct Configuration: Sendable, Equatable {
             var scratch = Configuration(syncdev: "")
             try scratch.apply(setting)
         }
-        try self.init(file.filter { !replaced.contains($0.canonicalName) } + commandLine)
+        try self.init(file.filter { !replaced.contains($0.canonicalName) } + commandLine, of: path)
     }
 
     /// Checks settings in their order; a later one replaces an earlier of its name, peers and rules add up.
     ///
     /// - Throws: `ConfigurationError`, the first mistake found.
-    package init(_ settings: [Setting]) throws(ConfigurationError) {
+    init(_ settings: [Setting], of path: String? = nil) throws(ConfigurationError) {
         self.init(syncdev: "")
         for setting in settings {
             try apply(setting)
         }
-        guard !syncdev.isEmpty else {
-            throw ConfigurationError(
-                "syncdev is not given; name the device of the sync link with --syncdev DEVICE",
-                at: .commandLine)
-        }
+        if !settings.contains(where: { $0.canonicalName == "id" }) { nodeIDOrigin = .none }
+        guard !syncdev.isEmpty else { throw Self.noDevice(path) }
         if let group, let peer = peers.first {
             let last = settings.last { ["group", "peer"].contains($0.canonicalName) }
             throw ConfigurationError(
                 "group \(group) and peer \(peer) are both given, but packets go either to a group "
                     + "or to peers", at: last?.origin.place ?? .commandLine)
         }
+    }
+
+    private static func noDevice(_ path: String?) -> ConfigurationError {
+        let sentence = "syncdev is not given; name the device of the sync link with "
+        guard let path else {
+            return ConfigurationError(sentence + "--syncdev DEVICE", at: .commandLine)
+        }
+        return ConfigurationError(
+            "\(path): \(sentence)a line \"options ct_sync syncdev=DEVICE\" there")
     }
 
     private mutating func apply(_ setting: Setting) throws(ConfigurationError) {

@@ -52,8 +52,9 @@ package struct DaemonArguments: Sendable, Equatable {
 
     /// Reads the words after the program's name; the settings' values are not checked yet.
     ///
+    /// - Parameter commands: the commands of the client, none of which the first word is.
     /// - Throws: `ConfigurationError` for a word that is neither flag nor parameter.
-    package init(_ words: [String]) throws(ConfigurationError) {
+    package init(_ words: [String], commands: [String] = []) throws(ConfigurationError) {
         let own = words.prefix { $0 != "--" }
         if own.contains("--help") || own.contains("-h") {
             wish = .help
@@ -66,19 +67,39 @@ package struct DaemonArguments: Sendable, Equatable {
         var rest = words[...]
         while let word = rest.popFirst() {
             if word == "--" {
-                for parameter in rest { try add(parameter: parameter) }
+                for parameter in rest { try add(parameter: parameter, commands) }
                 return
             }
             if word.hasPrefix("--") {
                 try add(flag: word.dropFirst(2), &rest)
             } else {
-                try add(parameter: word)
+                try add(parameter: word, commands)
             }
         }
     }
 
-    private mutating func add(parameter word: String) throws(ConfigurationError) {
-        parameters.append(try Setting(word: word, .parameter))
+    /// Takes `name=value`; any other word is none, and says what it could have been.
+    private mutating func add(
+        parameter word: String, _ commands: [String]
+    ) throws(ConfigurationError) {
+        guard !word.contains("=") else {
+            parameters.append(try Setting(word: word, .parameter))
+            return
+        }
+        let shown = ConfigurationError.quoted(word)
+        let sentence: String
+        if let row = SettingsTable.row(Setting(word, "", .parameter).canonicalName) {
+            sentence = "\(row.name) is given without a value; it must be \(row.allowed)"
+        } else if word.hasPrefix("-") {
+            sentence = "\(shown) is no flag of ct_sync; ct_sync help shows what there is"
+        } else if commands.contains(word) {
+            sentence = "the command \(word) must be the first word: ct_sync \(word)"
+        } else if let near = Spelling.nearest(to: word, among: commands) {
+            sentence = "there is no command \(shown); did you mean \(near)?"
+        } else {
+            sentence = "there is no command \(shown); ct_sync help shows what there is"
+        }
+        throw ConfigurationError(sentence, at: .commandLine)
     }
 
     /// Takes a flag and its value, which is the next word unless it follows an equals sign.

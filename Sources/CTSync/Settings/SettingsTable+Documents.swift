@@ -42,7 +42,8 @@ extension SettingDescription {
         if isRepeatable { remarks.append("repeatable") }
         switch fallback {
         case .required: remarks.append("must be given")
-        case .value(let text), .words(let text): remarks.append("default: \(text)")
+        case .value(let text), .words(let text):
+            remarks.append("default: \(TextLayout.plain(text))")
         case .none: break
         }
         return remarks.isEmpty ? "" : " (\(remarks.joined(separator: "; ")))"

@@ -19,7 +19,11 @@ extension SettingsTable {
             example: "0"),
         SettingDescription(
             "id", .number(0...255), into: \.nodeID,
-            "This node's number, 0 to 255, unlike that of every other node on the link."),
+            unless: .words("a number from 1 to 255 made of `/etc/machine-id`"),
+            "This node's number, 0 to 255, unlike that of every other node on the link.",
+            details: "Log and status say which number was made. Of two machines, one pair in 255 "
+                + "gets the same.",
+            example: "1"),
     ]
 
     static let darkness = [

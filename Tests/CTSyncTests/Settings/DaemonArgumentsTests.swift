@@ -52,6 +52,25 @@ import Testing
         #expect(error?.exitStatus == 64)
     }
 
+    @Test(
+        arguments: [
+            ("statsu", "there is no command \"statsu\"; did you mean status?"),
+            ("xyzzy", "there is no command \"xyzzy\"; ct_sync help shows what there is"),
+            ("a\u{1B}b", "there is no command \"a?b\"; ct_sync help shows what there is"),
+            ("dump", "the command dump must be the first word: ct_sync dump"),
+            ("l2drop_on_exit", "l2drop-on-exit is given without a value; it must be keep or open"),
+            ("-x", "\"-x\" is no flag of ct_sync; ct_sync help shows what there is"),
+        ]) func aWordWithoutAnEqualsSignIsNoSetting(_ word: String, _ sentence: String)
+    {
+        for words in [["id=1", word], ["--", word]] {
+            let error = #expect(throws: ConfigurationError.self) {
+                try DaemonArguments(words, commands: ["status", "dump"])
+            }
+            #expect(error?.sentence == sentence)
+            #expect(error?.exitStatus == 64)
+        }
+    }
+
     @Test func anUnknownFlagIsNoSetting() throws {
         let arguments = try DaemonArguments(["--nonsense", "--syncdev", "s"])
         let error = #expect(throws: ConfigurationError.self) {
