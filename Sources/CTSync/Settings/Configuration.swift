@@ -105,9 +105,7 @@ package struct Configuration: Sendable, Equatable {
 
     private mutating func apply(_ setting: Setting) throws(ConfigurationError) {
         guard let row = SettingsTable.row(setting.canonicalName) else {
-            throw ConfigurationError(
-                "\(setting.subject) is no setting of ct_sync; there are "
-                    + SettingsTable.names.joined(separator: ", "), at: setting.origin.place)
+            throw ConfigurationError(unknown: setting)
         }
         try row.take(setting, &self)
     }

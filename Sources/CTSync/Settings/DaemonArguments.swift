@@ -110,9 +110,7 @@ package struct DaemonArguments: Sendable, Equatable {
         let row = SettingsTable.row(Setting(name, "", .flag).canonicalName)
         let isConfig = name == "config"
         guard row != nil || isConfig else {
-            // The configuration says what there is.
-            flags.append(Setting(name, "", .flag))
-            return
+            throw ConfigurationError(unknown: Setting(name, "", .flag))
         }
         var value = flag.firstIndex(of: "=").map { String(flag[flag.index(after: $0)...]) }
         if value == nil, let next = rest.first, !next.hasPrefix("--") {

@@ -71,12 +71,13 @@ import Testing
         }
     }
 
-    @Test func anUnknownFlagIsNoSetting() throws {
-        let arguments = try DaemonArguments(["--nonsense", "--syncdev", "s"])
+    @Test(arguments: [["--nonsense"], ["--nonsense", "x"], ["--nonsense=x"]])
+    func anUnknownFlagIsNoSetting(_ words: [String]) {
         let error = #expect(throws: ConfigurationError.self) {
-            try Configuration(file: [], commandLine: arguments.settings)
+            try DaemonArguments(["--syncdev", "s"] + words)
         }
         #expect(
             error?.sentence.hasPrefix("--nonsense is no setting of ct_sync; there are ") == true)
+        #expect(error?.exitStatus == 64)
     }
 }
