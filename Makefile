@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
-PACKAGES := arptables conntrack conntrackd dpkg-dev ebtables groff-base iproute2 iptables keepalived \
-	libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libxml2-utils lintian \
-	man-db nftables pkg-config resource-agents rpm strace systemd
+PACKAGES := arptables conntrack conntrackd dpkg-dev ebtables fish groff-base iproute2 iptables \
+	keepalived libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libxml2-utils \
+	lintian man-db nftables pkg-config resource-agents rpm strace systemd zsh
 
 # Replication in the demo: on or off.
 SYNC ?= on

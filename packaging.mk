@@ -20,6 +20,10 @@ LIBDIR = $(PREFIX)/lib
 MANDIR = $(PREFIX)/share/man
 DOCDIR = $(PREFIX)/share/doc/ct-sync
 UNITDIR ?= $(LIBDIR)/systemd/system
+# Where bash, zsh and fish look for completions.
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR ?= $(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 OCFDIR ?= /usr/lib/ocf/resource.d/ct_sync
 
 STATIC = .build/static
@@ -27,8 +31,8 @@ STATIC_BINARY = $(STATIC)/release/ct_sync
 # What all packages are made of.
 STAGED = .build/staged
 
-.PHONY: static install uninstall staged deb rpm tarball release test-packaging test-managers \
-	test-packages
+.PHONY: static install uninstall staged deb rpm tarball release documents test-packaging \
+	test-managers test-packages
 
 static:
 	CT_SYNC_COMMIT=$$(packaging/version commit) \
@@ -48,7 +52,8 @@ install: $(if $(NO_BUILD),,static)
 		$(DESTDIR)$(LIBDIR)/sysctl.d $(DESTDIR)$(LIBDIR)/tmpfiles.d \
 		$(DESTDIR)$(LIBDIR)/sysusers.d $(DESTDIR)$(LIBDIR)/modules-load.d \
 		$(DESTDIR)$(OCFDIR) $(DESTDIR)$(MANDIR)/man8 \
-		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR)
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR) \
+		$(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	strip --strip-all --remove-section=.comment -o $(DESTDIR)$(SBINDIR)/ct_sync $(STATIC_BINARY)
 	chmod 755 $(DESTDIR)$(SBINDIR)/ct_sync
 	for script in $(SBIN_SCRIPTS); do \
@@ -75,6 +80,9 @@ install: $(if $(NO_BUILD),,static)
 	for page in man/*; do \
 		gzip -9 --no-name < $$page \
 			> $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}.gz || exit 1; done
+	$(STATIC_BINARY) completion bash > $(DESTDIR)$(BASHDIR)/ct_sync
+	$(STATIC_BINARY) completion zsh > $(DESTDIR)$(ZSHDIR)/_ct_sync
+	$(STATIC_BINARY) completion fish > $(DESTDIR)$(FISHDIR)/ct_sync.fish
 	[ -e $(DESTDIR)$(SYSCONFDIR)/ct_sync.conf ] \
 		|| install -m 644 conf/ct_sync.conf $(DESTDIR)$(SYSCONFDIR)
 
@@ -88,7 +96,8 @@ uninstall:
 		$(DESTDIR)$(LIBDIR)/sysusers.d/ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/modules-load.d/ct_sync.conf \
 		$(foreach page,$(wildcard man/*),\
-			$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)).gz)
+			$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)).gz) \
+		$(DESTDIR)$(BASHDIR)/ct_sync $(DESTDIR)$(ZSHDIR)/_ct_sync $(DESTDIR)$(FISHDIR)/ct_sync.fish
 	rm -rf $(DESTDIR)$(LIBDIR)/ct_sync $(DESTDIR)$(OCFDIR) $(DESTDIR)$(DOCDIR)
 
 staged:
@@ -106,9 +115,15 @@ tarball: staged
 release: deb rpm tarball
 	packaging/release .build/release-$$(packaging/version version)
 
+# After a change of the table of settings (Sources/CTSync/Settings): the sample file and the man pages.
+documents:
+	swift build --product ct_sync
+	packaging/write-documents .build/debug/ct_sync
+
 # As root; keepalived is among the cluster tests.
 test-packaging: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY)
+	Tests/packaging/completions.sh $(STATIC_BINARY)
 	Tests/packaging/units.sh
 	Tests/packaging/hardened.sh $(STATIC_BINARY)
 	Tests/packaging/deb.sh .build/deb

@@ -4,76 +4,59 @@ import ArgumentParser
 import CTSync
 import Glibc
 
-/// The command line of the daemon; `main` also finds the client's.
+/// The program: a command of the client if its first word names one, else the daemon.
 @main
-struct CTSyncCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "ct_sync",
-        abstract: "Replicates a firewall's tracked connections to its standbys.",
-        usage: """
-            ct_sync --syncdev DEVICE --id NUMBER [--state master|slave] [options]
-            ct_sync syncdev=DEVICE id=NUMBER [state=1|0] [name=value ...]
-            ct_sync status [--control-file PATH] [--json]
-            ct_sync l2drop status|off
-            ct_sync promote|demote [--control-file PATH] [--wait] [--timeout SECONDS]
-            ct_sync dump [--json] [--expect] [criteria]
-            ct_sync flush [--yes] | resync | initsync-rate [NUMBER]
-            ct_sync import-conntrackd [FILE]
-            """,
-        discussion: """
-            Runs in the foreground until SIGTERM. The cluster manager writes master or slave to \
-            the control file to change the role, and reads the role from it. ct_sync status shows \
-            the state of a running daemon.
-            """,
-        version: CTSyncVersionLine)
-
-    @OptionGroup var settings: SettingFlags
-
-    /// Leaves the exit status to `main`.
-    func run() throws {
-        throw ExitCode(try RunCommand(configuration: settings.configuration()).run())
-    }
-
-    /// Runs what the arguments ask for; a mistake is one sentence on standard error.
-    ///
-    /// The client's commands are no subcommands to the argument parser, which would take their names
-    /// for a name=value.
+enum CTSyncCommand {
+    /// Does what the arguments ask for; a mistake is one sentence on standard error.
     static func main() {
-        let arguments = CommandLine.arguments.dropFirst()
-        let name = "ct_sync \(arguments.first ?? "")"
-        let client = clients.first { $0.configuration.commandName == name }
-        if let client {
-            run(client, Array(arguments.dropFirst()))
-        } else {
-            run(CTSyncCommand.self, Array(arguments))
+        do throws(ConfigurationError) {
+            // Swift reads them from /proc/self/cmdline; without it a daemon would start here,
+            // whatever was asked for.
+            guard !CommandLine.arguments.isEmpty else {
+                throw ConfigurationError(
+                    "the arguments cannot be read, as /proc is not mounted; mount it first",
+                    at: .notReady)
+            }
+            let words = Array(CommandLine.arguments.dropFirst())
+            if let name = words.first, let command = Commands.named(name) {
+                run(command, Array(words.dropFirst()))
+            }
+            Glibc.exit(try runDaemon(words))
+        } catch {
+            fail(error.sentence, error.exitStatus)
         }
     }
 
-    private static let clients: [any ParsableCommand.Type] = [
-        StatusCommand.self, PromoteCommand.self, DemoteCommand.self,
-        L2DropCommand.self, DumpCommand.self,
-        FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
-        ImportConntrackdCommand.self,
-    ]
+    /// Returns the exit status, of the daemon after its end.
+    private static func runDaemon(_ words: [String]) throws(ConfigurationError) -> Int32 {
+        let arguments = try DaemonArguments(words, commands: Commands.names)
+        switch arguments.wish {
+        case .help: print(Help.text, terminator: "")
+        case .version: print(CTSyncVersionLine)
+        case .run:
+            return try RunCommand(arguments).run()
+        }
+        return 0
+    }
 
-    private static func run(_ kind: any ParsableCommand.Type, _ arguments: [String]) {
+    private static func run(_ kind: any ParsableCommand.Type, _ arguments: [String]) -> Never {
         do {
             var command = try kind.parseAsRoot(arguments)
             try command.run()
+            Glibc.exit(0)
         } catch let error as ConfigurationError {
             fail(error.sentence, error.exitStatus)
         } catch {
             let status = kind.exitCode(for: error).rawValue
             if error is ExitCode { Glibc.exit(status) }
-            // --help, --version and what only prints.
+            // --help and what only prints.
             if status == 0 { kind.exit(withError: error) }
             fail(kind.message(for: error), status)
         }
     }
 
     private static func fail(_ sentence: String, _ status: Int32) -> Never {
-        let line = Array("ct_sync: \(sentence.prefix { !$0.isNewline })\n".utf8)
-        _ = write(STDERR_FILENO, line, line.count)
+        JournalLogHandler.refuse(sentence.prefix { !$0.isNewline })
         Glibc.exit(status)
     }
 }

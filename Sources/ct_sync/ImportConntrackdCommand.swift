@@ -29,7 +29,8 @@ struct ImportConntrackdCommand: ParsableCommand {
         }
         // What is printed is a configuration that the daemon takes, or nothing is printed.
         do throws(ConfigurationError) {
-            _ = try Configuration(ConfigurationFile(text: result, path: "the result").settings)
+            let file = try ConfigurationFile(text: result, path: "the result")
+            _ = try Configuration(file: file.settings, commandLine: [])
         } catch {
             throw refusal("the result is wrong: \(error.sentence)", EX_SOFTWARE)
         }

@@ -9,29 +9,42 @@ struct BadLine: CustomTestStringConvertible {
     let words: [String]
     /// A word of the sentence that says why.
     let names: String
+    /// The exit status.
+    let status: Int32
     var testDescription: String { words.joined(separator: " ") }
 
-    init(_ line: String, names: String) {
+    init(_ line: String, names: String, status: Int32 = 64) {
         words = line.split(separator: " ").map { String($0) }
         self.names = names
+        self.status = status
     }
 
+    private static let good = "--syncdev sync0 --state 1 --id 1 --l2drop 0"
+
     static let all = [
-        BadLine("--syncdev sync0 --state 1 --id 1 --l2drop 0 --nonsense", names: "nonsense"),
-        BadLine("--syncdev sync9 --state 1 --id 1 --l2drop 0", names: "sync9"),
-        BadLine("--syncdev lo --state 1 --id 1 --l2drop 0", names: "lo"),
-        BadLine("--syncdev bare0 --state 1 --id 1 --l2drop 0", names: "bare0"),
+        BadLine("\(good) --nonsense", names: "nonsense"),
+        BadLine("--syncdev sync9 --state 1 --id 1 --l2drop 0", names: "sync9", status: 75),
+        BadLine("--syncdev lo --state 1 --id 1 --l2drop 0", names: "multicast", status: 78),
+        BadLine("--syncdev bare0 --state 1 --id 1 --l2drop 0", names: "address", status: 75),
         BadLine("--syncdev sync0 --state 2 --id 1 --l2drop 0", names: "state"),
         BadLine("--syncdev sync0 --state 1 --id 256 --l2drop 0", names: "256"),
         BadLine("--syncdev sync0 --state 1 --id -1 --l2drop 0", names: "id"),
         BadLine("--syncdev sync0 --state 1 --id 1 --l2drop 2", names: "l2drop"),
+        BadLine("\(good) --initsync-rate fast", names: "fast"),
+        BadLine("\(good) --port 70000", names: "70000"),
+        BadLine("\(good) --group 10.0.0.1", names: "10.0.0.1"),
         BadLine(
-            "--syncdev sync0 --state 1 --id 1 --l2drop 0 --initsync-rate fast", names: "fast"),
-        BadLine("--syncdev sync0 --state 1 --id 1 --l2drop 0 --port 70000", names: "70000"),
-        BadLine("--syncdev sync0 --state 1 --id 1 --l2drop 0 --group 10.0.0.1", names: "10.0.0.1"),
-        BadLine("--config /nonexistent/ct_sync.conf", names: "/nonexistent/ct_sync.conf"),
+            "--config /nonexistent/ct_sync.conf", names: "/nonexistent/ct_sync.conf", status: 78),
         BadLine("syncdev=sync0 state=1 id=1 l2drop=0 nonsense=1", names: "nonsense"),
         BadLine("--state 1 --id 1 --l2drop 0", names: "syncdev"),
+        BadLine("\(good) --id", names: "--id is given without a value"),
+        BadLine("syncdev=sync0 id", names: "id is given without a value"),
+        BadLine("statsu", names: "there is no command \"statsu\"; did you mean status?"),
+        BadLine("xyzzy", names: "there is no command \"xyzzy\"; ct_sync help shows"),
+        BadLine("--id 1 status", names: "must be the first word: ct_sync status"),
+        BadLine("-x", names: "\"-x\" is no flag of ct_sync"),
+        BadLine("help demot", names: "there is no command \"demot\"; did you mean demote?"),
+        BadLine("status --jsno", names: "--jsno"),
     ]
 }
 
@@ -48,11 +61,13 @@ extension ClusterTests {
                     let control =
                         line.words[0].hasPrefix("-")
                         ? ["--control-file", node.controlFile]
-                        : ["control-file=\(node.controlFile)"]
+                        : line.words[0].contains("=")
+                            ? ["control-file=\(node.controlFile)"] : []
                     let result = try Command.result(
-                        of: node.host.words([try Daemon.binary()] + line.words + control),
+                        of: node.host.words([try Daemon.binary()] + control + line.words),
                         deadline: 5)
-                    #expect([64, 78].contains(result.status), "\(line.words): \(result)")
+                    #expect(result.status == line.status, "\(line.words): \(result)")
+                    #expect(result.output.isEmpty)
                     let lines = result.errors.split(separator: "\n")
                     #expect(lines.count == 1, "\(line.words): \(result.errors)")
                     #expect(result.errors.contains(line.names), "\(result.errors)")
@@ -114,8 +129,46 @@ extension ClusterTests {
             for flag in ["--syncdev", "--state", "--id", "--l2drop", "--control-file", "--peer"] {
                 #expect(help.contains(flag))
             }
+            #expect(try Command.run([try Daemon.binary(), "help"]) == help)
+            #expect(!help.contains("generate"))
+            let commands = try Self.commands(help)
+            #expect(commands.contains("status") && commands.contains("completion"))
+            for command in commands {
+                let own = try Command.run([try Daemon.binary(), command, "--help"])
+                #expect(own.contains("USAGE: ct_sync \(command)"), "\(command): \(own)")
+                #expect(try Command.run([try Daemon.binary(), "help", command]) == own)
+            }
             let version = try Command.run([try Daemon.binary(), "--version"])
             #expect(version.contains { $0.isNumber })
+        }
+
+        /// What the shells do with it is in Tests/packaging/completions.sh.
+        @Test(arguments: ["bash", "zsh", "fish"])
+        func completionsKnowCommandsAndFlags(_ shell: String) throws {
+            let text = try Command.run([try Daemon.binary(), "completion", shell])
+            let help = try Command.run([try Daemon.binary(), "--help"])
+            for command in try Self.commands(help) {
+                #expect(text.contains(command), "\(command)")
+            }
+            let flags = help.split(whereSeparator: \.isWhitespace).filter { $0.hasPrefix("--") }
+            #expect(flags.count > 20)
+            for flag in flags {
+                let written = shell == "fish" ? "-l \(flag.dropFirst(2))" : String(flag)
+                #expect(text.contains(written), "\(flag)")
+            }
+            for word in ["/sys/class/net", "master slave", "netdev"] {
+                #expect(text.contains(word), "\(word)")
+            }
+            let flag = shell == "fish" ? "-l timeout" : "--timeout"
+            #expect(text.contains(flag), "a flag of a command")
+        }
+
+        /// The section COMMANDS of the help.
+        private static func commands(_ help: String) throws -> [String] {
+            let section = try #require(help.components(separatedBy: "COMMANDS:\n").last)
+            let lines = section.components(separatedBy: "\n\n")[0].split(separator: "\n")
+            return lines.filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }
+                .compactMap { $0.split(separator: " ").first.map { String($0) } }
         }
     }
 }

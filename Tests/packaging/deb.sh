@@ -37,6 +37,8 @@ for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notif
     usr/lib/ct_sync/ct_sync-primary-backup usr/lib/ct_sync/ct_sync-restart usr/lib/ocf/resource.d/ct_sync/ct_sync \
     usr/share/man/man8/ct_sync.8.gz usr/share/man/man8/ct_sync-role.8.gz \
     usr/share/man/man5/ct_sync.conf.5.gz usr/share/doc/ct-sync/copyright \
+    usr/share/bash-completion/completions/ct_sync usr/share/zsh/vendor-completions/_ct_sync \
+    usr/share/fish/vendor_completions.d/ct_sync.fish \
     usr/share/doc/ct-sync/changelog.gz usr/share/doc/ct-sync/CHANGELOG.md \
     usr/share/doc/ct-sync/migration.md; do
     echo "$contents" | grep " \./$file$" > /dev/null || fail "the package lacks /$file"
@@ -87,7 +89,7 @@ rm -rf "$root/tmp/usr"
 # Nothing of Swift: the runtime is inside the program.
 if find "$root" -name 'libswift*' | grep .; then fail "it needs Swift's libraries"; fi
 
-# Swift reads a program's arguments from /proc.
+# Without /proc the program refuses to run; see CommandLineTests.
 inside() {
     # The script's own words.
     # shellcheck disable=SC2016

@@ -89,7 +89,7 @@ check "slave" "within 5 status_says ^slave && is_dark tables"
 check "it stops and opens" "inside systemctl stop ct_sync && is_open"
 check "it warned of nothing but what was done to it" \
     "! inside journalctl --no-pager --output=cat --priority=warning _COMM=ct_sync | tee $scratch/words \
-        | grep -v 'above ours' | grep ."
+        | grep -v 'gave way' | grep ."
 check "its words are in the journal, with priorities" \
     "inside journalctl --no-pager --priority=notice _COMM=ct_sync | grep -q 'master, epoch'"
 
@@ -108,6 +108,13 @@ check "it stops alone" \
 inside sh -c 'echo "options ct_sync syncdev=sync0 id=256" > /etc/ct_sync.conf'
 check "a wrong setting is said" "! inside systemctl restart ct_sync 2> /dev/null \
     && inside journalctl --no-pager _COMM=ct_sync | grep -q 256"
+check "and does not start again" \
+    "within 5 '[ \"\$(property ActiveState)\" = failed ]' && [ \"\$(property NRestarts)\" = 0 ]"
+inside sh -c 'echo "options ct_sync syncdev=absent0" > /etc/ct_sync.conf'
+check "a device that may come is waited for" "! inside systemctl restart ct_sync 2> /dev/null \
+    && within 10 '[ \"\$(property NRestarts)\" -ge 2 ]'"
+check "as an error of the journal, once for each start" \
+    "inside journalctl --no-pager --output=cat --priority=err _COMM=ct_sync | grep -q '^syncdev .absent0'"
 inside systemctl stop ct_sync
 check "the node is open" "inside ct_sync l2drop off > /dev/null && is_open"
 check "the package is removed" \

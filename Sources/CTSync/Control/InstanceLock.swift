@@ -37,7 +37,7 @@ struct InstanceLock: ~Copyable {
             let holder = InstanceLock.numbers(raw).first.map { " (process \($0))" } ?? ""
             throw ConfigurationError(
                 "another ct_sync\(holder) has the control file \(controlFile); stop it first, or "
-                    + "give this one another with --control-file")
+                    + "give this one another with --control-file", at: .notReady)
         }
         let last = InstanceLock.numbers(raw).dropFirst().first ?? 0
         guard InstanceLock.write(raw, last) else {

@@ -49,7 +49,9 @@ package final class Daemon {
         do throws(SystemError) {
             daemon = try Daemon(configuration, device, group, darkness, lock, log)
         } catch {
-            throw ConfigurationError("ct_sync cannot start: \(error)")
+            let isForbidden = error.errno == EPERM || error.errno == EACCES
+            throw ConfigurationError(
+                "ct_sync cannot start: \(error)", at: isForbidden ? .notAllowed : .notReady)
         }
         do throws(SystemError) {
             try daemon.loop()
@@ -94,12 +96,13 @@ package final class Daemon {
         do throws(SystemError) {
             device = try SyncDevice(named: name)
         } catch {
-            throw ConfigurationError("syncdev \"\(name)\" cannot be used: \(error)")
+            throw ConfigurationError(
+                "syncdev \"\(name)\" cannot be used: \(error)", at: .notReady)
         }
         guard device.mtu >= SyncSocket.smallestMTU else {
             throw ConfigurationError(
                 "syncdev \(name) has an MTU of \(device.mtu) bytes; "
-                    + "at least \(SyncSocket.smallestMTU) are needed")
+                    + "at least \(SyncSocket.smallestMTU) are needed", at: .notReady)
         }
         return device
     }
@@ -114,7 +117,8 @@ package final class Daemon {
         guard device.hasAddress(family) else {
             throw ConfigurationError(
                 "syncdev \(device.name) has no \(family == .ipv4 ? "IPv4" : "IPv6") address; "
-                    + "give it one, or choose the other family with --group or --peer")
+                    + "give it one, or choose the other family with --group or --peer",
+                at: .notReady)
         }
         guard device.hasMulticast || !configuration.peers.isEmpty else {
             throw ConfigurationError(

@@ -17,7 +17,16 @@ package struct JournalLogHandler: LogHandler {
 
     /// A handler for standard error, in the form that the environment asks for.
     package init(level: Logger.Level = .info) {
-        self.init(level: level, forJournal: getenv("JOURNAL_STREAM") != nil, descriptor: 2)
+        self.init(level: level, forJournal: Self.isForJournal, descriptor: 2)
+    }
+
+    private static var isForJournal: Bool { getenv("JOURNAL_STREAM") != nil }
+
+    /// Writes why the program does not start, or a command does not run: with the priority of an
+    /// error for the journal, otherwise after the program's name.
+    package static func refuse(_ sentence: some StringProtocol) {
+        let line = "\(isForJournal ? "<\(priority(.error))>" : "ct_sync: ")\(sentence)\n"
+        _ = write(STDERR_FILENO, line, line.utf8.count)
     }
 
     init(level: Logger.Level, forJournal: Bool, descriptor: CInt) {

@@ -109,7 +109,7 @@ extension Node {
     private func setInitsyncRate(_ text: String) -> ControlReply {
         do throws(ConfigurationError) {
             let setting = Setting("initsync-rate", text, .parameter)
-            let rate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
+            let rate = try SettingKind.packetsPerSecond.read(setting)
             master.initsync.packetsPerSecond = rate
             steps.threads.walkWake.signal()
             log.notice("initsync-rate set to \(rate) packets per second by hand")

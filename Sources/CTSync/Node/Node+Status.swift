@@ -11,6 +11,7 @@ extension Node {
         report.add("role", role.description)
         report.add("epoch", role == .master ? engine.claim.epoch : slave.master.epoch)
         report.add("node_id", configuration.nodeID)
+        report.add("node_id_from", configuration.nodeIDOrigin.rawValue)
         report.add("syncdev", configuration.syncdev)
         report.add("control_file", configuration.controlFile)
         report.add("l2drop", darkness?.isClosed ?? false)

@@ -9,7 +9,9 @@ package struct Configuration: Sendable, Equatable {
     /// The role to start in; nil where none was given.
     package var state: Role?
     /// The number of this node, unlike that of every other node on the link.
-    var nodeID: UInt8 = 0
+    package var nodeID: UInt8 = 0
+    /// Where that number is from.
+    package var nodeIDOrigin = NodeIDOrigin.setting
     /// Whether a slave is cut off from every device but syncdev.
     package var l2drop = false
     /// What cuts it off.
@@ -48,16 +50,7 @@ package struct Configuration: Sendable, Equatable {
     /// The control file of a node that is given none.
     package static let defaultControlFile = "/run/ct_sync/state"
 
-    /// The settings' names, as flags and in the file; underscores may stand for the dashes.
-    package static let names = [
-        "syncdev", "state", "id", "l2drop", "l2drop-backend", "l2drop-exempt", "l2drop-on-exit",
-        "announce-neighbours", "control-file", "group", "port", "peer",
-        "initsync-rate", "reconcile", "ring-slots", "max-entries", "require-sync", "log-level",
-        "replicate",
-        "own-connections",
-    ]
-
-    /// The defaults for a device, for tests.
+    /// The defaults for a device.
     init(syncdev: String) {
         self.syncdev = syncdev
     }
@@ -66,8 +59,11 @@ package struct Configuration: Sendable, Equatable {
     ///
     /// Peers and a group on the command line replace peers and a group of the file, and so do its
     /// replication rules those of the file.
+    /// - Parameter path: the file's, if one was read: it is where a setting is missing then.
     /// - Throws: `ConfigurationError`, the first mistake found.
-    package init(file: [Setting], commandLine: [Setting]) throws(ConfigurationError) {
+    package init(
+        file: [Setting], of path: String? = nil, commandLine: [Setting]
+    ) throws(ConfigurationError) {
         var replaced = Set(commandLine.map(\.canonicalName))
         if replaced.contains("peer") || replaced.contains("group") {
             replaced.formUnion(["peer", "group"])
@@ -77,22 +73,19 @@ package struct Configuration: Sendable, Equatable {
             var scratch = Configuration(syncdev: "")
             try scratch.apply(setting)
         }
-        try self.init(file.filter { !replaced.contains($0.canonicalName) } + commandLine)
+        try self.init(file.filter { !replaced.contains($0.canonicalName) } + commandLine, of: path)
     }
 
     /// Checks settings in their order; a later one replaces an earlier of its name, peers and rules add up.
     ///
     /// - Throws: `ConfigurationError`, the first mistake found.
-    package init(_ settings: [Setting]) throws(ConfigurationError) {
+    package init(_ settings: [Setting], of path: String? = nil) throws(ConfigurationError) {
         self.init(syncdev: "")
         for setting in settings {
             try apply(setting)
         }
-        guard !syncdev.isEmpty else {
-            throw ConfigurationError(
-                "syncdev is not given; name the device of the sync link with --syncdev DEVICE",
-                at: .commandLine)
-        }
+        if !settings.contains(where: { $0.canonicalName == "id" }) { nodeIDOrigin = .none }
+        guard !syncdev.isEmpty else { throw Self.noDevice(path) }
         if let group, let peer = peers.first {
             let last = settings.last { ["group", "peer"].contains($0.canonicalName) }
             throw ConfigurationError(
@@ -101,59 +94,19 @@ package struct Configuration: Sendable, Equatable {
         }
     }
 
+    private static func noDevice(_ path: String?) -> ConfigurationError {
+        let sentence = "syncdev is not given; name the device of the sync link with "
+        guard let path else {
+            return ConfigurationError(sentence + "--syncdev DEVICE", at: .commandLine)
+        }
+        return ConfigurationError(
+            "\(path): \(sentence)a line \"options ct_sync syncdev=DEVICE\" there")
+    }
+
     private mutating func apply(_ setting: Setting) throws(ConfigurationError) {
-        switch setting.canonicalName {
-        case "syncdev": syncdev = try setting.device()
-        case "state": state = try setting.role()
-        case "id": nodeID = UInt8(try setting.number(0...255))
-        case "l2drop": l2drop = try setting.flag()
-        case "l2drop-backend": l2dropBackend = try setting.l2dropBackend()
-        case "l2drop-exempt":
-            let device = try setting.device()
-            if !l2dropExempt.contains(device) { l2dropExempt.append(device) }
-        case "l2drop-on-exit": l2dropOpensOnExit = try setting.opensOnExit()
-        case "announce-neighbours": announcesNeighbours = try setting.flag()
-        case "control-file": controlFile = try setting.controlFile()
-        case "group": group = try setting.group()
-        case "port": port = UInt16(try setting.number(1...65_535))
-        case "peer": try add(peer: setting)
-        case "initsync-rate":
-            initsyncRate = UInt32(try setting.number(0...4_294_967_295, "packets per second"))
-        case "reconcile": reconcileSeconds = UInt32(try setting.number(0...86_400, "seconds"))
-        case "ring-slots": ringSlots = try setting.powerOfTwo(64...1_048_576)
-        case "max-entries": maxEntries = try setting.number(1...1_073_741_824)
-        case "require-sync":
-            requireSyncSeconds = UInt32(try setting.number(0...86_400, "seconds"))
-        case "log-level": logLevel = try setting.logLevel()
-        case "replicate": try add(rule: setting)
-        case "own-connections": ownConnections = try setting.flag()
-        default:
-            throw ConfigurationError(
-                "\(setting.subject) is no setting of ct_sync; there are "
-                    + Configuration.names.joined(separator: ", "), at: setting.origin.place)
+        guard let row = SettingsTable.row(setting.canonicalName) else {
+            throw ConfigurationError(unknown: setting)
         }
-    }
-
-    private mutating func add(rule setting: Setting) throws(ConfigurationError) {
-        let rule = try setting.replicationRule()
-        guard replicationRules.count < ReplicationFilter.ruleLimit else {
-            throw ConfigurationError(
-                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), one more than "
-                    + "the \(ReplicationFilter.ruleLimit) rules there may be",
-                at: setting.origin.place)
-        }
-        replicationRules.append(rule)
-    }
-
-    private mutating func add(peer setting: Setting) throws(ConfigurationError) {
-        let peer = try setting.peer()
-        if let other = peers.first, other.family != peer.family {
-            throw ConfigurationError(
-                setting,
-                mustBe: "an \(other.family == .ipv4 ? "IPv4" : "IPv6") address like the peer "
-                    + "\(other): all peers are of one family")
-        }
-        guard !peers.contains(peer) else { return }
-        peers.append(peer)
+        try row.take(setting, &self)
     }
 }

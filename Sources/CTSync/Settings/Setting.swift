@@ -69,6 +69,13 @@ package struct Setting: Sendable, Equatable {
 }
 
 extension ConfigurationError {
+    /// A setting that does not exist.
+    init(unknown setting: Setting) {
+        self.init(
+            "\(setting.subject) is no setting of ct_sync; there are "
+                + SettingsTable.names.joined(separator: ", "), at: setting.origin.place)
+    }
+
     /// A setting with a value that it cannot have.
     init(_ setting: Setting, mustBe allowed: String) {
         self.init(

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What is wrong with a setting, as one sentence for a person: what was given, what is allowed.
+/// Why the program does not start, as one sentence for a person: what was given, what is allowed.
 package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
-    /// Where the mistake is, which decides the exit status.
+    /// Where the mistake is, which decides the exit status, one of sysexits.h.
     package enum Place: Sendable, Equatable {
         /// On the command line: exit status 64 (EX_USAGE).
         case commandLine
-        /// In the configuration file or on the machine: exit status 78 (EX_CONFIG).
+        /// In the configuration file, or on a machine that lacks what the settings ask for: exit status
+        /// 78 (EX_CONFIG). It does not get better by itself.
         case machine
+        /// On a machine that may be ready later: exit status 75 (EX_TEMPFAIL).
+        case notReady
+        /// In the rights of the process: exit status 77 (EX_NOPERM).
+        case notAllowed
     }
 
     /// The sentence, without a full stop.
@@ -21,11 +26,13 @@ package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
         self.place = place
     }
 
-    /// The exit status of a program that stops for this: 64 or 78 of sysexits.h.
+    /// The exit status of a program that stops for this.
     package var exitStatus: Int32 {
         switch place {
         case .commandLine: 64
         case .machine: 78
+        case .notReady: 75
+        case .notAllowed: 77
         }
     }
 

@@ -19,7 +19,7 @@ import Testing
                 error?.sentence
                     == "another ct_sync (process \(getpid())) has the control file \(path); stop "
                     + "it first, or give this one another with --control-file")
-            #expect(error?.exitStatus == 78)
+            #expect(error?.exitStatus == 75)
             _ = consume first
         }
         _ = try InstanceLock(controlFile: path)

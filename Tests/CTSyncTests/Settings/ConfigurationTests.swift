@@ -116,6 +116,20 @@ import Testing
                 == "syncdev is not given; name the device of the sync link with --syncdev DEVICE")
     }
 
+    @Test func whatAFileLacksIsMissedThere() throws {
+        let other = Setting("id", "1", .file(path: "/etc/c", line: 1))
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration(file: [other], of: "/etc/c", commandLine: [])
+        }
+        #expect(
+            error?.sentence
+                == "/etc/c: syncdev is not given; name the device of the sync link with a line "
+                + "\"options ct_sync syncdev=DEVICE\" there")
+        #expect(error?.exitStatus == 78)
+        let device = Setting("syncdev", "s", .flag)
+        #expect(try Configuration(file: [other], of: "/etc/c", commandLine: [device]).nodeID == 1)
+    }
+
     @Test func peersAreOfOneFamilyAndExcludeAGroup() {
         let device = Setting("syncdev", "s", .flag)
         let four = Setting("peer", "192.0.2.2", .flag)

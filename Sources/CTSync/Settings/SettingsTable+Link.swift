@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// How a node is reached, and what is replicated at which pace.
+extension SettingsTable {
+    static let link = [
+        SettingDescription(
+            "control-file", .controlFile, into: \.controlFile,
+            "The file that takes and shows the role."),
+        SettingDescription(
+            "group", .group, into: \.group,
+            unless: "224.0.0.254, or ff02::114 if the sync device has no IPv4 address",
+            "The multicast group, IPv4 or IPv6.",
+            details: "The defaults are link-local and need no querier.", example: "224.0.0.254"),
+        SettingDescription(
+            "port", .number(1...65_535), into: \.port, "The UDP port of the sync link."),
+        SettingDescription(
+            "peer", .peer, each: \.peers,
+            "Another node, to be sent to by itself and not by multicast.",
+            details: "All of them are of one family. Not together with `group`.",
+            example: "172.31.255.2", check: isOfOneFamily),
+    ]
+
+    static let replication = [
+        SettingDescription(
+            "initsync-rate", .packetsPerSecond, into: \.initsyncRate,
+            "Packets per second of an initsync; 0 for as fast as the slave keeps up.",
+            details: "An initsync is the transfer of the whole table to a slave that has just come "
+                + "or has lost too much."),
+        SettingDescription(
+            "reconcile", .number(0...86_400, "seconds", named: "seconds"),
+            into: \.reconcileSeconds,
+            "Seconds between two walks that find what no event told of; 0 for never.",
+            details: "A master walks its whole table at the rate of an initsync, a slave compares "
+                + "its kernel's with what it holds."),
+        SettingDescription(
+            "ring-slots", .powerOfTwo(64...1_048_576, named: "packets"), into: \.ringSlots,
+            "Packets that are kept to be sent again, a power of two.",
+            details: "Each has the room of the sync device's MTU."),
+        SettingDescription(
+            "max-entries", .number(1...1_073_741_824, named: "entries"), into: \.maxEntries,
+            unless: "the kernel's net.netfilter.nf_conntrack_max",
+            "Entries that a slave holds.", example: "262144"),
+        SettingDescription(
+            "require-sync", .number(0...86_400, "seconds", named: "seconds"),
+            into: \.requireSyncSeconds,
+            "Seconds that a promotion in the middle of an initsync waits for its end, at most.",
+            details: "Then it is obeyed all the same."),
+        SettingDescription(
+            "log-level", .logLevel, into: \.logLevel,
+            "The least important messages that are logged."),
+        SettingDescription(
+            "replicate", .replicationRule, .words("all connections"), isRepeatable: true,
+            "Which connections are replicated, as \"accept protocol tcp state ESTABLISHED\" or "
+                + "\"ignore destination 192.0.2.0/24\"; the first rule that holds decides, then "
+                + "the opposite of the last.",
+            "All nodes are given the same rules. Rules on the command line replace those of the "
+                + "file.", "\"ignore destination 192.0.2.0/24\"", take: addRule),
+        SettingDescription(
+            "own-connections", .flag, into: \.ownConnections,
+            "1 also replicates connections that begin or end at the firewall itself."),
+    ]
+
+    @Sendable private static func isOfOneFamily(
+        _ setting: Setting, _ peer: HostAddress, _ others: [HostAddress]
+    ) throws(ConfigurationError) {
+        guard let other = others.first, other.family != peer.family else { return }
+        throw ConfigurationError(
+            setting,
+            mustBe: "an \(other.family == .ipv4 ? "IPv4" : "IPv6") address like the peer "
+                + "\(other): all peers are of one family")
+    }
+
+    /// A rule that stands twice counts twice: the last one says what becomes of the rest.
+    @Sendable private static func addRule(
+        _ setting: Setting, _ configuration: inout Configuration
+    ) throws(ConfigurationError) {
+        let rule = try SettingKind<ReplicationRule>.replicationRule.read(setting)
+        guard configuration.replicationRules.count < ReplicationFilter.ruleLimit else {
+            throw ConfigurationError(
+                "\(setting.subject) is \(ConfigurationError.quoted(setting.value)), one more than "
+                    + "the \(ReplicationFilter.ruleLimit) rules there may be",
+                at: setting.origin.place)
+        }
+        configuration.replicationRules.append(rule)
+    }
+}

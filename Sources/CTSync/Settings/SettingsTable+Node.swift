@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// What a node is, and how dark a slave is.
+extension SettingsTable {
+    static let node = [
+        SettingDescription(
+            "syncdev", .device, into: \.syncdev, unless: .required,
+            "The device of the sync link.",
+            details: "A cable or a VLAN of its own between the firewalls. It must be there and "
+                + "have an address.",
+            example: "eth2"),
+        SettingDescription(
+            "state", .role, into: \.state,
+            unless: "what the control file of a killed daemon says, else slave",
+            "The role to start in.",
+            details: "To be left out if a cluster manager gives the role: a master that was killed "
+                + "then starts again as master, and otherwise the start is as slave. What a "
+                + "manager wrote to the control file before the start counts too.",
+            example: "0"),
+        SettingDescription(
+            "id", .number(0...255), into: \.nodeID,
+            unless: .words("a number from 1 to 255 made of `/etc/machine-id`"),
+            "This node's number, 0 to 255, unlike that of every other node on the link.",
+            details: "Log and status say which number was made. Of two machines, one pair in 255 "
+                + "gets the same.",
+            example: "1"),
+    ]
+
+    static let darkness = [
+        SettingDescription(
+            "l2drop", .flag, into: \.l2drop,
+            "1 drops every frame of a slave at layer 2, in and out of every device but the sync "
+                + "device and loopback.",
+            details: "The drop is lifted in a promotion and put back in a demotion. A killed "
+                + "daemon leaves it on, and the next one takes it over."),
+        SettingDescription(
+            "l2drop-backend", .l2dropBackend, into: \.l2dropBackend,
+            "What drops them: `netdev` (nftables ingress and egress hooks), `tables` (arptables, "
+                + "ebtables, iptables and ip6tables) or `auto`, netdev if the kernel has it.",
+            details: "The programs of `tables` are looked for in `/usr/sbin`, `/sbin`, "
+                + "`/usr/local/sbin`, `/usr/bin` and `/bin`, not along PATH, and each is tried at "
+                + "the start, whatever the role: if one is missing or refuses, the daemon names it "
+                + "and its Debian package, does not start, and leaves the node as it was."),
+        SettingDescription(
+            "l2drop-exempt", .device, each: \.l2dropExempt,
+            "A device that stays open besides the sync device.", example: "eth3"),
+        SettingDescription(
+            "l2drop-on-exit", .choice([("keep", false), ("open", true)]),
+            into: \.l2dropOpensOnExit,
+            "What becomes of the drop at an orderly stop of a slave."),
+        SettingDescription(
+            "announce-neighbours", .flag, into: \.announcesNeighbours,
+            "1 announces the node's addresses by gratuitous ARP and unsolicited neighbour "
+                + "advertisements when the drop is lifted.",
+            details: "They are announced a few times more in the seconds after."),
+    ]
+}
