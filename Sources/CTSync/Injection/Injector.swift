@@ -2,7 +2,12 @@
 
 import Glibc
 
-/// Turns dirty replicas into batched requests and takes care of what comes back.
+/// Has the kernel follow the replica table: requests out, answers in.
+///
+/// 1. Take the table's next request and write it into the batch, until that is full or there is none.
+/// 2. Send the batch; the kernel has worked through it when the call returns.
+/// 3. Give the table the answer to each request, in their order. It may have a request for the next
+///    round then.
 ///
 /// Thread: the receiver's. Memory: the batch's, taken once. A refused request is tried again as the
 /// other kind or counted by errno; `Injector` never drops one silently.
@@ -23,112 +28,113 @@ final class Injector {
 
     private let requests: any KernelRequests
     private let lookup: any EntryLookup
-    private static let placeBits: UInt32 = 30
+    private var asked: AskedRequests<InjectOperation>
     /// Every remedy for every replica: `InjectRemedy` gives up before.
     private static let maximumRounds = 4
 
-    /// An injector into a table.
-    init(_ requests: any KernelRequests, _ lookup: any EntryLookup) {
+    /// An injector into a kernel's table.
+    ///
+    /// - Throws: `SystemError` of mmap(2).
+    init(_ requests: any KernelRequests, _ lookup: any EntryLookup) throws(SystemError) {
         self.requests = requests
         self.lookup = lookup
+        asked = try AskedRequests()
         refusals = [UInt64](repeating: 0, count: 134)
     }
 
     /// Brings the kernel to what the table says.
     ///
     /// - Parameter now: seconds of the slave's clock.
-    /// - Throws: `SystemError` where the socket fails; the table then believes too much and has to
-    ///   be compared with a dump.
+    /// - Throws: `SystemError` if the socket fails; the table does not know then what the kernel has:
+    ///   it is to be emptied, and filled from a dump.
     func apply(_ table: ReplicaTable, now: UInt32) throws(SystemError) {
         table.lookAtWaiting(now: now)
         var rounds = 0
-        var failure: SystemError?
-        while table.isDirty, rounds < Self.maximumRounds, failure == nil {
+        while table.isDirty, rounds < Self.maximumRounds {
             rounds += 1
-            table.drainDirty(
-                into: { operation, place in
-                    // What is queued now would be sent with the next batch, for another table.
-                    guard failure == nil else { return }
-                    let tag = operation.rawValue << Self.placeBits | place
-                    while !queue(operation, place, tag, table) {
-                        if failure == nil { failure = send(table, now) }
-                        if failure != nil { return }
-                    }
-                    count(operation, 1)
-                    if operation == .create, table.pool.replicas[Int(place)].isTranslated {
-                        hasTranslated = true
-                    }
-                }, now: now)
-            if failure == nil { failure = send(table, now) }
-            if failure == nil { table.settle() }
+            var round = table.kernel.beginRound()
+            while let (operation, place) = table.nextRequest(&round, now: now) {
+                while !write(operation, place, table) { try send(table, now) }
+            }
+            try send(table, now)
             table.lookAtWaiting(now: now)
         }
-        if let failure { throw failure }
     }
 
-    private func queue(
-        _ operation: InjectOperation, _ place: UInt32, _ tag: UInt32, _ table: ReplicaTable
+    /// False if the batch must be sent first.
+    private func write(
+        _ operation: InjectOperation, _ place: UInt32, _ table: ReplicaTable
     ) -> Bool {
-        switch operation {
-        case .create:
-            requests.create(
-                table.request(at: place), timeoutSeconds: ReplicaTable.holdSeconds, tag: tag)
-        case .update:
-            requests.update(
-                table.request(at: place), timeoutSeconds: ReplicaTable.holdSeconds, tag: tag)
-        case .delete:
-            requests.delete(table.pool.replicas[Int(place)].key, tag: tag)
-        }
-    }
-
-    private func send(_ table: ReplicaTable, _ now: UInt32) -> SystemError? {
-        do throws(SystemError) {
-            let outcome = try requests.send { tag, errno in
-                let place = tag & (1 << Self.placeBits - 1)
-                guard let operation = InjectOperation(rawValue: tag >> Self.placeBits) else {
-                    return
-                }
-                count(operation, -1)
-                let isThere = operation == .create && errno == EEXIST
-                switch table.failed(
-                    operation, place, errno, now: now, found: isThere ? find(place, table) : nil)
-                {
-                case .refused:
-                    refusals[min(Int(errno), refusals.count - 1)] += 1
-                    if operation == .create, errno == EOPNOTSUPP { countUntranslated(place, table) }
-                case .labelsIgnored: count(operation, 1)
-                default: break
-                }
+        guard !asked.isFull else { return false }
+        let tag = asked.tag
+        let hold = ReplicaTable.holdSeconds
+        let isWritten =
+            switch operation {
+            case .create: requests.create(table.request(at: place), timeoutSeconds: hold, tag: tag)
+            case .update: requests.update(table.request(at: place), timeoutSeconds: hold, tag: tag)
+            case .delete: requests.delete(table.book.pool.replicas[Int(place)].key, tag: tag)
             }
+        if isWritten { asked.append(operation, place) }
+        return isWritten
+    }
+
+    private func send(_ table: ReplicaTable, _ now: UInt32) throws(SystemError) {
+        defer { asked.removeAll() }
+        let outcome = try requests.send { tag, errno in asked.refused(tag, errno) }
+        guard !outcome.lostErrors else {
             // What became of the batch is not known.
-            return outcome.lostErrors
-                ? SystemError("errors of an injected batch", errno: ENOBUFS) : nil
-        } catch {
-            return error
+            throw SystemError("errors of an injected batch", errno: ENOBUFS)
+        }
+        for index in 0..<asked.count {
+            let request = asked[index]
+            take(request.operation, request.place, request.errno, table, now)
         }
     }
 
-    /// The entry in the place of one that could not be created; nil also where that cannot be told,
-    /// or where it is another connection's reply tuple that is in the way.
+    private func take(
+        _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, _ table: ReplicaTable,
+        _ now: UInt32
+    ) {
+        if operation == .create, table.book.pool.replicas[Int(place)].isTranslated {
+            hasTranslated = true
+        }
+        guard errno != 0 else {
+            count(operation)
+            table.done(operation, place)
+            return
+        }
+        let isThere = operation == .create && errno == EEXIST
+        switch table.failed(
+            operation, place, errno, now: now, found: isThere ? find(place, table) : nil)
+        {
+        case .refused:
+            refusals[min(Int(errno), refusals.count - 1)] += 1
+            // Without a helper in the request, it is the address translation that this node cannot do.
+            if operation == .create, errno == EOPNOTSUPP,
+                table.book.pool.replicas[Int(place)].isTranslated
+            {
+                untranslatable += 1
+            }
+        case .labelsIgnored: count(operation)
+        default: break
+        }
+    }
+
+    /// The entry in the place of one that could not be created; nil also if that cannot be told,
+    /// or if it is another connection's reply tuple that is in the way.
     private func find(_ place: UInt32, _ table: ReplicaTable) -> Entry? {
         do throws(SystemError) {
-            return try lookup.entry(table.pool.replicas[Int(place)].key)
+            return try lookup.entry(table.book.pool.replicas[Int(place)].key)
         } catch {
             return nil
         }
     }
 
-    /// Without a helper in the request, it is the address translation that this node cannot do.
-    private func countUntranslated(_ place: UInt32, _ table: ReplicaTable) {
-        if table.pool.replicas[Int(place)].isTranslated { untranslatable += 1 }
-    }
-
-    private func count(_ operation: InjectOperation, _ step: Int64) {
-        let step = UInt64(bitPattern: step)
+    private func count(_ operation: InjectOperation) {
         switch operation {
-        case .create: created &+= step
-        case .update: updated &+= step
-        case .delete: deleted &+= step
+        case .create: created += 1
+        case .update: updated += 1
+        case .delete: deleted += 1
         }
     }
 }

@@ -2,98 +2,92 @@
 
 /// The replica table's part in a `KernelCheck`.
 extension ReplicaTable {
-    /// From here on entries of the kernel are taken note of.
+    /// From here on entries of the kernel are marked as seen.
     func beginCheck() {
-        forgetSeen()
+        for place in places { kernel[place].marks.remove(.seen) }
         expectations.beginCheck()
     }
 
-    /// Before a check, and before the looks after a promotion.
-    func forgetSeen() {
-        for place in 0..<pool.highWater { pool.replicas[place].flags.remove(.seen) }
-    }
-
-    /// Takes note of an entry that the kernel has; dirty where it is another than the replica, or where
-    /// packets have passed: its time is not the long one any more, its windows are of now.
+    /// Marks an entry that the kernel has as seen; it is put right if it is another than the replica,
+    /// or if packets have passed: its time is not the long one any more, its windows are of now.
     ///
     /// - Returns: whether it is.
     func checkIsDifferent(_ entry: Entry, now: UInt32) -> Bool {
-        let place = pool.find(entry.key)
+        let place = book.pool.find(entry.key)
         guard place != ReplicaPool.noPlace else { return false }
-        let replica = pool.replicas + Int(place)
-        replica.pointee.flags.insert(.seen)
-        guard replica.pointee.flags.isSuperset(of: [.alive, .inKernel]),
-            replica.pointee.flags.isDisjoint(with: [.dirty, .refused, .adopted]),
-            // What was read may be older than what was just written.
-            now &- replica.pointee.heldAtSeconds > 1
-        else { return false }
+        kernel[place].marks.insert(.seen)
+        // What was read may be older than what was just written.
+        guard kernel[place].state == .held, now &- kernel[place].heldAtSeconds > 1 else {
+            return false
+        }
         let said = request(at: place)
         if entry.isAcknowledged || Self.mustBecomeAnother(entry, said) {
-            replica.pointee.flags.insert(.recreate)
-        } else {
-            let lacksLabels =
-                entry.fields.contains(.labels)
-                && (entry.extras.labelsLow != said.extras.labelsLow
-                    || entry.extras.labelsHigh != said.extras.labelsHigh)
-            let isSame =
-                entry.mark == said.mark && entry.protocolInfo.state == said.protocolInfo.state
-                && said.status.intersection(.onlyEverSet).isSubset(of: entry.status)
-                && !lacksLabels && isHeld(entry, replica.pointee, now: now)
-            guard !isSame else { return false }
+            move(place, .becameAnother)
+            return true
         }
-        markDirty(place)
+        let lacksLabels =
+            entry.fields.contains(.labels)
+            && (entry.extras.labelsLow != said.extras.labelsLow
+                || entry.extras.labelsHigh != said.extras.labelsHigh)
+        let isSame =
+            entry.mark == said.mark && entry.protocolInfo.state == said.protocolInfo.state
+            && said.status.intersection(.onlyEverSet).isSubset(of: entry.status)
+            && !lacksLabels && isHeld(entry, since: kernel[place].heldAtSeconds, now: now)
+        guard !isSame else { return false }
+        move(place, .changed)
         return true
     }
 
-    /// Marks dirty what the kernel should have had since before the check and has not.
+    /// Has made what the kernel should have had since before the check and has not.
     ///
     /// - Returns: how many.
     func endCheck(beganSeconds: UInt32) -> Int {
         var missing = 0
-        for place in 0..<pool.highWater {
-            let replica = pool.replicas + place
-            guard replica.pointee.flags.isSuperset(of: [.alive, .inKernel]),
-                !replica.pointee.flags.contains(.seen),
-                Int32(bitPattern: beganSeconds &- replica.pointee.heldAtSeconds) > 0
-            else { continue }
-            replica.pointee.flags.remove(.inKernel)
-            markDirty(UInt32(place))
+        for place in places where book.pool.replicas[Int(place)].standing == .alive {
+            guard kernel[place].isMissing(beganSeconds) else { continue }
+            move(place, .missing)
             missing += 1
         }
         return missing
     }
 }
 
+extension Injection {
+    /// Whether the kernel should have had it since before a check that has not seen it.
+    fileprivate func isMissing(_ beganSeconds: UInt32) -> Bool {
+        !state.hasNothing && !marks.contains(.seen)
+            && Int32(bitPattern: beganSeconds &- heldAtSeconds) > 0
+    }
+}
+
 /// The expectation table's part in it.
 extension ExpectationTable {
     fileprivate func beginCheck() {
-        for place in 0..<highWater { held[place].isSeen = false }
+        for place in places { kernel[place].marks.remove(.seen) }
     }
 
-    /// Takes note of an expectation that the kernel has; of its zone the kernel says nothing.
+    /// Marks an expectation that the kernel has as seen; of its zone the kernel says nothing.
     func checkSees(_ expectation: Expectation) {
-        for place in 0..<highWater {
-            let other = held[place].expectation
+        for place in places {
+            let other = book.said[Int(place)].expectation
             if other.key.tuple == expectation.key.tuple, other.mask == expectation.mask,
                 other.parent == expectation.parent
             {
-                held[place].isSeen = true
+                kernel[place].marks.insert(.seen)
             }
         }
     }
 
-    /// Marks dirty what the kernel should have had since before the check and has not.
+    /// Has made what the kernel should have had since before the check and has not.
+    ///
+    /// - Returns: how many.
     func endCheck(beganSeconds: UInt32) -> Int {
         var missing = 0
-        for place in 0..<highWater where !held[place].isSeen {
-            guard held[place].flags.isSuperset(of: [.alive, .inKernel]),
-                Int32(bitPattern: beganSeconds &- held[place].heldAtSeconds) > 0
-            else { continue }
-            held[place].flags.remove(.inKernel)
-            held[place].flags.insert(.dirty)
+        for place in places where isHeld(place) {
+            guard kernel[place].isMissing(beganSeconds) else { continue }
+            move(place, .missing)
             missing += 1
         }
-        if missing > 0 { becameDirty() }
         return missing
     }
 }

@@ -4,6 +4,32 @@ extension ReplicaTable {
     /// Seconds by which the kernel's idea of a held timeout may differ from ours: both are rounded.
     private static let heldTolerance: UInt32 = 3
 
+    /// The least replicas looked at for renewal while some are refused.
+    private static let refusedBudget = 1 << 16
+
+    /// Looks at the next `budget` replicas: those whose long timeout is due are given it again, and
+    /// those that the kernel refused are tried once more.
+    func renew(budget: Int, now: UInt32) {
+        let budget = refusedCount > 0 ? max(budget, Self.refusedBudget) : budget
+        for _ in 0..<min(budget, book.pool.highWater) {
+            if renewalCursor >= book.pool.highWater { renewalCursor = 0 }
+            let place = renewalCursor
+            renewalCursor += 1
+            let standing = book.pool.replicas[Int(place)].standing
+            if standing != .free, kernel[place].state.isRefused {
+                kernel[place].attempts = 0
+                move(place, .retried)
+            } else if standing == .alive, isDue(kernel[place], now: now) {
+                move(place, .changed)
+            }
+        }
+    }
+
+    /// Whether the kernel's entry, if it has one, is to be given its long timeout again.
+    func isDue(_ injection: Injection, now: UInt32) -> Bool {
+        !injection.state.hasNothing && now &- injection.heldAtSeconds > Self.renewSeconds
+    }
+
     /// The time that a replica's entry would have had at the master.
     ///
     /// A connection that is closing ages unseen: it has what was left of its last timeout. One that
@@ -15,19 +41,19 @@ extension ReplicaTable {
     /// - Returns: nil where the entry is no replica, or a packet has set its timeout since it was
     ///   held.
     func remainingTime(of entry: borrowing Entry, now: UInt32) -> UInt32? {
-        let place = pool.find(entry.key)
+        let place = book.pool.find(entry.key)
         // Held by an earlier process, and not read yet: nobody knows what it had.
         guard place != ReplicaPool.noPlace else {
             return Self.mayBeHeld(entry) ? entry.defaultTimeoutSeconds : nil
         }
-        let replica = pool.replicas[Int(place)]
         // What the kernel had already when it was handed over was held at another time.
         let isLong = Self.mayBeHeld(entry)
-        let isOnHold = isHeld(entry, replica, now: now)
+        let isOnHold = isHeld(entry, since: kernel[place].heldAtSeconds, now: now)
         guard isLong || isOnHold else { return nil }
+        let replica = book.pool.replicas[Int(place)]
         // The master has removed it, and this kernel would not.
-        guard replica.flags.contains(.alive) else { return 1 }
-        if replica.flags.contains(.adopted), Self.mayBeHeld(entry) {
+        guard replica.standing == .alive else { return 1 }
+        if replica.word.voice == .kernel, Self.mayBeHeld(entry) {
             return entry.defaultTimeoutSeconds
         }
         guard Self.isClosing(replica) else { return max(1, replica.timeoutSeconds) }
@@ -37,9 +63,9 @@ extension ReplicaTable {
 
     /// Whether a kernel's entry is a replica that no packet has touched since it was held.
     func isOnHold(_ entry: borrowing Entry, now: UInt32) -> Bool {
-        let place = pool.find(entry.key)
+        let place = book.pool.find(entry.key)
         guard place != ReplicaPool.noPlace else { return false }
-        return isHeld(entry, pool.replicas[Int(place)], now: now)
+        return isHeld(entry, since: kernel[place].heldAtSeconds, now: now)
     }
 
     /// Whether an entry has the timeout of a replica that was renewed in time.
@@ -48,8 +74,8 @@ extension ReplicaTable {
     }
 
     /// Whether the kernel's entry has the long timeout that it was given.
-    func isHeld(_ entry: borrowing Entry, _ replica: Replica, now: UInt32) -> Bool {
-        let held = Self.holdSeconds &- min(Self.holdSeconds, now &- replica.heldAtSeconds)
+    func isHeld(_ entry: borrowing Entry, since heldAtSeconds: UInt32, now: UInt32) -> Bool {
+        let held = Self.holdSeconds &- min(Self.holdSeconds, now &- heldAtSeconds)
         let difference = max(held, entry.timeoutSeconds) - min(held, entry.timeoutSeconds)
         return difference <= Self.heldTolerance
     }

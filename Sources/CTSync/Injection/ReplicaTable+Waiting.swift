@@ -1,101 +1,145 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// A related entry and its parent come in any order: the kernel makes the one only after the
-/// other. So it waits, and when it has waited too long it is made without, that the connection at
-/// least survives.
+/// other. So it waits, and when it has waited too long it is made without, an orphan, that the
+/// connection at least survives.
 extension ReplicaTable {
-    /// Lets a replica wait, or makes it an orphan where too many do.
+    /// Lets a replica wait, or makes it an orphan if too many do.
     ///
     /// - Returns: whether it waits; an orphan is to be created.
     func wait(_ place: UInt32, now: UInt32) -> Bool {
-        let replica = pool.replicas + Int(place)
-        if replica.pointee.flags.contains(.waiting) { return true }
+        if kernel[place].parenthood == .awaited { return true }
         guard waiting.add(place, now: now) else {
             waiting.crowdedOut += 1
-            makeOrphan(place)
+            leaveOutParent(place)
             return false
         }
-        replica.pointee.flags.insert(.waiting)
+        kernel[place].parenthood = .awaited
         return true
     }
 
     /// Looks at some of those that wait: those whose parent is there by now, or that have
-    /// waited too long, become dirty.
+    /// waited too long, are tried again.
     func lookAtWaiting(now: UInt32) {
-        lookAtOrphans(now: now)
+        lookAtOrphans()
         guard waiting.count > 0 else { return }
         waiting.look { waiting, waiter in
-            let replica = pool.replicas + Int(waiter.place)
-            if replica.pointee.flags.contains(.dirty) { return false }
-            if replica.pointee.flags.contains(.inKernel) {
-                replica.pointee.flags.remove(.waiting)
-                // An initsync may have shown meanwhile that there is no parent any more.
-                if replica.pointee.flags.contains(.orphan) {
-                    waiting.timedOut += 1
-                } else {
-                    waiting.found += 1
-                }
+            let place = waiter.place
+            let state = kernel[place].state
+            if state.isTask { return false }
+            if !state.hasNothing {
+                kernel[place].parenthood = .asSaid
+                waiting.found += 1
                 return true
             }
             if Int32(bitPattern: now &- waiter.deadlineSeconds) >= 0 {
-                replica.pointee.flags.remove(.waiting)
-                makeOrphan(waiter.place)
+                leaveOutParent(place)
                 waiting.timedOut += 1
-                markDirty(waiter.place)
+                kernel.move(place, .retried)
                 return true
             }
-            if isParentInKernel(of: replica.pointee) { markDirty(waiter.place) }
+            if isParentInKernel(of: place) { kernel.move(place, .retried) }
             return false
         }
     }
 
-    /// Whether anything is to be looked at again soon.
-    var isWaiting: Bool { waiting.count > 0 || expectations.waitingCount > 0 }
-
     /// Makes orphans of all that wait.
     func giveUpWaiting() {
         waiting.lookAtAll { waiting, place in
-            pool.replicas[Int(place)].flags.remove(.waiting)
-            makeOrphan(place)
+            guard kernel[place].state.hasNothing else {
+                kernel[place].parenthood = .asSaid
+                waiting.found += 1
+                return
+            }
+            leaveOutParent(place)
             waiting.timedOut += 1
-            markDirty(place)
+            kernel.move(place, .retried)
         }
         waiting.removeAll()
     }
 
+    /// Tries a refused replica, or one that waits, again at the end of an initsync: what stood in
+    /// its way, or what it waited for, may have changed.
+    ///
+    /// A connection whose parent is gone is made one that nobody expected: the kernel would refuse it
+    /// for ever. If the parent comes after all, the connection is made anew.
+    func tryAgain(_ place: UInt32, _ verdict: Ledger.Verdict) {
+        let isRelated = book.pool.replicas[Int(place)].fields.contains(.parent)
+        let isMade = kernel[place].parenthood == .awaited && !kernel[place].state.hasNothing
+        if verdict == .purges, isRelated, !isMade, kernel[place].parenthood != .leftOut,
+            parent(of: place) == nil
+        {
+            if kernel[place].parenthood == .awaited { waiting.timedOut += 1 }
+            stopWaiting(place)
+            leaveOutParent(place)
+        }
+        kernel[place].attempts = 0
+        kernel.move(place, .retried)
+    }
+
     /// The kernel is not told of its parent, until that is there.
-    func makeOrphan(_ place: UInt32) {
-        let replica = pool.replicas + Int(place)
-        replica.pointee.fields.remove(.parent)
-        // Where there is no room it stays without its parent.
-        guard !replica.pointee.flags.contains(.orphan) else { return }
-        replica.pointee.flags.insert(.orphan)
+    private func leaveOutParent(_ place: UInt32) {
+        kernel[place].parenthood = .leftOut
+        // If there is no room it stays without its parent.
         _ = orphans.add(place, now: 0)
+    }
+
+    /// Takes a replica out of those that wait.
+    func stopWaiting(_ place: UInt32) {
+        guard kernel[place].parenthood == .awaited else { return }
+        waiting.remove(place)
+        kernel[place].parenthood = .asSaid
+    }
+
+    /// It is among neither those that wait nor the orphans any more.
+    func forgetParenthood(_ place: UInt32) {
+        stopWaiting(place)
+        guard kernel[place].parenthood == .leftOut else { return }
+        orphans.remove(place)
+        kernel[place].parenthood = .asSaid
+    }
+
+    /// Tells the kernel of an orphan's parent again if the master has spoken of another, of none, or
+    /// of a connection that is new.
+    func reconsiderParent(_ place: UInt32, _ isNew: Bool, _ change: Heard.Change) {
+        guard isNew || change == .anotherParent else { return }
+        forgetParenthood(place)
+        move(place, .becameAnother)
     }
 
     /// Has orphans made anew whose parent has come after all: no packet passes here yet, so
     /// nothing is lost with them.
-    private func lookAtOrphans(now: UInt32) {
+    private func lookAtOrphans() {
         guard orphans.count > 0 else { return }
         orphans.look { _, orphan in
-            let replica = pool.replicas + Int(orphan.place)
-            if !replica.pointee.fields.contains(.parent) {
-                guard isParentInKernel(of: replica.pointee) else { return false }
-                replica.pointee.fields.insert(.parent)
-                if replica.pointee.flags.contains(.inKernel) {
-                    replica.pointee.flags.insert(.recreate)
-                }
-                markDirty(orphan.place)
-            }
-            replica.pointee.flags.remove(.orphan)
+            guard isParentInKernel(of: orphan.place) else { return false }
+            kernel[orphan.place].parenthood = .asSaid
+            kernel.move(orphan.place, .becameAnother)
             return true
         }
     }
 
-    private func isParentInKernel(of replica: Replica) -> Bool {
-        guard let flags = parentFlags(of: replica) else { return false }
-        // One that is about to be made anew is not there: two that were expected by each other, at
-        // different times, would wait for each other for ever.
-        return flags.contains(.inKernel) && !flags.contains(.recreate)
+    // MARK: Parents
+
+    /// Whether the parent of an expectation is a replica.
+    func holdsParent(of expectation: borrowing Expectation) -> Bool {
+        var key = expectation.key
+        key.tuple = expectation.parent
+        return book.alivePlace(key) != nil
+    }
+
+    /// The place of a related connection's parent; nil if that is not among the replicas.
+    private func parent(of place: UInt32) -> UInt32? {
+        guard let extras = book.pool.extras(place) else { return nil }
+        var key = book.pool.replicas[Int(place)].key
+        key.tuple = extras.parent
+        return book.alivePlace(key)
+    }
+
+    /// One that is about to be made anew is not there: two that were expected by each other, at
+    /// different times, would wait for each other for ever.
+    private func isParentInKernel(of place: UInt32) -> Bool {
+        guard let parent = parent(of: place) else { return false }
+        return kernel[parent].state.isThere
     }
 }

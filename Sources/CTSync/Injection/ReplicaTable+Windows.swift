@@ -11,6 +11,11 @@ extension ReplicaTable {
         case watch
     }
 
+    /// Before the looks after a promotion: none has seen anything yet.
+    func forgetSeen() {
+        for place in places { kernel[place].marks.remove(.oneSided) }
+    }
+
     /// Looks at a TCP entry after a promotion; to be asked at intervals.
     ///
     /// A kernel that was given an entry learns its windows from the first packets. Where these repeat
@@ -24,21 +29,20 @@ extension ReplicaTable {
         guard entry.key.tuple.protocolNumber == ProtocolNumber.tcp,
             (TCPState.established...TCPState.lastAck).contains(info.state)
         else { return nil }
-        let place = pool.find(entry.key)
-        guard place != ReplicaPool.noPlace else { return nil }
-        let replica = pool.replicas + Int(place)
-        guard replica.pointee.flags.isSuperset(of: [.alive, .inKernel]) else { return nil }
-        let said = replica.pointee.protocolInfo
+        guard let place = book.alivePlace(entry.key), !kernel[place].state.hasNothing else {
+            return nil
+        }
+        let said = book.pool.replicas[Int(place)].protocolInfo
         guard (said.originalFlags | said.replyFlags) & TCPFlag.beLiberal == 0 else { return nil }
         let isRelaxed = info.originalFlags & info.replyFlags & TCPFlag.beLiberal != 0
         let isOneSided = (info.originalFlags ^ info.replyFlags) & TCPFlag.maxAckSet != 0
-        let wasOneSided = replica.pointee.flags.contains(.seen)
+        let wasOneSided = kernel[place].marks.contains(.oneSided)
         if isOneSided {
-            replica.pointee.flags.insert(.seen)
+            kernel[place].marks.insert(.oneSided)
             guard wasOneSided else { return .suspect }
             return isRelaxed ? nil : .relax
         }
-        replica.pointee.flags.remove(.seen)
+        kernel[place].marks.remove(.oneSided)
         return isRelaxed && info.originalFlags & TCPFlag.maxAckSet != 0 ? .watch : nil
     }
 }

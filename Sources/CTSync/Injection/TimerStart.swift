@@ -69,13 +69,13 @@ final class TimerStart: Sendable {
     private func startExpectations(
         _ table: ExpectationTable, _ batch: any KernelRequests, now: UInt32
     ) throws(SystemError) {
-        let wanted: HeldExpectation.Flags = [.alive, .inKernel]
-        for place in 0..<table.highWater where table.held[place].flags.isSuperset(of: wanted) {
-            let held = table.held[place]
-            let seconds = held.remainingSeconds(now: now)
-            if !batch.updateTimeout(held.expectation, timeoutSeconds: seconds, tag: 0) {
+        for place in table.places {
+            guard let (expectation, seconds) = table.remainingTime(at: place, now: now) else {
+                continue
+            }
+            if !batch.updateTimeout(expectation, timeoutSeconds: seconds, tag: 0) {
                 try batch.send { _, _ in }
-                _ = batch.updateTimeout(held.expectation, timeoutSeconds: seconds, tag: 0)
+                _ = batch.updateTimeout(expectation, timeoutSeconds: seconds, tag: 0)
             }
             started.wrappingAdd(1, ordering: .relaxed)
         }

@@ -27,7 +27,7 @@ final class ReplicaDump: ControlStream {
         let (piece, criteria) = (piece, criteria)
         node.link.visit { slave in
             let now = UInt32(truncatingIfNeeded: Clock.now() / Duration.second)
-            piece.value.fill(from: slave.table, criteria, now: now)
+            piece.value.fill(from: slave.table.book, criteria, now: now)
         }
         for replica in piece.value.replicas {
             lines.append(ControlLine(EntryLine.key, EntryLine.text(replica)))

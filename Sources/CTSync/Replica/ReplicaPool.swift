@@ -7,12 +7,14 @@
 /// An index cell holds a replica's hash in the high half and its place plus one in the low half;
 /// zero is free. Linear probing; a removal shifts the cells behind it back, so there are no
 /// tombstone cells.
-package struct ReplicaPool: ~Copyable {
+struct ReplicaPool: ~Copyable {
     static let noPlace = UInt32.max
 
     let capacity: Int
     let replicas: UnsafeMutablePointer<Replica>
-    let extras: UnsafeMutablePointer<Extras>
+    /// A replica's place in the pool of extras, or `noPlace`; of a free place, the next free one.
+    private let links: UnsafeMutablePointer<UInt32>
+    private let extras: UnsafeMutablePointer<Extras>
     /// Places from here on have never been used.
     private(set) var highWater = 0
     /// Places in use.
@@ -22,6 +24,7 @@ package struct ReplicaPool: ~Copyable {
     private let cells: UnsafeMutablePointer<UInt64>
     private let cellMask: Int
     private let replicaMemory: MappedMemory
+    private let linkMemory: MappedMemory
     private let extrasMemory: MappedMemory
     private let cellMemory: MappedMemory
     private var freeReplica = noPlace
@@ -34,14 +37,17 @@ package struct ReplicaPool: ~Copyable {
         var cellCount = 8
         while cellCount * 2 < capacity * 3 { cellCount *= 2 }
         let replicaPages = try MappedMemory(byteCount: capacity * MemoryLayout<Replica>.stride)
+        let linkPages = try MappedMemory(byteCount: capacity * MemoryLayout<UInt32>.stride)
         let extrasPages = try MappedMemory(byteCount: capacity * MemoryLayout<Extras>.stride)
         let cellPages = try MappedMemory(byteCount: cellCount * MemoryLayout<UInt64>.stride)
         replicas = replicaPages.base.bindMemory(to: Replica.self, capacity: capacity)
+        links = linkPages.base.bindMemory(to: UInt32.self, capacity: capacity)
         extras = extrasPages.base.bindMemory(to: Extras.self, capacity: capacity)
         cells = cellPages.base.bindMemory(to: UInt64.self, capacity: cellCount)
         cellMask = cellCount - 1
         hash = TupleHash(seed: seed)
         replicaMemory = replicaPages
+        linkMemory = linkPages
         extrasMemory = extrasPages
         cellMemory = cellPages
     }
@@ -59,19 +65,23 @@ package struct ReplicaPool: ~Copyable {
         return Self.noPlace
     }
 
-    /// Puts a replica of a key that is not there; nil where all places are in use.
+    /// A hash of a key in 64 bits, for a tombstone.
+    func fingerprint(_ key: Key) -> UInt64 { hash.wide(key) }
+
+    /// Puts a replica of a key that is not there; nil if all places are in use.
     mutating func insert(_ replica: Replica) -> UInt32? {
         guard count < capacity else { return nil }
         let place: UInt32
         if freeReplica != Self.noPlace {
             place = freeReplica
-            freeReplica = replicas[Int(place)].link
+            freeReplica = links[Int(place)]
         } else {
             place = UInt32(highWater)
             highWater += 1
         }
         count += 1
         replicas[Int(place)] = replica
+        links[Int(place)] = Self.noPlace
         let code = hash(replica.key)
         var cell = Int(code) & cellMask
         while cells[cell] != 0 { cell = (cell + 1) & cellMask }
@@ -83,8 +93,8 @@ package struct ReplicaPool: ~Copyable {
     mutating func remove(_ place: UInt32) {
         removeCell(of: place)
         dropExtras(place)
-        replicas[Int(place)].flags = []
-        replicas[Int(place)].link = freeReplica
+        replicas[Int(place)].standing = .free
+        links[Int(place)] = freeReplica
         freeReplica = place
         count -= 1
     }
@@ -106,9 +116,15 @@ package struct ReplicaPool: ~Copyable {
         cells[hole] = 0
     }
 
+    /// A replica's extras; nil if it has none.
+    func extras(_ place: UInt32) -> Extras? {
+        let link = links[Int(place)]
+        return link == Self.noPlace ? nil : extras[Int(link)]
+    }
+
     /// Stores a replica's extras, in the place it has for them or a new one.
     mutating func setExtras(_ place: UInt32, _ value: Extras) {
-        var link = replicas[Int(place)].link
+        var link = links[Int(place)]
         if link == Self.noPlace {
             if freeExtras != Self.noPlace {
                 link = freeExtras
@@ -117,18 +133,50 @@ package struct ReplicaPool: ~Copyable {
                 link = extrasHighWater
                 extrasHighWater += 1
             }
-            replicas[Int(place)].link = link
+            links[Int(place)] = link
         }
         extras[Int(link)] = value
     }
 
     /// Frees a replica's extras, if it has any.
     mutating func dropExtras(_ place: UInt32) {
-        let link = replicas[Int(place)].link
+        let link = links[Int(place)]
         guard link != Self.noPlace else { return }
         extras[Int(link)].labelsLowAsLink = freeExtras
         freeExtras = link
-        replicas[Int(place)].link = Self.noPlace
+        links[Int(place)] = Self.noPlace
+    }
+
+    /// Calls `fault` with what is not as it must be.
+    func assertValid(_ fault: (String) -> Void) {
+        var used = 0
+        var withExtras = 0
+        for place in 0..<UInt32(highWater) where replicas[Int(place)].standing != .free {
+            used += 1
+            if links[Int(place)] != Self.noPlace { withExtras += 1 }
+            if find(replicas[Int(place)].key) != place { fault("place \(place) is not found") }
+        }
+        if used != count { fault("\(used) places in use, \(count) counted") }
+        var cellCount = 0
+        for cell in 0...cellMask where cells[cell] != 0 { cellCount += 1 }
+        if cellCount != used { fault("\(cellCount) cells of \(used) places") }
+        var free = freeReplica
+        for _ in 0..<max(0, highWater - used) where free != Self.noPlace {
+            guard Int(free) < highWater, replicas[Int(free)].standing == .free else {
+                return fault("place \(free) is in the list of free ones")
+            }
+            free = links[Int(free)]
+            used += 1
+        }
+        if used != highWater || free != Self.noPlace { fault("free places are lost") }
+        var link = freeExtras
+        while link != Self.noPlace, withExtras < Int(extrasHighWater) {
+            withExtras += 1
+            link = extras[Int(link)].labelsLowAsLink
+        }
+        if withExtras != Int(extrasHighWater) || link != Self.noPlace {
+            fault("extras are lost, or in use twice")
+        }
     }
 }
 

@@ -11,6 +11,13 @@ struct TupleHash {
 
     @inline(__always)
     func callAsFunction(_ key: Key) -> UInt32 {
+        let wide = wide(key)
+        return UInt32(truncatingIfNeeded: wide ^ wide >> 32)
+    }
+
+    /// The same in 64 bits.
+    @inline(__always)
+    func wide(_ key: Key) -> UInt64 {
         let tuple = key.tuple
         var state = seed.0
         state = mix(state ^ tuple.source.high, seed.1 ^ tuple.source.low)
@@ -18,8 +25,12 @@ struct TupleHash {
         let ports = UInt64(tuple.sourcePort) << 48 | UInt64(tuple.destinationPort) << 32
         let kind = UInt64(tuple.protocolNumber) << 24 | UInt64(tuple.family.rawValue) << 16
         let zone = UInt64(key.zone) << 8 | UInt64(key.zoneDirection.rawValue)
-        state = mix(state ^ ports ^ kind, seed.1 ^ zone)
-        return UInt32(truncatingIfNeeded: state ^ state >> 32)
+        return mix(state ^ ports ^ kind, seed.1 ^ zone)
+    }
+
+    /// A hash of an expectation's key and mask, in 64 bits.
+    func wide(_ key: Key, mask: Tuple) -> UInt64 {
+        mix(wide(key) ^ seed.1, wide(Key(mask)) ^ seed.0)
     }
 
     @inline(__always)

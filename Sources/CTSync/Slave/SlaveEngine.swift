@@ -43,9 +43,9 @@ final class SlaveEngine {
         _ slave: SlaveProtocol, _ kernel: any KernelTable, reconcileSeconds: UInt32 = 0
     ) throws(SystemError) {
         self.slave = slave
-        injector = Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        injector = try Injector(try kernel.makeRequests(), try kernel.makeLookup())
         lookup = try kernel.makeLookup()
-        expectations = ExpectationInjector(try kernel.makeRequests())
+        expectations = try ExpectationInjector(try kernel.makeRequests())
         adoption = Adoption(try kernel.makeWalk())
         check = KernelCheck(try kernel.makeWalk(), intervalSeconds: reconcileSeconds)
     }

@@ -24,6 +24,11 @@ struct MappedMemory: ~Copyable {
         count = byteCount
     }
 
+    /// Gives the pages back to the kernel: all is zero again, and backed anew when it is used.
+    func discard() {
+        madvise(base, count, MADV_DONTNEED)
+    }
+
     deinit {
         munmap(base, count)
     }

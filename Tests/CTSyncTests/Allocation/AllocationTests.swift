@@ -172,8 +172,8 @@ import Testing
         let control = SampleExpectations.control("ftp", 4_000)
         try NetworkNamespace.run(isTracking: true) {
             let source = try ReplicaTable(capacity: 64, seed: 1)
-            let entries = Injector(try RequestBatch(), try EntryQuery())
-            let injector = ExpectationInjector(try RequestBatch())
+            let entries = try Injector(try RequestBatch(), try EntryQuery())
+            let injector = try ExpectationInjector(try RequestBatch())
             _ = source.update(control, isNew: true, isCopy: false, now: 1)
             source.expectations.update(
                 SampleExpectations.expectation(of: control, port: 3_000), isCopy: false, now: 1)
@@ -256,14 +256,30 @@ import Testing
     // MARK: The slave
 
     private final class NoKernel: EntriesOnly {
-        func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
-        func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
+        private var created: [UInt32] = []
+        private var updated: [UInt32] = []
+
+        init() {
+            created.reserveCapacity(1_024)
+            updated.reserveCapacity(1_024)
+        }
+
+        func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
+            created.append(tag)
+            return true
+        }
+        func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
+            updated.append(tag)
+            return true
+        }
         func delete(_ key: borrowing Key, tag: UInt32) -> Bool { true }
         func entry(_ key: borrowing Key) -> Entry? { nil }
         func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {
             // Of every kind of refusal a few.
-            for tag in 0..<4 as Range<UInt32> { failure(tag, 17) }
-            for tag in 4..<6 as Range<UInt32> { failure(1 << 30 | tag, 2) }
+            for tag in created.prefix(4) { failure(tag, 17) }
+            for tag in updated.prefix(2) { failure(tag, 2) }
+            created.removeAll(keepingCapacity: true)
+            updated.removeAll(keepingCapacity: true)
             return BatchOutcome()
         }
     }
@@ -301,7 +317,7 @@ import Testing
             filter: ReplicationFilter(ownAddresses: [Address(ipv4: 1)], syncNetworks: []),
             ringSlots: 64, slotByteCount: 1_400)
         let kernel = NoKernel()
-        let injector = Injector(kernel, kernel)
+        let injector = try Injector(kernel, kernel)
         let packets = Self.stream(800)
         let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 1_400, alignment: 8)
         defer { target.deallocate() }
@@ -351,7 +367,7 @@ import Testing
                 ownAddresses: [Address(ipv4: 1)], syncNetworks: [], rules: Self.rules),
             ringSlots: 64, slotByteCount: 1_400)
         let kernel = NoKernel()
-        let injector = Injector(kernel, kernel)
+        let injector = try Injector(kernel, kernel)
         let entries = SampleEntries.plain + SampleEntries.translated
         let packets = (0..<400).map { index in
             let controls = [Family.ipv4, .ipv6].map {

@@ -86,7 +86,7 @@ struct OffloadedEntryTests {
             var entry = try read(message(6, status: status.rawValue))
             entry.prepareForReplication()
             let table = try ReplicaTable(capacity: 16, seed: 1)
-            let injector = Injector(try RequestBatch(), try EntryQuery())
+            let injector = try Injector(try RequestBatch(), try EntryQuery())
             #expect(table.update(entry, isNew: false, isCopy: false, now: 1) == .applied)
             try injector.apply(table, now: 1)
             let made = try #require(try NetworkNamespace.table()[entry.key])

@@ -60,7 +60,7 @@ import Testing
         var held: [Key: Entry] {
             var entries: [Key: Entry] = [:]
             table.forEachAlive { place, _ in
-                let entry = table.entry(at: place)
+                let entry = table.book.entry(at: place)
                 entries[entry.key] = entry
             }
             return entries

@@ -174,7 +174,7 @@ struct RelatedEntriesTests {
     @Test func aFullTableIsTriedAgain() throws {
         let table = try ReplicaTable(capacity: 64, seed: 1)
         let kernel = FullKernel()
-        let injector = Injector(kernel, kernel)
+        let injector = try Injector(kernel, kernel)
         _ = table.update(control, isNew: true, isCopy: false, now: 1)
         try injector.apply(table, now: 1)
         #expect(table.refusedCount == 1 && injector.refusals[Int(ENOMEM)] == 1)

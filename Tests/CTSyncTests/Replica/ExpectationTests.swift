@@ -23,8 +23,8 @@ struct ExpectationTests {
 
         init() throws {
             table = try ReplicaTable(capacity: 1_024, seed: 1)
-            entries = Injector(try RequestBatch(), try EntryQuery())
-            expectations = ExpectationInjector(try RequestBatch())
+            entries = try Injector(try RequestBatch(), try EntryQuery())
+            expectations = try ExpectationInjector(try RequestBatch())
         }
 
         func apply(at seconds: UInt32, plus milliseconds: UInt64 = 0) throws {

@@ -18,7 +18,7 @@ import Testing
         var replicas: [DumpedReplica] = []
         var pieces = 0
         while piece.next != nil {
-            piece.fill(from: table, rule, now: now)
+            piece.fill(from: table.book, rule, now: now)
             #expect(piece.replicas.count <= DumpPiece.capacity)
             replicas += piece.replicas
             pieces += 1

@@ -82,7 +82,7 @@ import Testing
     private static func run(_ chance: Chance, _ name: String) throws {
         let kernel = ReplicaKernel(chance)
         let table = try ReplicaTable(capacity: 64, seed: chance.next())
-        let injector = Injector(kernel, kernel)
+        let injector = try Injector(kernel, kernel)
         var model = Model()
         kernel.faults = chance.one(of: [0, 50, 300])
         for _ in 0..<300 {
@@ -106,7 +106,7 @@ import Testing
             case 9:
                 table.beginInitsync()
                 model.begin()
-            case 10 where table.isInitsyncRunning:
+            case 10 where table.book.ledger.isRunning:
                 let isComplete = chance.happens(700)
                 table.endInitsync(isComplete: isComplete)
                 model.end(isComplete: isComplete)
@@ -114,6 +114,7 @@ import Testing
                 try injector.apply(table, now: 1)
             }
             if chance.happens(10) { restart(table, kernel, &model) }
+            table.assertValid { Issue.record("\($0), \(name)") }
             #expect(table.aliveCount == model.alive.count, "\(name)")
             let lacking = model.alive.values.filter { !$0.isSufficient }
             #expect(table.insufficientCount == lacking.count, "\(name)")

@@ -13,9 +13,9 @@ import Testing
         let injector: Injector
         var now: UInt32 = 1_000
 
-        init(capacity: Int = 16) throws {
-            table = try ReplicaTable(capacity: capacity, seed: 3)
-            injector = Injector(kernel, kernel)
+        init(capacity: Int = 16, tombstones: Int? = nil) throws {
+            table = try ReplicaTable(capacity: capacity, tombstones: tombstones, seed: 3)
+            injector = try Injector(kernel, kernel)
         }
 
         @discardableResult
@@ -84,7 +84,7 @@ import Testing
         bench.table.delete(Self.tcp(1).key, now: 1)
         #expect(bench.apply() == 0)
         #expect(bench.table.aliveCount == 0)
-        #expect(bench.table.pool.count == 0)
+        #expect(bench.table.book.pool.count == 0)
     }
 
     @Test func aPortUsedAgainInABatchIsMadeAnew() throws {
@@ -161,9 +161,9 @@ import Testing
         bench.update(Self.tcp(1) { $0.mark = 5 }, saying: [.status, .mark])
         #expect(bench.copy(Self.tcp(1)) == .applied)
         bench.apply()
-        let place = bench.table.pool.find(Self.tcp(1).key)
-        #expect(bench.table.entry(at: place).timeoutSeconds == 600)
-        #expect(bench.table.entry(at: place).mark == 5)
+        let place = bench.table.book.pool.find(Self.tcp(1).key)
+        #expect(bench.table.book.entry(at: place).timeoutSeconds == 600)
+        #expect(bench.table.book.entry(at: place).mark == 5)
         #expect(bench.kernel.entries[Self.tcp(1).key]?.mark == 5)
     }
 
@@ -205,7 +205,7 @@ import Testing
         bench.apply()
         #expect(bench.kernel.entries.isEmpty)
         bench.table.endInitsync(isComplete: true)
-        #expect(bench.table.pool.count == 0)
+        #expect(bench.table.book.pool.count == 0)
         // Nor does it hinder the next.
         bench.copy(Self.tcp(1))
         bench.apply()
@@ -240,7 +240,7 @@ import Testing
     // MARK: A full table
 
     @Test func aFullTableSaysSoAndChangesNothing() throws {
-        let bench = try Bench(capacity: 2)
+        let bench = try Bench(capacity: 2, tombstones: 0)
         bench.new(Self.tcp(1))
         bench.new(Self.tcp(2))
         #expect(bench.new(Self.tcp(3)) == .full)
@@ -346,7 +346,7 @@ import Testing
         bench.apply()
         #expect(bench.kernel.entries.isEmpty)
         #expect(bench.table.refusedCount == 0)
-        #expect(bench.table.pool.count == 0)
+        #expect(bench.table.book.pool.count == 0)
     }
 
     @Test func aRelatedConnectionWaitsForItsMaster() throws {

@@ -9,6 +9,14 @@ extension SimulatedCluster {
     /// What a replica on hold has, and no other entry.
     private static let heldSeconds: ClosedRange<UInt32> = 40_000...ReplicaTable.holdSeconds
 
+    /// What every promise rests on.
+    func checkStructures(_ node: SimulatedNode) throws {
+        guard let daemon = node.daemon else { return }
+        var fault: String?
+        daemon.slave.table.assertValid { fault = fault ?? $0 }
+        if let fault { throw Failure(0, "node \(node.index): \(fault)") }
+    }
+
     /// Promise 10: what is reported is what is.
     func checkReport(_ node: SimulatedNode) throws {
         guard let daemon = node.daemon else { return }

@@ -128,6 +128,7 @@ final class SimulatedCluster {
         wire.deliver(now) { source, target, bytes in nodes[target].deliver(bytes, from: source) }
         for node in nodes {
             node.step()
+            try checkStructures(node)
             try checkReport(node)
         }
         try trackOwed()

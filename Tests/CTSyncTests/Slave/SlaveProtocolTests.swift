@@ -280,6 +280,6 @@ import Testing
         try bench.synchronize()
         bench.receive(PacketBytes.sync(3, [Self.new, PacketBytes.delete(Self.entry.key)]))
         #expect(bench.slave.counters.leftOut == 1)
-        #expect(bench.slave.table.pool.count == 0)
+        #expect(bench.slave.table.book.pool.count == 0)
     }
 }

@@ -26,8 +26,8 @@ import Testing
     private static func state(_ slave: SlaveProtocol) -> [UInt64] {
         [
             slave.applied, slave.master.epoch, UInt64(slave.table.aliveCount), slave.lastHeard,
-            slave.counters.messages, UInt64(slave.table.pool.count),
-            UInt64(slave.table.generation), slave.deadline ?? 0,
+            slave.counters.messages, UInt64(slave.table.book.pool.count),
+            UInt64(slave.table.book.ledger.generation), slave.deadline ?? 0,
         ]
     }
 

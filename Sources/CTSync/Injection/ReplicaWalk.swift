@@ -32,19 +32,16 @@ final class ReplicaWalk: TableWalk {
         guard let first = next else { return false }
         guard !isAtExpectations else {
             next = nil
-            for place in 0..<table.expectations.highWater
-            where table.expectations.held[place].flags.contains(.alive) {
-                expectation(table.expectations.held[place].expectation)
-            }
+            table.expectations.book.forEachAlive { expectation($0) }
             return false
         }
-        let end = min(first + Self.pieceLimit, table.pool.highWater)
+        let end = min(first + Self.pieceLimit, table.book.pool.highWater)
         for place in first..<max(first, end)
-        where table.pool.replicas[place].flags.contains(.alive) {
-            let entry = table.entry(at: UInt32(place))
+        where table.book.pool.replicas[place].standing == .alive {
+            let entry = table.book.entry(at: UInt32(place))
             if entry.isSufficient { body(entry) }
         }
-        next = end < table.pool.highWater ? end : nil
+        next = end < table.book.pool.highWater ? end : nil
         return next != nil
     }
 

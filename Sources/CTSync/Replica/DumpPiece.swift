@@ -3,7 +3,7 @@
 /// A replica as `ct_sync dump` shows it.
 struct DumpedReplica: BitwiseCopyable {
     /// Who described the connection last.
-    package enum Origin: String {
+    enum Origin: String {
         /// An event of the master.
         case live
         /// A walk of the master's table.
@@ -34,20 +34,20 @@ final class DumpPiece {
     }
 
     /// Copies the living replicas from `next` on that meet the criteria of a rule.
-    func fill(from table: ReplicaTable, _ criteria: ReplicationRule, now: UInt32) {
+    func fill(from book: borrowing ReplicaBook, _ criteria: ReplicationRule, now: UInt32) {
         replicas.removeAll(keepingCapacity: true)
         guard let first = next else { return }
-        let end = UInt32(min(table.pool.highWater, Int(first) + Self.placeLimit))
+        let end = UInt32(min(book.pool.highWater, Int(first) + Self.placeLimit))
         var place = first
         while place < end, replicas.count < Self.capacity {
-            if let replica = table.dumped(at: place, now: now),
+            if let replica = book.dumped(at: place, now: now),
                 criteria.holds(for: replica.entry)
             {
                 replicas.append(replica)
             }
             place += 1
         }
-        next = Int(place) < table.pool.highWater ? place : nil
+        next = Int(place) < book.pool.highWater ? place : nil
     }
 }
 
@@ -58,13 +58,16 @@ extension ReplicationRule {
     }
 }
 
-extension ReplicaTable {
+extension ReplicaBook {
     fileprivate func dumped(at place: UInt32, now: UInt32) -> DumpedReplica? {
         let replica = pool.replicas[Int(place)]
-        guard replica.flags.contains(.alive) else { return nil }
+        guard replica.standing == .alive else { return nil }
         let origin: DumpedReplica.Origin =
-            replica.flags.contains(.unconfirmed)
-            ? .kernel : replica.flags.contains(.live) ? .live : .initsync
+            switch replica.word.voice {
+            case .live: .live
+            case .copy: .initsync
+            case .kernel: .kernel
+            }
         return DumpedReplica(
             entry: entry(at: place), ageSeconds: now &- replica.saidAtSeconds, origin: origin)
     }

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// What the kernel is asked for, and its answers.
+///
+/// An injector begins a round, takes its requests until there are none, and gives back the answer to
+/// each. A refusal may queue a replica once more: for the next round.
+extension ReplicaTable {
+    /// The next request of a round, with its place; nil at its end.
+    func nextRequest(_ round: inout KernelBook.Round, now: UInt32) -> (InjectOperation, UInt32)? {
+        while let index = round.nextToLookAt() {
+            let place = kernel.queued(at: index)
+            guard let request = kernel[place].state.firstRequest else { continue }
+            let replica = book.pool.replicas[Int(place)]
+            let isRecreated = kernel[place].state == .replacing
+            if isRecreated { move(place, .deletionAsked(isHalf: !replica.isSufficient)) }
+            if replica.fields.contains(.helper) {
+                expectations.lostParent(replica.key, isRecreated: isRecreated)
+            }
+            return (request, place)
+        }
+        while round.mayDequeue() {
+            let place = kernel.dequeue()
+            release(place)
+            guard let request = kernel[place].state.secondRequest else { continue }
+            guard book.pool.replicas[Int(place)].isSufficient else {
+                move(place, .passedOver)
+                continue
+            }
+            kernel[place].heldAtSeconds = now
+            return (request, place)
+        }
+        return nil
+    }
+
+    /// Takes that the kernel has done as it was asked.
+    func done(_ operation: InjectOperation, _ place: UInt32) {
+        move(place, operation == .delete ? .deleted : .written)
+    }
+
+    /// Takes that the kernel refused a request.
+    ///
+    /// - Parameter found: the kernel's entry where a creation found one in its place.
+    /// - Returns: what is done about it.
+    func failed(
+        _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, now: UInt32,
+        found: Entry? = nil
+    ) -> InjectRemedy {
+        if operation == .delete {
+            move(place, errno == ENOENT ? .deleted : .deletionRefused)
+            return errno == ENOENT ? .ignored : .refused
+        }
+        if isCreateOnly, operation == .create, errno == EEXIST {
+            move(place, .written)
+            return .ignored
+        }
+        // The deletion before it was refused, and that was the answer.
+        guard kernel[place].state.secondRequest == operation else { return .ignored }
+        let asked = request(at: place)
+        var remedy = InjectRemedy(
+            operation, errno, attempts: Int(kernel[place].attempts),
+            hasParent: asked.fields.contains(.parent), hasHelper: asked.fields.contains(.helper))
+        // A packet, or somebody by hand, has made another connection of the same tuple here.
+        if remedy == .update, let found, Self.mustBecomeAnother(found, asked) { remedy = .recreate }
+        if remedy != .waitForParent { kernel[place].attempts += 1 }
+        switch remedy {
+        case .labelsIgnored: labelsIgnored += 1
+        case .waitForParent: if !wait(place, now: now) { remedy = .create }
+        case .createWithoutHelper:
+            kernel[place].marks.insert(.helperless)
+            missingHelpers.count(request: book.entry(at: place))
+        case .refused: stopWaiting(place)
+        case .ignored, .update, .create, .recreate: break
+        }
+        move(place, .writingRefused(remedy))
+        return remedy
+    }
+
+    /// The entry as the kernel is told of it: without a helper that this node lacks, and without a
+    /// parent that did not come.
+    func request(at place: UInt32) -> Entry {
+        var entry = book.entry(at: place)
+        if kernel[place].marks.contains(.helperless) { entry.fields.remove(.helper) }
+        if kernel[place].parenthood == .leftOut { entry.fields.remove(.parent) }
+        return entry
+    }
+
+    /// Whether no update can make the kernel's entry into what is requested.
+    static func mustBecomeAnother(_ kernel: Entry, _ said: Entry) -> Bool {
+        var before = kernel
+        if !said.fields.contains(.parent) { before.extras.parent = said.extras.parent }
+        if !said.fields.contains(.helper) { before.extras.helper = said.extras.helper }
+        return ReplicaBook.needsRecreation(before, said)
+    }
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// What a slave holds of the master's table (`book`), and what of it the slave's kernel has
+/// (`kernel`).
+///
+/// 1. Messages change the book: `update` merges, `delete` marks dead. What the book then says is an
+///    event for the replica's kernel state, which asks for something or not; it is queued once,
+///    however often it changes.
+/// 2. The injector takes the requests of what is queued, all deletions first, sends them, and gives
+///    back the kernel's answers.
+/// 3. An initsync (`beginInitsync` to `endInitsync`) confirms replicas; its end marks dead what it
+///    has not confirmed, if it proves that.
+///
+/// One thread owns it at a time: the receiver while slave, the timer start after a promotion. When
+/// all places are in use an update answers `.full` and nothing changes.
+package final class ReplicaTable {
+    /// What a message came to.
+    enum Outcome: Sendable {
+        /// It is merged.
+        case applied
+        /// It is merged, but the connection was unknown and too little is known of it.
+        case insufficient
+        /// There is no place for it.
+        case full
+    }
+
+    /// Seconds a replica's kernel entry is given: a day, and a bit that no timeout of the kernel
+    /// has, so that an untouched replica can be told from a connection of the slave's own.
+    package static let holdSeconds: UInt32 = 86_400 + 397
+    /// A replica that was given its time longer ago is given it again.
+    static let renewSeconds: UInt32 = 43_200
+    /// The least room for connections that end during an initsync.
+    private static let leastTombstones = 1 << 16
+
+    /// What the master has said.
+    var book: ReplicaBook
+    /// What this node's kernel has of it.
+    var kernel: KernelBook
+    /// While a master takes a table over: what its kernel has already is newer and stays.
+    var isCreateOnly = false
+    /// Whether an entry of the kernel found no place: nobody would remove it.
+    private(set) var isAdoptionPartial = false
+
+    /// Entries that wait for their parent, and what became of those that did.
+    var waiting: ParentWait
+    /// Entries made without it: they are made anew if it comes after all.
+    var orphans: ParentWait
+    /// The expectations of the master: they come and go with its entries.
+    let expectations: ExpectationTable
+    /// The helpers that this node lacks.
+    var missingHelpers = MissingHelpers()
+    /// Changes of labels that no rule here has a use for.
+    var labelsIgnored: UInt64 = 0
+    /// Where the next renewal begins to look.
+    var renewalCursor: UInt32 = 0
+
+    /// Reserves the memory of a table.
+    ///
+    /// - Parameters:
+    ///   - capacity: the most connections.
+    ///   - tombstones: the most connections that end during an initsync and are remembered to its
+    ///     end; nil for as many as may be alive, or 65,536.
+    ///   - seed: of the hash; a random number outside tests.
+    /// - Throws: `SystemError` of mmap(2).
+    init(capacity: Int, tombstones: Int? = nil, seed: UInt64) throws(SystemError) {
+        book = try ReplicaBook(
+            capacity: capacity, tombstones: tombstones ?? max(capacity, Self.leastTombstones),
+            seed: seed)
+        kernel = try KernelBook(capacity: capacity)
+        waiting = try ParentWait()
+        orphans = try ParentWait()
+        expectations = try ExpectationTable(seed: seed)
+    }
+
+    /// The most connections it holds.
+    var capacity: Int { book.pool.capacity }
+    /// How many connections of the master are held.
+    var aliveCount: Int { book.aliveCount }
+    /// How many of them lack what a kernel entry needs.
+    var insufficientCount: Int { book.insufficientCount }
+    /// How many the kernel has refused.
+    var refusedCount: Int { kernel.refusedCount }
+    /// Whether the kernel is to be asked for anything.
+    var isDirty: Bool { kernel.queuedCount > 0 }
+    /// Whether anything is to be looked at again soon.
+    var isWaiting: Bool { waiting.count > 0 || expectations.waitingCount > 0 }
+
+    // MARK: Messages
+
+    /// Merges what the master said of a connection.
+    ///
+    /// - Parameters:
+    ///   - entry: the message's entry.
+    ///   - isNew: it says all there is of a connection just made.
+    ///   - isCopy: an initsync read it from the table; then too it says all there is.
+    ///   - now: seconds of the slave's clock.
+    func update(_ entry: Entry, isNew: Bool, isCopy: Bool, now: UInt32) -> Outcome {
+        switch book.hear(entry, isNew: isNew, isCopy: isCopy, now: now) {
+        case .nothing: return .applied
+        case .full: return .full
+        case .said(let place, let change):
+            if change == .first { kernel.reset(place) }
+            kernel[place].attempts = 0
+            move(place, KernelState.Event(change))
+            if kernel[place].parenthood == .leftOut { reconsiderParent(place, isNew, change) }
+            if isDue(kernel[place], now: now) { move(place, .changed) }
+            return book.pool.replicas[Int(place)].isSufficient ? .applied : .insufficient
+        }
+    }
+
+    /// Marks a connection dead.
+    ///
+    /// - Returns: `.full` if an initsync is running that cannot remember it to its end.
+    @discardableResult
+    func delete(_ key: Key, now: UInt32) -> Outcome {
+        let (place, isRemembered) = book.hearEnd(of: key)
+        if let place { kill(place) }
+        return isRemembered ? .applied : .full
+    }
+
+    /// Takes over an entry that the slave's kernel has already, unconfirmed: the next initsync
+    /// keeps or removes it. What the stream has said of it meanwhile stands, and the kernel follows.
+    ///
+    /// A TCP entry that packets have passed is made anew with the master's next word: the windows
+    /// that the kernel remembers of it may be those of a time when this node was master, and
+    /// ctnetlink can set a window in no other way.
+    ///
+    /// - Parameters:
+    ///   - entry: from a dump; its timeout is the kernel's.
+    ///   - isTouched: whether packets have passed since the entry was made.
+    func adopt(_ entry: Entry, isTouched: Bool = true, now: UInt32) -> Outcome {
+        let isWorn = isTouched && entry.key.tuple.protocolNumber == ProtocolNumber.tcp
+        let known = book.pool.find(entry.key)
+        guard known == ReplicaPool.noPlace else {
+            discover(known, entry, isWorn: isWorn)
+            return .applied
+        }
+        guard let place = book.adopt(entry, now: now) else {
+            isAdoptionPartial = true
+            return .full
+        }
+        let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
+        kernel.adopt(place, as: isWorn ? .replace : .change, heldAtSeconds: now &- age)
+        if book.hasEnded(entry.key) { kill(place) }
+        return .applied
+    }
+
+    private func discover(_ place: UInt32, _ entry: Entry, isWorn: Bool) {
+        let isAlive = book.pool.replicas[Int(place)].standing == .alive
+        let isAnother = isAlive && (isWorn || Self.mustBecomeAnother(entry, request(at: place)))
+        move(place, .found(isAnother: isAnother))
+        if !isAlive { move(place, .ended) }
+    }
+
+    /// Forgets everything, queued or not; the kernel's entries stay as they are.
+    func removeAll() {
+        kernel.removeAll(highWater: book.pool.highWater)
+        book.removeAll()
+        isAdoptionPartial = false
+        renewalCursor = 0
+        waiting.removeAll()
+        orphans.removeAll()
+        expectations.removeAll()
+    }
+
+    /// Marks everything dead, so that the kernel's entries of it go with the next batches.
+    ///
+    /// - Returns: how many were alive.
+    func killAll() -> Int {
+        let count = aliveCount
+        for place in places where book.pool.replicas[Int(place)].standing == .alive { kill(place) }
+        expectations.killAll()
+        return count
+    }
+
+    // MARK: Initsync
+
+    /// From here on copies confirm replicas; one that was running is forgotten.
+    func beginInitsync() {
+        book.beginInitsync()
+        expectations.beginInitsync()
+    }
+
+    /// Ends an initsync.
+    ///
+    /// - Parameter isComplete: whether every packet of it arrived; only then are unconfirmed
+    ///   replicas marked dead.
+    /// - Returns: how many were.
+    @discardableResult
+    func endInitsync(isComplete: Bool) -> Int {
+        expectations.endInitsync(isComplete: isComplete)
+        let verdict = book.endInitsync(isComplete: isComplete)
+        var removed = 0
+        for place in places {
+            let replica = book.pool.replicas[Int(place)]
+            guard replica.standing == .alive else { continue }
+            if verdict == .purges, !book.ledger.isConfirmed(replica.word) {
+                kill(place)
+                removed += 1
+            } else if kernel[place].state.isRefused || kernel[place].parenthood == .awaited {
+                tryAgain(place, verdict)
+            }
+        }
+        return removed
+    }
+
+    // MARK: Pieces
+
+    /// The places that may be in use.
+    var places: Range<UInt32> { 0..<UInt32(book.pool.highWater) }
+
+    /// Has an event happen to a replica, and frees its place if nothing is left of it.
+    func move(_ place: UInt32, _ event: KernelState.Event) {
+        kernel.move(place, event)
+        release(place)
+    }
+
+    /// Frees the place of a replica of which neither the master nor the kernel has anything.
+    func release(_ place: UInt32) {
+        guard kernel[place].state == .absent, !kernel[place].marks.contains(.queued),
+            book.pool.replicas[Int(place)].standing == .dead
+        else { return }
+        kernel.reset(place)
+        book.free(place)
+    }
+
+    private func kill(_ place: UInt32) {
+        forgetParenthood(place)
+        kernel[place].marks.remove(.helperless)
+        book.kill(place)
+        move(place, .ended)
+    }
+
+    /// Calls `body` with each replica that the master has, in no order.
+    func forEachAlive(_ body: (UInt32, Replica) -> Void) {
+        book.forEachAlive(body)
+    }
+
+    /// How many replicas have their addresses translated; looks at all of them.
+    func translatedCount() -> Int {
+        var count = 0
+        forEachAlive { _, replica in if replica.isTranslated { count += 1 } }
+        return count
+    }
+}
+
+extension KernelState.Event {
+    /// What a change in the book is for the kernel.
+    init(_ change: Heard.Change) {
+        switch change {
+        case .none: self = .confirmed
+        case .first, .update: self = .changed
+        case .another, .anotherParent: self = .becameAnother
+        }
+    }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// The slave's book of the master's connections: what the master has said of each, merged from
+/// partial updates. It knows nothing of this node's kernel; `ReplicaTable` puts the two together.
+///
+/// A replica that has ended stays in its place, dead, until its owner frees it.
+struct ReplicaBook: ~Copyable {
+    /// How many connections the master has.
+    private(set) var aliveCount = 0
+    /// Of how many of them too little is known to make a kernel's entry.
+    private(set) var insufficientCount = 0
+    private(set) var ledger: Ledger
+    var pool: ReplicaPool
+
+    /// Reserves the memory of a book.
+    ///
+    /// - Parameters:
+    ///   - capacity: the most connections.
+    ///   - tombstones: the most that end during an initsync and are remembered to its end.
+    /// - Throws: `SystemError` of mmap(2).
+    init(capacity: Int, tombstones: Int, seed: UInt64) throws(SystemError) {
+        let pool = try ReplicaPool(capacity: capacity, seed: seed)
+        ledger = try Ledger(tombstones: tombstones)
+        self.pool = pool
+    }
+
+    // MARK: What the master says
+
+    /// Merges what the master said of a connection.
+    ///
+    /// - Parameters:
+    ///   - isNew: it says all there is of a connection just made.
+    ///   - isCopy: an initsync read it from the table; then too it says all there is.
+    ///   - now: seconds of the slave's clock.
+    mutating func hear(_ entry: Entry, isNew: Bool, isCopy: Bool, now: UInt32) -> Heard {
+        let place = pool.find(entry.key)
+        if place == ReplicaPool.noPlace || pool.replicas[Int(place)].standing != .alive {
+            if isCopy, hasEnded(entry.key) { return .nothing }
+            return place == ReplicaPool.noPlace
+                ? insert(entry, isNew: isNew, isCopy: isCopy, now: now)
+                : .said(place, revive(place, entry, isNew: isNew, isCopy: isCopy, now: now))
+        }
+        let replica = pool.replicas + Int(place)
+        let wasSufficient = replica.pointee.isSufficient
+        var change: Heard.Change
+        if isCopy, !ledger.mayCopySpeak(after: replica.pointee.word) {
+            change = complete(place, entry, now: now)
+        } else {
+            speak(of: replica, isNew: isNew, isCopy: isCopy, entry.fields)
+            change = merge(place, entry, isWhole: isNew || isCopy)
+            takeTimeout(place, entry, now: now)
+        }
+        let isSufficient = replica.pointee.isSufficient
+        if isSufficient != wasSufficient {
+            insufficientCount += isSufficient ? -1 : 1
+            if change == .none { change = .update }
+        }
+        return .said(place, change)
+    }
+
+    /// The live stream says that a connection has ended.
+    ///
+    /// - Returns: the place of the living replica, which is the owner's to kill, and whether an
+    ///   initsync that is running will remember it.
+    mutating func hearEnd(of key: Key) -> (alive: UInt32?, isRemembered: Bool) {
+        let isRemembered = !ledger.isRunning || ledger.bury(pool.fingerprint(key))
+        return (alivePlace(key), isRemembered)
+    }
+
+    /// Whether the live stream has ended a connection since the begin of the running initsync; it
+    /// may have begun again.
+    func hasEnded(_ key: Key) -> Bool {
+        ledger.isBuried(pool.fingerprint(key))
+    }
+
+    /// Enters a connection that this node's kernel has and nobody has spoken of.
+    ///
+    /// - Returns: its place; nil if there is none.
+    mutating func adopt(_ entry: Entry, now: UInt32) -> UInt32? {
+        place(Replica(entry, ledger.word(.kernel), now: now), entry)
+    }
+
+    // MARK: The living and the dead
+
+    /// Marks a living replica dead.
+    mutating func kill(_ place: UInt32) {
+        let replica = pool.replicas + Int(place)
+        aliveCount -= 1
+        if !replica.pointee.isSufficient { insufficientCount -= 1 }
+        replica.pointee.standing = .dead
+        replica.pointee.spoken = []
+    }
+
+    /// Frees a dead replica's place.
+    mutating func free(_ place: UInt32) {
+        pool.remove(place)
+    }
+
+    /// Forgets everything.
+    mutating func removeAll() {
+        for place in 0..<UInt32(pool.highWater)
+        where pool.replicas[Int(place)].standing != .free {
+            pool.remove(place)
+        }
+        aliveCount = 0
+        insufficientCount = 0
+        ledger.stop()
+    }
+
+    private mutating func insert(
+        _ entry: Entry, isNew: Bool, isCopy: Bool, now: UInt32
+    ) -> Heard {
+        var replica = Replica(entry, ledger.word(isCopy ? .copy : .live), now: now)
+        if !isCopy { replica.spoken = isNew ? Replica.everything : entry.fields }
+        guard let place = place(replica, entry) else { return .full }
+        return .said(place, .first)
+    }
+
+    private mutating func place(_ replica: Replica, _ entry: Entry) -> UInt32? {
+        guard let place = pool.insert(replica) else { return nil }
+        storeExtras(place, entry)
+        aliveCount += 1
+        if !replica.isSufficient { insufficientCount += 1 }
+        return place
+    }
+
+    /// The same key is used again: nothing of what was known holds.
+    private mutating func revive(
+        _ place: UInt32, _ entry: Entry, isNew: Bool, isCopy: Bool, now: UInt32
+    ) -> Heard.Change {
+        let replica = pool.replicas + Int(place)
+        speak(of: replica, isNew: isNew, isCopy: isCopy, entry.fields)
+        replica.pointee.standing = .alive
+        replica.pointee.fields = []
+        take(place, entry, isWhole: true)
+        takeTimeout(place, entry, now: now)
+        aliveCount += 1
+        if !replica.pointee.isSufficient { insufficientCount += 1 }
+        return .another
+    }
+
+    /// Keeps who speaks, and of which fields.
+    private func speak(
+        of replica: UnsafeMutablePointer<Replica>, isNew: Bool, isCopy: Bool, _ fields: Entry.Fields
+    ) {
+        if !ledger.isConfirmed(replica.pointee.word) { replica.pointee.spoken = [] }
+        replica.pointee.word = ledger.word(isCopy ? .copy : .live)
+        if !isCopy { replica.pointee.spoken.formUnion(isNew ? Replica.everything : fields) }
+    }
+
+    // MARK: Initsync
+
+    /// From here on copies confirm replicas.
+    mutating func beginInitsync() { ledger.begin() }
+
+    /// Ends an initsync: what the verdict means for a replica is the owner's to carry out.
+    mutating func endInitsync(isComplete: Bool) -> Ledger.Verdict {
+        ledger.end(isComplete: isComplete)
+    }
+
+    // MARK: Reading
+
+    /// The place of a connection that the master has; nil if it has none of this key.
+    func alivePlace(_ key: Key) -> UInt32? {
+        let place = pool.find(key)
+        guard place != ReplicaPool.noPlace, pool.replicas[Int(place)].standing == .alive else {
+            return nil
+        }
+        return place
+    }
+
+    /// The entry as the master described it.
+    func entry(at place: UInt32) -> Entry {
+        let replica = pool.replicas[Int(place)]
+        var entry = Entry(replica.key)
+        entry.reply = replica.reply
+        entry.fields = replica.fields
+        entry.status = Status(rawValue: UInt32(replica.status))
+        entry.timeoutSeconds = replica.timeoutSeconds
+        entry.mark = replica.mark
+        entry.protocolInfo = replica.protocolInfo
+        if let extras = pool.extras(place) { entry.extras = extras }
+        return entry
+    }
+
+    /// Calls `body` with each replica that the master has, in no order.
+    func forEachAlive(_ body: (UInt32, Replica) -> Void) {
+        for place in 0..<UInt32(pool.highWater) {
+            let replica = pool.replicas[Int(place)]
+            if replica.standing == .alive { body(place, replica) }
+        }
+    }
+
+    /// Calls `fault` with what is not as it must be.
+    func assertValid(_ fault: (String) -> Void) {
+        pool.assertValid(fault)
+        ledger.assertValid(fault)
+        var alive = 0
+        var insufficient = 0
+        forEachAlive { _, replica in
+            alive += 1
+            if !replica.isSufficient { insufficient += 1 }
+        }
+        if alive != aliveCount { fault("\(alive) alive, \(aliveCount) counted") }
+        if insufficient != insufficientCount {
+            fault("\(insufficient) insufficient, \(insufficientCount) counted")
+        }
+    }
+}
