@@ -52,6 +52,12 @@ final class SlaveProtocol {
         case refused = "entries refused by the kernel"
         /// The table is full.
         case full = "replica table full"
+        /// Expectations have come before their parents.
+        case expectationsWaiting = "expectations waiting for their parent"
+        /// The kernel refused expectations.
+        case expectationsRefused = "expectations refused by the kernel"
+        /// The table of expectations is full.
+        case expectationsFull = "expectation table full"
     }
 
     /// The master that is followed.
@@ -101,6 +107,7 @@ final class SlaveProtocol {
     private var regression: (since: Instant, sequence: UInt64)?
     private var isInitsyncBroken = false
     private var isFull = false
+    private var isExpectationTableFull = false
     private var wantsCheck = false
     private var highestNacked: UInt64 = 0
 
@@ -155,6 +162,7 @@ final class SlaveProtocol {
         hasBase = false
         bracket = nil
         isFull = false
+        isExpectationTableFull = false
         highestNacked = 0
         regression = nil
     }
@@ -193,6 +201,9 @@ final class SlaveProtocol {
         if isFull || table.isAdoptionPartial { return .full }
         if table.waiting.count > 0 { return .waiting }
         if table.refusedCount > 0 { return .refused }
+        if isExpectationTableFull { return .expectationsFull }
+        if table.expectations.waitingCount > 0 { return .expectationsWaiting }
+        if table.expectations.refusedCount > 0 { return .expectationsRefused }
         return nil
     }
 
@@ -385,11 +396,12 @@ final class SlaveProtocol {
             if !table.expectations.update(
                 message.expectation, isCopy: message.kind.has(MessageKind.initsync), now: seconds)
             {
-                counters.tableFull += 1
-                isFull = true
+                expectationTableIsFull(now)
             }
         case (.EXPECT, .DELETE):
-            table.expectations.delete(message.expectation, now: seconds)
+            if !table.expectations.delete(message.expectation, now: seconds) {
+                expectationTableIsFull(now)
+            }
         }
     }
 
@@ -415,6 +427,12 @@ final class SlaveProtocol {
         }
     }
 
+    private func expectationTableIsFull(_ now: Instant) {
+        counters.tableFull += 1
+        isExpectationTableFull = true
+        wantInitsync(at: now + Self.fullRetry)
+    }
+
     private func tableIsFull(_ now: Instant) {
         counters.tableFull += 1
         isFull = true
@@ -425,6 +443,7 @@ final class SlaveProtocol {
         bracket = begun
         isInitsyncBroken = false
         isFull = false
+        isExpectationTableFull = false
         request.begun()
         table.beginInitsync()
     }
