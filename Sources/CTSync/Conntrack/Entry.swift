@@ -71,12 +71,15 @@ package struct Entry: Equatable, Sendable, BitwiseCopyable {
     /// Whether a kernel entry can be made of it: status and timeout are there, and for TCP and SCTP
     /// the protocol state.
     @inline(__always)
-    var isSufficient: Bool {
+    var isSufficient: Bool { fields.suffice(for: key.tuple.protocolNumber) }
+}
+
+extension Entry.Fields {
+    /// Whether a kernel entry of a protocol can be made with these.
+    @inline(__always)
+    func suffice(for protocolNumber: UInt8) -> Bool {
         let needsState =
-            key.tuple.protocolNumber == ProtocolNumber.tcp
-            || key.tuple.protocolNumber == ProtocolNumber.sctp
-        let needed: Fields =
-            needsState ? [.status, .timeout, .protocolInfo] : [.status, .timeout]
-        return fields.isSuperset(of: needed)
+            protocolNumber == ProtocolNumber.tcp || protocolNumber == ProtocolNumber.sctp
+        return isSuperset(of: needsState ? [.status, .timeout, .protocolInfo] : [.status, .timeout])
     }
 }

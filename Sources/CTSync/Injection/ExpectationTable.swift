@@ -178,8 +178,8 @@ final class ExpectationTable {
 
     /// Takes that the kernel has done as it was asked. Whatever it says to a deletion, it has none.
     func done(_ operation: InjectOperation, _ place: UInt32) {
-        if operation != .delete { retries[Int(place)] = Retry() }
         move(place, operation == .delete ? .deleted : .written)
+        if kernel[place].state == .held { retries[Int(place)] = Retry() }
     }
 
     /// Takes that the kernel did not create one.

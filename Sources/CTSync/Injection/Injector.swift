@@ -68,12 +68,17 @@ final class Injector {
         guard !asked.isFull else { return false }
         let tag = asked.tag
         let hold = ReplicaTable.holdSeconds
-        let isWritten =
-            switch operation {
-            case .create: requests.create(table.request(at: place), timeoutSeconds: hold, tag: tag)
-            case .update: requests.update(table.request(at: place), timeoutSeconds: hold, tag: tag)
-            case .delete: requests.delete(table.book.pool.replicas[Int(place)].key, tag: tag)
-            }
+        let isWritten: Bool
+        switch operation {
+        case .create:
+            let entry = table.request(at: place)
+            isWritten = requests.create(entry, timeoutSeconds: hold, tag: tag)
+            if isWritten, entry.isTranslated { hasTranslated = true }
+        case .update:
+            isWritten = requests.update(table.request(at: place), timeoutSeconds: hold, tag: tag)
+        case .delete:
+            isWritten = requests.delete(table.book.pool.replicas[Int(place)].key, tag: tag)
+        }
         if isWritten { asked.append(operation, place) }
         return isWritten
     }
@@ -95,9 +100,6 @@ final class Injector {
         _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, _ table: ReplicaTable,
         _ now: UInt32
     ) {
-        if operation == .create, table.book.pool.replicas[Int(place)].isTranslated {
-            hasTranslated = true
-        }
         guard errno != 0 else {
             count(operation)
             table.done(operation, place)

@@ -57,9 +57,5 @@ struct Replica: BitwiseCopyable {
     var isTranslated: Bool { reply != key.tuple.inverse }
 
     /// Whether enough was said to make a kernel's entry of it.
-    var isSufficient: Bool {
-        var entry = Entry(key)
-        entry.fields = fields
-        return entry.isSufficient
-    }
+    var isSufficient: Bool { fields.suffice(for: key.tuple.protocolNumber) }
 }

@@ -63,8 +63,12 @@ struct ReplicaBook: ~Copyable {
     /// - Returns: the place of the living replica, which is the owner's to kill, and whether an
     ///   initsync that is running will remember it.
     mutating func hearEnd(of key: Key) -> (alive: UInt32?, isRemembered: Bool) {
-        let isRemembered = !ledger.isRunning || ledger.bury(pool.fingerprint(key))
-        return (alivePlace(key), isRemembered)
+        let fingerprint = pool.fingerprint(key)
+        let isRemembered = !ledger.isRunning || ledger.bury(fingerprint)
+        let place = pool.find(key, fingerprint)
+        let isAlive =
+            place != ReplicaPool.noPlace && pool.replicas[Int(place)].standing == .alive
+        return (isAlive ? place : nil, isRemembered)
     }
 
     /// Whether the live stream has ended a connection since the begin of the running initsync; it

@@ -54,8 +54,12 @@ struct ReplicaPool: ~Copyable {
 
     /// The place of a key, or `noPlace`.
     @inline(__always)
-    func find(_ key: Key) -> UInt32 {
-        let code = hash(key)
+    func find(_ key: Key) -> UInt32 { find(key, hash.wide(key)) }
+
+    /// The same, by the key's fingerprint.
+    @inline(__always)
+    func find(_ key: Key, _ fingerprint: UInt64) -> UInt32 {
+        let code = TupleHash.narrowed(fingerprint)
         var cell = Int(code) & cellMask
         while cells[cell] != 0 {
             let place = UInt32(truncatingIfNeeded: cells[cell]) &- 1

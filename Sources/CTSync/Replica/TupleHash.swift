@@ -10,10 +10,11 @@ struct TupleHash {
     }
 
     @inline(__always)
-    func callAsFunction(_ key: Key) -> UInt32 {
-        let wide = wide(key)
-        return UInt32(truncatingIfNeeded: wide ^ wide >> 32)
-    }
+    func callAsFunction(_ key: Key) -> UInt32 { Self.narrowed(wide(key)) }
+
+    /// What is made of a hash in 64 bits.
+    @inline(__always)
+    static func narrowed(_ wide: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: wide ^ wide >> 32) }
 
     /// The same in 64 bits.
     @inline(__always)

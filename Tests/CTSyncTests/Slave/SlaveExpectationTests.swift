@@ -21,7 +21,7 @@ import Testing
             slave = try SlaveProtocol(
                 nodeID: 2, table: try ReplicaTable(capacity: 64, seed: 1), filter: .everything,
                 ringSlots: 16, slotByteCount: 1_400)
-            let kernel = SimulatedKernel(Chance(seed: 1))
+            let kernel = ReplicaKernel(Chance(seed: 1))
             entries = try Injector(kernel, kernel)
             expectations = try ExpectationInjector(kernel)
             try receive([PacketBytes.bracket(.UPDATE, 1)])
