@@ -80,6 +80,7 @@ extension Entry.Fields {
     func suffice(for protocolNumber: UInt8) -> Bool {
         let needsState =
             protocolNumber == ProtocolNumber.tcp || protocolNumber == ProtocolNumber.sctp
-        return isSuperset(of: needsState ? [.status, .timeout, .protocolInfo] : [.status, .timeout])
+        let needed: Self = needsState ? [.status, .timeout, .protocolInfo] : [.status, .timeout]
+        return isSuperset(of: needed)
     }
 }

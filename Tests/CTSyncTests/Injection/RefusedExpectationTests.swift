@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+import Testing
+
+@testable import CTSync
+
+/// Expectations of a helper that this node lacks.
+@Suite struct RefusedExpectationTests {
+    /// A kernel that takes entries, and no expectation.
+    private final class Kernel: EntriesOnly {
+        private(set) var creations = 0
+        private var tags: [UInt32] = []
+        private var holds: [UInt32] = []
+
+        func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
+        func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
+        func delete(_ key: borrowing Key, tag: UInt32) -> Bool { true }
+        func entry(_ key: borrowing Key) -> Entry? { nil }
+        func create(_ expectation: borrowing Expected, tag: UInt32) -> Bool {
+            creations += 1
+            tags.append(tag)
+            return true
+        }
+        func updateTimeout(
+            _ expectation: borrowing Expected, timeoutSeconds: UInt32, tag: UInt32
+        ) -> Bool {
+            holds.append(tag)
+            return true
+        }
+        func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {
+            for tag in tags { failure(tag, EOPNOTSUPP) }
+            for tag in holds { failure(tag, ENOENT) }
+            (tags, holds) = ([], [])
+            return BatchOutcome()
+        }
+    }
+
+    @Test func oneIsTriedForAWhileAndThenRefused() throws {
+        let kernel = Kernel()
+        let table = try ReplicaTable(capacity: 64, seed: 1)
+        let entries = try Injector(kernel, kernel)
+        let expectations = try ExpectationInjector(kernel)
+        let control = SampleExpectations.control("ftp", 4_000)
+        let expected = SampleExpectations.expectation(of: control, port: 3_000)
+        _ = table.update(control, isNew: true, isCopy: false, now: 1)
+        table.expectations.update(expected, isCopy: false, now: 1)
+        let end = ExpectationTable.patience / ExpectationTable.retryInterval
+        for step in 0...end {
+            try entries.apply(table, now: 1)
+            #expect(table.expectations.refusedCount == 0, "\(step)")
+            try expectations.apply(
+                table, now: Duration.second + step * ExpectationTable.retryInterval)
+            table.assertValid { Issue.record("\($0)") }
+        }
+        #expect(table.expectations.refusedCount == 1 && !table.isWaiting)
+        #expect(kernel.creations == Int(end) + 1)
+        #expect(expectations.refusals[Int(EOPNOTSUPP)] == 1 && expectations.created == 0)
+        #expect(table.missingHelpers.nameCount == 1 && table.missingHelpers[0].count == 1)
+    }
+
+    /// The stream has said that it ended while the kernel's table was being read.
+    @Test func oneThatHasEndedIsNotAdopted() throws {
+        let table = try ExpectationTable(seed: 1)
+        let control = SampleExpectations.control("ftp", 4_000)
+        let expected = SampleExpectations.expectation(of: control, port: 3_000)
+        table.beginInitsync()
+        table.delete(expected, now: 1)
+        table.adopt(expected, now: 1)
+        #expect(table.aliveCount == 0)
+        var round = table.kernel.beginRound()
+        let request = table.nextRequest(&round, now: 1)
+        #expect(request?.0 == .delete)
+    }
+}
