@@ -27,29 +27,6 @@ import Testing
 
     // MARK: The master
 
-    /// The kernel's messages for an entry, as the daemon itself would write them.
-    private static func events(_ entries: [Entry]) -> [[UInt8]] {
-        entries.map { entry in
-            var bytes = [UInt8](repeating: 0, count: 2_048)
-            let count = bytes.withUnsafeMutableBytes { memory in
-                guard let base = memory.baseAddress else { return 0 }
-                var writer = NetlinkWriter(base, capacity: memory.count)
-                writer.beginMessage(
-                    type: IPCTNL_MSG_CT_GET, flags: 0, sequence: 0,
-                    family: entry.key.tuple.family.rawValue)
-                writer.put(entry.key)
-                writer.put(CTA_TUPLE_REPLY, entry.reply)
-                writer.putCommon(entry, timeoutSeconds: 60, status: entry.status)
-                writer.putCreationOnly(entry)
-                writer.endMessage()
-                return writer.count
-            }
-            // NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW
-            bytes[4] = 0
-            return Array(bytes[..<count])
-        }
-    }
-
     @Test func noneForAnEvent() throws {
         let ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
         ring.reset(epoch: 1, nodeID: 1)
@@ -58,14 +35,14 @@ import Testing
             syncNetworks: [
                 .init(address: Address(ipv4: 0xA9FE_0001), prefixLength: 16, family: .ipv4)
             ])
-        let events = Self.events(SampleEntries.plain + SampleEntries.translated)
+        let events = (SampleEntries.plain + SampleEntries.translated).map(WrittenMessages.told)
         var entry = Entry(Key(.none))
         var appended = 0
         var sent = 0
         func goThrough() {
             for event in events {
                 do throws(NetlinkError) {
-                    guard try EntryReader.read(event.span.bytes, into: &entry) == .update else {
+                    guard try EntryCodec.read(event.span.bytes, into: &entry) == .update else {
                         return
                     }
                 } catch {
@@ -121,7 +98,7 @@ import Testing
     @Test func noneForAFilteredEvent() throws {
         let filter = ReplicationFilter(
             ownAddresses: [Address(ipv4: 1)], syncNetworks: [], rules: Self.rules)
-        let plain = Self.events(SampleEntries.plain + SampleEntries.translated)
+        let plain = (SampleEntries.plain + SampleEntries.translated).map(WrittenMessages.told)
         try NetworkNamespace.run(isTracking: true) {
             let batch = try RequestBatch()
             for entry in SampleEntries.plain {
@@ -138,7 +115,7 @@ import Testing
                 for kind in [CtnetlinkKind.new, .update, .destroy] {
                     for event in plain {
                         do throws(NetlinkError) {
-                            _ = try EntryReader.read(event.span.bytes, into: &entry)
+                            _ = try EntryCodec.read(event.span.bytes, into: &entry)
                         } catch {
                             told[3] += 1
                         }
@@ -189,7 +166,7 @@ import Testing
             var admitted = 0
             func goThrough() {
                 do throws(NetlinkError) {
-                    try ExpectationReader.read(message.span.bytes, into: &expectation)
+                    try ExpectationCodec.read(message.span.bytes, into: &expectation)
                 } catch {
                     return
                 }

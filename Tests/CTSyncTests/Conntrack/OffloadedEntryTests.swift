@@ -47,7 +47,7 @@ struct OffloadedEntryTests {
     private func read(_ bytes: [UInt8]) throws -> Entry {
         var entry = Entry(Key(.none))
         let kind = try bytes.withUnsafeBytes { raw in
-            try EntryReader.read(raw.bytes, into: &entry)
+            try EntryCodec.read(raw.bytes, into: &entry)
         }
         #expect(kind == .update)
         return entry

@@ -15,12 +15,11 @@ import Testing
             guard let base = memory.baseAddress else { return 0 }
             var writer = NetlinkWriter(base, capacity: memory.count)
             writer.beginMessage(
-                type: NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW,
+                NFNL_SUBSYS_CTNETLINK, type: IPCTNL_MSG_CT_NEW,
                 flags: NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, sequence: 1,
                 family: entry.key.tuple.family.rawValue)
-            writer.put(entry.key)
-            writer.put(CTA_TUPLE_REPLY, entry.reply)
-            writer.putCommon(entry, timeoutSeconds: 600, status: entry.status.union(.IPS_CONFIRMED))
+            _ = EntryCodec.writeCreation(
+                entry, timeoutSeconds: 600, status: entry.status.union(.IPS_CONFIRMED), to: &writer)
             writer.endMessage()
             return writer.count
         }
@@ -37,7 +36,7 @@ import Testing
             #expect(try RawEvents.send(request))
             let found = try #require(try events.drain().first)
             var entry = Entry(Key(.none))
-            #expect(try EntryReader.read(found.span.bytes, into: &entry) == .new)
+            #expect(try EntryCodec.read(found.span.bytes, into: &entry) == .new)
             #expect(entry.key == wanted.key && entry.mark == wanted.mark)
             var context = "unread"
             #expect(LibraryEntry.read(found) { context = $0.securityContext })

@@ -7,10 +7,10 @@ import Testing
 @testable import CTSync
 
 @Suite(.serialized)
-struct EntryReaderTests {
+struct EntryCodecTests {
     private func read(_ message: [UInt8]) throws(NetlinkError) -> (CtnetlinkKind, Entry) {
         var entry = Entry(Key(.none))
-        let kind = try EntryReader.read(message.span.bytes, into: &entry)
+        let kind = try EntryCodec.read(message.span.bytes, into: &entry)
         return (kind, entry)
     }
 
@@ -102,7 +102,7 @@ struct EntryReaderTests {
             (2, 0, .error), (3, 2, .done), (1, 0, .other), (0x101, 0, .other), (0xA00, 0, .other),
         ]
         for (type, flags, kind) in table {
-            #expect(EntryReader.kind(type: type, flags: flags) == kind)
+            #expect(CtnetlinkKind(type: type, flags: flags) == kind)
         }
     }
 }
