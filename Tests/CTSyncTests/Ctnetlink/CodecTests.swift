@@ -93,4 +93,15 @@ import Testing
         }
         #expect(offset == request.count)
     }
+
+    @Test func kindsOfMessages() throws {
+        let table: [(UInt16, UInt16, CtnetlinkKind)] = [
+            (0x100, 0x600, .new), (0x100, 0, .update), (0x100, 0x400, .update),
+            (0x102, 0, .destroy), (0x200, 0x600, .expectNew), (0x202, 0, .expectDestroy),
+            (2, 0, .error), (3, 2, .done), (1, 0, .other), (0x101, 0, .other), (0xA00, 0, .other),
+        ]
+        for (type, flags, kind) in table {
+            #expect(CtnetlinkKind(type: type, flags: flags) == kind)
+        }
+    }
 }

@@ -4,6 +4,7 @@ import CCTSyncShims
 import Glibc
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// The frames that come out of a wire, seen by a packet socket at this end of it.
 final class Capture {

@@ -4,6 +4,7 @@ import Glibc
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// Other people's rules, before, during and after the drop.
 @Suite(.serialized) struct ForeignRulesTests {

@@ -5,6 +5,7 @@ import Glibc
 import Synchronization
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// A node and its neighbour, a network namespace each, gone with the object.
 ///

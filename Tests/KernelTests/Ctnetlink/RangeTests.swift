@@ -3,10 +3,11 @@
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// The kernel takes what is out of its range, replaced; without that it refuses some of it.
 @Suite(.serialized)
-struct KernelRangeKernelTests {
+struct RangeTests {
     @Test func statesAndScalesOutOfRangeAreTaken() throws {
         try NetworkNamespace.run {
             let tcp = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.tcp, 1, 80)) {

@@ -4,6 +4,7 @@ import CCTSyncShims
 import Glibc
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// The bytes of events, as they came, each a datagram.
 final class RawEvents {

@@ -4,6 +4,7 @@ import Glibc
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// Related entries, missing helpers and a full table, against the kernel.
 @Suite(.serialized)

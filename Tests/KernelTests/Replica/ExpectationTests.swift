@@ -4,6 +4,7 @@ import Glibc
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// Expectations against the kernel: made, read, held, waiting, removed.
 @Suite(.serialized)

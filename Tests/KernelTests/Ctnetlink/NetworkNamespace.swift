@@ -5,6 +5,7 @@ import Glibc
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// A network namespace of a test's own, which only the calling thread enters and which goes with it.
 enum NetworkNamespace {

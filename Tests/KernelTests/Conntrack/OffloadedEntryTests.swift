@@ -3,6 +3,7 @@
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// Entries in a flowtable, which this kernel does not have: their events as bytes.
 ///

@@ -4,6 +4,7 @@ import Glibc
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// Events, the filters that see them, and what a slave makes of the rest: on a real kernel.
 @Suite(.serialized) struct FilteredEventTests {

@@ -4,6 +4,7 @@ import Glibc
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// A connection that is replicated while it is being opened keeps its window scale.
 @Suite(.serialized)

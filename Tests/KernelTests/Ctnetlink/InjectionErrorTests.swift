@@ -4,6 +4,7 @@ import Glibc
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 @Suite(.serialized)
 struct InjectionErrorTests {

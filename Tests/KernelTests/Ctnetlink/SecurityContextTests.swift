@@ -5,6 +5,7 @@ import LibraryReader
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// Why CTA_SECCTX is not replicated: the kernel tells it, and takes it from nobody.
 @Suite(.serialized) struct SecurityContextTests {

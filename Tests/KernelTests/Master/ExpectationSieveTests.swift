@@ -3,6 +3,7 @@
 import Testing
 
 @testable import CTSync
+@testable import CTSyncTests
 
 /// Which expectations the slaves are told of, against a kernel with the parent.
 @Suite(.serialized) struct ExpectationSieveTests {
