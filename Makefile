@@ -12,7 +12,7 @@ SYNC ?= on
 # builds have directories of their own.
 TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 
-.PHONY: help packages build demo bench bench-comparison test corpus lint clean
+.PHONY: help packages build demo bench bench-comparison test unit corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
@@ -20,7 +20,8 @@ help:
 	@echo 'make demo SYNC=off     the same without replication: the connections die'
 	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
-	@echo 'make test              style, unit, cluster and packaging tests, as root'
+	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
+	@echo 'make unit              the tests that need neither root nor namespaces'
 	@echo 'make test-packages     builds all packages and tests them, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
 	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'
@@ -61,6 +62,13 @@ test: packages lint
 	swift test $(TESTING) --skip-build --skip '^ClusterTests\.'
 	swift test $(TESTING) --skip-build --filter '^ClusterTests\.'
 	$(MAKE) test-packaging test-managers
+
+# Whatever is in neither of the two targets that need root.
+UNIT := --skip '^(KernelTests|ClusterTests)\.'
+
+unit: packages
+	swift build $(TESTING) --build-tests
+	swift test $(TESTING) --skip-build $(UNIT)
 
 # Records what this machine's kernel says, for the tests of the readers; the corpus in the repository
 # is of Linux 6.18.

@@ -73,6 +73,14 @@ let package = Package(
         .testTarget(
             name: "ConntrackdImportTests", dependencies: ["ConntrackdImport", "CTSync"],
             exclude: ["conntrackd"], swiftSettings: strict),
+        // What needs root: against the kernel, in network namespaces of the tests' own.
+        .testTarget(
+            name: "KernelTests",
+            dependencies: [
+                "AllocationCounter", "CTSync", "CCTSyncShims", "CTSyncTests", "LibraryReader",
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
         // Hosts, links, traffic and daemons in network namespaces, for the cluster tests and the demo.
         .target(
             name: "ClusterSupport",

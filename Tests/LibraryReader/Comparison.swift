@@ -87,7 +87,7 @@ package struct ReaderTally {
     package mutating func add(_ message: [UInt8]) {
         var entry = Entry(Key(.none))
         do throws(NetlinkError) {
-            let kind = try EntryReader.read(message.span.bytes, into: &entry)
+            let kind = try EntryCodec.read(message.span.bytes, into: &entry)
             kinds[kind, default: 0] += 1
             switch kind {
             case .new, .update, .destroy:
@@ -95,7 +95,7 @@ package struct ReaderTally {
                 report(entry.differences(in: message), message)
             case .expectNew, .expectDestroy:
                 var expectation = Expectation(Key(.none))
-                try ExpectationReader.read(message.span.bytes, into: &expectation)
+                try ExpectationCodec.read(message.span.bytes, into: &expectation)
                 expectedFlags.insert(expectation.flags)
                 expectedClasses.insert(expectation.policyClass)
                 report(expectation.differences(in: message), message)

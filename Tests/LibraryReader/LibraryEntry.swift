@@ -4,7 +4,7 @@ import CNetfilterConntrack
 import CTSync
 import Glibc
 
-/// An entry as libnetfilter_conntrack reads it: the yardstick of `EntryReader`.
+/// An entry as libnetfilter_conntrack reads it: the yardstick of `EntryCodec`.
 package struct LibraryEntry {
     private let object: OpaquePointer
 

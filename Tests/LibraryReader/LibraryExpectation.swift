@@ -4,7 +4,7 @@ import CNetfilterConntrack
 import CTSync
 import Glibc
 
-/// An expectation as libnetfilter_conntrack reads it: the yardstick of `ExpectationReader`.
+/// An expectation as libnetfilter_conntrack reads it: the yardstick of `ExpectationCodec`.
 struct LibraryExpectation {
     private let object: OpaquePointer
 

@@ -66,7 +66,7 @@ package struct Entry: Equatable, Sendable, BitwiseCopyable {
 
     /// Whether addresses or ports are translated.
     @inline(__always)
-    package var isTranslated: Bool { reply != key.tuple.inverse }
+    package var isTranslated: Bool { !reply.isInverse(of: key.tuple) }
 
     /// Whether a kernel entry can be made of it: status and timeout are there, and for TCP and SCTP
     /// the protocol state.

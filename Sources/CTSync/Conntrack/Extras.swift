@@ -48,6 +48,9 @@ package struct HelperName: Equatable, Sendable, BitwiseCopyable {
     /// Bytes 8 to 15.
     var high: UInt64 = 0
 
+    /// The most bytes.
+    static let maximumByteCount = 15
+
     /// No helper.
     @inline(__always)
     init() {}
@@ -55,7 +58,7 @@ package struct HelperName: Equatable, Sendable, BitwiseCopyable {
     /// A name from its bytes; nil where it is longer than 15 of them.
     @inline(__always)
     init?(_ bytes: RawSpan) {
-        guard bytes.byteCount <= 15 else { return nil }
+        guard bytes.byteCount <= Self.maximumByteCount else { return nil }
         for index in 0..<bytes.byteCount {
             let byte = UInt64(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))
             if index < 8 { low |= byte << (8 * UInt64(index)) }

@@ -30,9 +30,9 @@ final class EntryQuery {
         sequence &+= 1
         var writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         writer.beginMessage(
-            type: IPCTNL_MSG_CT_GET, flags: NLM_F_REQUEST, sequence: sequence,
-            family: key.tuple.family.rawValue)
-        writer.put(key)
+            NFNL_SUBSYS_CTNETLINK, type: IPCTNL_MSG_CT_GET, flags: NLM_F_REQUEST,
+            sequence: sequence, family: key.tuple.family.rawValue)
+        EntryCodec.write(key, to: &writer)
         writer.endMessage()
         try retrying("send of a conntrack query") {
             send(socket.raw, memory.base, writer.count, 0)
@@ -51,7 +51,7 @@ final class EntryQuery {
     private func read(_ bytes: RawSpan) throws(SystemError) -> Entry? {
         var entry = Entry(Key(.none))
         do throws(NetlinkError) {
-            switch try EntryReader.read(bytes, into: &entry) {
+            switch try EntryCodec.read(bytes, into: &entry) {
             case .new, .update: return entry
             default:
                 let number = try bytes.errorNumber(at: 0)

@@ -115,9 +115,9 @@ package final class EventSocket {
         while offset < bytes.byteCount {
             do throws(NetlinkError) {
                 let message = bytes.extracting(offset..<bytes.byteCount)
-                let kind = try EntryReader.read(message, into: &entry)
+                let kind = try EntryCodec.read(message, into: &entry)
                 if kind == .expectNew || kind == .expectDestroy {
-                    try ExpectationReader.read(message, into: &expectation)
+                    try ExpectationCodec.read(message, into: &expectation)
                     expected(kind, expectation)
                 } else {
                     body(kind, entry)

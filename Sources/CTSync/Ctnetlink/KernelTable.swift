@@ -20,6 +20,8 @@ protocol KernelTable: Sendable {
 ///
 /// Each queueing call returns false where the batch is full and must be sent first.
 protocol KernelRequests: AnyObject {
+    /// Requests in which something was replaced because no kernel takes it, since the start.
+    var replacedCount: UInt64 { get }
     /// Makes an entry, its address translation included; EEXIST where tuple or reply tuple is taken,
     /// ENOENT where its parent is not there.
     func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
@@ -48,6 +50,11 @@ protocol KernelRequests: AnyObject {
     func send(
         _ failure: (_ tag: UInt32, _ errno: CInt) -> Void
     ) throws(SystemError) -> BatchOutcome
+}
+
+extension KernelRequests {
+    /// A table that takes everything replaces nothing.
+    var replacedCount: UInt64 { 0 }
 }
 
 /// Reads single entries.

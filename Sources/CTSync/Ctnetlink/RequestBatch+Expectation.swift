@@ -9,29 +9,12 @@ extension RequestBatch {
     ///
     /// - Returns: false when the batch is full: send it first.
     package func create(_ expectation: borrowing Expectation, tag: UInt32) -> Bool {
-        let key = expectation.key
         guard
             begin(
-                IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, tag, key,
+                IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, tag, expectation.key,
                 subsystem: NFNL_SUBSYS_CTNETLINK_EXP)
         else { return false }
-        putTuple(key)
-        writer.put(CTA_EXPECT_MASK, expectation.mask)
-        writer.put(CTA_EXPECT_MASTER, expectation.parent)
-        writer.put(CTA_EXPECT_TIMEOUT, expectation.timeoutSeconds)
-        writer.put(CTA_EXPECT_FLAGS, expectation.flags)
-        writer.put(CTA_EXPECT_CLASS, expectation.policyClass)
-        if expectation.helper.count > 0 {
-            writer.put(CTA_EXPECT_HELP_NAME, expectation.helper)
-        }
-        if expectation.isTranslated {
-            let nest = writer.beginNest(CTA_EXPECT_NAT)
-            writer.put(CTA_EXPECT_NAT_DIR, UInt32(expectation.translationDirection))
-            writer.put(CTA_EXPECT_NAT_TUPLE, expectation.translation)
-            writer.endNest(nest)
-        }
-        if expectation.function.count > 0 { writer.put(CTA_EXPECT_FN, expectation.function) }
-        return end()
+        return end(ExpectationCodec.writeCreation(expectation, to: &writer))
     }
 
     /// Changes an expectation's timeout; ENOENT where there is none.
@@ -40,15 +23,11 @@ extension RequestBatch {
     func updateTimeout(
         _ expectation: borrowing Expectation, timeoutSeconds: UInt32, tag: UInt32
     ) -> Bool {
-        let key = expectation.key
         guard
-            begin(IPCTNL_MSG_EXP_NEW, 0, tag, key, subsystem: NFNL_SUBSYS_CTNETLINK_EXP)
+            begin(
+                IPCTNL_MSG_EXP_NEW, 0, tag, expectation.key, subsystem: NFNL_SUBSYS_CTNETLINK_EXP)
         else { return false }
-        putTuple(key)
-        // ctnetlink_new_expect wants them, and looks at none of them in a change.
-        writer.put(CTA_EXPECT_MASK, expectation.mask)
-        writer.put(CTA_EXPECT_MASTER, expectation.parent)
-        writer.put(CTA_EXPECT_TIMEOUT, timeoutSeconds)
+        ExpectationCodec.writeChange(expectation, timeoutSeconds: timeoutSeconds, to: &writer)
         return end()
     }
 
@@ -58,12 +37,7 @@ extension RequestBatch {
     package func delete(expectation key: borrowing Key, tag: UInt32) -> Bool {
         guard begin(IPCTNL_MSG_EXP_DELETE, 0, tag, key, subsystem: NFNL_SUBSYS_CTNETLINK_EXP)
         else { return false }
-        putTuple(key)
+        ExpectationCodec.write(key, to: &writer)
         return end()
-    }
-
-    private func putTuple(_ key: borrowing Key) {
-        if key.zone != 0 { writer.put(CTA_EXPECT_ZONE, key.zone) }
-        writer.put(CTA_EXPECT_TUPLE, key.tuple)
     }
 }

@@ -11,11 +11,11 @@ import Glibc
 /// that failed; then it reads these. A request's tag is its nlmsg_seq and comes back with its error.
 package final class RequestBatch {
     private static let bufferBytes = 256 * 1024
-    /// The largest request: header 20, three IPv6 tuples of 92, two mappings of 64, protocol state
-    /// 48, labels 40, adjustments 56, synproxy 28, helper 24, the rest 36; 656, rounded up.
-    private static let largestRequestBytes = 768
-    /// An error takes some 800 bytes of the receive buffer, and a batch has at most 3,300 requests
-    /// (deletes of IPv4 entries); the kernel doubles what is asked.
+    /// The most bytes of one request.
+    static let largestRequestBytes = max(
+        EntryCodec.maximumByteCount, ExpectationCodec.maximumByteCount)
+    /// An error takes some 800 bytes of the receive buffer, and a batch has at most 3,632 requests
+    /// (deletes of IPv4 entries, 72 bytes each); the kernel doubles what is asked.
     private static let receiveBufferBytes: CInt = 2 * 1024 * 1024
 
     private let memory: MappedMemory
@@ -25,6 +25,9 @@ package final class RequestBatch {
 
     /// Requests written and not yet sent.
     package private(set) var count = 0
+    /// Requests in which something was replaced because no kernel takes it (`KernelRange`), since the
+    /// start.
+    private(set) var replacedCount: UInt64 = 0
 
     /// Takes the memory and opens the socket.
     ///
@@ -58,14 +61,13 @@ package final class RequestBatch {
     ///
     /// - Returns: false when the batch is full: send it first.
     package func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
-        let key = entry.key
-        guard begin(IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, tag, key) else { return false }
-        writer.put(key)
-        writer.putReply(entry)
+        guard begin(IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, tag, entry.key) else {
+            return false
+        }
         let status = entry.status.subtracting(.notAtCreation).union(.IPS_CONFIRMED)
-        writer.putCommon(entry, timeoutSeconds: timeoutSeconds, status: status)
-        writer.putCreationOnly(entry)
-        return end()
+        return end(
+            EntryCodec.writeCreation(
+                entry, timeoutSeconds: timeoutSeconds, status: status, to: &writer))
     }
 
     /// Changes what can be changed of an entry; ENOENT where there is none.
@@ -76,11 +78,11 @@ package final class RequestBatch {
     /// - Returns: false when the batch is full: send it first.
     package func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
         guard begin(IPCTNL_MSG_CT_NEW, 0, tag, entry.key) else { return false }
-        writer.put(entry.key)
         var status = entry.status.intersection(.changeable).union(.IPS_CONFIRMED)
         if entry.fields.contains(.parent) { status.insert(.IPS_EXPECTED) }
-        writer.putCommon(entry, timeoutSeconds: timeoutSeconds, status: status)
-        return end()
+        return end(
+            EntryCodec.writeChange(
+                entry, timeoutSeconds: timeoutSeconds, status: status, to: &writer))
     }
 
     /// Changes an entry's timeout and nothing else; ENOENT where there is none.
@@ -88,7 +90,7 @@ package final class RequestBatch {
     /// - Returns: false when the batch is full: send it first.
     func updateTimeout(_ key: borrowing Key, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
         guard begin(IPCTNL_MSG_CT_NEW, 0, tag, key) else { return false }
-        writer.put(key)
+        EntryCodec.write(key, to: &writer)
         writer.put(CTA_TIMEOUT, timeoutSeconds)
         return end()
     }
@@ -99,8 +101,9 @@ package final class RequestBatch {
     /// - Returns: false when the batch is full: send it first.
     func updateLiberal(_ key: borrowing Key, _ isLiberal: Bool, tag: UInt32) -> Bool {
         guard begin(IPCTNL_MSG_CT_NEW, 0, tag, key) else { return false }
-        writer.put(key)
-        writer.putTCPFlags(isLiberal ? TCPFlag.beLiberal : 0, mask: TCPFlag.beLiberal)
+        EntryCodec.write(key, to: &writer)
+        ProtocolInfoCodec.writeTCPFlags(
+            isLiberal ? TCPFlag.beLiberal : 0, mask: TCPFlag.beLiberal, to: &writer)
         return end()
     }
 
@@ -109,7 +112,7 @@ package final class RequestBatch {
     /// - Returns: false when the batch is full: send it first.
     package func delete(_ key: borrowing Key, tag: UInt32) -> Bool {
         guard begin(IPCTNL_MSG_CT_DELETE, 0, tag, key) else { return false }
-        writer.put(key)
+        EntryCodec.write(key, to: &writer)
         return end()
     }
 
@@ -141,15 +144,17 @@ package final class RequestBatch {
     ) -> Bool {
         guard writer.remaining >= Self.largestRequestBytes else { return false }
         writer.beginMessage(
-            type: type, flags: NLM_F_REQUEST | flags, sequence: tag,
-            family: key.tuple.family.rawValue, subsystem: subsystem)
+            subsystem, type: type, flags: NLM_F_REQUEST | flags, sequence: tag,
+            family: key.tuple.family.rawValue)
         return true
     }
 
+    /// - Parameter isReplaced: whether something in the request is not as it was given.
     @inline(__always)
-    func end() -> Bool {
+    func end(_ isReplaced: Bool = false) -> Bool {
         writer.endMessage()
         count += 1
+        if isReplaced { replacedCount += 1 }
         return true
     }
 

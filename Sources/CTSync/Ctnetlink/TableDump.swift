@@ -59,8 +59,8 @@ package final class TableDump {
         sequence &+= 1
         var writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         writer.beginMessage(
-            type: type, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence: sequence,
-            family: family?.rawValue ?? 0, subsystem: subsystem)
+            subsystem, type: type, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence: sequence,
+            family: family?.rawValue ?? 0)
         writer.endMessage()
         try retrying("send of a dump request") {
             send(descriptor, memory.base, writer.count, 0)
@@ -124,10 +124,10 @@ package final class TableDump {
     ) throws(SystemError) -> Bool {
         do throws(NetlinkError) {
             let message = bytes.extracting(offset..<bytes.byteCount)
-            switch try EntryReader.read(message, into: &entry) {
+            switch try EntryCodec.read(message, into: &entry) {
             case .new, .update: body(entry)
             case .expectNew:
-                try ExpectationReader.read(message, into: &expectation)
+                try ExpectationCodec.read(message, into: &expectation)
                 expected(expectation)
             case .error, .done:
                 let number = try bytes.errorNumber(at: offset)

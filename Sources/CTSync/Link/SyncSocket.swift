@@ -16,7 +16,7 @@ final class SyncSocket: Sendable {
     static let defaultGroup6 = HostAddress(
         .ipv6, Address(high: 0xFF02 << 48, low: 0x114))
     /// The least MTU: an IPv6 header, a packet header and the longest message.
-    static let smallestMTU = 48 + PacketHeader.byteCount + MessageWriter.maximumByteCount
+    static let smallestMTU = 48 + PacketHeader.byteCount + Message.maximumByteCount
     /// Receive and send buffer asked of the kernel, in bytes.
     static let bufferBytes: CInt = 8 * 1024 * 1024
 

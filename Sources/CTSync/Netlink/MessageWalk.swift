@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 extension RawSpan {
+    /// The length of the message at the span's start (nlmsg_len), all of it within the span.
+    @inline(__always)
+    func messageLength() throws(NetlinkError) -> Int {
+        guard let length = messageLength(at: 0) else { throw .shortMessage }
+        return length
+    }
+
     /// The offset of the message behind the one at an offset; nil where its length cannot be true.
     @inline(__always)
     func nextMessage(after offset: Int) -> Int? {
+        messageLength(at: offset).map { Swift.min(offset + (($0 + 3) & ~3), byteCount) }
+    }
+
+    @inline(__always)
+    private func messageLength(at offset: Int) -> Int? {
         guard byteCount - offset >= NLMSG_HDRLEN else { return nil }
         let length = Int(hostUInt32(at: offset))
         guard length >= NLMSG_HDRLEN, length <= byteCount - offset else { return nil }
-        return Swift.min(offset + ((length + 3) & ~3), byteCount)
+        return length
     }
 
     /// The error number of the NLMSG_ERROR or NLMSG_DONE at an offset: 0 for none.

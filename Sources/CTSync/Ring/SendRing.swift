@@ -5,8 +5,9 @@ import Synchronization
 /// The master's ring of packets: messages are appended in place to the open one, the sender is
 /// given pointers to the closed ones, and what has been sent stays as the backlog.
 ///
-/// 1. `append` (threads: event listener, initsync) writes a message into the open packet and closes
-///    it when the next does not fit; `flush` closes it when there is nothing more to say just now.
+/// 1. `append` (threads: event listener, initsync) writes a message into the open packet; one that
+///    does not fit closes it and begins the next; `flush` closes it when there is nothing more to say
+///    just now.
 /// 2. `withUnsent` (thread: sender) seals closed packets and hands them out; `markSent` frees their
 ///    slots for later packets.
 /// 3. `copy` (thread: sender) reads a packet of the backlog for a slave that has missed it.
@@ -61,7 +62,7 @@ final class SendRing: @unchecked Sendable {
     /// - Throws: `SystemError` of mmap(2).
     init(slotCount: Int, slotByteCount: Int, wake: WakeUp?) throws(SystemError) {
         precondition(slotCount >= 4 && slotCount & (slotCount - 1) == 0)
-        precondition(slotByteCount >= PacketHeader.byteCount + MessageWriter.maximumByteCount)
+        precondition(slotByteCount >= PacketHeader.byteCount + Message.maximumByteCount)
         precondition(slotByteCount <= Int(UInt16.max))
         self.slotCount = slotCount
         self.slotByteCount = slotByteCount
@@ -102,8 +103,9 @@ final class SendRing: @unchecked Sendable {
         // The initsync leaves half the ring to the live stream.
         let reserve = bits & MessageKind.initsync != 0 ? slotCount / 2 : 0
         return state.withLock { state in
-            append(&state, reserve: reserve) { packet, offset in
-                MessageWriter.writeUpdate(entry, bits: bits, &packet, at: offset)
+            append(&state, reserve: reserve, byteCount: EntryMessage.byteCount(entry)) {
+                packet, offset in
+                EntryMessage.writeUpdate(entry, bits: bits, &packet, at: offset)
             } != nil ? .appended : .full
         }
     }
@@ -112,8 +114,8 @@ final class SendRing: @unchecked Sendable {
     @inline(__always)
     func appendDelete(_ key: Key) -> Outcome {
         state.withLock { state in
-            append(&state, reserve: 0) { packet, offset in
-                MessageWriter.writeDelete(key, &packet, at: offset)
+            append(&state, reserve: 0, byteCount: KeyPart.byteCount(key)) { packet, offset in
+                EntryMessage.writeDelete(key, &packet, at: offset)
             } != nil ? .appended : .full
         }
     }
@@ -124,8 +126,9 @@ final class SendRing: @unchecked Sendable {
     func appendUpdate(_ expectation: Expectation, bits: UInt8) -> Outcome {
         let reserve = bits & MessageKind.initsync != 0 ? slotCount / 2 : 0
         return state.withLock { state in
-            append(&state, reserve: reserve) { packet, offset in
-                MessageWriter.writeUpdate(expectation, bits: bits, &packet, at: offset)
+            append(&state, reserve: reserve, byteCount: ExpectationMessage.byteCount(expectation)) {
+                packet, offset in
+                ExpectationMessage.writeUpdate(expectation, bits: bits, &packet, at: offset)
             } != nil ? .appended : .full
         }
     }
@@ -133,8 +136,9 @@ final class SendRing: @unchecked Sendable {
     /// Appends that an expectation is gone.
     func appendDelete(_ expectation: Expectation) -> Outcome {
         state.withLock { state in
-            append(&state, reserve: 0) { packet, offset in
-                MessageWriter.writeDelete(expectation, &packet, at: offset)
+            append(&state, reserve: 0, byteCount: ExpectationMessage.deleteByteCount(expectation)) {
+                packet, offset in
+                ExpectationMessage.writeDelete(expectation, &packet, at: offset)
             } != nil ? .appended : .full
         }
     }
@@ -144,7 +148,8 @@ final class SendRing: @unchecked Sendable {
     /// - Returns: the sequence number of the packet it is in; nil where the ring is full.
     func append(_ bracket: Bracket, _ type: MessageKind.MessageType) -> UInt64? {
         state.withLock { state in
-            let sequence = append(&state, reserve: 0) { packet, offset in
+            let sequence = append(&state, reserve: 0, byteCount: Bracket.byteCount) {
+                packet, offset in
                 bracket.write(type, &packet, at: offset)
             }
             if sequence != nil { close(&state) }
@@ -168,12 +173,18 @@ final class SendRing: @unchecked Sendable {
         isIncomplete.store(value, ordering: .releasing)
     }
 
+    /// - Parameter byteCount: what `write` will write; asked only where the largest message would not
+    ///   fit.
     @inline(__always)
     private func append(
-        _ state: inout State, reserve: Int,
+        _ state: inout State, reserve: Int, byteCount: @autoclosure () -> Int,
         _ write: (inout MutableRawSpan, Int) -> Int
     ) -> UInt64? {
-        if state.length + MessageWriter.maximumByteCount > slotByteCount { close(&state) }
+        if state.length + Message.maximumByteCount > slotByteCount,
+            state.length + byteCount() > slotByteCount
+        {
+            close(&state)
+        }
         if state.messageCount == 0 {
             let unsent = state.open - 1 - sent.load(ordering: .acquiring)
             guard unsent < UInt64(slotCount - reserve) else { return nil }

@@ -270,7 +270,8 @@ final class SlaveProtocol {
     /// heard: one packet in the master's name has counted too far.
     private func notice(_ header: PacketHeader, _ now: Instant) {
         let said = header.type == .SYNC ? header.sequence : header.sequence &+ 1
-        guard said &+ 1 < ring.expected || header.sequence < ring.highest, said < ring.highest else {
+        guard said &+ 1 < ring.expected || header.sequence < ring.highest, said < ring.highest
+        else {
             regression = nil
             return
         }

@@ -62,7 +62,24 @@ struct MessageKind: Equatable, Sendable, BitwiseCopyable {
 }
 
 /// One message as read from a packet; used again for the next.
+///
+/// ```
+///  0             2      3        4
+/// +-------------+------+--------+----------------------------------------
+/// |length       |kind  |protocol|by resource: see the files of each
+/// +-------------+------+--------+----------------------------------------
+/// ```
+///
+/// `EntryMessage` has CONNTRACK, `ExpectationMessage` EXPECT, `Bracket` INITSYNC.
 struct Message: Sendable {
+    /// Bytes of the part that every message has: length, kind, protocol.
+    static let headerByteCount = 2 + 1 + 1
+    /// The most bytes of one message.
+    @inline(__always)
+    static var maximumByteCount: Int {
+        max(EntryMessage.maximumByteCount, ExpectationMessage.maximumByteCount)
+    }
+
     /// What it is about.
     var kind = MessageKind(.CONNTRACK, .UPDATE)
     /// The entry of a CONNTRACK message.
@@ -74,38 +91,4 @@ struct Message: Sendable {
 
     /// An empty message.
     init() {}
-}
-
-/// The attributes behind a message's key: type, length of the value, value.
-enum AttributeType: UInt8 {
-    /// The low 16 bits of CTA_STATUS
-    case status = 1
-    /// CTA_TIMEOUT, seconds, 4 bytes
-    case timeout = 2
-    /// CTA_MARK, 4 bytes; absent in a whole entry means 0
-    case mark = 3
-    /// TCP state, original flags, reply flags, scales: 4 bytes
-    case tcp = 4
-    /// SCTP state, original tag, reply tag: 1 + 4 + 4 bytes
-    case sctp = 5
-    /// The reply tuple where it is not the inverse: addresses, ports
-    case reply = 6
-    /// CTA_TUPLE_MASTER, the original tuple of its parent: protocol, addresses, ports
-    case parent = 7
-    /// The helper's name without its padding
-    case helper = 8
-    /// 16 bytes as the kernel has them
-    case labels = 9
-    /// Both directions' correction position, offset before, offset after: 24 bytes
-    case sequenceAdjustment = 10
-    /// ISN, ITS, timestamp offset: 12 bytes
-    case synproxy = 11
-    /// EXPECT: the mask, as addresses and ports
-    case mask = 12
-    /// EXPECT: flags, class: 4 + 4 bytes
-    case expectPolicy = 13
-    /// EXPECT: the translation's direction, protocol, addresses, ports: 1 + 1 + 12 or 36 bytes
-    case expectTranslation = 14
-    /// EXPECT: the function's name
-    case expectFunction = 15
 }

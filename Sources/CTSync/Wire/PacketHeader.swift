@@ -26,6 +26,23 @@
 struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
     /// Bytes of a header.
     static let byteCount = 56
+
+    /// Where its parts begin, for the writer and the reader.
+    private enum Place {
+        static let version = 0
+        static let type = 1
+        static let nodeID = 2
+        static let flags = 3
+        static let length = 4
+        static let count = 6
+        static let epoch = 8
+        static let sequence = 16
+        static let oldest = 24
+        static let clock = 32
+        static let checksum = 40
+        static let tag = 48
+    }
+
     /// The version in the first byte: major in the high nibble, minor in the low.
     static let version: UInt8 = 0x10
 
@@ -94,20 +111,20 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
     /// - Parameter packet: exactly `length` bytes, the content already in place.
     func seal(_ packet: inout MutableRawSpan, _ crc: CRC32C) {
         precondition(packet.byteCount == Int(length))
-        packet.setByte(0, Self.version)
-        packet.setByte(1, type.rawValue)
-        packet.setByte(2, nodeID)
-        packet.setByte(3, flags.rawValue)
-        packet.setBig(4, length)
-        packet.setBig(6, messageCount)
-        packet.setBig(8, epoch)
-        packet.setBig(16, sequence)
-        packet.setBig(24, oldest)
-        packet.setBig(32, clockMicroseconds)
-        packet.setBig(40, UInt64(0))
-        packet.setBig(48, UInt64(0))
+        packet.setByte(Place.version, Self.version)
+        packet.setByte(Place.type, type.rawValue)
+        packet.setByte(Place.nodeID, nodeID)
+        packet.setByte(Place.flags, flags.rawValue)
+        packet.setBig(Place.length, length)
+        packet.setBig(Place.count, messageCount)
+        packet.setBig(Place.epoch, epoch)
+        packet.setBig(Place.sequence, sequence)
+        packet.setBig(Place.oldest, oldest)
+        packet.setBig(Place.clock, clockMicroseconds)
+        packet.setBig(Place.checksum, UInt64(0))
+        packet.setBig(Place.tag, UInt64(0))
         let checksum = crc.update(0, packet.bytes)
-        packet.setBig(40, checksum)
+        packet.setBig(Place.checksum, checksum)
     }
 
     /// Reads and checks a packet's header.
@@ -118,17 +135,22 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
         _ packet: RawSpan, _ crc: CRC32C
     ) throws(WireError) -> PacketHeader {
         guard packet.byteCount >= byteCount else { throw .short }
-        guard packet.byte(0) >> 4 == version >> 4 else { throw .version }
-        guard Int(packet.big(4, as: UInt16.self)) == packet.byteCount else { throw .length }
-        guard let type = PacketType(rawValue: packet.byte(1)) else { throw .type }
-        guard checksum(of: packet, crc) == packet.big(40, as: UInt32.self) else { throw .checksum }
+        guard packet.byte(Place.version) >> 4 == version >> 4 else { throw .version }
+        guard Int(packet.big(Place.length, as: UInt16.self)) == packet.byteCount else {
+            throw .length
+        }
+        guard let type = PacketType(rawValue: packet.byte(Place.type)) else { throw .type }
+        guard checksum(of: packet, crc) == packet.big(Place.checksum, as: UInt32.self) else {
+            throw .checksum
+        }
         var header = PacketHeader(
-            type: type, nodeID: packet.byte(2), epoch: packet.big(8), sequence: packet.big(16))
-        header.flags = Flags(rawValue: packet.byte(3))
-        header.length = packet.big(4)
-        header.messageCount = packet.big(6)
-        header.oldest = packet.big(24)
-        header.clockMicroseconds = packet.big(32)
+            type: type, nodeID: packet.byte(Place.nodeID), epoch: packet.big(Place.epoch),
+            sequence: packet.big(Place.sequence))
+        header.flags = Flags(rawValue: packet.byte(Place.flags))
+        header.length = packet.big(Place.length)
+        header.messageCount = packet.big(Place.count)
+        header.oldest = packet.big(Place.oldest)
+        header.clockMicroseconds = packet.big(Place.clock)
         guard header.isPlausible else { throw .message }
         return header
     }
@@ -147,7 +169,7 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
 
     private static func checksum(of packet: RawSpan, _ crc: CRC32C) -> UInt32 {
         let zero: (UInt64, UInt64) = (0, 0)
-        var checksum = crc.update(0, packet.extracting(0..<40))
+        var checksum = crc.update(0, packet.extracting(0..<Place.checksum))
         withUnsafeBytes(of: zero) { checksum = crc.update(checksum, $0.bytes) }
         return crc.update(checksum, packet.extracting(byteCount..<packet.byteCount))
     }

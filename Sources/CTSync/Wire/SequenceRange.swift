@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Consecutive sequence numbers that a slave misses: 12 bytes in a NACK (first 8, count 4).
+/// Consecutive sequence numbers that a slave misses; a NACK has up to 64 of them after its header.
+///
+/// ```
+///        0                        8             12
+///       +------------------------+-------------+
+///       |first                   |count        |
+///       +------------------------+-------------+
+/// bytes  8                        4
+/// ```
 struct SequenceRange: Equatable, Sendable, BitwiseCopyable {
+    private static let firstByteCount = 8
+    private static let countByteCount = 4
     /// Bytes of a range on the wire.
-    static let byteCount = 12
+    static let byteCount = firstByteCount + countByteCount
     /// The most ranges in one NACK.
     static let maximumCount = 64
 
@@ -22,7 +32,7 @@ struct SequenceRange: Equatable, Sendable, BitwiseCopyable {
     func write(_ packet: inout MutableRawSpan, index: Int) {
         let place = PacketHeader.byteCount + index * Self.byteCount
         packet.setBig(place, first)
-        packet.setBig(place + 8, count)
+        packet.setBig(place + Self.firstByteCount, count)
     }
 
     /// Reads the range of this number in a NACK.
@@ -32,7 +42,8 @@ struct SequenceRange: Equatable, Sendable, BitwiseCopyable {
     static func read(_ packet: RawSpan, index: Int) throws(WireError) -> SequenceRange {
         let place = PacketHeader.byteCount + index * byteCount
         guard place + byteCount <= packet.byteCount else { throw .message }
-        let range = SequenceRange(first: packet.big(place), count: packet.big(place + 8))
+        let range = SequenceRange(
+            first: packet.big(place), count: packet.big(place + firstByteCount))
         guard range.count > 0, range.first < .max - UInt64(range.count) else { throw .message }
         return range
     }

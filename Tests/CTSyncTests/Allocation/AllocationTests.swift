@@ -8,7 +8,7 @@ import Testing
 /// After start the data path allocates nothing: not per event, not per message, not for a packet
 /// that is malformed or stale. Each path is gone once before it is counted.
 @Suite(.serialized, .enabled(if: allocation_counter_works())) struct AllocationTests {
-    private static func allocations(_ body: () -> Void) -> UInt64 {
+    static func allocations(_ body: () -> Void) -> UInt64 {
         allocation_counter_start()
         body()
         return allocation_counter_stop()
@@ -27,29 +27,6 @@ import Testing
 
     // MARK: The master
 
-    /// The kernel's messages for an entry, as the daemon itself would write them.
-    private static func events(_ entries: [Entry]) -> [[UInt8]] {
-        entries.map { entry in
-            var bytes = [UInt8](repeating: 0, count: 2_048)
-            let count = bytes.withUnsafeMutableBytes { memory in
-                guard let base = memory.baseAddress else { return 0 }
-                var writer = NetlinkWriter(base, capacity: memory.count)
-                writer.beginMessage(
-                    type: IPCTNL_MSG_CT_GET, flags: 0, sequence: 0,
-                    family: entry.key.tuple.family.rawValue)
-                writer.put(entry.key)
-                writer.put(CTA_TUPLE_REPLY, entry.reply)
-                writer.putCommon(entry, timeoutSeconds: 60, status: entry.status)
-                writer.putCreationOnly(entry)
-                writer.endMessage()
-                return writer.count
-            }
-            // NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW
-            bytes[4] = 0
-            return Array(bytes[..<count])
-        }
-    }
-
     @Test func noneForAnEvent() throws {
         let ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
         ring.reset(epoch: 1, nodeID: 1)
@@ -58,14 +35,14 @@ import Testing
             syncNetworks: [
                 .init(address: Address(ipv4: 0xA9FE_0001), prefixLength: 16, family: .ipv4)
             ])
-        let events = Self.events(SampleEntries.plain + SampleEntries.translated)
+        let events = (SampleEntries.plain + SampleEntries.translated).map(WrittenMessages.told)
         var entry = Entry(Key(.none))
         var appended = 0
         var sent = 0
         func goThrough() {
             for event in events {
                 do throws(NetlinkError) {
-                    guard try EntryReader.read(event.span.bytes, into: &entry) == .update else {
+                    guard try EntryCodec.read(event.span.bytes, into: &entry) == .update else {
                         return
                     }
                 } catch {
@@ -90,7 +67,7 @@ import Testing
     }
 
     /// Rules of every kind, none of which decides for all.
-    private static var rules: [ReplicationRule] {
+    static var rules: [ReplicationRule] {
         let changes: [(inout ReplicationRule) -> Void] = [
             { $0.protocolNumber = 99 },
             {
@@ -114,95 +91,6 @@ import Testing
             var rule = ReplicationRule(isAccept: index == changes.count - 1)
             change(&rule)
             return rule
-        }
-    }
-
-    /// The listener's way with rules of every kind; where they cannot tell, the kernel is asked.
-    @Test func noneForAFilteredEvent() throws {
-        let filter = ReplicationFilter(
-            ownAddresses: [Address(ipv4: 1)], syncNetworks: [], rules: Self.rules)
-        let plain = Self.events(SampleEntries.plain + SampleEntries.translated)
-        try NetworkNamespace.run(isTracking: true) {
-            let batch = try RequestBatch()
-            for entry in SampleEntries.plain {
-                _ = batch.create(entry, timeoutSeconds: 600, tag: 0)
-            }
-            try batch.send { _, _ in }
-            let sieve = EventSieve(try EntryQuery())
-            let ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
-            ring.reset(epoch: 1, nodeID: 1)
-            var entry = Entry(Key(.none))
-            var told = [0, 0, 0, 0]
-            var adopted = 0
-            func goThrough() {
-                for kind in [CtnetlinkKind.new, .update, .destroy] {
-                    for event in plain {
-                        do throws(NetlinkError) {
-                            _ = try EntryReader.read(event.span.bytes, into: &entry)
-                        } catch {
-                            told[3] += 1
-                        }
-                        switch sieve.sift(kind, &entry, filter) {
-                        case .nothing: told[0] += 1
-                        case .update:
-                            told[1] += 1
-                            entry.prepareForReplication()
-                            _ = ring.appendUpdate(entry, bits: 0)
-                        case .delete:
-                            told[2] += 1
-                            _ = ring.appendDelete(entry.key)
-                        case .lost: told[3] += 1
-                        }
-                        if filter.adopts(entry) { adopted += 1 }
-                    }
-                    ring.flush()
-                    ring.markSent(ring.withUnsent(maximum: 64, clockMicroseconds: 1) { _, _ in })
-                }
-            }
-            goThrough()
-            #expect(told[0] > 50 && told[1] > 50 && told[2] > 50 && told[3] == 0, "\(told)")
-            #expect(adopted > 50)
-            let count = Self.allocations { for _ in 0..<20 { goThrough() } }
-            #expect(count == 0)
-        }
-    }
-
-    /// Expectations from the kernel's message to the slave's table.
-    @Test func noneForAnExpectation() throws {
-        let control = SampleExpectations.control("ftp", 4_000)
-        try NetworkNamespace.run(isTracking: true) {
-            let source = try ReplicaTable(capacity: 64, seed: 1)
-            let entries = try Injector(try RequestBatch(), try EntryQuery())
-            let injector = try ExpectationInjector(try RequestBatch())
-            _ = source.update(control, isNew: true, isCopy: false, now: 1)
-            source.expectations.update(
-                SampleExpectations.expectation(of: control, port: 3_000), isCopy: false, now: 1)
-            try entries.apply(source, now: 1)
-            try injector.apply(source, now: Duration.second)
-            let message = try #require(try RawEvents.expectations().first)
-            let filter = ReplicationFilter(
-                ownAddresses: [Address(ipv4: 1)], syncNetworks: [], rules: Self.rules)
-            let sieve = ExpectationSieve(try EntryQuery())
-            let ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
-            ring.reset(epoch: 1, nodeID: 1)
-            var expectation = Expected(Key(.none))
-            var admitted = 0
-            func goThrough() {
-                do throws(NetlinkError) {
-                    try ExpectationReader.read(message.span.bytes, into: &expectation)
-                } catch {
-                    return
-                }
-                guard sieve.admits(expectation, filter) else { return }
-                admitted += 1
-                _ = ring.appendUpdate(expectation, bits: 0)
-                _ = ring.appendDelete(expectation)
-                ring.flush()
-                ring.markSent(ring.withUnsent(maximum: 64, clockMicroseconds: 1) { _, _ in })
-            }
-            goThrough()
-            #expect(Self.allocations { for _ in 0..<20 { goThrough() } } == 0)
-            #expect(admitted == 21)
         }
     }
 

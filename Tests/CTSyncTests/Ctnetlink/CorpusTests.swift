@@ -19,7 +19,7 @@ import Testing
 
     private static func entry(_ message: [UInt8]) throws(NetlinkError) -> Entry? {
         var entry = Entry(Key(.none))
-        let kind = try EntryReader.read(message.span.bytes, into: &entry)
+        let kind = try EntryCodec.read(message.span.bytes, into: &entry)
         return kind == .new || kind == .update || kind == .destroy ? entry : nil
     }
 

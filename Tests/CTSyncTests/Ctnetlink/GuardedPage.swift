@@ -16,13 +16,13 @@ struct GuardedPage: ~Copyable {
 
     func read(_ message: [UInt8]) throws(NetlinkError) -> (CtnetlinkKind, Entry) {
         var entry = Entry(Key(.none))
-        let kind = try EntryReader.read(place(message).bytes, into: &entry)
+        let kind = try EntryCodec.read(place(message).bytes, into: &entry)
         return (kind, entry)
     }
 
     func readExpectation(_ message: [UInt8]) throws(NetlinkError) -> Expected {
         var expectation = Expected(Key(.none))
-        try ExpectationReader.read(place(message).bytes, into: &expectation)
+        try ExpectationCodec.read(place(message).bytes, into: &expectation)
         return expectation
     }
 

@@ -100,6 +100,44 @@ enum SampleEntries {
         return entries
     }
 
+    /// With everything that has an attribute, each as long as it can be.
+    static var largest: Entry {
+        let parent = Tuple(
+            family: .ipv6, protocolNumber: ProtocolNumber.udp,
+            source: Address(high: 0x2001_0DB8_0000_0001, low: 2),
+            destination: Address(high: 0x2001_0DB8_0000_0003, low: 4), sourcePort: 5,
+            destinationPort: 6)
+        var tuple = parent
+        tuple.protocolNumber = ProtocolNumber.sctp
+        var entry = Entry(Key(tuple, zone: 3))
+        entry.status = Status(rawValue: 0xFFFF)
+        entry.timeoutSeconds = 1
+        entry.mark = 2
+        entry.protocolInfo.state = 4
+        entry.protocolInfo.originalTag = 0x0A0B_0C0D
+        entry.protocolInfo.replyTag = 0x0102_0304
+        entry.reply.destinationPort = 77
+        entry.extras.parent = parent
+        entry.extras.helper.low = 0x6867_6665_6463_6261  // "abcdefgh"
+        entry.extras.helper.high = 0x006F_6E6D_6C6B_6A69  // "ijklmno"
+        entry.extras.labelsLow = 0x0807_0605_0403_0201
+        entry.extras.labelsHigh = 0x100F_0E0D_0C0B_0A09
+        entry.extras.originalAdjustment.correctionPosition = 1
+        entry.extras.originalAdjustment.offsetBefore = 2
+        entry.extras.originalAdjustment.offsetAfter = 3
+        entry.extras.replyAdjustment.correctionPosition = 4
+        entry.extras.replyAdjustment.offsetBefore = 5
+        entry.extras.replyAdjustment.offsetAfter = 6
+        entry.extras.synproxyISN = 7
+        entry.extras.synproxyITS = 8
+        entry.extras.synproxyTSOffset = 9
+        entry.fields = [
+            .status, .timeout, .mark, .protocolInfo, .parent, .helper, .labels,
+            .sequenceAdjustment, .synproxy,
+        ]
+        return entry
+    }
+
     /// Source, destination and both translated, with and without the ports.
     static var translated: [Entry] {
         var entries: [Entry] = []

@@ -27,6 +27,18 @@ enum SampleExpectations {
         }
     }
 
+    /// IPv6, in a zone, translated, with the longest names.
+    static var largest: Expectation {
+        var parent = control("sip", 4000, family: .ipv6, zone: 7)
+        parent.extras.helper = helper("fifteen-letters")
+        return expectation(of: parent, port: 3001) {
+            $0.isTranslated = true
+            $0.translationDirection = 1
+            $0.translation = parent.key.tuple
+            $0.function = function("thirty-letters-name-of-functio")
+        }
+    }
+
     /// Its server will connect to its client at this port.
     static func expectation(
         of control: Entry, port: UInt16, _ change: (inout Expectation) -> Void = { _ in }

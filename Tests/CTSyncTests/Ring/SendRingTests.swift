@@ -78,15 +78,56 @@ import Testing
         #expect(Self.send(ring).isEmpty)
     }
 
-    /// A packet is closed when the largest message might not fit, and is never longer than a slot.
+    /// A packet is closed when the next message does not fit: 56 + 21 * 16 = 392 of 400 bytes.
     @Test func aFullPacketClosesItself() throws {
         let ring = try Self.makeRing(64)
         for port in 0..<50 { #expect(ring.appendDelete(Self.key(port)) == .appended) }
         ring.flush()
         let packets = Self.send(ring)
-        #expect(packets.count > 5)
-        #expect(packets.allSatisfy { $0.count <= Self.slotByteCount })
+        #expect(packets.map { $0.count } == [392, 392, 184])
         #expect(try packets.flatMap { try Self.ports($0) } == Array(0..<50))
+    }
+
+    /// Messages of every kind and length, of which some fill their packet to its last byte.
+    @Test func aMessageIsAppendedWhereverItFits() throws {
+        let ring = try Self.makeRing(64)
+        let fill = 400 - PacketHeader.byteCount
+        for entry in SampleEntries.plain + SampleEntries.translated + [SampleEntries.largest] {
+            let count = EntryMessage.byteCount(entry)
+            for _ in 0...fill / count { _ = ring.appendUpdate(entry, bits: 0) }
+            _ = ring.appendUpdate(SampleExpectations.largest, bits: 0)
+            _ = ring.appendDelete(SampleExpectations.largest)
+            ring.flush()
+            let lengths = Self.send(ring).map { $0.count }
+            #expect(lengths[0] == PacketHeader.byteCount + fill / count * count)
+            #expect(lengths.allSatisfy { $0 <= Self.slotByteCount })
+        }
+        let key = Key(SampleEntries.tuple(ProtocolNumber.udp, 1, 2))
+        for _ in 0..<fill / 16 { _ = ring.appendDelete(key) }
+        #expect(ring.append(Bracket(number: 1), .UPDATE) == ring.lastClosed)
+        #expect(Self.send(ring).map { $0.count } == [400])
+    }
+
+    /// State updates of TCP on Ethernet. When packets were closed as soon as the largest message
+    /// (288 bytes then) might not fit, it took 278 and 400.
+    @Test(arguments: [(false, 32, 228, 278), (true, 46, 334, 400)])
+    func tenThousandTypicalUpdates(
+        _ isTranslated: Bool, _ byteCount: Int, _ packets: Int, _ packetsBefore: Int
+    ) throws {
+        let room = 1_472 - PacketHeader.byteCount
+        let before = (room - 288) / byteCount + 1
+        #expect((10_000 + before - 1) / before == packetsBefore)
+        let ring = try SendRing(slotCount: 512, slotByteCount: 1_472, wake: nil)
+        ring.reset(epoch: 9, nodeID: 3)
+        var entry = SampleEntries.plain[2]
+        entry.fields.remove(.mark)
+        if isTranslated { entry.reply.destination = Address(ipv4: 0xCB00_7101) }
+        for _ in 0..<10_000 { #expect(ring.appendUpdate(entry, bits: 0) == .appended) }
+        ring.flush()
+        let sent = Self.send(ring, maximum: 512)
+        #expect(sent.count == packets)
+        let content = sent.reduce(0) { $0 + $1.count - PacketHeader.byteCount }
+        #expect(content == 10_000 * byteCount)
     }
 
     /// Round and round: the same bytes as long as they are in the backlog, then nil.

@@ -60,7 +60,8 @@ final class SimulatedDaemon: NodeParts {
     func begin(as role: Role) throws {
         if kernel.eventsSetting != 1 { kernel.eventsSetting = 1 }
         engine.remember(
-            epoch: max(node.storage.epoch, node.storage.diskEpoch), wallMicroseconds: node.clock.wallMicroseconds)
+            epoch: max(node.storage.epoch, node.storage.diskEpoch),
+            wallMicroseconds: node.clock.wallMicroseconds)
         isOpen = false
         try engine.begin(
             as: role, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
@@ -322,7 +323,8 @@ final class SimulatedDaemon: NodeParts {
         if master.intake.drain(term.events, now: node.now) { walkThread.wake() }
         master.sender.finish(term.sending, wallMicroseconds: node.clock.wallMicroseconds)
         let length = master.ring.writeAnnouncement(
-            Announcement(basis: master.exchange.basis), target, clockMicroseconds: node.clock.wallMicroseconds)
+            Announcement(basis: master.exchange.basis), target,
+            clockMicroseconds: node.clock.wallMicroseconds)
         return Array(target[..<length])
     }
 

@@ -9,7 +9,7 @@ struct ExpectationMessageTests {
     private func written(
         _ write: (inout MutableRawSpan) -> Int
     ) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0xEE, count: MessageWriter.maximumByteCount)
+        var bytes = [UInt8](repeating: 0xEE, count: Message.maximumByteCount)
         let count = bytes.withUnsafeMutableBytes { raw -> Int in
             var span = raw.mutableBytes
             return write(&span)
@@ -36,20 +36,8 @@ struct ExpectationMessageTests {
         }
     }
 
-    /// IPv6, translated, with the longest names.
-    private var largest: Expected {
-        var control = SampleExpectations.control("sip", 4000, family: .ipv6, zone: 7)
-        control.extras.helper = SampleExpectations.helper("fifteen-letters")
-        return SampleExpectations.expectation(of: control, port: 3001) {
-            $0.isTranslated = true
-            $0.translationDirection = 1
-            $0.translation = control.key.tuple
-            $0.function = SampleExpectations.function("thirty-letters-name-of-functio")
-        }
-    }
-
     @Test func goldenBytes() {
-        let update = written { MessageWriter.writeUpdate(ftp, bits: 0, &$0, at: 0) }
+        let update = written { ExpectationMessage.writeUpdate(ftp, bits: 0, &$0, at: 0) }
         var golden: [UInt8] = [0, 79, 0x44, 6]  // length, EXPECT UPDATE with a zone, TCP
         golden += [192, 0, 2, 1, 10, 0, 0, 1, 0, 0, 0x0B, 0xB8]  // server, client, any, 3000
         golden += [0, 5, 0]  // zone 5, both directions
@@ -60,7 +48,7 @@ struct ExpectationMessageTests {
         golden += [13, 8, 0, 0, 0, 1, 0, 0, 0, 2]  // flags, class
         golden[1] = UInt8(golden.count)
         #expect(update == golden)
-        let delete = written { MessageWriter.writeDelete(ftp, &$0, at: 0) }
+        let delete = written { ExpectationMessage.writeDelete(ftp, &$0, at: 0) }
         var gone = Array(golden[..<33])
         gone[1] = 33
         gone[2] = 0x54
@@ -68,24 +56,24 @@ struct ExpectationMessageTests {
     }
 
     @Test func thereAndBack() throws {
-        for expectation in [ftp, largest] {
+        for expectation in [ftp, SampleExpectations.largest] {
             let update = written {
-                MessageWriter.writeUpdate(expectation, bits: MessageKind.initsync, &$0, at: 0)
+                ExpectationMessage.writeUpdate(expectation, bits: MessageKind.initsync, &$0, at: 0)
             }
             let message = try read(update)
             #expect(message.kind.resource == .EXPECT && message.kind.type == .UPDATE)
             #expect(message.kind.has(MessageKind.initsync))
             #expect(message.expectation == expectation)
-            let delete = try read(written { MessageWriter.writeDelete(expectation, &$0, at: 0) })
+            let delete = try read(
+                written { ExpectationMessage.writeDelete(expectation, &$0, at: 0) })
             #expect(delete.kind.type == .DELETE && delete.expectation.key == expectation.key)
             #expect(delete.expectation.mask == expectation.mask)
         }
-        let most = written { MessageWriter.writeUpdate(largest, bits: 0, &$0, at: 0) }
-        #expect(most.count <= MessageWriter.maximumByteCount)
     }
 
     @Test func everyShortLengthIsRefused() {
-        let update = written { MessageWriter.writeUpdate(largest, bits: 0, &$0, at: 0) }
+        let largest = SampleExpectations.largest
+        let update = written { ExpectationMessage.writeUpdate(largest, bits: 0, &$0, at: 0) }
         // Cut between two attributes a message is whole, if mask and master are before the cut.
         for length in 0..<update.count {
             var short = Array(update[..<length])
@@ -96,6 +84,28 @@ struct ExpectationMessageTests {
             if let message = try? read(short) {
                 #expect(message.expectation.parent == largest.parent, "\(length)")
                 #expect(message.expectation.mask == largest.mask, "\(length)")
+            }
+        }
+    }
+
+    /// Each attribute with a byte more or less than it has; a name of no bytes is none.
+    @Test func everyWrongAttributeLengthIsRefused() throws {
+        let lengths: [UInt8: [Int]] = [
+            2: [4], 7: [13], 8: Array(0...15), 12: [12], 13: [8], 14: [14], 15: Array(1...30),
+        ]
+        let whole = written { ExpectationMessage.writeUpdate(ftp, bits: 0, &$0, at: 0) }
+        for (type, allowed) in lengths {
+            for length in 0...60 {
+                var message = whole + [type, UInt8(length)]
+                message += Array(repeating: UInt8(1), count: length)
+                message[1] = UInt8(message.count)
+                if allowed.contains(length) {
+                    #expect(throws: Never.self) { try read(message) }
+                } else {
+                    #expect(throws: WireError.message, "attribute \(type), \(length)") {
+                        try read(message)
+                    }
+                }
             }
         }
     }

@@ -8,11 +8,7 @@ import Testing
     private static let v4 = Tuple(
         family: .ipv4, protocolNumber: ProtocolNumber.tcp, source: Address(ipv4: 0x0A00_0001),
         destination: Address(ipv4: 0xC000_0202), sourcePort: 0x1234, destinationPort: 80)
-    private static let v6 = Tuple(
-        family: .ipv6, protocolNumber: ProtocolNumber.udp,
-        source: Address(high: 0x2001_0DB8_0000_0001, low: 2),
-        destination: Address(high: 0x2001_0DB8_0000_0003, low: 4), sourcePort: 5,
-        destinationPort: 6)
+    private static let v6 = SampleEntries.largest.extras.parent
 
     private static func check(
         _ message: [UInt8], _ fields: [(String, [UInt8])], sourceLocation: SourceLocation
@@ -121,42 +117,9 @@ import Testing
         #expect(message.bracket.number == 5)
     }
 
-    /// An entry with everything that has an attribute.
-    private static var everything: Entry {
-        var tuple = v6
-        tuple.protocolNumber = ProtocolNumber.sctp
-        var entry = Entry(Key(tuple, zone: 3))
-        entry.status = Status(rawValue: 0xFFFF)
-        entry.timeoutSeconds = 1
-        entry.mark = 2
-        entry.protocolInfo.state = 4
-        entry.protocolInfo.originalTag = 0x0A0B_0C0D
-        entry.protocolInfo.replyTag = 0x0102_0304
-        entry.reply.destinationPort = 77
-        entry.extras.parent = v6
-        entry.extras.helper.low = 0x6867_6665_6463_6261  // "abcdefgh"
-        entry.extras.helper.high = 0x006F_6E6D_6C6B_6A69  // "ijklmno"
-        entry.extras.labelsLow = 0x0807_0605_0403_0201
-        entry.extras.labelsHigh = 0x100F_0E0D_0C0B_0A09
-        entry.extras.originalAdjustment.correctionPosition = 1
-        entry.extras.originalAdjustment.offsetBefore = 2
-        entry.extras.originalAdjustment.offsetAfter = 3
-        entry.extras.replyAdjustment.correctionPosition = 4
-        entry.extras.replyAdjustment.offsetBefore = 5
-        entry.extras.replyAdjustment.offsetAfter = 6
-        entry.extras.synproxyISN = 7
-        entry.extras.synproxyITS = 8
-        entry.extras.synproxyTSOffset = 9
-        entry.fields = [
-            .status, .timeout, .mark, .protocolInfo, .parent, .helper, .labels,
-            .sequenceAdjustment, .synproxy,
-        ]
-        return entry
-    }
-
     @Test func everyAttribute() throws {
-        let message = PacketBytes.update(Self.everything)
-        let v6Master: [UInt8] =
+        let message = PacketBytes.update(SampleEntries.largest)
+        let v6Parent: [UInt8] =
             [17] + [0x20, 1, 0x0D, 0xB8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
             + [0x20, 1, 0x0D, 0xB8, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4] + [0, 5, 0, 6]
         let reply: [UInt8] =
@@ -168,14 +131,14 @@ import Testing
                 ("status", [1, 2, 0xFF, 0xFF]), ("timeout", [2, 4, 0, 0, 0, 1]),
                 ("mark", [3, 4, 0, 0, 0, 2]),
                 ("SCTP", [5, 9, 4, 10, 11, 12, 13, 1, 2, 3, 4]),
-                ("reply", [6, 36] + reply), ("master", [7, 37] + v6Master),
+                ("reply", [6, 36] + reply), ("parent", [7, 37] + v6Parent),
                 ("helper", [8, 15] + Array("abcdefghijklmno".utf8)),
                 ("labels", [9, 16] + (1...16).map { UInt8($0) }),
                 ("adjustment", [10, 24] + (1...6).flatMap { [0, 0, 0, UInt8($0)] }),
                 ("synproxy", [11, 12] + (7...9).flatMap { [0, 0, 0, UInt8($0)] }),
             ], sourceLocation: #_sourceLocation)
-        #expect(message.count <= MessageWriter.maximumByteCount)
-        #expect(try PacketBytes.message(message).entry == Self.everything)
+        #expect(message.count <= Message.maximumByteCount)
+        #expect(try PacketBytes.message(message).entry == SampleEntries.largest)
     }
 
     @Test func allSampleEntriesComeBack() throws {
@@ -194,7 +157,7 @@ import Testing
     /// A message cut at any place, its length corrected or not, is refused or is another message
     /// that ends where an attribute does.
     @Test func everyShortLengthIsRefused() {
-        for entry in [Self.everything, Self.stateUpdate] {
+        for entry in [SampleEntries.largest, Self.stateUpdate] {
             let message = PacketBytes.update(entry)
             let ends = Self.attributeEnds(message, entry.key)
             for count in 0..<message.count {
@@ -222,7 +185,7 @@ import Testing
     }
 
     private static func attributeEnds(_ message: [UInt8], _ key: Key) -> Set<Int> {
-        var end = MessageWriter.keyByteCount(key)
+        var end = KeyPart.byteCount(key)
         var ends: Set<Int> = [end]
         while end < message.count {
             end += 2 + Int(message[end + 1])

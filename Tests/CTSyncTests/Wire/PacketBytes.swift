@@ -9,7 +9,7 @@ enum PacketBytes {
 
     /// What a writer writes.
     static func written(_ write: (inout MutableRawSpan) -> Int) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0xEE, count: MessageWriter.maximumByteCount)
+        var bytes = [UInt8](repeating: 0xEE, count: Message.maximumByteCount)
         let count = bytes.withUnsafeMutableBytes { buffer in
             var span = buffer.mutableBytes
             return write(&span)
@@ -18,19 +18,19 @@ enum PacketBytes {
     }
 
     static func update(_ entry: Entry, bits: UInt8 = 0) -> [UInt8] {
-        written { MessageWriter.writeUpdate(entry, bits: bits, &$0, at: 0) }
+        written { EntryMessage.writeUpdate(entry, bits: bits, &$0, at: 0) }
     }
 
     static func delete(_ key: Key) -> [UInt8] {
-        written { MessageWriter.writeDelete(key, &$0, at: 0) }
+        written { EntryMessage.writeDelete(key, &$0, at: 0) }
     }
 
     static func update(_ expectation: Expected) -> [UInt8] {
-        written { MessageWriter.writeUpdate(expectation, bits: 0, &$0, at: 0) }
+        written { ExpectationMessage.writeUpdate(expectation, bits: 0, &$0, at: 0) }
     }
 
     static func delete(_ expectation: Expected) -> [UInt8] {
-        written { MessageWriter.writeDelete(expectation, &$0, at: 0) }
+        written { ExpectationMessage.writeDelete(expectation, &$0, at: 0) }
     }
 
     static func bracket(_ type: MessageKind.MessageType, _ number: UInt32) -> [UInt8] {
