@@ -49,6 +49,8 @@ final class SendRing: @unchecked Sendable {
     private let sent = Atomic<UInt64>(0)
     private let isIncomplete = Atomic<Bool>(false)
     private let standingFlags = Atomic<UInt8>(0)
+    /// The most bytes of a packet that is opened from now on.
+    private let packetLimit: Atomic<Int>
     private let senderSleeps = Atomic<Bool>(false)
     private let wake: WakeUp?
 
@@ -66,6 +68,7 @@ final class SendRing: @unchecked Sendable {
         self.slotCount = slotCount
         self.slotByteCount = slotByteCount
         self.wake = wake
+        packetLimit = Atomic(slotByteCount)
         memory = try MappedMemory(byteCount: slotCount * slotByteCount)
         lengths = .allocate(capacity: slotCount)
         lengths.initialize(repeating: 0, count: slotCount)
@@ -168,12 +171,22 @@ final class SendRing: @unchecked Sendable {
         isIncomplete.store(value, ordering: .releasing)
     }
 
+    /// Makes packets smaller than a slot, for a sync device whose MTU has become less.
+    ///
+    /// - Parameter byteCount: at least a header and one message; more than a slot is a slot.
+    func limitPackets(to byteCount: Int) {
+        precondition(byteCount >= PacketHeader.byteCount + MessageWriter.maximumByteCount)
+        packetLimit.store(min(byteCount, slotByteCount), ordering: .relaxed)
+    }
+
     @inline(__always)
     private func append(
         _ state: inout State, reserve: Int,
         _ write: (inout MutableRawSpan, Int) -> Int
     ) -> UInt64? {
-        if state.length + MessageWriter.maximumByteCount > slotByteCount { close(&state) }
+        if state.length + MessageWriter.maximumByteCount > packetLimit.load(ordering: .relaxed) {
+            close(&state)
+        }
         if state.messageCount == 0 {
             let unsent = state.open - 1 - sent.load(ordering: .acquiring)
             guard unsent < UInt64(slotCount - reserve) else { return nil }

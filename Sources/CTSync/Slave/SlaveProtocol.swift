@@ -57,7 +57,8 @@ final class SlaveProtocol {
     /// The master that is followed.
     private(set) var master = MasterClaim.none
     /// Where its packets come from.
-    private(set) var masterAddress: PeerAddress?
+    var masterAddress: PeerAddress? { preferred.address }
+    private var preferred = PreferredAddress()
     /// When it was last heard.
     private(set) var lastHeard: Instant = 0
     /// The receiver's clock less the master's at its last packet, in microseconds.
@@ -123,7 +124,7 @@ final class SlaveProtocol {
     func restart(after claim: MasterClaim, holding: Holding) {
         forgetStream(expected: 1)
         master = claim
-        masterAddress = nil
+        preferred = PreferredAddress()
         lastBasis = holding.basis
         hasMore = holding.hasMore
         hasPart = false
@@ -138,7 +139,8 @@ final class SlaveProtocol {
     func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
         restart(after: claim, holding: holding)
         donor = claim
-        masterAddress = peer
+        preferred = PreferredAddress()
+        preferred.heard(peer, now: now)
         lastHeard = now
         hasAdopted = true
         wantInitsync(at: now)
@@ -239,7 +241,7 @@ final class SlaveProtocol {
             return .none
         }
         if claim > master || masterAddress == nil { follow(claim, header, now) }
-        masterAddress = peer
+        preferred.heard(peer, now: now)
         lastHeard = now
         lagMicroseconds = Int64(bitPattern: wallMicroseconds &- header.clockMicroseconds)
         take(header, packet, now)
@@ -251,6 +253,7 @@ final class SlaveProtocol {
         forgetStream(
             expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
         master = claim
+        preferred = PreferredAddress()
         wantInitsync(at: now)
         reportAt = now
     }
