@@ -212,10 +212,8 @@ final class SlaveProtocol {
         counters.bytes += UInt64(packet.byteCount)
         let header: PacketHeader
         do throws(WireError) {
-            header = try PacketHeader.read(packet, crc)
-            if header.type == .SYNC {
-                try MessageReader.validate(packet, count: header.messageCount, scratch: &message)
-            }
+            header = try PacketHeader.readWhole(
+                packet, crc, wallMicroseconds: wallMicroseconds, scratch: &message)
         } catch {
             counters.bad[error.index] += 1
             return .none
@@ -230,10 +228,6 @@ final class SlaveProtocol {
             return isMaster ? .handOver(peer) : .none
         }
         guard header.flags.contains(.handover) == (donor != nil) else { return .none }
-        guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else {
-            counters.bad[WireError.message.index] += 1
-            return .none
-        }
         if let donor, claim != donor { return .none }
         guard claim >= master else {
             counters.stale += 1
