@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define _GNU_SOURCE
+/* SHA256_Init and the others allocate nothing; EVP_DigestInit_ex of OpenSSL 3.0 does each time. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "ctsync_seal.h"
 
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,55 +78,28 @@ int ctsync_gcm_open(struct ctsync_gcm *gcm, const uint8_t *nonce, const uint8_t 
 
 /* MARK: HMAC and HKDF */
 
-struct ctsync_hkdf {
-    EVP_MD_CTX *context;
-};
-
-struct ctsync_hkdf *ctsync_hkdf_new(void) {
-    struct ctsync_hkdf *hkdf = calloc(1, sizeof *hkdf);
-    if (hkdf == NULL) {
-        return NULL;
-    }
-    hkdf->context = EVP_MD_CTX_new();
-    if (hkdf->context == NULL ||
-        EVP_DigestInit_ex(hkdf->context, EVP_sha256(), NULL) != 1) {
-        ctsync_hkdf_free(hkdf);
-        return NULL;
-    }
-    return hkdf;
-}
-
-void ctsync_hkdf_free(struct ctsync_hkdf *hkdf) {
-    if (hkdf != NULL) {
-        EVP_MD_CTX_free(hkdf->context);
-        free(hkdf);
-    }
-}
-
 struct part {
     const uint8_t *bytes;
     size_t length;
 };
 
-static int hash(struct ctsync_hkdf *hkdf, const struct part *parts, int count, uint8_t *output) {
-    if (EVP_DigestInit_ex(hkdf->context, NULL, NULL) != 1) {
-        return 0;
-    }
+static int hash(const struct part *parts, int count, uint8_t *output) {
+    SHA256_CTX state;
+    int works = SHA256_Init(&state) == 1;
     for (int i = 0; i < count; i++) {
-        if (EVP_DigestUpdate(hkdf->context, parts[i].bytes, parts[i].length) != 1) {
-            return 0;
-        }
+        works = works && SHA256_Update(&state, parts[i].bytes, parts[i].length) == 1;
     }
-    return EVP_DigestFinal_ex(hkdf->context, output, NULL) == 1;
+    works = works && SHA256_Final(output, &state) == 1;
+    ctsync_forget(&state, sizeof state);
+    return works;
 }
 
 /* HMAC (RFC 2104) over up to three parts, with a key of any length. */
-static int hmac(struct ctsync_hkdf *hkdf, struct part key, const struct part *parts, int count,
-                uint8_t *output) {
+static int hmac(struct part key, const struct part *parts, int count, uint8_t *output) {
     uint8_t inner[BLOCK], outer[BLOCK], block[BLOCK] = {0};
     int works = 1;
     if (key.length > BLOCK) {
-        works = hash(hkdf, &key, 1, block);
+        works = hash(&key, 1, block);
     } else if (key.length > 0) {
         memcpy(block, key.bytes, key.length);
     }
@@ -133,31 +109,31 @@ static int hmac(struct ctsync_hkdf *hkdf, struct part key, const struct part *pa
     }
     struct part all[4] = {{inner, BLOCK}};
     memcpy(all + 1, parts, (size_t)count * sizeof *parts);
-    works = works && hash(hkdf, all, count + 1, output);
+    works = works && hash(all, count + 1, output);
     struct part second[2] = {{outer, BLOCK}, {output, HASH}};
-    works = works && hash(hkdf, second, 2, output);
+    works = works && hash(second, 2, output);
     ctsync_forget(inner, sizeof inner);
     ctsync_forget(outer, sizeof outer);
     ctsync_forget(block, sizeof block);
     return works;
 }
 
-int ctsync_hkdf_derive(struct ctsync_hkdf *hkdf, const uint8_t *key, size_t key_length,
-                       const uint8_t *salt, size_t salt_length, const uint8_t *information,
-                       size_t information_length, uint8_t *output, size_t output_length) {
+int ctsync_hkdf(const uint8_t *key, size_t key_length, const uint8_t *salt, size_t salt_length,
+                const uint8_t *information, size_t information_length, uint8_t *output,
+                size_t output_length) {
     if (output_length > 255 * HASH) {
         return -1;
     }
     uint8_t extracted[HASH], block[HASH];
     struct part input = {key, key_length};
-    int works = hmac(hkdf, (struct part){salt, salt_length}, &input, 1, extracted);
+    int works = hmac((struct part){salt, salt_length}, &input, 1, extracted);
     uint8_t number = 0;
     size_t done = 0;
     while (works && done < output_length) {
         struct part parts[3] = {
             {block, number == 0 ? 0 : HASH}, {information, information_length}, {&number, 1}};
         number++;
-        works = hmac(hkdf, (struct part){extracted, HASH}, parts, 3, block);
+        works = hmac((struct part){extracted, HASH}, parts, 3, block);
         size_t next = output_length - done < HASH ? output_length - done : HASH;
         memcpy(output + done, block, next);
         done += next;

@@ -11,7 +11,7 @@ import Glibc
 struct ForgedPackets {
     /// The id that the forger claims; no node of the tests has it.
     static let nodeID: UInt8 = 77
-    private static let crc = CRC32C()
+    private static let checksum = PacketChecksum()
 
     /// An epoch above the one that the true master has.
     let epoch: UInt64
@@ -61,7 +61,7 @@ struct ForgedPackets {
         header.length = UInt16(packet.count)
         packet.withUnsafeMutableBytes { buffer in
             var span = buffer.mutableBytes
-            header.seal(&span, crc)
+            header.seal(&span, checksum)
         }
         return packet
     }

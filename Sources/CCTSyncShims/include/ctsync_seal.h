@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later
- * Sealing packets: AES-256-GCM and HMAC-SHA256 by libcrypto, with contexts that are made once.
- *
- * OpenSSL's own contexts allocate when they are made and never when they are used again.
+ * Sealing packets: AES-256-GCM and HKDF-SHA256 by libcrypto. A cipher's context allocates when it is
+ * made, and never when it is used or given another key; HKDF never does.
  */
 #ifndef CTSYNC_SEAL_H
 #define CTSYNC_SEAL_H
@@ -26,15 +25,10 @@ int ctsync_gcm_seal(struct ctsync_gcm *gcm, const uint8_t *nonce, const uint8_t 
 int ctsync_gcm_open(struct ctsync_gcm *gcm, const uint8_t *nonce, const uint8_t *header,
                     size_t header_length, uint8_t *bytes, size_t length, const uint8_t *tag);
 
-/* HKDF with SHA-256 (RFC 5869), for one thread. */
-struct ctsync_hkdf;
-struct ctsync_hkdf *ctsync_hkdf_new(void);
-void ctsync_hkdf_free(struct ctsync_hkdf *hkdf);
-
-/* Extracts and expands; at most 255 * 32 bytes of output; 0, or -1. */
-int ctsync_hkdf_derive(struct ctsync_hkdf *hkdf, const uint8_t *key, size_t key_length,
-                       const uint8_t *salt, size_t salt_length, const uint8_t *information,
-                       size_t information_length, uint8_t *output, size_t output_length);
+/* HKDF with SHA-256 (RFC 5869); at most 255 * 32 bytes of output; 0, or -1. */
+int ctsync_hkdf(const uint8_t *key, size_t key_length, const uint8_t *salt, size_t salt_length,
+                const uint8_t *information, size_t information_length, uint8_t *output,
+                size_t output_length);
 
 /* Overwrites a secret; the compiler keeps it. */
 void ctsync_forget(void *bytes, size_t length);

@@ -40,6 +40,7 @@ final class MasterProtocol: Sendable {
         var claim = MasterClaim.none
         var wholeness = Wholeness(epoch: 0, basis: .none, now: 0)
         var wasAskedAgain = false
+        var foreign = ForeignCluster()
         var scratch = Message()
         /// How often events were lost; how many of these losses all that was queued before them has
         /// been appended since; and that count when the running walk began.
@@ -49,7 +50,7 @@ final class MasterProtocol: Sendable {
     }
 
     private let slaves = Mutex(Slaves())
-    private let crc = CRC32C()
+    private let checksum = PacketChecksum()
     private let ring: SendRing
 
     /// A master of no epoch yet, that sends from this ring.
@@ -103,7 +104,8 @@ final class MasterProtocol: Sendable {
         _ slaves: inout Slaves
     ) throws(WireError) -> Consequence {
         let header = try PacketHeader.readWhole(
-            packet, crc, wallMicroseconds: wallMicroseconds, scratch: &slaves.scratch)
+            packet, checksum, wallMicroseconds: wallMicroseconds, foreign: &slaves.foreign,
+            scratch: &slaves.scratch)
         guard header.nodeID != slaves.claim.nodeID else {
             slaves.counters.ownID += 1
             return .none

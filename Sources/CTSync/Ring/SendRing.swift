@@ -43,7 +43,7 @@ final class SendRing: @unchecked Sendable {
     private let lengths: UnsafeMutablePointer<UInt16>
     private let counts: UnsafeMutablePointer<UInt16>
     private let flags: UnsafeMutablePointer<UInt8>
-    private let crc = CRC32C()
+    private let checksum = PacketChecksum()
     private let state = Mutex(State())
     private let closed = Atomic<UInt64>(0)
     private let sent = Atomic<UInt64>(0)
@@ -323,7 +323,7 @@ final class SendRing: @unchecked Sendable {
         header.oldest = oldest(asOf: header.sequence)
         header.clockMicroseconds = clock
         var bytes = packet.mutableBytes
-        header.seal(&bytes, crc)
+        header.seal(&bytes, checksum)
     }
 
     /// Announces that the sender goes to sleep.

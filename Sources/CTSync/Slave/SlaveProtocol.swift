@@ -73,7 +73,8 @@ final class SlaveProtocol {
     var hasAdopted = true
 
     private let nodeID: UInt8
-    private let crc = CRC32C()
+    private let checksum = PacketChecksum()
+    private var foreign = ForeignCluster()
     private var ring: ReceiveRing
     private var gap = GapTimer()
     private var request = InitsyncRequest()
@@ -213,7 +214,8 @@ final class SlaveProtocol {
         let header: PacketHeader
         do throws(WireError) {
             header = try PacketHeader.readWhole(
-                packet, crc, wallMicroseconds: wallMicroseconds, scratch: &message)
+                packet, checksum, wallMicroseconds: wallMicroseconds, foreign: &foreign,
+                scratch: &message)
         } catch {
             counters.bad[error.index] += 1
             return .none
@@ -302,7 +304,7 @@ final class SlaveProtocol {
 
     private func applyKept(_ packet: RawSpan, _ now: Instant) {
         do throws(WireError) {
-            apply(packet, try PacketHeader.read(packet, crc), now)
+            apply(packet, try PacketHeader.read(packet, checksum), now)
         } catch {
             preconditionFailure("a kept packet was checked when it came: \(error)")
         }
@@ -537,7 +539,7 @@ final class SlaveProtocol {
         header.clockMicroseconds = wallMicroseconds
         var bytes = UnsafeMutableRawBufferPointer(rebasing: target[..<length]).mutableBytes
         report(now).write(&bytes, at: place)
-        header.seal(&bytes, crc)
+        header.seal(&bytes, checksum)
         return length
     }
 

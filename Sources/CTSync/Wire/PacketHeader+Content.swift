@@ -5,13 +5,22 @@ extension PacketHeader {
     /// Reads a packet's header and checks it and all that comes after it.
     ///
     /// - Parameters:
+    ///   - checksum: nil for a packet that was sealed.
     ///   - wallMicroseconds: the wall clock, for what an epoch can be.
+    ///   - foreign: what was heard of other clusters.
     ///   - scratch: overwritten.
     /// - Throws: the first `WireError` that is found.
     static func readWhole(
-        _ packet: RawSpan, _ crc: CRC32C, wallMicroseconds: UInt64, scratch: inout Message
+        _ packet: RawSpan, _ checksum: PacketChecksum?, wallMicroseconds: UInt64,
+        foreign: inout ForeignCluster, scratch: inout Message
     ) throws(WireError) -> PacketHeader {
-        let header = try read(packet, crc)
+        let header: PacketHeader
+        do throws(WireError) {
+            header = try read(packet, checksum)
+        } catch {
+            guard error == .checksum, let checksum else { throw error }
+            throw foreign.error(for: packet, checksum)
+        }
         switch header.type {
         case .SYNC:
             try MessageReader.validate(packet, count: header.messageCount, scratch: &scratch)

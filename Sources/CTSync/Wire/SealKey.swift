@@ -46,65 +46,49 @@ struct SealKey: Sendable, BitwiseCopyable {
 
 /// Makes keys of a key: HKDF with SHA-256 (RFC 5869). For one thread; allocates when it is made.
 final class SealDerivation {
-    /// The information of a cluster without a name; a node id or a name comes after it.
     private static let packets = Array("ct_sync 1 packets".utf8)
     private static let keyID = Array("ct_sync 1 key id".utf8)
 
-    private let context: OpaquePointer
-    /// What packets' keys and key ids are made with, the cluster's name included.
+    /// What packets' keys are made with: a label, the node's id, the cluster's name.
     private var information: [UInt8]
-    private let nodeIDPlace: Int
     private let keyIDInformation: [UInt8]
 
     /// A derivation for a cluster.
     ///
     /// - Parameter cluster: its name: nodes of another understand nothing, the same key or not.
-    /// - Throws: `SystemError` with ENOMEM.
-    init(cluster: String) throws(SystemError) {
-        guard let context = ctsync_hkdf_new() else {
-            throw SystemError("libcrypto", errno: ENOMEM)
-        }
-        self.context = context
-        nodeIDPlace = Self.packets.count
+    init(cluster: String) {
         information = Self.packets + [0] + Array(cluster.utf8)
         keyIDInformation = Self.keyID + Array(cluster.utf8)
     }
 
-    deinit { ctsync_hkdf_free(context) }
-
     /// The key that a node seals its packets with from one start to its end.
     func packetKey(_ key: SealKey, _ session: SealSessionID) -> SealKey {
-        information[nodeIDPlace] = session.nodeID
+        information[Self.packets.count] = session.nodeID
         var salt = session.salt.bigEndian
-        var bytes = InlineArray<32, UInt8>(repeating: 0)
-        withUnsafeBytes(of: &salt) { salt in
-            derive(key, salt, information, &bytes)
-        }
-        return SealKey(bytes: bytes)
+        return withUnsafeBytes(of: &salt) { Self.derive(key, $0, information) }
     }
 
     /// A number by which a receiver knows the key; of two keys it is the same once in 256 times.
     func keyID(_ key: SealKey) -> UInt8 {
-        var bytes = InlineArray<32, UInt8>(repeating: 0)
-        derive(key, UnsafeRawBufferPointer(start: nil, count: 0), keyIDInformation, &bytes)
-        return bytes[0]
+        Self.derive(key, UnsafeRawBufferPointer(start: nil, count: 0), keyIDInformation).bytes[0]
     }
 
-    private func derive(
-        _ key: SealKey, _ salt: UnsafeRawBufferPointer, _ information: [UInt8],
-        _ output: inout InlineArray<32, UInt8>
-    ) {
+    private static func derive(
+        _ key: SealKey, _ salt: UnsafeRawBufferPointer, _ information: [UInt8]
+    ) -> SealKey {
         var input = key.bytes
+        var output = InlineArray<32, UInt8>(repeating: 0)
         let result = withUnsafeBytes(of: &input) { input in
             withUnsafeMutableBytes(of: &output) { output in
                 information.withUnsafeBytes { information in
-                    ctsync_hkdf_derive(
-                        context, input.baseAddress, input.count, salt.baseAddress, salt.count,
+                    ctsync_hkdf(
+                        input.baseAddress, input.count, salt.baseAddress, salt.count,
                         information.baseAddress, information.count, output.baseAddress, output.count
                     )
                 }
             }
         }
-        precondition(result == 0, "SHA-256 cannot fail once it is there")
+        precondition(result == 0, "SHA-256 cannot fail")
+        return SealKey(bytes: output)
     }
 }

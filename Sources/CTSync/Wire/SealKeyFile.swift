@@ -51,7 +51,9 @@ enum SealKeyFile {
         let status: stat
         let count: Int
         do throws(SystemError) {
-            let file = try Descriptor("open \(path)") { ctsync_open(path, O_RDONLY | O_NONBLOCK, 0) }
+            let file = try Descriptor("open \(path)") {
+                ctsync_open(path, O_RDONLY | O_NONBLOCK, 0)
+            }
             var found = stat()
             try retrying("fstat \(path)") { fstat(file.raw, &found) }
             status = found
@@ -93,7 +95,8 @@ enum SealKeyFile {
         }
         guard (1...SealKeyRing.limit).contains(keys.count) else {
             throw ConfigurationError(
-                "the key file \(path) has \(keys.count) keys; 1 to \(SealKeyRing.limit) are allowed")
+                "the key file \(path) has \(keys.count) keys; 1 to \(SealKeyRing.limit) are allowed"
+            )
         }
         return keys
     }

@@ -41,12 +41,7 @@ final class SealKeyRing: Sendable {
         _ keys: [SealKey], _ cluster: String
     ) throws(ConfigurationError) -> [Item] {
         precondition((1...limit).contains(keys.count))
-        let derivation: SealDerivation
-        do throws(SystemError) {
-            derivation = try SealDerivation(cluster: cluster)
-        } catch {
-            throw ConfigurationError("keys cannot be used: \(error)")
-        }
+        let derivation = SealDerivation(cluster: cluster)
         let items = keys.map { Item(id: derivation.keyID($0), key: $0) }
         guard Set(items.map(\.id)).count == items.count else {
             throw ConfigurationError(

@@ -37,7 +37,7 @@ final class SealOpener {
     /// - Throws: `SystemError` with ENOMEM.
     init(_ keys: SealKeyRing) throws(SystemError) {
         self.keys = keys
-        derivation = try SealDerivation(cluster: keys.cluster)
+        derivation = SealDerivation(cluster: keys.cluster)
         for _ in 0...Self.placeCount {
             guard let cipher = ctsync_gcm_new(0) else {
                 throw SystemError("libcrypto", errno: ENOMEM)

@@ -39,7 +39,7 @@ final class Sealer {
     /// - Throws: `SystemError` with ENOMEM.
     init(_ session: SealSession) throws(SystemError) {
         self.session = session
-        derivation = try SealDerivation(cluster: session.keys.cluster)
+        derivation = SealDerivation(cluster: session.keys.cluster)
         guard let cipher = ctsync_gcm_new(1) else { throw SystemError("libcrypto", errno: ENOMEM) }
         self.cipher = cipher
         takeKey()
@@ -87,7 +87,8 @@ final class Sealer {
 /// The 12 bytes of a nonce: 4 of zero, and the counter.
 enum SealNonce {
     @inline(__always)
-    static func with<Result>(_ counter: UInt64, _ body: (UnsafePointer<UInt8>) -> Result) -> Result {
+    static func with<Result>(_ counter: UInt64, _ body: (UnsafePointer<UInt8>) -> Result) -> Result
+    {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 12) { nonce in
             for place in 0..<4 { nonce[place] = 0 }
             for place in 0..<8 {

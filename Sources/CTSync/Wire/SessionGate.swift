@@ -159,12 +159,14 @@ final class SessionGate {
         }
         // A free place, or that of the one that has been silent longest.
         var oldest = places(session.nodeID).lowerBound
-        for place in places(session.nodeID) where candidates[place].askedAt < candidates[oldest].askedAt
-        {
+        for place in places(session.nodeID)
+        where candidates[place].askedAt < candidates[oldest].askedAt {
             oldest = place
         }
         let isFree = candidates[oldest].salt == 0
-        guard isFree || now >= candidates[oldest].askedAt + Self.challengeInterval else { return nil }
+        guard isFree || now >= candidates[oldest].askedAt + Self.challengeInterval else {
+            return nil
+        }
         candidates[oldest] = Candidate(
             salt: session.salt, challenge: number(), askedAt: now,
             interval: Self.challengeInterval)

@@ -31,7 +31,8 @@ import Testing
             #expect(Self.sentence("#\n\(bad)\n") == "/etc/key:2: \(hint)")
         }
         #expect(
-            Self.sentence("\(Self.first)\n\(Self.first)\n") == "/etc/key:2: this key is there twice")
+            Self.sentence("\(Self.first)\n\(Self.first)\n") == "/etc/key:2: this key is there twice"
+        )
         #expect(Self.sentence("# nothing")?.contains("has 0 keys; 1 to 4 are allowed") == true)
         let five = (1...5).map { String(repeating: "0\($0)", count: 32) }.joined(separator: "\n")
         #expect(Self.sentence(five)?.contains("has 5 keys") == true)

@@ -41,7 +41,7 @@ import Testing
         let sealer = try Sealer(session)
         _ = Self.sealed([], by: sealer)
         let datagram = Self.sealed([1, 2, 3], by: sealer)
-        let keyID = try SealDerivation(cluster: "").keyID(try Self.key(9))
+        let keyID = try SealDerivation(cluster: "").keyID(Self.key(9))
         #expect(
             Array(datagram[..<24]) == [
                 0x10, 5, 7, keyID,  // version, SEALED, node 7, key
@@ -109,7 +109,9 @@ import Testing
             }
         }
         for count in datagram.indices {
-            #expect(throws: WireError.self) { try Self.opened(Array(datagram[..<count]), by: opener) }
+            #expect(throws: WireError.self) {
+                try Self.opened(Array(datagram[..<count]), by: opener)
+            }
         }
         #expect(try Self.opened(datagram, by: opener) == Self.content)
     }
@@ -125,7 +127,7 @@ import Testing
         }
         // The id is of one byte: what has it by chance has not the tag.
         var forged = datagram
-        forged[3] = try SealDerivation(cluster: "").keyID(try Self.key(2))
+        forged[3] = try SealDerivation(cluster: "").keyID(Self.key(2))
         #expect(throws: SealError.tag) {
             try Self.opened(forged, by: try SealOpener(try Self.ring([2])))
         }
@@ -175,12 +177,14 @@ import Testing
     }
 
     @Test func twoKeysOfOneIDAreRefused() throws {
-        let derivation = try SealDerivation(cluster: "")
+        let derivation = SealDerivation(cluster: "")
         var first: [UInt8: SealKey] = [:]
         for number in UInt64(0)... {
             let bytes = withUnsafeBytes(of: number) { Array($0) }
             let key = try #require(SealKey(bytes + [UInt8](repeating: 0, count: 24)))
-            guard let other = first.updateValue(key, forKey: derivation.keyID(key)) else { continue }
+            guard let other = first.updateValue(key, forKey: derivation.keyID(key)) else {
+                continue
+            }
             let error = #expect(throws: ConfigurationError.self) {
                 try SealKeyRing([other, key], cluster: "")
             }
