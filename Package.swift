@@ -37,8 +37,11 @@ let package = Package(
         .systemLibrary(
             name: "CNftables", pkgConfig: "libnftables",
             providers: [.apt(["libnftables-dev"])]),
+        // Seals the packets of the sync link: AES-256-GCM of OpenSSL 3, in place, without allocating.
+        .systemLibrary(
+            name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(
-            name: "CCTSyncShims",
+            name: "CCTSyncShims", dependencies: ["CLibcrypto"],
             cSettings: [.define("CT_SYNC_COMMIT", to: "\"\(commit)\"")]),
         .target(
             name: "CTSync",

@@ -55,42 +55,64 @@ int ctsync_device_mtu(const char *device) {
 }
 
 int ctsync_join_group(int fd, int family, const void *group, unsigned int device_index) {
-    int index = (int)device_index, one = 1, zero = 0;
+    int index = (int)device_index;
     if (family == AF_INET) {
         struct ip_mreqn request;
         memset(&request, 0, sizeof request);
         memcpy(&request.imr_multiaddr, group, 4);
         request.imr_ifindex = index;
-        if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request) < 0 ||
-            setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request) < 0 ||
-            setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &one, sizeof one) < 0) {
+        if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request) < 0) {
             return -1;
         }
-        return setsockopt(fd, IPPROTO_IP, IP_MULTICAST_LOOP, &zero, sizeof zero);
+        return setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request);
     }
     struct ipv6_mreq request;
     memset(&request, 0, sizeof request);
     memcpy(&request.ipv6mr_multiaddr, group, 16);
     request.ipv6mr_interface = device_index;
-    if (setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &request, sizeof request) < 0 ||
-        setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof index) < 0 ||
-        setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &one, sizeof one) < 0) {
+    if (setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &request, sizeof request) < 0) {
         return -1;
     }
-    return setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &zero, sizeof zero);
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof index);
+}
+
+int ctsync_leave_group(int fd, int family, const void *group, unsigned int device_index) {
+    if (family == AF_INET) {
+        struct ip_mreqn request;
+        memset(&request, 0, sizeof request);
+        memcpy(&request.imr_multiaddr, group, 4);
+        request.imr_ifindex = (int)device_index;
+        return setsockopt(fd, IPPROTO_IP, IP_DROP_MEMBERSHIP, &request, sizeof request);
+    }
+    struct ipv6_mreq request;
+    memset(&request, 0, sizeof request);
+    memcpy(&request.ipv6mr_multiaddr, group, 16);
+    request.ipv6mr_interface = device_index;
+    return setsockopt(fd, IPPROTO_IPV6, IPV6_DROP_MEMBERSHIP, &request, sizeof request);
 }
 
 int ctsync_bind_to_device(int fd, const char *device) {
     return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device) + 1);
 }
 
-int ctsync_link_only(int fd, int family) {
-    int one = 1;
-    if (family == AF_INET) {
-        return setsockopt(fd, IPPROTO_IP, IP_TTL, &one, sizeof one);
-    }
-    if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) < 0) {
+static int set(int fd, int level, int option, int value) {
+    return setsockopt(fd, level, option, &value, sizeof value);
+}
+
+int ctsync_sync_options(int fd, int family) {
+    if (set(fd, IPPROTO_IP, IP_TTL, 255) < 0 || set(fd, IPPROTO_IP, IP_MULTICAST_TTL, 255) < 0 ||
+        set(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0) < 0 ||
+        set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) < 0) {
         return -1;
     }
-    return setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &one, sizeof one);
+    if (family == AF_INET) {
+        return 0;
+    }
+    if (set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0) < 0 ||
+        set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 255) < 0 ||
+        set(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255) < 0 ||
+        set(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0) < 0) {
+        return -1;
+    }
+    return set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
 }

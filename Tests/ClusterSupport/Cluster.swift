@@ -194,10 +194,10 @@ package final class Cluster: Sendable {
         try wiring.ip("link set sync-\(firewall.name) nomaster")
     }
 
-    /// Removes a firewall's device on the sync segment, and after two seconds makes it anew.
-    package func remakeSyncDevice(of firewall: Firewall) throws {
+    /// Removes a firewall's device on the sync segment, and after some seconds makes it anew.
+    package func remakeSyncDevice(of firewall: Firewall, after seconds: Double = 2) throws {
         try firewall.host.ip("link del sync0")
-        pause(2)
+        pause(seconds)
         let port = "sync-\(firewall.name)"
         try wiring.ip(
             """
@@ -207,6 +207,13 @@ package final class Cluster: Sendable {
             link set \(port) master sync
             """)
         try firewall.addressSync()
+    }
+
+    /// Changes the switch of the sync segment: the bridge `sync` with its ports `sync-fw1`, ...
+    ///
+    /// - Parameter lines: of ip(8), without the leading `ip`.
+    package func changeSyncSwitch(_ lines: String) throws {
+        try wiring.ip(lines)
     }
 
     /// Joins it again.

@@ -56,7 +56,7 @@ package final class Firewall: Sendable {
     }
 
     /// The same for the sync device alone.
-    func addressSync() throws {
+    package func addressSync() throws {
         try host.ip(
             """
             link set sync0 up

@@ -11,6 +11,7 @@
 #include "ctsync_control.h"
 #include "ctsync_netlink.h"
 #include "ctsync_takeover.h"
+#include "ctsync_seal.h"
 #include "ctsync_version.h"
 
 #endif

@@ -26,14 +26,18 @@ int ctsync_set_send_buffer(int fd, int bytes);
 /* The MTU of a device in bytes, or -1 (SIOCGIFMTU). */
 int ctsync_device_mtu(const char *device);
 
-/* Joins a group on a device and sends to groups through it: hop limit 1, no loop back to this host.
- * The address is in network byte order, 4 or 16 bytes by family. */
+/* Joins a group on a device and sends to groups of its family through that. The address is in
+ * network byte order, 4 or 16 bytes by family; an AF_INET6 socket may join groups of both. */
 int ctsync_join_group(int fd, int family, const void *group, unsigned int device_index);
+
+/* Leaves it; also if the device is gone since. */
+int ctsync_leave_group(int fd, int family, const void *group, unsigned int device_index);
 
 /* Ties a socket to a device. */
 int ctsync_bind_to_device(int fd, const char *device);
 
-/* An IPv6 socket for IPv6 only; hop limit 1 for unicast of either family. */
-int ctsync_link_only(int fd, int family);
+/* The options of a sync socket, AF_INET or, for both families, AF_INET6: it sends with TTL and hop
+ * limit 255, does not loop back to this host, and hears no group that it has not joined itself. */
+int ctsync_sync_options(int fd, int family);
 
 #endif

@@ -42,6 +42,11 @@ package struct HostAddress: Sendable, Hashable, CustomStringConvertible {
         return !isMulticast && !broadcast && address != .any
     }
 
+    /// Whether it is an IPv6 address that means something on one device only: fe80::/10.
+    var isLinkLocal: Bool {
+        family == .ipv6 && address.high >> 54 == 0x3FA
+    }
+
     /// As inet_ntop(3) writes it.
     package var description: String {
         var bytes: (UInt64, UInt64)

@@ -8,6 +8,9 @@ import Glibc
 /// Its file has two lines: the process id, and the highest epoch that this node has made or followed.
 /// The epoch outlives the process, so that a master started again makes a higher one also where the
 /// clock has been set back.
+///
+/// Whoever can open the file can take its lock and keep the daemon from starting: it is the daemon's
+/// own (mode 0600), in a directory that nobody else can put anything into.
 struct InstanceLock: ~Copyable {
     /// What the lock's name has behind that of the control file.
     static let suffix = ".lock"
@@ -100,11 +103,51 @@ struct InstanceLock: ~Copyable {
     }
 
     private static func open(_ path: String) throws(ConfigurationError) -> Descriptor {
+        let directory = ControlFile.directory(of: path)
         do throws(SystemError) {
-            try ControlFile.makeDirectory(ControlFile.directory(of: path))
-            return try Descriptor("open \(path)") { ctsync_open(path, O_RDWR | O_CREAT, 0o644) }
+            try ControlFile.makeDirectory(directory)
         } catch {
             throw ConfigurationError("the lock of the control file cannot be made: \(error)")
+        }
+        try refuseIfOpen(directory)
+        let file: Descriptor
+        do throws(SystemError) {
+            file = try Descriptor("open \(path)") {
+                ctsync_open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600)
+            }
+        } catch {
+            if error.errno == ELOOP {
+                throw ConfigurationError("\(path) is a symbolic link; remove it")
+            }
+            throw ConfigurationError("the lock of the control file cannot be made: \(error)")
+        }
+        try claim(file.raw, path)
+        return file
+    }
+
+    /// Refuses a directory that others could put a lock of their own into.
+    private static func refuseIfOpen(_ directory: String) throws(ConfigurationError) {
+        var status = stat()
+        guard stat(directory, &status) == 0 else {
+            throw ConfigurationError("\(directory): " + String(cString: strerror(errno)))
+        }
+        guard status.st_mode & S_IWOTH == 0, status.st_uid == 0 || status.st_uid == geteuid()
+        else {
+            throw ConfigurationError(
+                "others can write to \(directory), the directory of the control file; give it "
+                    + "to root, with mode 0755")
+        }
+    }
+
+    /// Takes a file for the daemon's own: a regular one, with no second name and nobody else's.
+    private static func claim(_ raw: CInt, _ path: String) throws(ConfigurationError) {
+        var status = stat()
+        guard fstat(raw, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
+            status.st_uid == 0 || status.st_uid == geteuid()
+        else { throw ConfigurationError("\(path) is not a file of the daemon's own; remove it") }
+        // One that an earlier version made.
+        guard status.st_mode & 0o077 == 0 || fchmod(raw, 0o600) == 0 else {
+            throw ConfigurationError("\(path): " + String(cString: strerror(errno)))
         }
     }
 

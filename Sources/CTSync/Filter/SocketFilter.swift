@@ -44,20 +44,20 @@ struct SocketFilter {
 }
 
 // Instruction classes, sizes, modes and operations: linux/bpf_common.h, linux/filter.h.
-private let BPF_LD_IMM: UInt16 = 0x00
-private let BPF_LD_W_ABS: UInt16 = 0x20
-private let BPF_LD_B_ABS: UInt16 = 0x30
-private let BPF_LD_W_IND: UInt16 = 0x40
-private let BPF_LD_B_IND: UInt16 = 0x50
-private let BPF_LD_MEM: UInt16 = 0x60
-private let BPF_LDX_IMM: UInt16 = 0x01
-private let BPF_LDX_MEM: UInt16 = 0x61
-private let BPF_ST: UInt16 = 0x02
-private let BPF_AND_K: UInt16 = 0x54
-private let BPF_JEQ_K: UInt16 = 0x15
-private let BPF_JA: UInt16 = 0x05
-private let BPF_TAX: UInt16 = 0x07
-private let BPF_RET_K: UInt16 = 0x06
+let BPF_LD_IMM: UInt16 = 0x00
+let BPF_LD_W_ABS: UInt16 = 0x20
+let BPF_LD_B_ABS: UInt16 = 0x30
+let BPF_LD_W_IND: UInt16 = 0x40
+let BPF_LD_B_IND: UInt16 = 0x50
+let BPF_LD_MEM: UInt16 = 0x60
+let BPF_LDX_IMM: UInt16 = 0x01
+let BPF_LDX_MEM: UInt16 = 0x61
+let BPF_ST: UInt16 = 0x02
+let BPF_AND_K: UInt16 = 0x54
+let BPF_JEQ_K: UInt16 = 0x15
+let BPF_JA: UInt16 = 0x05
+let BPF_TAX: UInt16 = 0x07
+let BPF_RET_K: UInt16 = 0x06
 private let SKF_AD_NLATTR: UInt32 = 0xFFFF_F000 + 12
 private let SKF_AD_NLATTR_NEST: UInt32 = 0xFFFF_F000 + 16
 

@@ -73,11 +73,11 @@ final class DatagramBuffers {
         UnsafeRawBufferPointer(start: vectors[index].iov_base, count: vectors[index].iov_len)
     }
 
-    /// Writes the receiver of the first `count` datagrams.
-    func address(to peer: PeerAddress, scope: UInt32, count: Int) {
+    /// Writes the receiver of the first `count` datagrams, for a socket of this family.
+    func address(to peer: PeerAddress, scope: UInt32, as socket: Family, count: Int) {
         for index in 0..<count {
             headers[index].header.msg_namelen = peer.write(
-                scope: scope, to: UnsafeMutableRawPointer(addresses + index))
+                scope: scope, as: socket, to: UnsafeMutableRawPointer(addresses + index))
         }
     }
 }

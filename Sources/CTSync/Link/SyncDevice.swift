@@ -3,8 +3,8 @@
 internal import CCTSyncShims
 import Glibc
 
-/// The device of the sync link, as it is when the daemon starts.
-struct SyncDevice: Sendable {
+/// The device of the sync link, as it was when it was looked up.
+struct SyncDevice: Sendable, Equatable {
     /// Its name.
     let name: String
     /// Its interface index.
@@ -35,9 +35,15 @@ struct SyncDevice: Sendable {
         self.networks = networks
     }
 
-    /// Whether it has an address of this family.
-    func hasAddress(_ family: Family) -> Bool {
-        networks.contains { $0.family == family }
+    /// The families that it has an address of.
+    var families: FamilySet {
+        networks.reduce(into: []) { $0.insert(FamilySet($1.family)) }
+    }
+
+    /// Its addresses, for a person.
+    var addresses: String {
+        let list = networks.map { HostAddress($0.family, $0.address).description }
+        return list.isEmpty ? "none" : list.joined(separator: ", ")
     }
 }
 

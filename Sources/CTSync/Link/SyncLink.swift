@@ -4,7 +4,7 @@
 protocol SyncLink: Sendable {
     /// Sends the first `count` datagrams of the buffers.
     ///
-    /// - Parameter peer: where to; nil for all slaves.
+    /// - Parameter peer: where to; nil for all nodes.
     /// - Returns: how many the network refused; the others may be lost all the same.
     func send(_ buffers: DatagramBuffers, count: Int, to peer: PeerAddress?) -> UInt64
 }

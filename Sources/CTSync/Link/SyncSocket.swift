@@ -5,10 +5,12 @@ import Glibc
 import Synchronization
 
 /// The UDP socket of the sync link, shared by the receiver thread, which reads, and the sender
-/// thread, which writes; each brings its own `DatagramBuffers`.
+/// thread, which writes; each brings its own `DatagramBuffers`. The control thread ties it to the
+/// device, again whenever that changes (`SyncLink`).
 ///
-/// It is tied to the sync device, sends with hop limit 1 and never hears itself. Packets for all
-/// slaves go to one multicast group, or to each peer in turn.
+/// One socket for IPv4 and IPv6. It sends with TTL and hop limit 255, hears only what no router has
+/// forwarded, and never itself. Packets for all nodes go to a multicast group, or to each peer in
+/// turn; without a group and peers, to a group of each family until a peer was heard.
 final class SyncSocket: Sendable {
     /// The group used where none is given: link-local, so no querier is needed (RFC 4727).
     static let defaultGroup4 = HostAddress(.ipv4, Address(ipv4: 0xE000_00FE))
@@ -19,103 +21,138 @@ final class SyncSocket: Sendable {
     static let smallestMTU = 48 + PacketHeader.byteCount + Message.maximumByteCount
     /// Receive and send buffer asked of the kernel, in bytes.
     static let bufferBytes: CInt = 8 * 1024 * 1024
+    /// Bytes of the largest packet that is received, whatever the other nodes' MTU.
+    static let largestPacket = 9_216
+    /// How often a packet goes out in the families that no peer is heard in.
+    static let everywhereInterval = 1 * Duration.second
 
-    /// Where packets for all slaves go.
+    struct State {
+        var device: SyncDevice
+        /// The groups joined, each with the number of the device.
+        var joined: [(group: HostAddress, index: UInt32)] = []
+    }
+
+    /// Where packets for all nodes go.
     let destinations: [PeerAddress]
-    /// The sync device.
-    let device: SyncDevice
+    /// Whether these are groups.
+    let isMulticast: Bool
     /// The bytes that the kernel gave the receive buffer.
     let receiveBufferBytes: Int
-    private let descriptor: Descriptor
-    private let isMulticast: Bool
-    /// The number of the device that it is tied to: another where that was made anew.
-    private let tiedIndex: Atomic<UInt32>
+    let descriptor: Descriptor
+    /// IPv6 for both; IPv4 on a kernel without IPv6.
+    private let family: Family
+    let state: Mutex<State>
+    /// The number of the device that it is tied to.
+    let tiedIndex: Atomic<UInt32>
+    /// `FamilySet`s: those that packets for all go out in, and those that they can.
+    private let inUse: Atomic<UInt8>
+    private let possible: Atomic<UInt8>
+    private let everywhereDue = Atomic<UInt64>(0)
 
-    /// Opens the socket of a node.
+    /// Opens the socket of a node and ties it to the device.
     ///
     /// - Parameters:
-    ///   - device: the sync device.
-    ///   - group: the multicast group where `peers` is empty.
-    ///   - peers: the other nodes.
+    ///   - group: the multicast group if `peers` is empty; nil for the default ones.
+    ///   - peers: the other nodes, which alone are heard then.
     /// - Throws: `SystemError` of the socket calls.
     init(
-        device: SyncDevice, group: HostAddress, peers: [HostAddress], port: UInt16
+        device: SyncDevice, group: HostAddress?, peers: [HostAddress], port: UInt16
     ) throws(SystemError) {
-        self.device = device
-        let family = peers.first?.family ?? group.family
-        let hosts = peers.isEmpty ? [group] : peers
-        destinations = hosts.map { PeerAddress(address: $0.address, family: family, port: port) }
-        let descriptor = try Descriptor("sync socket") {
-            let kind = CInt(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
-            return socket(CInt(family.rawValue), kind, 0)
-        }
+        var family = Family.ipv6
+        let descriptor = try Self.open(&family)
         let raw = descriptor.raw
-        try retrying("hop limit") { ctsync_link_only(raw, CInt(family.rawValue)) }
+        var hosts = peers
+        if peers.isEmpty { hosts = group.map { [$0] } ?? [Self.defaultGroup4, Self.defaultGroup6] }
+        if family == .ipv4 { hosts.removeAll { $0.family == .ipv6 } }
+        guard !hosts.isEmpty else { throw SystemError("IPv6 socket", errno: EAFNOSUPPORT) }
+        destinations = hosts.map { PeerAddress(address: $0.address, family: $0.family, port: port) }
         isMulticast = peers.isEmpty
-        try Self.tie(raw, device.name, device.index, isMulticast ? destinations[0] : nil)
-        tiedIndex = Atomic(device.index)
+        try retrying("socket options") { ctsync_sync_options(raw, CInt(family.rawValue)) }
+        let filter = ArrivalFilter(peers: peers)
+        try retrying("SO_ATTACH_FILTER") {
+            ctsync_attach_filter(raw, filter.program, UInt16(filter.program.count))
+        }
+        try retrying("SO_BINDTODEVICE \(device.name)") { ctsync_bind_to_device(raw, device.name) }
         var storage = sockaddr_storage()
         let length = PeerAddress(address: .any, family: family, port: port)
-            .write(scope: 0, to: &storage)
+            .write(scope: 0, as: family, to: &storage)
         try retrying("bind to port \(port)") {
             withUnsafePointer(to: &storage) {
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(raw, $0, length) }
             }
         }
-        let settled = try retrying("receive buffer") {
-            ctsync_set_receive_buffer(raw, Self.bufferBytes)
-        }
+        receiveBufferBytes = Int(
+            try retrying("receive buffer") { ctsync_set_receive_buffer(raw, Self.bufferBytes) })
         try retrying("send buffer") { ctsync_set_send_buffer(raw, Self.bufferBytes) }
-        receiveBufferBytes = Int(settled)
         self.descriptor = descriptor
+        self.family = family
+        tiedIndex = Atomic(device.index)
+        let families = hosts.reduce(into: FamilySet()) { $0.insert(FamilySet($1.family)) }
+        inUse = Atomic(families.rawValue)
+        possible = Atomic(families.rawValue)
+        state = Mutex(State(device: device))
     }
 
-    /// Whether the device of the name is another than the one that the socket is tied to.
-    enum DeviceChange {
-        case none
-        /// There is none of the name.
-        case gone
-        /// There is a new one, and the socket is tied to it now.
-        case followed
-    }
-
-    /// Ties the socket to the device that has the name now; to be called now and then.
-    ///
-    /// - Throws: `SystemError` where that cannot be done yet.
-    func followDevice() throws(SystemError) -> DeviceChange {
-        let index = if_nametoindex(device.name)
-        guard index != 0 else { return .gone }
-        guard index != tiedIndex.load(ordering: .relaxed) else { return .none }
-        try Self.tie(descriptor.raw, device.name, index, isMulticast ? destinations[0] : nil)
-        tiedIndex.store(index, ordering: .relaxed)
-        return .followed
-    }
-
-    /// Ties a socket to a device and, with a group, joins that on it.
-    private static func tie(
-        _ raw: CInt, _ name: String, _ index: UInt32, _ group: PeerAddress?
-    ) throws(SystemError) {
-        try retrying("SO_BINDTODEVICE \(name)") { ctsync_bind_to_device(raw, name) }
-        guard let group else { return }
-        var bytes = sockaddr_storage()
-        group.write(scope: index, to: &bytes)
-        let offset = group.family == .ipv4 ? 4 : 8
-        try retrying("multicast group \(group) on \(name)") {
-            withUnsafeBytes(of: &bytes) {
-                ctsync_join_group(
-                    raw, CInt(group.family.rawValue), $0.baseAddress.map { $0 + offset }, index)
-            }
+    /// Opens a socket for both families, or for IPv4 alone on a kernel without IPv6.
+    private static func open(_ family: inout Family) throws(SystemError) -> Descriptor {
+        let kind = CInt(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
+        do throws(SystemError) {
+            return try Descriptor("sync socket") { socket(AF_INET6, kind, 0) }
+        } catch {
+            guard error.errno == EAFNOSUPPORT else { throw error }
+            family = .ipv4
+            return try Descriptor("sync socket") { socket(AF_INET, kind, 0) }
         }
     }
 
-    /// Bytes of the largest packet that is received, whatever the other nodes' MTU.
-    static let largestPacket = 9_216
+    // MARK: The device, for the control thread
+
+    /// The sync device, as it was last looked up.
+    var device: SyncDevice { state.withLock { $0.device } }
+
+    /// The families that there is a destination in.
+    var configured: FamilySet {
+        destinations.reduce(into: []) { $0.insert(FamilySet($1.family)) }
+    }
+
+    /// Ties the socket to a device; its groups are joined by `join`.
+    func tie(to device: SyncDevice) throws(SystemError) {
+        leave(all: true)
+        try retrying("SO_BINDTODEVICE \(device.name)") {
+            ctsync_bind_to_device(descriptor.raw, device.name)
+        }
+        tiedIndex.store(device.index, ordering: .relaxed)
+        state.withLock { $0.device = device }
+    }
+
+    /// Records what has changed of the device that it is tied to.
+    func record(_ device: SyncDevice) {
+        state.withLock { $0.device = device }
+    }
+
+    /// Chooses the families that packets for all nodes go out in.
+    ///
+    /// - Parameter heard: those that peers were heard in lately.
+    func use(heard: FamilySet) {
+        let usable = device.families
+        let configured = configured
+        possible.store(
+            FamilySet.inUse(configured: configured, usable: usable, heard: []).rawValue,
+            ordering: .relaxed)
+        inUse.store(
+            FamilySet.inUse(
+                configured: configured, usable: usable, heard: isMulticast ? heard : []
+            ).rawValue, ordering: .relaxed)
+    }
 
     /// Bytes of the largest packet that is sent: the MTU less the IP and UDP headers, if that can be
     /// received.
     var packetByteCount: Int {
-        min(device.mtu - (destinations[0].family == .ipv4 ? 28 : 48), Self.largestPacket)
+        let headers = configured.contains(.ipv6) ? 48 : 28
+        return min(max(device.mtu, Self.smallestMTU) - headers, Self.largestPacket)
     }
+
+    // MARK: Packets
 
     /// What to poll for POLLIN.
     var raw: CInt { descriptor.raw }
@@ -147,21 +184,35 @@ final class SyncSocket: Sendable {
     /// and the slaves ask for it again.
     ///
     /// - Parameters:
-    ///   - peer: where to; nil for all slaves.
+    ///   - peer: where to; nil for all nodes.
     /// - Returns: how many were refused.
     func send(_ buffers: DatagramBuffers, count: Int, to peer: PeerAddress?) -> UInt64 {
+        if let peer { return send(buffers, count, peer) }
+        return sendToAll(buffers, count: count, now: Clock.now())
+    }
+
+    /// The same to all nodes.
+    func sendToAll(_ buffers: DatagramBuffers, count: Int, now: Instant) -> UInt64 {
         var refused: UInt64 = 0
-        if let peer {
-            refused += send(buffers, count, peer)
-        } else {
-            for destination in destinations { refused += send(buffers, count, destination) }
+        let used = FamilySet(rawValue: inUse.load(ordering: .relaxed))
+        for destination in destinations where used.contains(FamilySet(destination.family)) {
+            refused += send(buffers, count, destination)
+        }
+        let others = FamilySet(rawValue: possible.load(ordering: .relaxed)).subtracting(used)
+        if !others.isEmpty, count > 0, now >= everywhereDue.load(ordering: .relaxed) {
+            // A node that has no address yet in the family in use is to find this one too.
+            everywhereDue.store(now + Self.everywhereInterval, ordering: .relaxed)
+            for destination in destinations where others.contains(FamilySet(destination.family)) {
+                _ = send(buffers, 1, destination)
+            }
         }
         return refused
     }
 
     private func send(_ buffers: DatagramBuffers, _ count: Int, _ peer: PeerAddress) -> UInt64 {
         var refused: UInt64 = 0
-        buffers.address(to: peer, scope: tiedIndex.load(ordering: .relaxed), count: count)
+        buffers.address(
+            to: peer, scope: tiedIndex.load(ordering: .relaxed), as: family, count: count)
         var done = 0
         while done < count {
             let sent = ctsync_sendmmsg(raw, buffers.headers + done, UInt32(count - done))

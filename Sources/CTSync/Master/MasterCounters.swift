@@ -13,7 +13,7 @@ struct MasterCounters: Sendable {
     /// Requests for an initsync.
     var initsyncRequests: UInt64 = 0
     /// Dropped: malformed, by reason, in the order of `WireError.allCases`.
-    var bad = InlineArray<6, UInt64>(repeating: 0)
+    var bad = InlineArray<7, UInt64>(repeating: 0)
     /// Dropped: the sender has this node's id.
     var ownID: UInt64 = 0
     /// Dropped: of another epoch.

@@ -40,6 +40,8 @@ final class MasterProtocol: Sendable {
         var claim = MasterClaim.none
         var wholeness = Wholeness(epoch: 0, basis: .none, now: 0)
         var wasAskedAgain = false
+        var foreign = ForeignCluster()
+        var scratch = Message()
         /// How often events were lost; how many of these losses all that was queued before them has
         /// been appended since; and that count when the running walk began.
         var losses: UInt64 = 0
@@ -48,7 +50,7 @@ final class MasterProtocol: Sendable {
     }
 
     private let slaves = Mutex(Slaves())
-    private let crc = CRC32C()
+    private let checksum = PacketChecksum()
     private let ring: SendRing
 
     /// A master of no epoch yet, that sends from this ring.
@@ -101,7 +103,9 @@ final class MasterProtocol: Sendable {
         _ packet: RawSpan, _ peer: PeerAddress, _ now: Instant, _ wallMicroseconds: UInt64,
         _ slaves: inout Slaves
     ) throws(WireError) -> Consequence {
-        let header = try PacketHeader.read(packet, crc)
+        let header = try PacketHeader.readWhole(
+            packet, checksum, wallMicroseconds: wallMicroseconds, foreign: &slaves.foreign,
+            scratch: &slaves.scratch)
         guard header.nodeID != slaves.claim.nodeID else {
             slaves.counters.ownID += 1
             return .none
@@ -148,8 +152,6 @@ final class MasterProtocol: Sendable {
         _ slaves: inout Slaves
     ) throws(WireError) -> Consequence {
         guard header.messageCount > 0 else { return .none }
-        let needed = Int(header.messageCount) * SequenceRange.byteCount
-        guard packet.byteCount >= PacketHeader.byteCount + needed else { throw .message }
         slaves.counters.nacks += 1
         slaves.wasAskedAgain = true
         var queued = 0

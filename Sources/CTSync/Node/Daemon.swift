@@ -14,12 +14,11 @@ package final class Daemon {
     private let log: Logger
     private let node: Node
     private let signals: Descriptor
-    private let untracked: UntrackedLink?
+    private let upkeep: LinkUpkeep
     private let controlSocket: ControlSocket
     private var controlFile: ControlFile
     private var lock: InstanceLock
     private var epochFile: EpochFile
-    private var untrackedDue: Instant = 0
     private var hasToPublish = true
     private var trouble = ControlFileTrouble()
     private var isEnding = false
@@ -29,8 +28,6 @@ package final class Daemon {
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
-    /// How often the table for the sync link is looked for.
-    private static let untrackedInterval = 5 * Duration.second
     /// How often a publication gives way to what was written meanwhile, before it waits.
     private static let publishLimit = 16
 
@@ -42,12 +39,12 @@ package final class Daemon {
         -> Int32
     {
         let device = try syncDevice(configuration)
-        let group = try group(configuration, device)
+        try check(device, configuration)
         let lock = try InstanceLock(controlFile: configuration.controlFile)
         let darkness = configuration.l2drop ? try Darkness(configuration, log: log) : nil
         let daemon: Daemon
         do throws(SystemError) {
-            daemon = try Daemon(configuration, device, group, darkness, lock, log)
+            daemon = try Daemon(configuration, device, darkness, lock, log)
         } catch {
             let isForbidden = error.errno == EPERM || error.errno == EACCES
             throw ConfigurationError(
@@ -63,16 +60,17 @@ package final class Daemon {
     }
 
     private init(
-        _ configuration: Configuration, _ device: SyncDevice, _ group: HostAddress,
+        _ configuration: Configuration, _ device: SyncDevice,
         _ darkness: Darkness?, _ lock: consuming InstanceLock, _ log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
         self.log = log
         signals = try Descriptor("signalfd") { ctsync_signalfd() }
         signal(SIGPIPE, SIG_IGN)
-        let socket = try SyncSocket(
-            device: device, group: group, peers: configuration.peers, port: configuration.port)
-        node = try Node(configuration, socket: socket, darkness: darkness, log: log)
+        upkeep = try LinkUpkeep(
+            device: device, group: configuration.group, peers: configuration.peers,
+            port: configuration.port, log: log)
+        node = try Node(configuration, socket: upkeep.socket, darkness: darkness, log: log)
         let epochFile = EpochFile(controlFile: configuration.controlFile)
         node.engine.remember(
             epoch: max(lock.epoch, epochFile.epoch),
@@ -82,7 +80,7 @@ package final class Daemon {
         controlSocket = try ControlSocket(controlFile: configuration.controlFile)
         controlFile = try ControlFile(path: configuration.controlFile)
         Self.setEvents(log)
-        untracked = Self.keepUntracked(configuration, log)
+        upkeep.protect()
         node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
     }
 
@@ -107,24 +105,25 @@ package final class Daemon {
         return device
     }
 
-    private static func group(
-        _ configuration: Configuration, _ device: SyncDevice
-    ) throws(ConfigurationError) -> HostAddress {
-        let hasIPv4 = device.hasAddress(.ipv4)
-        let fallback = hasIPv4 ? SyncSocket.defaultGroup4 : SyncSocket.defaultGroup6
-        let group = configuration.group ?? fallback
-        let family = configuration.peers.first?.family ?? group.family
-        guard device.hasAddress(family) else {
+    private static func check(
+        _ device: SyncDevice, _ configuration: Configuration
+    ) throws(ConfigurationError) {
+        if let family = configuration.peers.first?.family ?? configuration.group?.family {
+            guard device.families.contains(FamilySet(family)) else {
+                throw ConfigurationError(
+                    "syncdev \(device.name) has no \(family == .ipv4 ? "IPv4" : "IPv6") address; "
+                        + "give it one, or choose the other family with --group or --peer",
+                    at: .notReady)
+            }
+        }
+        guard !device.families.isEmpty else {
             throw ConfigurationError(
-                "syncdev \(device.name) has no \(family == .ipv4 ? "IPv4" : "IPv6") address; "
-                    + "give it one, or choose the other family with --group or --peer",
-                at: .notReady)
+                "syncdev \(device.name) has no address; take it up, or give it one", at: .notReady)
         }
         guard device.hasMulticast || !configuration.peers.isEmpty else {
             throw ConfigurationError(
                 "syncdev \(device.name) has no multicast; name the other nodes with --peer")
         }
-        return group
     }
 
     private static func setEvents(_ log: Logger) {
@@ -136,21 +135,6 @@ package final class Daemon {
                 connections made before this start may end unnoticed (\(error)); \
                 set net.netfilter.nf_conntrack_events=1 with sysctl
                 """)
-        }
-    }
-
-    private static func keepUntracked(_ configuration: Configuration, _ log: Logger)
-        -> UntrackedLink?
-    {
-        do throws(NftablesError) {
-            return try UntrackedLink(device: configuration.syncdev, port: configuration.port)
-        } catch {
-            log.warning(
-                """
-                sync traffic is tracked like any other (\(error)); add a notrack rule for UDP \
-                port \(configuration.port) on \(configuration.syncdev)
-                """)
-            return nil
         }
     }
 
@@ -176,8 +160,8 @@ package final class Daemon {
             try readControlFile()
             controlSocket.serve { request in answer(request) }
             node.darkness?.work(now: Clock.now())
-            node.followDevice()
-            restoreUntracked()
+            upkeep.work(now: Clock.now(), heard: node.heard)
+            node.limitPackets()
             node.refreshAddresses()
             node.lookForLeftDrops()
             watch.look(node)
@@ -190,10 +174,11 @@ package final class Daemon {
     }
 
     private func wait() {
-        let descriptors = [
-            signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
-            node.darkness?.events ?? -1,
-        ]
+        let descriptors =
+            [
+                signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
+                node.darkness?.events ?? -1,
+            ] + upkeep.events
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         var tick = Self.tick
         switch pause {
@@ -230,26 +215,10 @@ package final class Daemon {
         withdraw()
     }
 
-    /// Looks now and then whether the table for the sync link is still there: a firewall that is
-    /// loaded anew flushes everything.
-    private func restoreUntracked() {
-        guard let untracked, Clock.now() >= untrackedDue else { return }
-        untrackedDue = Clock.now() + Self.untrackedInterval
-        do throws(NftablesError) {
-            if try untracked.restore() { log.notice("the table for the sync link is back") }
-        } catch {
-            log.warning("sync traffic is tracked like any other: \(error)")
-        }
-    }
-
     /// Takes away what the start has made, but for the control file.
     private func withdraw() {
         controlSocket.remove()
-        do throws(NftablesError) {
-            try untracked?.remove()
-        } catch {
-            log.warning("the table for the sync link stays: \(error)")
-        }
+        upkeep.remove()
     }
 
     private func readSignals() throws(SystemError) {

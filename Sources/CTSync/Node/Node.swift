@@ -17,7 +17,6 @@ final class Node {
     let log: Logger
     let leftDrops: LeftDrops
     let startedAt = Clock.now()
-    private var isDeviceMissing = false
     private var hasToLookForDrops = false
     private(set) var natCheck = NATCheck()
 
@@ -165,22 +164,19 @@ final class Node {
         leftDrops.look()
     }
 
-    /// Follows the sync device where it was removed and made anew.
-    func followDevice() {
-        do throws(SystemError) {
-            switch try socket.followDevice() {
-            case .none: isDeviceMissing = false
-            case .gone:
-                if !isDeviceMissing { log.warning("syncdev \(configuration.syncdev) is gone") }
-                isDeviceMissing = true
-            case .followed:
-                isDeviceMissing = false
-                log.notice("syncdev \(configuration.syncdev) is another device now; using that")
-            }
-        } catch {
-            if !isDeviceMissing { log.warning("syncdev cannot be used: \(error)") }
-            isDeviceMissing = true
+    /// The other nodes, as they were last heard in the present role.
+    var heard: [(address: PeerAddress, at: Instant)] {
+        guard role == .slave else {
+            return master.exchange.peers.map { ($0.address, $0.lastHeard) }
         }
+        let slave = link.status
+        guard let address = slave.masterAddress else { return [] }
+        return [(address, slave.lastHeard)]
+    }
+
+    /// Has packets fit through the sync device as it is now.
+    func limitPackets() {
+        master.ring.limitPackets(to: socket.packetByteCount)
     }
 
     /// Reads the node's own addresses again: they move with a takeover.

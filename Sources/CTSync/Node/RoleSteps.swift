@@ -41,7 +41,7 @@ final class RoleSteps: NodeParts {
         table = try ReplicaTable(capacity: max(capacity, 1), seed: random.next())
         let slave = try SlaveProtocol(
             nodeID: configuration.nodeID, table: table, filter: filter.current,
-            ringSlots: configuration.ringSlots, slotByteCount: socket.packetByteCount)
+            ringSlots: configuration.ringSlots, slotByteCount: SyncSocket.largestPacket)
         linkThread = try link.start(
             SlaveEngine(slave, kernel, reconcileSeconds: configuration.reconcileSeconds))
     }

@@ -44,12 +44,14 @@ final class SendRing: @unchecked Sendable {
     private let lengths: UnsafeMutablePointer<UInt16>
     private let counts: UnsafeMutablePointer<UInt16>
     private let flags: UnsafeMutablePointer<UInt8>
-    private let crc = CRC32C()
+    private let checksum = PacketChecksum()
     private let state = Mutex(State())
     private let closed = Atomic<UInt64>(0)
     private let sent = Atomic<UInt64>(0)
     private let isIncomplete = Atomic<Bool>(false)
     private let standingFlags = Atomic<UInt8>(0)
+    /// The most bytes of a packet that is opened from now on.
+    private let packetLimit: Atomic<Int>
     private let senderSleeps = Atomic<Bool>(false)
     private let wake: WakeUp?
 
@@ -67,6 +69,7 @@ final class SendRing: @unchecked Sendable {
         self.slotCount = slotCount
         self.slotByteCount = slotByteCount
         self.wake = wake
+        packetLimit = Atomic(slotByteCount)
         memory = try MappedMemory(byteCount: slotCount * slotByteCount)
         lengths = .allocate(capacity: slotCount)
         lengths.initialize(repeating: 0, count: slotCount)
@@ -173,6 +176,14 @@ final class SendRing: @unchecked Sendable {
         isIncomplete.store(value, ordering: .releasing)
     }
 
+    /// Makes packets smaller than a slot, for a sync device whose MTU has become less.
+    ///
+    /// - Parameter byteCount: at least a header and one message; more than a slot is a slot.
+    func limitPackets(to byteCount: Int) {
+        precondition(byteCount >= PacketHeader.byteCount + Message.maximumByteCount)
+        packetLimit.store(min(byteCount, slotByteCount), ordering: .relaxed)
+    }
+
     /// - Parameter byteCount: what `write` will write; asked only where the largest message would not
     ///   fit.
     @inline(__always)
@@ -180,9 +191,8 @@ final class SendRing: @unchecked Sendable {
         _ state: inout State, reserve: Int, byteCount: @autoclosure () -> Int,
         _ write: (inout MutableRawSpan, Int) -> Int
     ) -> UInt64? {
-        if state.length + Message.maximumByteCount > slotByteCount,
-            state.length + byteCount() > slotByteCount
-        {
+        let limit = packetLimit.load(ordering: .relaxed)
+        if state.length + Message.maximumByteCount > limit, state.length + byteCount() > limit {
             close(&state)
         }
         if state.messageCount == 0 {
@@ -321,7 +331,7 @@ final class SendRing: @unchecked Sendable {
         header.oldest = oldest(asOf: header.sequence)
         header.clockMicroseconds = clock
         var bytes = packet.mutableBytes
-        header.seal(&bytes, crc)
+        header.seal(&bytes, checksum)
     }
 
     /// Announces that the sender goes to sleep.

@@ -86,6 +86,11 @@ package struct Configuration: Sendable, Equatable {
         }
         if !settings.contains(where: { $0.canonicalName == "id" }) { nodeIDOrigin = .none }
         guard !syncdev.isEmpty else { throw Self.noDevice(path) }
+        for setting in settings where setting.canonicalName == "peer" {
+            guard let scope = setting.scope, scope != syncdev else { continue }
+            throw ConfigurationError(
+                setting, mustBe: "reached by the sync device, \(syncdev): no other scope is of use")
+        }
         if let group, let peer = peers.first {
             let last = settings.last { ["group", "peer"].contains($0.canonicalName) }
             throw ConfigurationError(

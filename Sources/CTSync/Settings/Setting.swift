@@ -68,6 +68,13 @@ package struct Setting: Sendable, Equatable {
     }
 }
 
+extension Setting {
+    /// The device that the scope of a peer's address names; nil if it has none.
+    var scope: String? {
+        value.firstIndex(of: "%").map { String(value[value.index(after: $0)...]) }
+    }
+}
+
 extension ConfigurationError {
     /// A setting that does not exist.
     init(unknown setting: Setting) {

@@ -59,13 +59,21 @@ extension SettingKind where Value == HostAddress {
             parse: { text in HostAddress(text: text).flatMap { $0.isMulticast ? $0 : nil } })
     }
 
-    /// The address of one other node.
+    /// The address of one other node; a link-local one may name the device that it is meant on.
     static var peer: SettingKind {
         SettingKind(
             "address",
-            allowed: "the IPv4 or IPv6 address of one other node, without port or scope",
+            allowed: "the IPv4 or IPv6 address of one other node, without port, and with a scope "
+                + "(%DEVICE) only if it is link-local",
             show: \.description,
-            parse: { text in HostAddress(text: text).flatMap { $0.isUnicast ? $0 : nil } })
+            parse: { text in
+                let parts = text.split(
+                    separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+                guard let address = HostAddress(text: String(parts[0])), address.isUnicast,
+                    parts.count == 1 || address.isLinkLocal
+                else { return nil }
+                return address
+            })
     }
 }
 

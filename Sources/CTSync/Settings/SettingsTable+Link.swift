@@ -8,15 +8,22 @@ extension SettingsTable {
             "The file that takes and shows the role."),
         SettingDescription(
             "group", .group, into: \.group,
-            unless: "224.0.0.254, or ff02::114 if the sync device has no IPv4 address",
+            unless: "224.0.0.254 and ff02::114, both until another node has been heard",
             "The multicast group, IPv4 or IPv6.",
-            details: "The defaults are link-local and need no querier.", example: "224.0.0.254"),
+            details: "A switch that snoops (IGMP, MLD) floods 224.0.0.0/24 always, but not "
+                + "ff02::114 or any other group: without queries it forgets the members. A node "
+                + "that hears nobody for 3 seconds joins again every 3 seconds, so the link comes "
+                + "back, and falls silent each time the switch has forgotten; on such a switch "
+                + "enable a querier, turn snooping off, or use 224.0.0.254 or `peer`.",
+            example: "224.0.0.254"),
         SettingDescription(
             "port", .number(1...65_535), into: \.port, "The UDP port of the sync link."),
         SettingDescription(
             "peer", .peer, each: \.peers,
-            "Another node, to be sent to by itself and not by multicast.",
-            details: "All of them are of one family. Not together with `group`.",
+            "Another node, to be sent to by itself and not by multicast; with peers nobody else is "
+                + "heard.",
+            details: "All of them are of one family. A link-local one may have the sync device as "
+                + "its scope (fe80::1%eth2). Not together with `group`.",
             example: "172.31.255.2", check: isOfOneFamily),
     ]
 

@@ -33,7 +33,7 @@ struct SlaveCounters: Sendable {
     /// Updates of connections that this node's own filter leaves out, mostly of its own addresses.
     var leftOut: UInt64 = 0
     /// Dropped: malformed, by reason, in the order of `WireError.allCases`.
-    var bad = InlineArray<6, UInt64>(repeating: 0)
+    var bad = InlineArray<7, UInt64>(repeating: 0)
     /// Dropped: the sender has this node's id.
     var ownID: UInt64 = 0
     /// Dropped: of a master that a higher claim has superseded.

@@ -63,7 +63,8 @@ final class SlaveProtocol {
     /// The master that is followed.
     private(set) var master = MasterClaim.none
     /// Where its packets come from.
-    private(set) var masterAddress: PeerAddress?
+    var masterAddress: PeerAddress? { preferred.address }
+    private var preferred = PreferredAddress()
     /// When it was last heard.
     private(set) var lastHeard: Instant = 0
     /// The receiver's clock less the master's at its last packet, in microseconds.
@@ -78,7 +79,8 @@ final class SlaveProtocol {
     var hasAdopted = true
 
     private let nodeID: UInt8
-    private let crc = CRC32C()
+    private let checksum = PacketChecksum()
+    private var foreign = ForeignCluster()
     private var ring: ReceiveRing
     private var gap = GapTimer()
     private var request = InitsyncRequest()
@@ -130,7 +132,7 @@ final class SlaveProtocol {
     func restart(after claim: MasterClaim, holding: Holding) {
         forgetStream(expected: 1)
         master = claim
-        masterAddress = nil
+        preferred = PreferredAddress()
         lastBasis = holding.basis
         hasMore = holding.hasMore
         hasPart = false
@@ -145,7 +147,8 @@ final class SlaveProtocol {
     func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
         restart(after: claim, holding: holding)
         donor = claim
-        masterAddress = peer
+        preferred = PreferredAddress()
+        preferred.heard(peer, now: now)
         lastHeard = now
         hasAdopted = true
         wantInitsync(at: now)
@@ -221,10 +224,9 @@ final class SlaveProtocol {
         counters.bytes += UInt64(packet.byteCount)
         let header: PacketHeader
         do throws(WireError) {
-            header = try PacketHeader.read(packet, crc)
-            if header.type == .SYNC {
-                try MessageReader.validate(packet, count: header.messageCount, scratch: &message)
-            }
+            header = try PacketHeader.readWhole(
+                packet, checksum, wallMicroseconds: wallMicroseconds, foreign: &foreign,
+                scratch: &message)
         } catch {
             counters.bad[error.index] += 1
             return .none
@@ -239,10 +241,6 @@ final class SlaveProtocol {
             return isMaster ? .handOver(peer) : .none
         }
         guard header.flags.contains(.handover) == (donor != nil) else { return .none }
-        guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else {
-            counters.bad[WireError.message.index] += 1
-            return .none
-        }
         if let donor, claim != donor { return .none }
         guard claim >= master else {
             counters.stale += 1
@@ -250,7 +248,7 @@ final class SlaveProtocol {
             return .none
         }
         if claim > master || masterAddress == nil { follow(claim, header, now) }
-        masterAddress = peer
+        preferred.heard(peer, now: now)
         lastHeard = now
         lagMicroseconds = Int64(bitPattern: wallMicroseconds &- header.clockMicroseconds)
         take(header, packet, now)
@@ -262,6 +260,7 @@ final class SlaveProtocol {
         forgetStream(
             expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
         master = claim
+        preferred = PreferredAddress()
         wantInitsync(at: now)
         reportAt = now
     }
@@ -317,7 +316,7 @@ final class SlaveProtocol {
 
     private func applyKept(_ packet: RawSpan, _ now: Instant) {
         do throws(WireError) {
-            apply(packet, try PacketHeader.read(packet, crc), now)
+            apply(packet, try PacketHeader.read(packet, checksum), now)
         } catch {
             preconditionFailure("a kept packet was checked when it came: \(error)")
         }
@@ -560,7 +559,7 @@ final class SlaveProtocol {
         header.clockMicroseconds = wallMicroseconds
         var bytes = UnsafeMutableRawBufferPointer(rebasing: target[..<length]).mutableBytes
         report(now).write(&bytes, at: place)
-        header.seal(&bytes, crc)
+        header.seal(&bytes, checksum)
         return length
     }
 

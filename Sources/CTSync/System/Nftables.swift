@@ -11,8 +11,9 @@ final class Nftables {
 
     /// Makes a context whose output and errors are kept in memory.
     ///
+    /// - Parameter isStateless: lists no counters' values (nft's -s).
     /// - Throws: `NftablesError` where libnftables has none to give.
-    init() throws(NftablesError) {
+    init(isStateless: Bool = false) throws(NftablesError) {
         guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else {
             throw NftablesError(commands: "", message: "nft_ctx_new failed")
         }
@@ -20,6 +21,9 @@ final class Nftables {
         guard nft_ctx_buffer_output(context) == 0, nft_ctx_buffer_error(context) == 0 else {
             nft_ctx_free(context)
             throw NftablesError(commands: "", message: "nft_ctx_buffer_output failed")
+        }
+        if isStateless {
+            nft_ctx_output_set_flags(context, UInt32(NFT_CTX_OUTPUT_STATELESS))
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// The fixed part at the start of every packet: 56 bytes, big-endian.
+/// The fixed part at the start of every packet: 44 bytes, big-endian.
 ///
 /// ```
 ///  0        1        2        3        4                 6
@@ -15,17 +15,15 @@
 /// +-----------------------------------------------------------------------+ 32
 /// |clock: microseconds since 1970                                         |
 /// +-----------------------------------+-----------------------------------+ 40
-/// |CRC-32C of the packet, this row and the next as zero |zero: room for   |
-/// +-----------------------------------+-----------------+                 + 48
-/// | an authentication tag                                                 |
-/// +-----------------------------------------------------------------------+ 56
+/// |checksum of the packet             |
+/// +-----------------------------------+ 44
 /// ```
 ///
 /// What follows depends on the type: messages in SYNC, ranges of 12 bytes in NACK, nothing in the
 /// others. A reader steps over bytes behind the part it knows.
 struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
     /// Bytes of a header.
-    static let byteCount = 56
+    static let byteCount = 44
 
     /// Where its parts begin, for the writer and the reader.
     private enum Place {
@@ -39,8 +37,7 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
         static let sequence = 16
         static let oldest = 24
         static let clock = 32
-        static let checksum = 40
-        static let tag = 48
+        static let checksum = PacketChecksum.place
     }
 
     /// The version in the first byte: major in the high nibble, minor in the low.
@@ -106,10 +103,12 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
         clockMicroseconds = 0
     }
 
-    /// Writes the header and, over the whole packet, its integrity field.
+    /// Writes the header and, over the whole packet, its checksum.
     ///
-    /// - Parameter packet: exactly `length` bytes, the content already in place.
-    func seal(_ packet: inout MutableRawSpan, _ crc: CRC32C) {
+    /// - Parameters:
+    ///   - packet: exactly `length` bytes, the content already in place.
+    ///   - checksum: nil for a packet that will be sealed: the tag proves more.
+    func seal(_ packet: inout MutableRawSpan, _ checksum: PacketChecksum?) {
         precondition(packet.byteCount == Int(length))
         packet.setByte(Place.version, Self.version)
         packet.setByte(Place.type, type.rawValue)
@@ -121,18 +120,17 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
         packet.setBig(Place.sequence, sequence)
         packet.setBig(Place.oldest, oldest)
         packet.setBig(Place.clock, clockMicroseconds)
-        packet.setBig(Place.checksum, UInt64(0))
-        packet.setBig(Place.tag, UInt64(0))
-        let checksum = crc.update(0, packet.bytes)
-        packet.setBig(Place.checksum, checksum)
+        packet.setBig(Place.checksum, UInt32(0))
+        if let checksum { packet.setBig(Place.checksum, checksum.value(of: packet.bytes)) }
     }
 
     /// Reads and checks a packet's header.
     ///
+    /// - Parameter checksum: nil for a packet that was sealed.
     /// - Throws: the first `WireError` that a ladder of checks finds; `message` where the numbers
     ///   contradict the type or each other.
     static func read(
-        _ packet: RawSpan, _ crc: CRC32C
+        _ packet: RawSpan, _ checksum: PacketChecksum?
     ) throws(WireError) -> PacketHeader {
         guard packet.byteCount >= byteCount else { throw .short }
         guard packet.byte(Place.version) >> 4 == version >> 4 else { throw .version }
@@ -140,8 +138,9 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
             throw .length
         }
         guard let type = PacketType(rawValue: packet.byte(Place.type)) else { throw .type }
-        guard checksum(of: packet, crc) == packet.big(Place.checksum, as: UInt32.self) else {
-            throw .checksum
+        if let checksum {
+            guard checksum.value(of: packet) == packet.big(Place.checksum, as: UInt32.self)
+            else { throw .checksum }
         }
         var header = PacketHeader(
             type: type, nodeID: packet.byte(Place.nodeID), epoch: packet.big(Place.epoch),
@@ -165,12 +164,5 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
         case .MASTER_ANNOUNCE: return oldest <= sequence + 1
         case .SLAVE_INITSYNC, .NACK: return true
         }
-    }
-
-    private static func checksum(of packet: RawSpan, _ crc: CRC32C) -> UInt32 {
-        let zero: (UInt64, UInt64) = (0, 0)
-        var checksum = crc.update(0, packet.extracting(0..<Place.checksum))
-        withUnsafeBytes(of: zero) { checksum = crc.update(checksum, $0.bytes) }
-        return crc.update(checksum, packet.extracting(byteCount..<packet.byteCount))
     }
 }

@@ -10,10 +10,12 @@ enum WireError: Error, CaseIterable, Sendable {
     case version
     /// A packet type that this version does not know.
     case type
-    /// The integrity field does not fit the bytes.
+    /// The checksum does not fit the bytes.
     case checksum
     /// A message that ends before its parts do, or contradicts itself.
     case message
+    /// The checksum fits the bytes of a cluster with another name.
+    case cluster
 
     /// Its place among all of them, for counters.
     var index: Int {
@@ -24,6 +26,7 @@ enum WireError: Error, CaseIterable, Sendable {
         case .type: 3
         case .checksum: 4
         case .message: 5
+        case .cluster: 6
         }
     }
 }

@@ -41,6 +41,43 @@ import Testing
         #expect(try InstanceLock(controlFile: path).epoch == 0)
     }
 
+    /// Nobody else can take the lock: not by opening the file, not by making one first.
+    @Test func nobodyElseCanTakeIt() throws {
+        let scratch = ScratchDirectory()
+        func mode(_ path: String) -> mode_t {
+            var status = stat()
+            return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
+        }
+        func refusal(_ path: String) -> String? {
+            #expect(throws: ConfigurationError.self) {
+                _ = try InstanceLock(controlFile: path)
+            }?.sentence
+        }
+        let path = scratch.file("state")
+        do { _ = try InstanceLock(controlFile: path) }
+        #expect(mode(path + ".lock") == 0o600)
+        // An earlier version let everybody read it.
+        chmod(path + ".lock", 0o644)
+        do { _ = try InstanceLock(controlFile: path) }
+        #expect(mode(path + ".lock") == 0o600)
+
+        let target = scratch.file("target")
+        ScratchDirectory.write("4711\n9\n", to: target)
+        symlink(target, scratch.file("linked.lock"))
+        #expect(refusal(scratch.file("linked"))?.contains("is a symbolic link") == true)
+        link(target, scratch.file("second.lock"))
+        #expect(refusal(scratch.file("second"))?.contains("not a file of the daemon's") == true)
+        #expect(ScratchDirectory.read(target) == "4711\n9\n")
+        mkfifo(scratch.file("pipe.lock"), 0o600)
+        #expect(refusal(scratch.file("pipe"))?.contains("not a file of the daemon's") == true)
+
+        let open = scratch.file("open")
+        mkdir(open, 0o755)
+        chmod(open, 0o1777)
+        #expect(refusal(open + "/state")?.contains("others can write to \(open)") == true)
+        #expect(ScratchDirectory.read(open + "/state.lock") == nil)
+    }
+
     @Test func theKernelTakesItBackWhenTheHolderIsKilled() throws {
         let scratch = ScratchDirectory()
         let path = scratch.file("state")

@@ -54,6 +54,36 @@ import Testing
         return true
     }
 
+    /// A packet that is not what its header says is no claim, however high, and no sign of life.
+    @Test func aPacketIsCheckedBeforeAnythingFollows() throws {
+        let (master, _) = try Self.make()
+        let message = PacketBytes.bracket(.UPDATE, 1)
+        var header = PacketHeader(type: .SYNC, nodeID: 9, epoch: 200, sequence: 1)
+        header.oldest = 1
+        for count in [0, 2, 65_535] as [UInt16] {
+            header.messageCount = count
+            #expect(Self.receive(master, PacketBytes.sealed(header, message)) == .none)
+        }
+        header.messageCount = 1
+        var long = message
+        long[1] += 1
+        #expect(Self.receive(master, PacketBytes.sealed(header, long)) == .none)
+
+        // A range too few, and an empty one behind a good one.
+        var nack = PacketHeader(type: .NACK, nodeID: 2, epoch: 100, sequence: 1)
+        nack.messageCount = 2
+        let range: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+        let empty: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+        for content in [range, range + empty] {
+            #expect(Self.receive(master, PacketBytes.sealed(nack, content)) == .none)
+        }
+        #expect(master.counters.bad[WireError.message.index] == 6)
+        #expect(master.peers.isEmpty && master.nextAgain() == nil)
+        #expect(
+            Self.receive(master, PacketBytes.sealed(header, message))
+                == .superseded(MasterClaim(epoch: 200, nodeID: 9)))
+    }
+
     @Test(
         arguments: [
             // Epoch and id of another master's packet, whether this node gives way.

@@ -19,7 +19,9 @@ import Testing
 
     static let device = "the name of a network device (1 to 15 letters, no space, / or :)"
     static let path = "the absolute path of a file, of at most 102 bytes"
-    static let peer = "the IPv4 or IPv6 address of one other node, without port or scope"
+    static let peer =
+        "the IPv4 or IPv6 address of one other node, without port, and with a scope (%DEVICE) only "
+        + "if it is link-local"
     static let group = "a multicast address (in 224.0.0.0/4 or ff00::/8)"
     static let levels = "one of trace, debug, info, notice, warning, error, critical"
     static let ring = "a power of two from 64 to 1048576"
@@ -50,7 +52,11 @@ import Testing
         Bad("group", "fe80::1", "--group is \"fe80::1\" but must be \(group)"),
         Bad("port", "0", "--port is \"0\" but must be a number from 1 to 65535"),
         Bad("port", "65536", "--port is \"65536\" but must be a number from 1 to 65535"),
-        Bad("peer", "fe80::1%eth0", "--peer is \"fe80::1%eth0\" but must be \(peer)"),
+        Bad("peer", "fd00::1%eth2", "--peer is \"fd00::1%eth2\" but must be \(peer)"),
+        Bad(
+            "peer", "fe80::1%eth0",
+            "--peer is \"fe80::1%eth0\" but must be reached by the sync device, sync0: no other "
+                + "scope is of use"),
         Bad("peer", "224.0.0.1", "--peer is \"224.0.0.1\" but must be \(peer)"),
         Bad("peer", "0.0.0.0", "--peer is \"0.0.0.0\" but must be \(peer)"),
         Bad("peer", "255.255.255.255", "--peer is \"255.255.255.255\" but must be \(peer)"),
@@ -97,7 +103,8 @@ import Testing
         let settings = try Configuration(
             [
                 ("syncdev", "fifteen-letters"), ("state", "1"), ("id", "255"), ("l2drop", "0"),
-                ("control_file", "/tmp/x"), ("peer", "fe80::1"), ("peer", "fe80::2"),
+                ("control_file", "/tmp/x"), ("peer", "fe80::1"),
+                ("peer", "fe80::2%fifteen-letters"),
                 ("peer", "fe80::1"), ("port", "65535"), ("initsync_rate", "0"),
                 ("ring_slots", "64"), ("max_entries", "1"), ("log_level", "debug"),
             ].map { Setting($0.0, $0.1, .parameter) })

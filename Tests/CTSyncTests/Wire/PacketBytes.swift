@@ -4,7 +4,7 @@
 
 /// Packets as arrays, for tests.
 enum PacketBytes {
-    static let crc = CRC32C()
+    static let checksum = PacketChecksum()
     static let peer = PeerAddress(address: Address(ipv4: 0xA9FE_0001), family: .ipv4, port: 3_780)
 
     /// What a writer writes.
@@ -44,7 +44,7 @@ enum PacketBytes {
         header.length = UInt16(packet.count)
         packet.withUnsafeMutableBytes { buffer in
             var span = buffer.mutableBytes
-            header.seal(&span, crc)
+            header.seal(&span, checksum)
         }
         return packet
     }
@@ -89,7 +89,7 @@ enum PacketBytes {
     }
 
     static func header(of packet: [UInt8]) throws(WireError) -> PacketHeader {
-        try PacketHeader.read(packet.span.bytes, crc)
+        try PacketHeader.read(packet.span.bytes, checksum)
     }
 
     /// The messages of a packet without its header.

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+
+/// Hears when devices or addresses of this network namespace change (rtnetlink).
+///
+/// A message is a reason to look again, and is not read further. Only that a device was removed has
+/// to be known from the message: one that was moved away and back between two looks has its old
+/// number and none of its memberships.
+final class LinkWatch {
+    /// What has happened since the last look.
+    struct News: Equatable {
+        /// Anything at all.
+        var hasChanged = false
+        /// The numbers of devices that were removed.
+        var removed: Set<UInt32> = []
+        /// Some messages were lost: any device may have been removed.
+        var isIncomplete = false
+    }
+
+    private static let netlinkRoute: CInt = 0  // NETLINK_ROUTE
+    private static let groups: UInt32 = 0x1 | 0x10 | 0x100  // RTMGRP_LINK, IPV4_IFADDR, IPV6_IFADDR
+    private static let delLink: UInt16 = 17  // RTM_DELLINK
+
+    private let notifications: Descriptor
+    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+
+    /// Listens in the network namespace of the calling thread.
+    init() throws(SystemError) {
+        notifications = try Descriptor("rtnetlink socket") {
+            ctsync_netlink_open(Self.netlinkRoute, Self.groups)
+        }
+    }
+
+    /// What to poll for POLLIN; then call `drain`.
+    var raw: CInt { notifications.raw }
+
+    /// Takes the notifications that wait.
+    func drain() throws(SystemError) -> News {
+        var news = News()
+        while true {
+            do throws(SystemError) {
+                let count = try retryingNonBlocking("recv") {
+                    buffer.withUnsafeMutableBytes {
+                        recv(notifications.raw, $0.baseAddress, $0.count, 0)
+                    }
+                }
+                guard let count else { return news }
+                Self.read(buffer.span.extracting(first: count).bytes, into: &news)
+            } catch {
+                guard error.errno == ENOBUFS else { throw error }
+                news.isIncomplete = true
+                news.hasChanged = true
+            }
+        }
+    }
+
+    /// Reads the messages of a datagram.
+    static func read(_ bytes: RawSpan, into news: inout News) {
+        var offset = 0
+        while offset < bytes.byteCount, let next = bytes.nextMessage(after: offset) {
+            news.hasChanged = true
+            let body = offset + NLMSG_HDRLEN
+            // struct ifinfomsg; a bridge says so of a port that leaves it (AF_BRIDGE).
+            if bytes.hostUInt16(at: offset + 4) == delLink, next - body >= 16,
+                bytes.byte(body) == UInt8(AF_UNSPEC)
+            {
+                news.removed.insert(bytes.hostUInt32(at: body + 4))
+            }
+            offset = next
+        }
+    }
+}
