@@ -69,7 +69,8 @@ extension ClusterTests {
                 let directory = URL(fileURLWithPath: node.controlFile).deletingLastPathComponent()
                     .path
                 try Command.run(["mkdir", "-p", directory])
-                try Command.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", directory])
+                let options = "size=64k,mode=0755"
+                try Command.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", directory])
                 defer {
                     node.daemon?.signal(SIGKILL)
                     _ = try? Command.run(["umount", "-l", directory])
@@ -88,7 +89,7 @@ extension ClusterTests {
                 let order = try node.command([other == .master ? "promote" : "demote"])
                 #expect(order.status == 0, "\(order)")
                 #expect(try node.status()?.role == other)
-                let words = node.log.split(separator: "\n").filter { $0.contains("No space") }
+                let words = node.log.split(separator: "\n").filter { $0.contains("No space") && $0.contains("control file") }
                 #expect(words.count == 1, "\(node.log)")
                 unlink("\(directory)/full")
                 try node.waitForRole(other)

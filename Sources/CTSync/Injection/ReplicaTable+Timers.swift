@@ -38,13 +38,18 @@ extension ReplicaTable {
     /// - Parameters:
     ///   - entry: the kernel's entry, from a dump.
     ///   - now: seconds of the slave's clock.
+    ///   - includesUnread: whether the kernel's table was not read whole since this node is slave:
+    ///     what has a replica's time may then be one that an earlier process held.
     /// - Returns: nil where the entry is no replica, or a packet has set its timeout since it was
     ///   held.
-    func remainingTime(of entry: borrowing Entry, now: UInt32) -> UInt32? {
+    func remainingTime(
+        of entry: borrowing Entry, now: UInt32, includesUnread: Bool = false
+    ) -> UInt32? {
         let place = book.pool.find(entry.key)
         // Held by an earlier process, and not read yet: nobody knows what it had.
         guard place != ReplicaPool.noPlace else {
-            return Self.mayBeHeld(entry) ? entry.defaultTimeoutSeconds : nil
+            let mayBeHeld = Self.mayBeHeld(entry)
+            return includesUnread && mayBeHeld ? entry.defaultTimeoutSeconds : nil
         }
         // What the kernel had already when it was handed over was held at another time.
         let isLong = Self.mayBeHeld(entry)

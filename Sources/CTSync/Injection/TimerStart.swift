@@ -17,8 +17,12 @@ final class TimerStart: Sendable {
         fileprivate let dump: any TableWalk
         fileprivate let requests: any KernelRequests
         fileprivate var hasBegun = false
+        fileprivate let includesUnread: Bool
 
-        fileprivate init(_ kernel: any KernelTable) throws(SystemError) {
+        fileprivate init(
+            _ kernel: any KernelTable, includesUnread: Bool
+        ) throws(SystemError) {
+            self.includesUnread = includesUnread
             dump = try kernel.makeWalk()
             requests = try kernel.makeRequests()
         }
@@ -38,8 +42,12 @@ final class TimerStart: Sendable {
     }
 
     /// Begins a walk.
-    func open(_ kernel: any KernelTable) throws(SystemError) -> Walk {
-        try Walk(kernel)
+    ///
+    /// - Parameter includesUnread: see `ReplicaTable.remainingTime`.
+    func open(
+        _ kernel: any KernelTable, includesUnread: Bool = false
+    ) throws(SystemError) -> Walk {
+        try Walk(kernel, includesUnread: includesUnread)
     }
 
     /// Does the next piece of a walk.
@@ -49,13 +57,15 @@ final class TimerStart: Sendable {
         let seconds = UInt32(truncatingIfNeeded: now / Duration.second)
         guard walk.hasBegun else {
             walk.hasBegun = true
-            guard table.aliveCount > 0 else { return false }
+            guard table.aliveCount > 0 || walk.includesUnread else { return false }
             try startExpectations(table.expectations, walk.requests, now: seconds)
             try walk.dump.start()
             return true
         }
         let isMore = try walk.dump.step { entry in
-            guard let time = table.remainingTime(of: entry, now: seconds) else { return }
+            let time = table.remainingTime(
+                of: entry, now: seconds, includesUnread: walk.includesUnread)
+            guard let time else { return }
             // A step holds fewer entries than a batch has room for.
             if walk.requests.updateTimeout(entry.key, timeoutSeconds: time, tag: 0) {
                 started.wrappingAdd(1, ordering: .relaxed)

@@ -80,6 +80,9 @@ final class LinkThread: Sendable {
     /// Whether all that another node holds has been taken over.
     var hasTakenOver: Bool { taken.load(ordering: .acquiring) }
 
+    /// Whether the kernel's own entries were not read whole since the node is slave.
+    var hasUnread: Bool { snapshot.withLock { $0.hasUnread } }
+
     /// How it is as slave, as of its last batch.
     var status: SlaveStatus { snapshot.withLock { $0 } }
 

@@ -141,12 +141,12 @@ final class Node {
     }
 
     /// Ends everything in order: what has arrived is applied, what has happened is sent, and the
-    /// timers of a slave's replicas are started, for a few seconds at most.
+    /// timers of replicas that no packet has touched are started, for a few seconds at most.
     func end() {
         let opens = configuration.l2dropOpensOnExit || role == .master
         engine.end(now: Clock.now())
         if opens { darkness?.remove() }
-        steps.end(startsTimers: role == .slave)
+        steps.end()
     }
 
     // MARK: Housekeeping

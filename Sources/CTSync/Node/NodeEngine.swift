@@ -131,9 +131,11 @@ final class NodeEngine {
     ///
     /// - Throws: `SystemError` where the master's threads or sockets cannot be had; it has no role.
     func begin(as role: Role, now: Instant, wallMicroseconds: UInt64) throws(SystemError) {
-        parts.becomeSlave(after: .none, holding: Holding(), now: now)
-        guard role == .master else { return }
-        try promote(now, wallMicroseconds)
+        if role == .master {
+            try promote(now, wallMicroseconds)
+        } else {
+            parts.becomeSlave(after: .none, holding: Holding(), now: now)
+        }
     }
 
     /// Obeys the cluster manager, at once or, with `--require-sync`, when an initsync has ended.

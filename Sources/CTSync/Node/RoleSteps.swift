@@ -118,12 +118,12 @@ final class RoleSteps: NodeParts {
         link.becomeSlave(after: claim, holding: holding)
     }
 
-    /// Ends the link's thread, everything that has arrived applied.
-    ///
-    /// - Parameter startsTimers: starts the replicas' timers, for a few seconds at most.
-    func end(startsTimers: Bool) {
+    /// Ends the link's thread, everything that has arrived applied, and starts the timers of replicas
+    /// that no packet has touched, for a few seconds at most.
+    func end() {
+        let hasUnread = link.hasUnread
         link.stop()
         linkThread.take()?.join()
-        if startsTimers { timers.walk(table, until: Clock.now() + 3 * Duration.second) }
+        timers.walk(table, includesUnread: hasUnread, until: Clock.now() + 3 * Duration.second)
     }
 }

@@ -35,9 +35,11 @@ final class TimerThread {
     }
 
     /// Starts the timers in the calling thread, for a limited time.
-    func walk(_ table: ReplicaTable, until deadline: Instant) {
+    ///
+    /// - Parameter includesUnread: see `ReplicaTable.remainingTime`.
+    func walk(_ table: ReplicaTable, includesUnread: Bool, until deadline: Instant) {
         do throws(SystemError) {
-            let walk = try timers.open(kernel)
+            let walk = try timers.open(kernel, includesUnread: includesUnread)
             while Clock.now() < deadline, try timers.step(walk, table, now: Clock.now()) {}
         } catch {
             timers.failed()

@@ -240,6 +240,7 @@ final class SlaveEngine {
         status.holding = slave.holding
         status.counters = slave.counters
         status.entriesHeld = table.aliveCount
+        status.hasUnread = !isFinished && !slave.hasAdopted
         status.insufficient = table.insufficientCount
         status.refusedEntries = table.refusedCount
         status.created = injector.created

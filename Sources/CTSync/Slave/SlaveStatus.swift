@@ -15,6 +15,8 @@ struct SlaveStatus: Sendable {
     /// Since when that is so.
     var since: Instant = 0
     var entriesHeld = 0
+    /// Whether this kernel's own entries were not read whole since the node is slave.
+    var hasUnread = false
     var insufficient = 0
     var refusedEntries = 0
     var created: UInt64 = 0

@@ -109,7 +109,8 @@ import Testing
         let range: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 5]
         let request = PacketHeader(type: .SLAVE_INITSYNC, nodeID: 2, epoch: 100, sequence: 9)
         let packets = [
-            PacketBytes.sealed(nack, range), PacketBytes.sealed(request),
+            PacketBytes.sealed(nack, range + PacketBytes.report()),
+            PacketBytes.sealed(request, PacketBytes.report()),
             PacketBytes.sealed(nack), PacketBytes.announcement(1, epoch: 99),
             PacketBytes.announcement(1, from: 3, epoch: 101), [1, 2, 3],
             PacketBytes.sync(1, [[9, 9]], epoch: 101),

@@ -92,7 +92,7 @@ import Testing
     func onlyAHigherClaimSupersedes(_ epoch: UInt64, _ id: UInt8, _ givesWay: Bool) throws {
         let (master, _) = try Self.make()
         let expected: MasterProtocol.Consequence =
-            givesWay ? .superseded(MasterClaim(epoch: epoch, nodeID: id)) : .none
+            givesWay ? .superseded(MasterClaim(epoch: epoch, nodeID: id)) : .beaten
         for packet in [
             PacketBytes.announcement(1, from: id, epoch: epoch),
             PacketBytes.sync(1, [], from: id, epoch: epoch),

@@ -428,7 +428,9 @@ import Testing
         arguments: [
             // State, what the kernel's timeout is short of the hold, seconds since, remaining.
             (TCPState.established, 0, 100, 600), (TCPState.established, 3, 0, 600),
-            (TCPState.established, 4, 0, nil), (TCPState.finWait, 0, 100, 500),
+            // Held at another time: what was there already when it was handed over.
+            (TCPState.established, 4, 0, 600), (TCPState.established, 50_000, 0, nil),
+            (TCPState.finWait, 0, 100, 500),
             (TCPState.timeWait, 0, 599, 1), (TCPState.timeWait, 0, 5_000, 1),
             (TCPState.close, 0, 1, 599), (TCPState.synSent2, 0, 100, 600),
         ] as [(UInt8, UInt32, UInt32, UInt32?)])

@@ -78,12 +78,13 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func end() {
+        let wasSlave = engine.role == .slave
         engine.end(now: node.now)
         receive()
         if isReceiving { slave.finish(now: node.now) }
         isReceiving = false
         do throws(SystemError) {
-            let walk = try timers.open(kernel)
+            let walk = try timers.open(kernel, includesUnread: wasSlave && !slave.slave.hasAdopted)
             while try timers.step(walk, slave.table, now: node.now) {}
         } catch {
             timers.failed()

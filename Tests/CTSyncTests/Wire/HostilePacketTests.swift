@@ -118,6 +118,11 @@ import Testing
         Self.feed(slave, PacketBytes.sync(2, [update], epoch: 999))
         Self.feed(slave, PacketBytes.announcement(2, from: 0, epoch: 1_000))
         #expect(slave.counters.stale == 2)
+        // All that follows is an answer: which claim is followed.
+        let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 1_400, alignment: 8)
+        defer { target.deallocate() }
+        let answer = slave.output(now: Duration.second, wallMicroseconds: 0, target)
+        #expect(answer?.1 == PacketBytes.peer)
         Self.feed(slave, PacketBytes.sync(2, [update], from: 2, epoch: 2_000))
         #expect(slave.counters.ownID == 1)
         let request = PacketHeader(type: .SLAVE_INITSYNC, nodeID: 3, epoch: 1_000, sequence: 1)

@@ -108,9 +108,9 @@ import Testing
 
     @Test func brackets() throws {
         let begin = PacketBytes.bracket(.UPDATE, 0x0102_0304)
-        #expect(begin == [0, 8, 0x80, 0, 1, 2, 3, 4])
+        #expect(begin == [0, 24, 0x80, 0, 1, 2, 3, 4] + [UInt8](repeating: 0, count: 16))
         let end = PacketBytes.bracket(.DELETE, 5)
-        #expect(end == [0, 8, 0x90, 0, 0, 0, 0, 5])
+        #expect(end == [0, 24, 0x90, 0, 0, 0, 0, 5] + [UInt8](repeating: 0, count: 16))
         let message = try PacketBytes.message(end)
         #expect(message.kind.resource == .INITSYNC)
         #expect(message.kind.type == .DELETE)
