@@ -89,7 +89,9 @@ extension ClusterTests {
                 let order = try node.command([other == .master ? "promote" : "demote"])
                 #expect(order.status == 0, "\(order)")
                 #expect(try node.status()?.role == other)
-                let words = node.log.split(separator: "\n").filter { $0.contains("No space") && $0.contains("control file") }
+                let words = node.log.split(separator: "\n").filter {
+                    $0.contains("No space") && $0.contains("control file")
+                }
                 #expect(words.count == 1, "\(node.log)")
                 unlink("\(directory)/full")
                 try node.waitForRole(other)
