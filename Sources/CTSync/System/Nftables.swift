@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 internal import CNftables
+import Synchronization
 
 /// Runs nftables commands in this process, through libnftables.
 ///
@@ -8,6 +9,9 @@ internal import CNftables
 /// namespace of the thread that made it.
 final class Nftables {
     private let context: OpaquePointer
+    /// The library's list of devices is one for all contexts: without this one thread's call frees
+    /// it under another's.
+    private static let library = Mutex(())
 
     /// Makes a context whose output and errors are kept in memory.
     ///
@@ -37,7 +41,7 @@ final class Nftables {
     /// - Returns: what nft(8) would print.
     /// - Throws: `NftablesError` with what nft(8) would complain.
     func run(_ commands: String) throws(NftablesError) -> String {
-        let result = nft_run_cmd_from_buffer(context, commands)
+        let result = Self.library.withLock { _ in nft_run_cmd_from_buffer(context, commands) }
         let output = Self.text(nft_ctx_get_output_buffer(context))
         let complaint = Self.text(nft_ctx_get_error_buffer(context))
         guard result == 0 else {

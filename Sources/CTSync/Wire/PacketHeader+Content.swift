@@ -28,8 +28,11 @@ extension PacketHeader {
             for index in 0..<Int(header.messageCount) {
                 _ = try SequenceRange.read(packet, index: index)
             }
-        case .MASTER_ANNOUNCE, .SLAVE_INITSYNC:
-            break
+            _ = try SlaveReport.read(packet, after: Int(header.messageCount))
+        case .SLAVE_INITSYNC:
+            _ = try SlaveReport.read(packet, after: Int(header.messageCount))
+        case .MASTER_ANNOUNCE:
+            _ = try Announcement.read(packet)
         }
         if header.type == .SYNC || header.type == .MASTER_ANNOUNCE {
             let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)

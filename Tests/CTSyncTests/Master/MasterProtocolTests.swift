@@ -69,15 +69,18 @@ import Testing
         long[1] += 1
         #expect(Self.receive(master, PacketBytes.sealed(header, long)) == .none)
 
-        // A range too few, and an empty one behind a good one.
+        let short = PacketHeader(type: .MASTER_ANNOUNCE, nodeID: 9, epoch: 200, sequence: 1)
+        #expect(Self.receive(master, PacketBytes.sealed(short, [0])) == .none)
+
+        // No report, a range too few, and an empty one behind a good one.
         var nack = PacketHeader(type: .NACK, nodeID: 2, epoch: 100, sequence: 1)
         nack.messageCount = 2
         let range: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]
         let empty: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
-        for content in [range, range + empty] {
+        for content in [range + range, range, range + empty + PacketBytes.report()] {
             #expect(Self.receive(master, PacketBytes.sealed(nack, content)) == .none)
         }
-        #expect(master.counters.bad[WireError.message.index] == 6)
+        #expect(master.counters.bad[WireError.message.index] == 8)
         #expect(master.peers.isEmpty && master.nextAgain() == nil)
         #expect(
             Self.receive(master, PacketBytes.sealed(header, message))

@@ -66,11 +66,14 @@ import Testing
     @Test func packetsOfAnotherClusterAreCountedApart() throws {
         let (own, other) = (PacketChecksum(cluster: "east"), PacketChecksum(cluster: "west"))
         func packet(_ sequence: UInt64, _ checksum: PacketChecksum) -> [UInt8] {
-            var bytes = [UInt8](repeating: 0, count: PacketHeader.byteCount)
+            var header = PacketHeader(
+                type: .MASTER_ANNOUNCE, nodeID: 2, epoch: 1, sequence: sequence)
+            var bytes = [UInt8](
+                repeating: 0, count: PacketHeader.byteCount + Announcement.byteCount)
+            header.length = UInt16(bytes.count)
             bytes.withUnsafeMutableBytes { buffer in
                 var span = buffer.mutableBytes
-                PacketHeader(type: .NACK, nodeID: 2, epoch: 1, sequence: sequence)
-                    .seal(&span, checksum)
+                header.seal(&span, checksum)
             }
             return bytes
         }

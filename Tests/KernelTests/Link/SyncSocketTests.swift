@@ -152,6 +152,11 @@ import Testing
                 return try Self.received(nodes[1]).map(\.1.family)
             }
             let second = Duration.second
+            // A device that has just been taken up sends nothing yet.
+            let deadline = Clock.now() + 10 * second
+            while try families(1 * second) != [.ipv4, .ipv6], Clock.now() < deadline {
+                usleep(10_000)
+            }
             #expect(try families(1 * second) == [.ipv4, .ipv6])
             // One family is enough; the other is still tried once a second.
             nodes[0].use(heard: .ipv6)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import CTSync
 
-@Suite struct LinkWatchTests {
+@Suite struct LinkWatchKernelTests {
     @Test func removedDevicesAreKnownByTheirNumbers() throws {
         try NetworkNamespace.run {
             try NetworkNamespace.shell("ip link add a0 type veth peer name b0")
@@ -26,26 +26,5 @@ import Testing
             #expect(news.removed.contains(index) && news.removed.count == 2)
             #expect(news.hasChanged && !news.isIncomplete)
         }
-    }
-
-    /// Bytes that end too early are a reason to look, and nothing else.
-    @Test func shortMessagesNameNoDevice() {
-        // RTM_DELLINK of device 7, 32 bytes.
-        let message: [UInt8] =
-            [32, 0, 0, 0, 17, 0] + [UInt8](repeating: 0, count: 10)
-            + [0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        for count in 0..<message.count {
-            var news = LinkWatch.News()
-            LinkWatch.read(message.span.bytes.extracting(first: count), into: &news)
-            #expect(news.removed.isEmpty)
-        }
-        var news = LinkWatch.News()
-        LinkWatch.read(message.span.bytes, into: &news)
-        #expect(news.removed == [7])
-        var short = message
-        short[0] = 24
-        news = LinkWatch.News()
-        LinkWatch.read(short.span.bytes.extracting(first: 24), into: &news)
-        #expect(news.removed.isEmpty)
     }
 }
