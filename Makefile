@@ -12,7 +12,11 @@ SYNC ?= on
 # builds have directories of their own.
 TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 
-.PHONY: help packages build demo bench bench-comparison test unit corpus lint clean
+# How long `make fuzz` runs each of the fuzzers.
+SECONDS ?= 60
+FUZZERS := packets ctnetlink configuration rules control
+
+.PHONY: help packages build demo bench bench-comparison test unit sanitized fuzz corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
@@ -22,6 +26,8 @@ help:
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
 	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
 	@echo 'make unit              the tests that need neither root nor namespaces'
+	@echo 'make sanitized         the same under the thread and the address sanitizer'
+	@echo 'make fuzz SECONDS=600  runs each fuzzer that long'
 	@echo 'make test-packages     builds all packages and tests them, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
 	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'
@@ -70,6 +76,29 @@ unit: packages
 	swift build $(TESTING) --build-tests
 	swift test $(TESTING) --skip-build $(UNIT)
 
+# The simulated cluster is part of the unit tests. What XCTest and Foundation leak is not ours.
+sanitized: packages
+	swift build $(subst testing,tsan,$(TESTING)) --sanitize=thread --build-tests
+	swift test $(subst testing,tsan,$(TESTING)) --sanitize=thread --skip-build $(UNIT)
+	swift build $(subst testing,asan,$(TESTING)) --sanitize=address --build-tests
+	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/style/leaks \
+		swift test $(subst testing,asan,$(TESTING)) --sanitize=address --skip-build $(UNIT)
+
+# A package of its own, which no other build contains. What a fuzzer finds in its time is kept in
+# .build/fuzz/corpus; an input that ends it is left as .build/fuzz/NAME-crash-*, and is given to
+# .build/fuzz/release/fuzz-NAME to see it again. Fuzz/make-seeds makes Fuzz/Seeds.
+fuzz: packages
+	swift build --package-path Fuzz --scratch-path .build/fuzz -c release -Xswiftc -enable-testing \
+		-Xswiftc -sanitize=fuzzer,address -Xswiftc -use-ld=lld
+	@for name in $(FUZZERS); do \
+		mkdir -p .build/fuzz/corpus/$$name; \
+		SWIFT_BACKTRACE=enable=no .build/fuzz/release/fuzz-$$name -max_total_time=$(SECONDS) \
+			-max_len=8192 -timeout=10 -artifact_prefix=.build/fuzz/$$name- \
+			.build/fuzz/corpus/$$name Fuzz/Seeds/$$name 2>.build/fuzz/$$name.log \
+			|| { tail -n 40 .build/fuzz/$$name.log; exit 1; }; \
+		echo "fuzz-$$name: $$(tail -n 1 .build/fuzz/$$name.log)"; \
+	done
+
 # Records what this machine's kernel says, for the tests of the readers; the corpus in the repository
 # is of Linux 6.18.
 corpus: packages
@@ -81,7 +110,8 @@ corpus: packages
 LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 
 lint:
-	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks
+	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks \
+		Fuzz/Package.swift Fuzz/Sources
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
 	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \
 		Sources/ConntrackdImport

@@ -62,6 +62,8 @@ let package = Package(
             swiftSettings: strict),
         // Counts allocations, for the tests that show that the data path makes none.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
+        // What the thread sanitizer has to be shown.
+        .target(name: "SanitizerSupport", path: "Tests/SanitizerSupport"),
         // The library's own parser beside our readers, and the corpus that both read.
         .target(
             name: "LibraryReader", dependencies: ["CNetfilterConntrack", "CTSync"],
@@ -69,7 +71,7 @@ let package = Package(
         .testTarget(
             name: "CTSyncTests",
             dependencies: [
-                "AllocationCounter", "CTSync", "CCTSyncShims", "LibraryReader",
+                "AllocationCounter", "CTSync", "CCTSyncShims", "LibraryReader", "SanitizerSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: ["Ctnetlink/Corpus"], swiftSettings: strict),

@@ -146,7 +146,7 @@ struct ReplicaPool: ~Copyable {
     mutating func dropExtras(_ place: UInt32) {
         let link = links[Int(place)]
         guard link != Self.noPlace else { return }
-        extras[Int(link)].labelsLowAsLink = freeExtras
+        (extras + Int(link)).pointee.labelsLowAsLink = freeExtras
         freeExtras = link
         links[Int(place)] = Self.noPlace
     }

@@ -4,7 +4,7 @@
 
 /// A running daemon: its engines, and a step of each of its threads in turn.
 final class SimulatedDaemon: NodeParts {
-    private let node: SimulatedNode
+    private unowned let node: SimulatedNode
     private let kernel: SimulatedKernel
     let slave: SlaveEngine
     let master: MasterEngine

@@ -108,9 +108,15 @@ import Testing
 
     @Test func brackets() throws {
         let begin = PacketBytes.bracket(.UPDATE, 0x0102_0304)
-        #expect(begin == [0, 24, 0x80, 0, 1, 2, 3, 4] + [UInt8](repeating: 0, count: 16))
+        #expect(begin == [0, 24, 0x80, 0, 1, 2, 3, 4] + Array(repeating: 0, count: 16))
+        let basis = Basis(epoch: 0x0102_0304_0506_0708, sequence: 0x1112)
+        let unproved = PacketBytes.written {
+            Bracket(number: 5, basis: basis, isProved: false).write(.DELETE, &$0, at: 0)
+        }
+        #expect(
+            unproved == [0, 24, 0x90, 1, 0, 0, 0, 5]
+                + [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0x11, 0x12])
         let end = PacketBytes.bracket(.DELETE, 5)
-        #expect(end == [0, 24, 0x90, 0, 0, 0, 0, 5] + [UInt8](repeating: 0, count: 16))
         let message = try PacketBytes.message(end)
         #expect(message.kind.resource == .INITSYNC)
         #expect(message.kind.type == .DELETE)

@@ -1,0 +1,34 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that no build of the daemon or of its tests contains the fuzzers; `make
+// fuzz` builds it with -sanitize=fuzzer,address.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .unsafeFlags(["-parse-as-library"]),
+]
+
+/// A fuzzer: one file with the function that is given what libFuzzer makes.
+func fuzzer(_ name: String) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: ["FuzzSupport", .product(name: "CTSync", package: "ct_sync")],
+        swiftSettings: settings)
+}
+
+let package = Package(
+    name: "fuzz",
+    dependencies: [.package(name: "ct_sync", path: "..")],
+    targets: [
+        .target(name: "CFuzzer"),
+        .target(name: "FuzzSupport", dependencies: ["CFuzzer"], swiftSettings: settings),
+        fuzzer("fuzz-packets"),
+        fuzzer("fuzz-ctnetlink"),
+        fuzzer("fuzz-configuration"),
+        fuzzer("fuzz-rules"),
+        fuzzer("fuzz-control"),
+    ]
+)
