@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
@@ -72,4 +73,8 @@ int ctsync_wait(int first, int second, int64_t nanoseconds) {
         return 0;
     }
     return (polled[0].revents != 0 ? 1 : 0) | (polled[1].revents != 0 ? 2 : 0);
+}
+
+const char *ctsync_errno_name(int number) {
+    return strerrorname_np(number);
 }

@@ -32,4 +32,7 @@ int ctsync_open(const char *path, int flags, unsigned mode);
  * Returns a bit for each that is ready (errors and hang-ups included), 0 at the end of the time. */
 int ctsync_wait(int first, int second, int64_t nanoseconds);
 
+/* The name of an errno ("EPERM"); NULL for an unknown one. */
+const char *ctsync_errno_name(int number);
+
 #endif

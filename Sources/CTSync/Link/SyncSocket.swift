@@ -48,6 +48,7 @@ final class SyncSocket: Sendable {
     private let inUse: Atomic<UInt8>
     private let possible: Atomic<UInt8>
     private let everywhereDue = Atomic<UInt64>(0)
+    private let refusal = Atomic<CInt>(0)
 
     /// Opens the socket of a node and ties it to the device.
     ///
@@ -154,6 +155,9 @@ final class SyncSocket: Sendable {
 
     // MARK: Packets
 
+    /// errno of the last packet that the network refused; 0 if it refused none.
+    var lastRefusal: CInt { refusal.load(ordering: .relaxed) }
+
     /// What to poll for POLLIN.
     var raw: CInt { descriptor.raw }
 
@@ -185,7 +189,8 @@ final class SyncSocket: Sendable {
     ///
     /// - Parameters:
     ///   - peer: where to; nil for all nodes.
-    /// - Returns: how many were refused.
+    /// - Returns: how many were refused: by a peer's route, or in all families in use of a group.
+    ///   While the device's IPv6 address is tentative, only IPv4 takes them.
     func send(_ buffers: DatagramBuffers, count: Int, to peer: PeerAddress?) -> UInt64 {
         if let peer { return send(buffers, count, peer) }
         return sendToAll(buffers, count: count, now: Clock.now())
@@ -194,9 +199,12 @@ final class SyncSocket: Sendable {
     /// The same to all nodes.
     func sendToAll(_ buffers: DatagramBuffers, count: Int, now: Instant) -> UInt64 {
         var refused: UInt64 = 0
+        var least = UInt64(count)
         let used = FamilySet(rawValue: inUse.load(ordering: .relaxed))
         for destination in destinations where used.contains(FamilySet(destination.family)) {
-            refused += send(buffers, count, destination)
+            let here = send(buffers, count, destination)
+            refused += here
+            least = min(least, here)
         }
         let others = FamilySet(rawValue: possible.load(ordering: .relaxed)).subtracting(used)
         if !others.isEmpty, count > 0, now >= everywhereDue.load(ordering: .relaxed) {
@@ -206,7 +214,7 @@ final class SyncSocket: Sendable {
                 _ = send(buffers, 1, destination)
             }
         }
-        return refused
+        return isMulticast ? least : refused
     }
 
     private func send(_ buffers: DatagramBuffers, _ count: Int, _ peer: PeerAddress) -> UInt64 {
@@ -222,6 +230,7 @@ final class SyncSocket: Sendable {
                 var polled = pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)
                 poll(&polled, 1, 100)
             } else if errno != EINTR {
+                refusal.store(errno, ordering: .relaxed)
                 refused += 1
                 done += 1
             }

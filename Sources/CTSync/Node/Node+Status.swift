@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+internal import CCTSyncShims
 import Glibc
 
 extension Node {
@@ -173,19 +174,8 @@ extension Node {
         return list
     }
 
-    /// The C name of the errors that ctnetlink answers with.
+    /// The C name of the errors of ctnetlink and the network.
     static func errnoName(_ number: CInt) -> String {
-        switch number {
-        case EEXIST: "EEXIST"
-        case ENOENT: "ENOENT"
-        case EBUSY: "EBUSY"
-        case EINVAL: "EINVAL"
-        case ENOMEM: "ENOMEM"
-        case ENOSPC: "ENOSPC"
-        case EPERM: "EPERM"
-        case EOPNOTSUPP: "EOPNOTSUPP"
-        case ERANGE: "ERANGE"
-        default: "errno_\(number)"
-        }
+        ctsync_errno_name(number).map { String(cString: $0) } ?? "errno_\(number)"
     }
 }

@@ -22,7 +22,10 @@ struct OverrunWatch {
                 "filter", node.master.intake.kernelFilterFailureCount,
                 "filters refused by the kernel; events are filtered by the daemon alone"
             ),
-            ("refused", node.master.sender.refusedCount, "packets refused by the network"),
+            (
+                "refused", node.master.sender.refusedCount,
+                "packets refused by the network (last: \(Node.errnoName(node.socket.lastRefusal)))"
+            ),
             (
                 "shifts", node.master.intake.missedShiftCount,
                 "shifted sequence numbers that may have been missed"

@@ -169,4 +169,30 @@ import Testing
             #expect(try families(3 * second + 1) == [.ipv4, .ipv6])
         }
     }
+
+    /// Nothing is lost while one of two families takes the packets: an IPv6 address is tentative for
+    /// a second after its device came up.
+    @Test func tentativeAddress() throws {
+        try NetworkNamespace.run {
+            try NetworkNamespace.shell("ip link add a0 type veth peer name b0")
+            // As many solicitations as keep it tentative until the test is over.
+            try NetworkNamespace.shell("echo 1000 >/proc/sys/net/ipv6/conf/a0/dad_transmits")
+            for device in ["b0", "a0"] {
+                try NetworkNamespace.shell("ip link set \(device) up")
+            }
+            let packet = DatagramBuffers(count: 1, byteCount: 1)
+            packet.own(0)[0] = 7
+            packet.point(0, at: packet.own(0))
+            func refused() throws -> UInt64 {
+                let node = try SyncSocket(
+                    device: SyncDevice(named: "a0"), group: nil, peers: [], port: Self.port)
+                _ = node.join()
+                node.use(heard: [])
+                return node.send(packet, count: 1, to: nil)
+            }
+            #expect(try refused() == 1)
+            try NetworkNamespace.shell("ip addr add 192.0.2.1/24 dev a0")
+            #expect(try refused() == 0)
+        }
+    }
 }
