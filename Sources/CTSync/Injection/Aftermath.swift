@@ -7,6 +7,7 @@
 final class Aftermath {
     private enum Stage {
         case timers(TimerStart.Walk)
+        case timersAgain(at: Instant)
         case windows(WindowMender.Looks)
         case done
     }
@@ -15,24 +16,29 @@ final class Aftermath {
     private let timers: TimerStart
     private let windows: WindowMender
     private let table: ReplicaTable
+    private let includesUnread: Bool
     private let promotedAt: Instant
+    /// How long after a walk that failed the next one begins.
+    private static let retryPause = 1 * Duration.second
     private var stage: Stage
     /// Whether the timers' walk is over: the kernel's timeouts are the connections' own.
     private(set) var haveTimersStarted = false
 
     /// Begins what follows a promotion.
     ///
+    /// - Parameter includesUnread: see `ReplicaTable.remainingTime`.
     /// - Throws: `SystemError` where a socket cannot be had.
     init(
         _ kernel: any KernelTable, _ timers: TimerStart, _ windows: WindowMender,
-        _ table: ReplicaTable, promotedAt: Instant
+        _ table: ReplicaTable, includesUnread: Bool, promotedAt: Instant
     ) throws(SystemError) {
         self.kernel = kernel
         self.timers = timers
         self.windows = windows
         self.table = table
+        self.includesUnread = includesUnread
         self.promotedAt = promotedAt
-        stage = .timers(try timers.open(kernel))
+        stage = .timers(try timers.open(kernel, includesUnread: includesUnread))
     }
 
     /// Does the next piece; nil when nothing is left to do.
@@ -42,6 +48,10 @@ final class Aftermath {
             case .timers(let walk):
                 if try timers.step(walk, table, now: now) { return Pause.none }
                 return lookAfter()
+            case .timersAgain(let instant):
+                guard now >= instant else { return .until(instant) }
+                stage = .timers(try timers.open(kernel, includesUnread: includesUnread))
+                return Pause.none
             case .windows(let looks):
                 if let pause = try windows.step(looks, table, now: now) { return pause }
                 stage = .done
@@ -50,9 +60,12 @@ final class Aftermath {
             }
         } catch {
             timers.failed()
-            if case .timers = stage { return lookAfter() }
-            stage = .done
-            return nil
+            if case .windows = stage {
+                stage = .done
+                return nil
+            }
+            stage = .timersAgain(at: now + Self.retryPause)
+            return .until(now + Self.retryPause)
         }
     }
 

@@ -105,6 +105,12 @@ final class ExpectationTable {
 
     // MARK: Initsync
 
+    /// Begins the stream of another master.
+    func follow() { book.follow() }
+
+    /// Whether the live stream of the master that is followed has spoken of it.
+    func isMastersWord(_ expectation: Expectation) -> Bool { book.isMastersWord(expectation) }
+
     /// From here on copies confirm.
     func beginInitsync() { book.beginInitsync() }
 

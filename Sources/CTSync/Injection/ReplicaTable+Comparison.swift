@@ -8,6 +8,9 @@ extension ReplicaTable {
         return place == ReplicaPool.noPlace ? nil : book.pool.replicas[Int(place)].reply
     }
 
+    /// Whether the live stream of the master that is followed has spoken of this connection.
+    func isMastersWord(_ key: Key) -> Bool { book.isMastersWord(key) }
+
     /// How a replica is beside what another node has of its connection.
     enum Comparison {
         /// There is none, or this kernel has none of it.

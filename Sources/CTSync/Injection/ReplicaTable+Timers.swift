@@ -66,6 +66,29 @@ extension ReplicaTable {
         return replica.timeoutSeconds > age ? replica.timeoutSeconds - age : 1
     }
 
+    /// The time of a connection that a packet closed just before it was given an open one's time.
+    ///
+    /// - Parameter entry: the kernel's, from a later dump.
+    /// - Returns: nil where that did not happen.
+    func correctedTime(of entry: borrowing Entry) -> UInt32? {
+        guard entry.key.tuple.protocolNumber == ProtocolNumber.tcp,
+            (TCPState.finWait...TCPState.close).contains(entry.protocolInfo.state)
+        else { return nil }
+        let place = book.pool.find(entry.key)
+        guard place != ReplicaPool.noPlace else { return nil }
+        let replica = book.pool.replicas[Int(place)]
+        let time = entry.defaultTimeoutSeconds
+        // Much longer than any closing state's, and about what the walk gave.
+        guard !Self.isClosing(replica), entry.timeoutSeconds > time + Self.walkSeconds,
+            entry.timeoutSeconds + Self.walkSeconds >= replica.timeoutSeconds,
+            entry.timeoutSeconds <= replica.timeoutSeconds
+        else { return nil }
+        return time
+    }
+
+    /// The longest that a walk of the timers takes.
+    private static let walkSeconds: UInt32 = 600
+
     /// Whether a kernel's entry is a replica that no packet has touched since it was held.
     func isOnHold(_ entry: borrowing Entry, now: UInt32) -> Bool {
         let place = book.pool.find(entry.key)

@@ -175,6 +175,12 @@ package final class ReplicaTable {
 
     // MARK: Initsync
 
+    /// Begins the stream of another master.
+    func follow() {
+        book.follow()
+        expectations.follow()
+    }
+
     /// From here on copies confirm replicas; one that was running is forgotten.
     func beginInitsync() {
         book.beginInitsync()

@@ -8,15 +8,23 @@ import Synchronization
 /// 2. Walk the kernel's table, 32 KiB at a time. An entry that still has the long timeout it was held
 ///    with has seen no packet since: it is given the time it would have had. Any other has been given
 ///    its time by a packet, and is left alone.
+/// 3. Walk it again. A packet may have closed a connection between the look at it and its new time:
+///    it would be there for days. Such are given a closing one's time, until a walk finds none.
 ///
-/// A packet that comes between the two sets its connection's timeout again at the next. Thread:
+/// A walk that fails is made again from its beginning. Thread:
 /// `ct_sync_timer`, which owns the replica table meanwhile, or the control thread at an orderly stop.
 final class TimerStart: Sendable {
+    fileprivate enum Stage {
+        case expectations
+        case entries
+        case corrections(found: Bool)
+    }
+
     /// One walk.
     final class Walk {
         fileprivate let dump: any TableWalk
         fileprivate let requests: any KernelRequests
-        fileprivate var hasBegun = false
+        fileprivate var stage = Stage.expectations
         fileprivate let includesUnread: Bool
 
         fileprivate init(
@@ -27,6 +35,9 @@ final class TimerStart: Sendable {
             requests = try kernel.makeRequests()
         }
     }
+
+    /// How often a stop begins the walk.
+    private static let attempts = 5
 
     private let started = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
@@ -55,25 +66,68 @@ final class TimerStart: Sendable {
     /// - Returns: false when the walk is whole.
     func step(_ walk: Walk, _ table: ReplicaTable, now: Instant) throws(SystemError) -> Bool {
         let seconds = UInt32(truncatingIfNeeded: now / Duration.second)
-        guard walk.hasBegun else {
-            walk.hasBegun = true
+        switch walk.stage {
+        case .expectations:
             guard table.aliveCount > 0 || walk.includesUnread else { return false }
             try startExpectations(table.expectations, walk.requests, now: seconds)
             try walk.dump.start()
-            return true
-        }
-        let isMore = try walk.dump.step { entry in
-            let time = table.remainingTime(
-                of: entry, now: seconds, includesUnread: walk.includesUnread)
-            guard let time else { return }
-            // A step holds fewer entries than a batch has room for.
-            if walk.requests.updateTimeout(entry.key, timeoutSeconds: time, tag: 0) {
-                started.wrappingAdd(1, ordering: .relaxed)
+            walk.stage = .entries
+        case .entries:
+            let piece = try give(walk) { entry in
+                table.remainingTime(
+                    of: entry, now: seconds, includesUnread: walk.includesUnread)
             }
+            if piece.isMore { return true }
+            try walk.dump.start()
+            walk.stage = .corrections(found: false)
+        case .corrections(let found):
+            let piece = try give(walk) { entry in table.correctedTime(of: entry) }
+            walk.stage = .corrections(found: found || piece.count > 0)
+            if piece.isMore { return true }
+            guard found || piece.count > 0 else { return false }
+            try walk.dump.start()
+            walk.stage = .corrections(found: false)
+        }
+        return true
+    }
+
+    /// Gives the next entries of a dump their time, in seconds; nil leaves one alone.
+    private func give(
+        _ walk: Walk, _ time: (borrowing Entry) -> UInt32?
+    ) throws(SystemError) -> (isMore: Bool, count: Int) {
+        var count = 0
+        let isMore = try walk.dump.step { entry in
+            // A step holds fewer entries than a batch has room for.
+            guard let time = time(entry),
+                walk.requests.updateTimeout(entry.key, timeoutSeconds: time, tag: 0)
+            else { return }
+            count += 1
         }
         // Refused is only what has gone meanwhile.
         try walk.requests.send { _, _ in }
-        return isMore
+        started.wrappingAdd(UInt64(count), ordering: .relaxed)
+        return (isMore, count)
+    }
+
+    /// Makes a whole walk, again where it fails, for an orderly stop.
+    ///
+    /// - Parameters:
+    ///   - includesUnread: see `ReplicaTable.remainingTime`.
+    ///   - deadline: when to give up.
+    ///   - now: the clock.
+    func finish(
+        _ kernel: any KernelTable, _ table: ReplicaTable, includesUnread: Bool,
+        until deadline: Instant = .max, now: () -> Instant
+    ) {
+        for _ in 0..<Self.attempts where now() < deadline {
+            do throws(SystemError) {
+                let walk = try open(kernel, includesUnread: includesUnread)
+                while now() < deadline, try step(walk, table, now: now()) {}
+                return
+            } catch {
+                failed()
+            }
+        }
     }
 
     private func startExpectations(

@@ -103,7 +103,7 @@ final class InitsyncWalk: Sendable {
         guard term.stage != .idle else { return }
         term.dump.cancel()
         term.stage = .idle
-        master.initsyncEnded()
+        master.initsyncEnded(isWhole: false)
     }
 
     /// Does the next piece of work.
@@ -243,7 +243,7 @@ final class InitsyncWalk: Sendable {
         }
         term.stage = .idle
         term.lastWalk = now
-        master.initsyncEnded()
+        master.initsyncEnded(isWhole: true)
         return .none
     }
 }

@@ -38,7 +38,7 @@ final class MasterProtocol: Sendable {
         var peers = PeerList()
         var counters = MasterCounters()
         var claim = MasterClaim.none
-        var wholeness = Wholeness(epoch: 0, basis: .none, now: 0)
+        var wholeness = Wholeness(epoch: 0, basis: .none, lacks: false, now: 0)
         var wasAskedAgain = false
         var foreign = ForeignCluster()
         var scratch = Message()
@@ -47,6 +47,8 @@ final class MasterProtocol: Sendable {
         var losses: UInt64 = 0
         var lossesPassed: UInt64 = 0
         var lossesAtBegin: UInt64 = 0
+        /// ... and when the last walk that was whole began.
+        var lossesRepaired: UInt64 = 0
     }
 
     private let slaves = Mutex(Slaves())
@@ -62,19 +64,23 @@ final class MasterProtocol: Sendable {
     ///
     /// - Parameters:
     ///   - basis: what the node holds from before.
+    ///   - lacks: whether its predecessor had said what it lacks, or is not known.
     ///   - postponesInitsyncs: none begins before `timersRun()`.
     func start(
-        _ claim: MasterClaim, basis: Basis = .none, postponesInitsyncs: Bool = false,
+        _ claim: MasterClaim, basis: Basis = .none, lacks: Bool = false,
+        postponesInitsyncs: Bool = false,
         now: Instant = 0
     ) {
         slaves.withLock { slaves in
             slaves.claim = claim
-            slaves.wholeness = Wholeness(epoch: claim.epoch, basis: basis, now: now)
+            slaves.wholeness = Wholeness(
+                epoch: claim.epoch, basis: basis, lacks: lacks, now: now)
             slaves.retransmission.reset()
             slaves.schedule = InitsyncSchedule()
             slaves.schedule.isPostponed = postponesInitsyncs
             slaves.peers = PeerList()
             slaves.lossesPassed = slaves.losses
+            slaves.lossesRepaired = slaves.losses
         }
     }
 
@@ -199,14 +205,16 @@ final class MasterProtocol: Sendable {
     /// What it holds from before its epoch.
     var basis: Basis { slaves.withLock { $0.wholeness.basis } }
 
-    /// What it held at the end of a term: all that was said in it, if it was whole.
+    /// What it held at the end of a term: all that was said in it, if it was whole, and what it could
+    /// not say.
     var finalHolding: Holding {
         slaves.withLock { slaves in
             guard slaves.wholeness.isWhole else {
                 return Holding(basis: slaves.wholeness.basis, hasMore: true)
             }
             return Holding(
-                basis: Basis(epoch: slaves.claim.epoch, sequence: ring.lastClosed))
+                basis: Basis(epoch: slaves.claim.epoch, sequence: ring.lastClosed),
+                hasMore: slaves.lossesRepaired != slaves.losses)
         }
     }
 
@@ -269,8 +277,13 @@ final class MasterProtocol: Sendable {
     }
 
     /// Takes note that it is over.
-    func initsyncEnded() {
-        slaves.withLock { $0.schedule.ended() }
+    ///
+    /// - Parameter isWhole: whether all of the table was said.
+    func initsyncEnded(isWhole: Bool) {
+        slaves.withLock { slaves in
+            slaves.schedule.ended()
+            if isWhole { slaves.lossesRepaired = slaves.lossesAtBegin }
+        }
     }
 
     /// How many walks have begun, and whether one is running or wanted.

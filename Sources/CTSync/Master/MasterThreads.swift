@@ -56,9 +56,12 @@ final class MasterThreads {
     /// Begins a term; its first packet announces it.
     ///
     /// - Throws: `SystemError` where a socket or a thread cannot be had.
-    func start(_ claim: MasterClaim, basis: Basis) throws(SystemError) {
+    func start(
+        _ claim: MasterClaim, basis: Basis, lacks: Bool
+    ) throws(SystemError) {
         for stop in [eventStop, walkStop, sendStop] { stop.reset() }
-        let term = try engine.open(claim, basis: basis, kernel, now: Clock.now())
+        let term = try engine.open(
+            claim, basis: basis, lacks: lacks, kernel, now: Clock.now())
         let parts = SendableBox(term)
         let event = try Self.startListening(engine, parts, eventStop, walkWake)
         let walk: WorkerThread

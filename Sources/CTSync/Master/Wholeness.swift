@@ -35,6 +35,8 @@ struct Wholeness {
     private(set) var basis: Basis
     private(set) var isWhole = false
     private let epoch: UInt64
+    /// Whether its predecessor had said what it lacks, or is not known.
+    private let lacks: Bool
     private let promotedAt: Instant
     /// The node whose table is being taken, what it held then, and since when.
     private(set) var donor: (nodeID: UInt8, basis: Basis, since: Instant)?
@@ -43,8 +45,9 @@ struct Wholeness {
     private var retakeAt: Instant
     private var left = InlineArray<32, UInt8>(repeating: 0)
 
-    init(epoch: UInt64, basis: Basis, now: Instant) {
+    init(epoch: UInt64, basis: Basis, lacks: Bool, now: Instant) {
         self.epoch = epoch
+        self.lacks = lacks
         self.basis = basis
         promotedAt = now
         retakeAt = now + Self.retakeInterval
@@ -87,7 +90,8 @@ struct Wholeness {
             let holding = peer.report.holding
             // What it holds of this master's own stream is no news.
             let isNews = holding.basis.epoch < epoch && holding.basis > basis
-            guard isNews || holding.hasMore && !Self.isIn(taken, nodeID), !Self.isIn(left, nodeID),
+            let isOther = holding.hasMore || lacks && holding.hasUnproved
+            guard isNews || isOther && !Self.isIn(taken, nodeID), !Self.isIn(left, nodeID),
                 peers.isHeard(nodeID, since: Self.silence, now: now)
             else { return }
             if let best, best.1.report.holding.basis > holding.basis { return }

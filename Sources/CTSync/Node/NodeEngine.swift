@@ -16,8 +16,11 @@ protocol NodeParts: AnyObject {
     func record(epoch: UInt64)
     /// Begins a term as master with what the node holds; its first packet announces it.
     ///
+    /// - Parameter lacks: whether its predecessor had said what it lacks, or is not known.
     /// - Throws: `SystemError` where a socket or a thread cannot be had; nothing of it runs then.
-    func startTerm(_ claim: MasterClaim, basis: Basis, now: Instant) throws(SystemError)
+    func startTerm(
+        _ claim: MasterClaim, basis: Basis, lacks: Bool, now: Instant
+    ) throws(SystemError)
     /// Lifts l2drop and tells the neighbours.
     func open(now: Instant)
     /// Tells the neighbours again.
@@ -56,6 +59,8 @@ struct SlaveState {
     var master: MasterClaim
     /// What it holds.
     var holding: Holding
+    /// Whether it may lack something that its master has said, or knows of no master.
+    var lacks: Bool
 }
 
 /// Decides the role: takes the manager's orders and the claims heard, and has the parts of the node
@@ -87,6 +92,8 @@ final class NodeEngine {
     private(set) var promotionMicroseconds: UInt64 = 0
     /// Whether the replicas' timers were started in this term as master.
     private var haveTimersBegun = false
+    /// Whether it lacked, when it was promoted, what its predecessor had said.
+    private var lacks = true
     /// From whom this master takes a table over.
     private var donorID: UInt8?
     private var announcedAt: Instant = 0
@@ -134,7 +141,8 @@ final class NodeEngine {
         if role == .master {
             try promote(now, wallMicroseconds)
         } else {
-            parts.becomeSlave(after: .none, holding: Holding(), now: now)
+            parts.becomeSlave(
+                after: .none, holding: Holding(hasUnproved: true), now: now)
         }
     }
 
@@ -182,7 +190,7 @@ final class NodeEngine {
         let next = machine.nextClaim(wallMicroseconds: wallMicroseconds)
         parts.record(epoch: next.epoch)
         do throws(SystemError) {
-            try parts.startTerm(next, basis: holding.basis, now: now)
+            try parts.startTerm(next, basis: holding.basis, lacks: lacks, now: now)
         } catch {
             // Without a term it is no master.
             parts.close(now: now)
@@ -260,7 +268,9 @@ final class NodeEngine {
         parts.stopReceiving(now: now)
         parts.record(epoch: next.epoch)
         do throws(SystemError) {
-            try parts.startTerm(next, basis: parts.slaveState.holding.basis, now: now)
+            let last = parts.slaveState
+            lacks = last.lacks
+            try parts.startTerm(next, basis: last.holding.basis, lacks: lacks, now: now)
         } catch {
             parts.resumeReceiving(now: now)
             throw error

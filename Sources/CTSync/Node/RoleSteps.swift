@@ -51,7 +51,8 @@ final class RoleSteps: NodeParts {
     var slaveState: SlaveState {
         let status = link.status
         return SlaveState(
-            outOfSync: status.outOfSync, master: status.master, holding: status.holding)
+            outOfSync: status.outOfSync, master: status.master, holding: status.holding,
+            lacks: status.lacks)
     }
 
     func stopReceiving(now: Instant) {
@@ -66,8 +67,10 @@ final class RoleSteps: NodeParts {
         recordEpoch(epoch)
     }
 
-    func startTerm(_ claim: MasterClaim, basis: Basis, now: Instant) throws(SystemError) {
-        try threads.start(claim, basis: basis)
+    func startTerm(
+        _ claim: MasterClaim, basis: Basis, lacks: Bool, now: Instant
+    ) throws(SystemError) {
+        try threads.start(claim, basis: basis, lacks: lacks)
     }
 
     func open(now: Instant) {
@@ -95,7 +98,7 @@ final class RoleSteps: NodeParts {
 
     func startTimers(now: Instant) throws(SystemError) {
         let (engine, wake) = (threads.engine, threads.walkWake)
-        try timers.start(table) {
+        try timers.start(table, includesUnread: link.hasUnread) {
             engine.exchange.timersRun()
             wake.signal()
         }

@@ -18,12 +18,16 @@ final class TimerThread {
 
     /// Starts the thread.
     ///
-    /// - Parameter whenStarted: called on it when the timers' walk is over.
+    /// - Parameters:
+    ///   - includesUnread: see `ReplicaTable.remainingTime`.
+    ///   - whenStarted: called on it when the timers' walk is over.
     func start(
-        _ table: ReplicaTable, whenStarted: @escaping @Sendable () -> Void
+        _ table: ReplicaTable, includesUnread: Bool, whenStarted: @escaping @Sendable () -> Void
     ) throws(SystemError) {
         stop.reset()
-        let aftermath = try Aftermath(kernel, timers, windows, table, promotedAt: Clock.now())
+        let aftermath = try Aftermath(
+            kernel, timers, windows, table, includesUnread: includesUnread,
+            promotedAt: Clock.now())
         thread = try Self.start(SendableBox(aftermath), stop, whenStarted)
     }
 
@@ -38,11 +42,8 @@ final class TimerThread {
     ///
     /// - Parameter includesUnread: see `ReplicaTable.remainingTime`.
     func walk(_ table: ReplicaTable, includesUnread: Bool, until deadline: Instant) {
-        do throws(SystemError) {
-            let walk = try timers.open(kernel, includesUnread: includesUnread)
-            while Clock.now() < deadline, try timers.step(walk, table, now: Clock.now()) {}
-        } catch {
-            timers.failed()
+        timers.finish(kernel, table, includesUnread: includesUnread, until: deadline) {
+            Clock.now()
         }
     }
 

@@ -134,6 +134,9 @@ struct ExpectationBook: ~Copyable {
 
     // MARK: Initsync
 
+    /// Begins the stream of another master.
+    mutating func follow() { ledger.follow() }
+
     /// From here on copies confirm.
     mutating func beginInitsync() { ledger.begin() }
 
@@ -143,6 +146,12 @@ struct ExpectationBook: ~Copyable {
     }
 
     // MARK: Reading
+
+    /// Whether the live stream of the master that is followed has spoken of it.
+    func isMastersWord(_ expectation: Expectation) -> Bool {
+        guard let place = find(expectation), said[place].standing == .alive else { return false }
+        return ledger.isOwnWord(said[place].word)
+    }
 
     private func find(_ expectation: Expectation) -> Int? {
         let code = hash(expectation.key)

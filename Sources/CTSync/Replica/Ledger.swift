@@ -57,6 +57,12 @@ struct Ledger: ~Copyable {
         tombstones.removeAll()
     }
 
+    /// Begins the stream of another master: none of what was said before is its word.
+    mutating func follow() {
+        generation &+= 1
+        stop()
+    }
+
     /// Ends an initsync.
     ///
     /// - Parameter isComplete: whether every packet of it arrived.
@@ -79,9 +85,12 @@ struct Ledger: ~Copyable {
     /// Whether it was spoken of since the last begin.
     func isConfirmed(_ word: Word) -> Bool { word.generation == generation }
 
+    /// Whether the live stream of the master that is followed said it, and since the last begin.
+    func isOwnWord(_ word: Word) -> Bool { word.voice == .live && isConfirmed(word) }
+
     /// Whether a copy says anything new of something alive.
     func mayCopySpeak(after word: Word) -> Bool {
-        !(isRunning && word.voice == .live && isConfirmed(word))
+        !(isRunning && isOwnWord(word))
     }
 
     /// The live stream has ended something while an initsync runs.

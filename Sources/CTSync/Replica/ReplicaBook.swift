@@ -154,6 +154,9 @@ struct ReplicaBook: ~Copyable {
 
     // MARK: Initsync
 
+    /// Begins the stream of another master.
+    mutating func follow() { ledger.follow() }
+
     /// From here on copies confirm replicas.
     mutating func beginInitsync() { ledger.begin() }
 
@@ -171,6 +174,12 @@ struct ReplicaBook: ~Copyable {
             return nil
         }
         return place
+    }
+
+    /// Whether the live stream of the master that is followed has spoken of this connection.
+    func isMastersWord(_ key: Key) -> Bool {
+        guard let place = alivePlace(key) else { return false }
+        return ledger.isOwnWord(pool.replicas[Int(place)].word)
     }
 
     /// The entry as the master described it.

@@ -30,6 +30,9 @@ final class SlaveEngine {
     private var renewAt: Instant = 0
     /// It is not slave any more: a failed batch does not throw the table away.
     private var isFinished = false
+    /// Whether the kernel's own entries were not read whole since the node became slave: what is
+    /// on hold there may be a replica that this process does not know.
+    private(set) var hasUnread = true
     /// Batches, dumps and checks that failed.
     private(set) var injectionFailures: UInt64 = 0
     /// What `output` has handed out.
@@ -64,6 +67,7 @@ final class SlaveEngine {
         isFinished = false
         slave.restart(after: claim, holding: holding)
         slave.hasAdopted = false
+        hasUnread = true
         check.postpone(now: now)
         startAdoption()
     }
@@ -206,7 +210,9 @@ final class SlaveEngine {
             adoption.cancel()
             return
         }
-        if !adoption.isRunning { slave.hasAdopted = true }
+        guard !adoption.isRunning else { return }
+        hasUnread = false
+        slave.adopted()
     }
 
     private func checkKernel(_ now: Instant) {
@@ -238,9 +244,10 @@ final class SlaveEngine {
         status.lagMicroseconds = slave.lagMicroseconds
         status.applied = slave.applied
         status.holding = slave.holding
+        status.lacks = slave.lacks
         status.counters = slave.counters
         status.entriesHeld = table.aliveCount
-        status.hasUnread = !isFinished && !slave.hasAdopted
+        status.hasUnread = hasUnread
         status.insufficient = table.insufficientCount
         status.refusedEntries = table.refusedCount
         status.created = injector.created

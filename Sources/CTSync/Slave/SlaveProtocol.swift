@@ -95,6 +95,8 @@ final class SlaveProtocol {
     private var hasMore = false
     /// ... and a part of the stream that it follows.
     private var hasPart = false
+    /// Its kernel's entries are those that an earlier process left, and no master has confirmed them.
+    private var hasUnproved = false
     /// Whom this node takes a table over from, as a master that lacks it; nil for a slave.
     private(set) var donor: MasterClaim?
     /// Whether this kernel's entry of a connection is newer than what is handed over.
@@ -135,6 +137,7 @@ final class SlaveProtocol {
         preferred = PreferredAddress()
         lastBasis = holding.basis
         hasMore = holding.hasMore
+        hasUnproved = holding.hasUnproved
         hasPart = false
         donor = nil
         hasTaken = false
@@ -171,7 +174,18 @@ final class SlaveProtocol {
     }
 
     /// What this node holds.
-    var holding: Holding { Holding(basis: basis, hasMore: hasMore || hasPart) }
+    var holding: Holding {
+        Holding(basis: basis, hasMore: hasMore || hasPart, hasUnproved: hasUnproved)
+    }
+
+    /// Whether it may lack something that its master has said, or knows of no master.
+    var lacks: Bool { !hasBase || ring.hasGap }
+
+    /// Takes note that the kernel's own entries are read.
+    func adopted() {
+        hasAdopted = true
+        if table.aliveCount == 0 { hasUnproved = false }
+    }
 
     /// The next output is a report, whenever the last was.
     func reportSoon(now: Instant) {
@@ -180,7 +194,7 @@ final class SlaveProtocol {
 
     /// The master has taken all of it.
     func wasTaken() {
-        hasMore = false
+        (hasMore, hasUnproved) = (false, false)
     }
 
     /// How much this node holds.
@@ -259,6 +273,7 @@ final class SlaveProtocol {
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
         forgetStream(
             expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
+        table.follow()
         master = claim
         preferred = PreferredAddress()
         wantInitsync(at: now)
@@ -405,12 +420,14 @@ final class SlaveProtocol {
         }
     }
 
-    /// Whether a message would end, or replace, what this node holds: a master that may lack it cannot
-    /// know.
+    /// Whether a message would end, or replace, what this node holds, and the master may never have
+    /// had: it has not spoken of the connection before, or speaks of an older one.
     private func takesAway(_ message: Message) -> Bool {
         switch (message.kind.resource, message.kind.type) {
-        case (.CONNTRACK, .DELETE), (.EXPECT, .DELETE): return true
+        case (.CONNTRACK, .DELETE): return !table.isMastersWord(message.entry.key)
+        case (.EXPECT, .DELETE): return !table.expectations.isMastersWord(message.expectation)
         case (.CONNTRACK, .UPDATE):
+            guard !message.kind.has(MessageKind.new) else { return false }
             let reply = table.reply(message.entry.key)
             return reply != nil && reply != message.entry.reply
         default: return false
@@ -469,7 +486,7 @@ final class SlaveProtocol {
         }
         counters.initsyncs += 1
         hasBase = true
-        hasPart = false
+        (hasPart, hasUnproved) = (false, false)
         if table.insufficientCount > 0 { wantInitsync(at: now + InitsyncRequest.shortest) }
     }
 
@@ -494,7 +511,7 @@ final class SlaveProtocol {
         let count = table.killAll()
         hasBase = false
         lastBasis = .none
-        (hasMore, hasPart) = (false, false)
+        (hasMore, hasPart, hasUnproved) = (false, false, false)
         // What a running initsync has confirmed is gone: its end proves nothing.
         streamBroke(now)
         return count
@@ -566,7 +583,7 @@ final class SlaveProtocol {
     private func report(_ now: Instant) -> SlaveReport {
         var report = SlaveReport()
         // What the master itself has said is no news to it.
-        report.holding = Holding(basis: basis, hasMore: hasMore)
+        report.holding = Holding(basis: basis, hasMore: hasMore, hasUnproved: hasUnproved)
         report.known = master
         if masterAddress != nil {
             let silence = (max(now, lastHeard) - lastHeard) / Duration.millisecond

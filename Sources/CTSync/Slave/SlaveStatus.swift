@@ -16,7 +16,9 @@ struct SlaveStatus: Sendable {
     var since: Instant = 0
     var entriesHeld = 0
     /// Whether this kernel's own entries were not read whole since the node is slave.
-    var hasUnread = false
+    var hasUnread = true
+    /// Whether it may lack something that its master has said, or knows of no master.
+    var lacks = true
     var insufficient = 0
     var refusedEntries = 0
     var created: UInt64 = 0

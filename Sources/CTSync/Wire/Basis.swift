@@ -39,4 +39,7 @@ struct Holding: Equatable, Sendable, BitwiseCopyable {
     var basis = Basis.none
     /// ... and what it saw itself, as a master that was not whole: nobody else may have that.
     var hasMore = false
+    /// Its kernel had connections when its daemon began, and no master has confirmed them since: a
+    /// master that lost track of its predecessor asks for them.
+    var hasUnproved = false
 }

@@ -25,13 +25,16 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
 
     private static let inSync: UInt8 = 1
     private static let more: UInt8 = 2
+    private static let unproved: UInt8 = 4
 
     func write(_ packet: inout MutableRawSpan, at place: Int) {
         holding.basis.write(&packet, at: place)
         packet.setBig(place + 16, known.epoch)
         packet.setByte(place + 24, known.nodeID)
         packet.setByte(
-            place + 25, (isInSync ? Self.inSync : 0) | (holding.hasMore ? Self.more : 0))
+            place + 25,
+            (isInSync ? Self.inSync : 0) | (holding.hasMore ? Self.more : 0)
+                | (holding.hasUnproved ? Self.unproved : 0))
         packet.setBig(place + 26, UInt16(0))
         packet.setBig(place + 28, silentMilliseconds)
         packet.setBig(place + 32, entryCount)
@@ -46,6 +49,7 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
         var report = SlaveReport()
         report.holding.basis = Basis.read(packet, at: place)
         report.holding.hasMore = packet.byte(place + 25) & more != 0
+        report.holding.hasUnproved = packet.byte(place + 25) & unproved != 0
         report.known = MasterClaim(
             epoch: packet.big(place + 16), nodeID: packet.byte(place + 24))
         report.isInSync = packet.byte(place + 25) & inSync != 0

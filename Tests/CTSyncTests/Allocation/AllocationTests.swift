@@ -132,7 +132,7 @@ import Testing
                 let begin = ring.append(Bracket(number: number), .UPDATE)
             {
                 master.initsyncBegan(in: begin)
-                master.initsyncEnded()
+                master.initsyncEnded(isWhole: true)
             }
             master.lostEvents()
             _ = master.caughtUp()

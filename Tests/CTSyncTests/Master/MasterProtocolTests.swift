@@ -50,7 +50,7 @@ import Testing
             let begin = ring.append(Bracket(number: number), .UPDATE)
         else { return false }
         master.initsyncBegan(in: begin)
-        master.initsyncEnded()
+        master.initsyncEnded(isWhole: true)
         return true
     }
 
@@ -169,7 +169,7 @@ import Testing
         master.lostEvents()
         master.initsyncBegan(in: ring.append(Bracket(number: number), .UPDATE) ?? 0)
         #expect(master.caughtUp())
-        master.initsyncEnded()
+        master.initsyncEnded(isWhole: true)
         #expect(try Self.isIncomplete(ring))
         #expect(Self.walk(master, ring))
         #expect(try !Self.isIncomplete(ring))

@@ -8,7 +8,7 @@ import Testing
 private final class WrittenSteps: NodeParts {
     var steps: [String] = []
     var now: Instant = 1
-    var slaveState = SlaveState(outOfSync: nil, master: .none, holding: Holding())
+    var slaveState = SlaveState(outOfSync: nil, master: .none, holding: Holding(), lacks: false)
     var next = Wholeness.Step.whole
     var hasTakenOver = false
     /// Steps that fail.
@@ -27,7 +27,9 @@ private final class WrittenSteps: NodeParts {
     func stopReceiving(now: Instant) { steps.append("stop receiving") }
     func resumeReceiving(now: Instant) { steps.append("resume") }
     func record(epoch: UInt64) { steps.append("record \(epoch)") }
-    func startTerm(_ claim: MasterClaim, basis: Basis, now: Instant) throws(SystemError) {
+    func startTerm(
+        _ claim: MasterClaim, basis: Basis, lacks: Bool, now: Instant
+    ) throws(SystemError) {
         try attempt("term")
     }
     func open(now: Instant) { steps.append("open") }

@@ -78,6 +78,7 @@ extension SimulatedCluster {
 
     /// A quiet time on a good wire: one master, whom all follow, and equal tables.
     func settle() throws {
+        nodes[0].trace("--- settle")
         wire.cuts = []
         (wire.loss, wire.doubling, wire.delay, wire.corruption) = (0, 0, 100, 0)
         for node in nodes {

@@ -67,6 +67,8 @@ struct Schedule {
     var nodeCount: Int
     var stepCount: Int
     var steps: [Step]
+    /// Whether what happens is printed.
+    var isTraced = false
 
     /// What kinds of things happen in a schedule.
     struct Flavour: OptionSet {

@@ -66,6 +66,7 @@ final class SimulatedCluster {
         churn = chance.one(of: [30, 150, 600])
         let faults = chance.one(of: [0, 0, 10])
         let capacity = chance.one(of: [12, 64, 500])
+        if schedule.isTraced { SimulatedTrace.watch(nodes) }
         for node in nodes {
             node.advance(to: now)
             node.kernel.faults = faults
@@ -113,6 +114,7 @@ final class SimulatedCluster {
         for index in 0..<schedule.stepCount {
             while let step = next.first, step.at <= index {
                 next.removeFirst()
+                nodes[0].trace("--- step \(index): \(step.action)")
                 try carryOut(step.action)
             }
             disturb()

@@ -78,17 +78,11 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func end() {
-        let wasSlave = engine.role == .slave
         engine.end(now: node.now)
         receive()
         if isReceiving { slave.finish(now: node.now) }
         isReceiving = false
-        do throws(SystemError) {
-            let walk = try timers.open(kernel, includesUnread: wasSlave && !slave.slave.hasAdopted)
-            while try timers.step(walk, slave.table, now: node.now) {}
-        } catch {
-            timers.failed()
-        }
+        timers.finish(kernel, slave.table, includesUnread: slave.hasUnread) { node.now }
     }
 
     private func publish() {
@@ -230,7 +224,7 @@ final class SimulatedDaemon: NodeParts {
     var slaveState: SlaveState {
         SlaveState(
             outOfSync: slave.slave.outOfSync(now: node.now), master: slave.slave.master,
-            holding: slave.slave.holding)
+            holding: slave.slave.holding, lacks: slave.slave.lacks)
     }
 
     func stopReceiving(now: Instant) {
@@ -238,6 +232,7 @@ final class SimulatedDaemon: NodeParts {
         handover.end()
         slave.finish(now: now)
         isReceiving = false
+        node.trace("stops receiving, holds \(slave.slave.holding), unread \(slave.hasUnread)")
     }
 
     func resumeReceiving(now: Instant) {
@@ -260,6 +255,7 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant) {
+        node.trace("takes over from \(claim.nodeID - 1), is ahead: \(isAhead)")
         slave.takeOver(from: claim, at: peer, isAhead: isAhead, now: now)
         linkThread.wake()
     }
@@ -267,6 +263,7 @@ final class SimulatedDaemon: NodeParts {
     var hasTakenOver: Bool { slave.slave.hasTaken }
 
     func endTakingOver(took nodeID: UInt8?, now: Instant) {
+        node.trace("took from \(nodeID.map { "\($0 - 1)" } ?? "nobody")")
         slave.endTakingOver(
             now: now, wallMicroseconds: node.clock.wallMicroseconds, target
         ) { length, peer in
@@ -275,11 +272,14 @@ final class SimulatedDaemon: NodeParts {
         if let nodeID { master.exchange.took(from: nodeID) }
     }
 
-    func startTerm(_ claim: MasterClaim, basis: Basis, now: Instant) throws(SystemError) {
+    func startTerm(
+        _ claim: MasterClaim, basis: Basis, lacks: Bool, now: Instant
+    ) throws(SystemError) {
         (higher, outbid) = (nil, nil)
-        let opened = try master.open(claim, basis: basis, kernel, now: now)
+        let opened = try master.open(claim, basis: basis, lacks: lacks, kernel, now: now)
         try kernel.calls.attempt("threads")
         term = opened
+        node.trace("term \(claim), basis \(basis), lacks \(lacks)")
         sendThread.wake()
         walkThread.wake()
     }
@@ -290,7 +290,10 @@ final class SimulatedDaemon: NodeParts {
 
     func startTimers(now: Instant) throws(SystemError) {
         try kernel.calls.attempt("thread of the timers")
-        aftermath = try Aftermath(kernel, timers, windows, slave.table, promotedAt: now)
+        node.trace("timers start")
+        aftermath = try Aftermath(
+            kernel, timers, windows, slave.table, includesUnread: slave.hasUnread,
+            promotedAt: now)
         timerThread.wake()
     }
 
@@ -307,11 +310,13 @@ final class SimulatedDaemon: NodeParts {
         guard let term else { return Holding() }
         master.close(term, now: now, wallMicroseconds: node.clock.wallMicroseconds)
         self.term = nil
+        node.trace("term over, holds \(master.exchange.finalHolding)")
         return master.exchange.finalHolding
     }
 
     func becomeSlave(after claim: MasterClaim, holding: Holding, now: Instant) {
         isReceiving = true
+        node.trace("becomes slave after \(claim), holds \(holding)")
         slave.begin(after: claim, holding: holding, now: now)
         linkThread.wake()
     }

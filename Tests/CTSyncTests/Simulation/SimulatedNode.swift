@@ -24,6 +24,7 @@ final class SimulatedNode {
     /// What daemons that are gone have counted.
     private(set) var past = SlaveCounters()
     private(set) var now: Instant = 0
+    var isTraced = false
 
     init(
         index: Int, own: Address, wire: SimulatedWire, chance: Chance, settings: SimulatedSettings

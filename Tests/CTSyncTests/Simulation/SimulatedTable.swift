@@ -33,6 +33,8 @@ final class SimulatedTable {
     var emit: (CtnetlinkKind, Entry, Cause) -> Void = { _, _, _ in }
     /// Takes what happens to an expectation.
     var emitExpectation: (CtnetlinkKind, Expectation) -> Void = { _, _ in }
+    /// Takes what happens to an entry, whether or not an event says so.
+    var watch: (String, Key, Cause) -> Void = { _, _, _ in }
     /// How many entries there may be.
     var capacity = 1_000
     /// Whether helpers are there.
@@ -91,6 +93,7 @@ final class SimulatedTable {
         slots[entry.key] = slot
         replies[reply] = entry.key
         nextExpiry = min(nextExpiry, slot.expiresAt)
+        watch("inserted", entry.key, cause)
         tell(.new, slot.entry, slot, cause)
         return 0
     }
@@ -99,6 +102,7 @@ final class SimulatedTable {
     func remove(_ key: Key, _ cause: Cause) -> Entry? {
         guard let slot = slots.removeValue(forKey: key) else { return nil }
         removals[key] = (now, cause)
+        watch("removed", key, cause)
         replies[Key(slot.entry.reply, zone: key.zone)] = nil
         orphans.remove(key)
         for child in slots.values where child.entry.fields.contains(.parent) {
@@ -180,6 +184,7 @@ final class SimulatedTable {
 
     /// Forgets everything without a word: the machine was off.
     func powerCycle() {
+        for key in slots.keys { watch("removed", key, .hand) }
         slots = [:]
         replies = [:]
         expectations = []

@@ -135,6 +135,10 @@ final class SimulationRun: Sendable {
             }
             width /= 2
         }
+        if SimulatedTrace.isWanted {
+            best.isTraced = true
+            _ = Self.failure(of: best)
+        }
         let steps = best.steps.map { "\n    step \($0.at): \($0.action)" }.joined()
         return "CTSYNC_SEED=\(schedule.seed), \(schedule.nodeCount) nodes: \(failure)\n"
             + "  shortened from \(schedule.steps.count) steps to \(best.steps.count), which breaks "
