@@ -37,6 +37,7 @@ final class MasterProtocol: Sendable {
         var schedule = InitsyncSchedule()
         var peers = PeerList()
         var counters = MasterCounters()
+        var drops = DropRecord()
         var claim = MasterClaim.none
         var wholeness = Wholeness(epoch: 0, basis: .none, now: 0)
         var wasAskedAgain = false
@@ -80,6 +81,8 @@ final class MasterProtocol: Sendable {
 
     /// What came from slaves and what became of it.
     var counters: MasterCounters { slaves.withLock { $0.counters } }
+    /// The last dropped packet of each reason.
+    var drops: DropRecord { slaves.withLock { $0.drops } }
 
     /// Takes a datagram.
     ///
@@ -94,6 +97,7 @@ final class MasterProtocol: Sendable {
                 return try take(packet, peer, now, wallMicroseconds, &slaves)
             } catch {
                 slaves.counters.bad[error.index] += 1
+                slaves.drops.note(error.index, packet, from: peer, now: now)
                 return .none
             }
         }
@@ -108,6 +112,7 @@ final class MasterProtocol: Sendable {
             scratch: &slaves.scratch)
         guard header.nodeID != slaves.claim.nodeID else {
             slaves.counters.ownID += 1
+            slaves.drops.note(DropRecord.ownID, packet, from: peer, now: now)
             return .none
         }
         if header.type == .SYNC || header.type == .MASTER_ANNOUNCE {
@@ -118,6 +123,7 @@ final class MasterProtocol: Sendable {
         // Two masters may have taken the same epoch: the node's id tells them apart.
         guard header.epoch == slaves.claim.epoch, report.known <= slaves.claim else {
             slaves.counters.stale += 1
+            slaves.drops.note(DropRecord.stale, packet, from: peer, now: now)
             let isSilent = report.silentMilliseconds >= Self.silenceMilliseconds
             return report.known > slaves.claim && isSilent ? .outbid(report.known) : .none
         }
@@ -307,6 +313,8 @@ final class MasterProtocol: Sendable {
         var lastHeard: Instant
         /// The sequence number up to which it has applied everything.
         var applied: UInt64
+        /// What it says of itself.
+        var report: SlaveReport
     }
 
     /// The slaves heard in this epoch, by id.
@@ -317,7 +325,7 @@ final class MasterProtocol: Sendable {
                 list.append(
                     Peer(
                         nodeID: nodeID, address: peer.address, lastHeard: peer.lastHeard,
-                        applied: peer.applied))
+                        applied: peer.applied, report: peer.report))
             }
             return list
         }

@@ -23,6 +23,7 @@ package final class Daemon {
     private var trouble = ControlFileTrouble()
     private var isEnding = false
     private var pause = Pause.none
+    private var observeDue: Instant = 0
     private var watch = OverrunWatch()
     private var service = ServiceNotify()
 
@@ -149,7 +150,7 @@ package final class Daemon {
             throw error
         }
         try publish()
-        service.show(node.summary())
+        service.show(node.nodeReport().statusLine)
         service.ready()
         while !isEnding {
             wait()
@@ -166,11 +167,20 @@ package final class Daemon {
             node.lookForLeftDrops()
             watch.look(node)
             record(node.engine.highestEpoch)
-            service.show(node.summary())
+            observe(isDue: hasChanged)
             service.alive(now: Clock.now())
         }
         service.stopping()
         end()
+    }
+
+    /// Looks how the node is, once a second and after each change of the role.
+    private func observe(isDue: Bool) {
+        let now = Clock.now()
+        guard isDue || now >= observeDue else { return }
+        observeDue = now + Self.tick
+        node.tellAnnouncements()
+        service.show(node.nodeReport().statusLine)
     }
 
     private func wait() {

@@ -239,6 +239,10 @@ final class SlaveEngine {
         status.applied = slave.applied
         status.holding = slave.holding
         status.counters = slave.counters
+        status.drops = slave.drops
+        status.progress = slave.progress
+        status.unansweredRequests = slave.unansweredRequests
+        status.announced = slave.announced
         status.entriesHeld = table.aliveCount
         status.hasUnread = !isFinished && !slave.hasAdopted
         status.insufficient = table.insufficientCount

@@ -38,6 +38,8 @@ final class SlaveProtocol {
         case noMaster = "no master heard"
         /// The master is silent.
         case silent = "master silent"
+        /// The master replicates by other rules than this node.
+        case rules = "replication rules differ"
         /// The entries found in the kernel are being read.
         case adopting = "reading the kernel's table"
         /// An initsync is wanted or running.
@@ -71,6 +73,14 @@ final class SlaveProtocol {
     private(set) var lagMicroseconds: Int64 = 0
     /// What came and what became of it.
     private(set) var counters = SlaveCounters()
+    /// The last dropped packet of each reason.
+    private(set) var drops = DropRecord()
+    /// How an initsync gets on.
+    private(set) var progress = InitsyncProgress()
+    /// What the master has announced of itself.
+    private(set) var announced = Announcement()
+    /// The fingerprint of this node's rules; 0 for one that is not compared.
+    var rulesFingerprint: UInt32 = 0
     /// What it holds of the master.
     let table: ReplicaTable
     /// Which connections are this node's own and are left alone.
@@ -168,6 +178,8 @@ final class SlaveProtocol {
         isExpectationTableFull = false
         highestNacked = 0
         regression = nil
+        progress = InitsyncProgress()
+        announced = Announcement()
     }
 
     /// What this node holds.
@@ -198,6 +210,7 @@ final class SlaveProtocol {
         if masterAddress == nil { return .noMaster }
         if !hasAdopted { return .adopting }
         if now > lastHeard + Self.silence { return .silent }
+        if announced.differs(from: rulesFingerprint) { return .rules }
         if !hasBase { return .initsync }
         if ring.hasGap { return .gap }
         if table.insufficientCount > 0 { return .insufficient }
@@ -209,6 +222,9 @@ final class SlaveProtocol {
         if table.expectations.refusedCount > 0 { return .expectationsRefused }
         return nil
     }
+
+    /// Requests for an initsync that went out since one was last begun.
+    var unansweredRequests: Int { request.unansweredCount }
 
     // MARK: Input
 
@@ -229,10 +245,12 @@ final class SlaveProtocol {
                 scratch: &message)
         } catch {
             counters.bad[error.index] += 1
+            drops.note(error.index, packet, from: peer, now: now)
             return .none
         }
         guard header.nodeID != nodeID else {
             counters.ownID += 1
+            drops.note(DropRecord.ownID, packet, from: peer, now: now)
             return .none
         }
         let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
@@ -244,6 +262,7 @@ final class SlaveProtocol {
         if let donor, claim != donor { return .none }
         guard claim >= master else {
             counters.stale += 1
+            drops.note(DropRecord.stale, packet, from: peer, now: now)
             if now >= answeredAt + Self.answerInterval { answerTo = peer }
             return .none
         }
@@ -304,13 +323,22 @@ final class SlaveProtocol {
             case .beyond:
                 counters.beyond += 1
             }
-        } else if header.sequence &+ 1 == ring.expected {
+        } else {
+            if header.type == .MASTER_ANNOUNCE { hear(packet) }
             // An announcement that was overtaken says nothing of now.
-            heed(header.flags, now)
+            if header.sequence &+ 1 == ring.expected { heed(header.flags, now) }
         }
         while let kept = ring.kept {
             applyKept(kept.bytes, now)
             ring.advancePastKept()
+        }
+    }
+
+    private func hear(_ announcement: RawSpan) {
+        do throws(WireError) {
+            announced = try Announcement.read(announcement)
+        } catch {
+            preconditionFailure("an announcement was checked when it came: \(error)")
         }
     }
 
@@ -356,6 +384,7 @@ final class SlaveProtocol {
             }
             counters.messages += 1
             if !hasBase { hasPart = true }
+            if bracket != nil, message.kind.has(MessageKind.initsync) { progress.count += 1 }
             if header.flags.contains(.partial), takesAway(message) { continue }
             apply(message, seconds, now)
         }
@@ -386,6 +415,7 @@ final class SlaveProtocol {
             if table.delete(message.entry.key, now: seconds) == .full { tableIsFull(now) }
         case (.INITSYNC, .UPDATE):
             begin(message.bracket)
+            progress = InitsyncProgress(isRunning: true, beganAt: now)
         case (.INITSYNC, .DELETE):
             end(message.bracket, now)
         case (.EXPECT, .UPDATE):
@@ -451,6 +481,7 @@ final class SlaveProtocol {
     private func end(_ ended: Bracket, _ now: Instant) {
         guard bracket?.number == ended.number else { return }
         bracket = nil
+        progress.isRunning = false
         // What is adopted after this end would never be confirmed.
         let isComplete = !isInitsyncBroken && hasAdopted
         guard donor == nil else {
