@@ -29,7 +29,8 @@ struct DropRecord: Sendable {
     mutating func note(_ place: Int, _ packet: RawSpan, from peer: PeerAddress, now: Instant) {
         precondition(place < Self.placeCount)
         let version = packet.byteCount > 0 ? packet.byte(0) : 0
-        places[place] = Last(peer: peer, at: now, version: version)
+        let shown = peer.shown(after: places[place].map { ($0.peer, $0.at) }, now: now)
+        places[place] = Last(peer: shown, at: now, version: version)
     }
 
     /// The later one of each reason, of this record and another.

@@ -38,6 +38,7 @@ final class MasterProtocol: Sendable {
         var peers = PeerList()
         var counters = MasterCounters()
         var drops = DropRecord()
+        var stranger: Stranger?
         var claim = MasterClaim.none
         var wholeness = Wholeness(epoch: 0, basis: .none, now: 0)
         var wasAskedAgain = false
@@ -81,6 +82,8 @@ final class MasterProtocol: Sendable {
 
     /// What came from slaves and what became of it.
     var counters: MasterCounters { slaves.withLock { $0.counters } }
+    /// The last slave that said that it hears no master.
+    var stranger: Stranger? { slaves.withLock { $0.stranger } }
     /// The last dropped packet of each reason.
     var drops: DropRecord { slaves.withLock { $0.drops } }
 
@@ -117,6 +120,11 @@ final class MasterProtocol: Sendable {
         }
         if header.type == .SYNC || header.type == .MASTER_ANNOUNCE {
             return try hearMaster(header, wallMicroseconds, &slaves)
+        }
+        guard header.epoch != 0 else {
+            slaves.stranger = .heard(
+                header.nodeID, from: peer, after: slaves.stranger, now: now)
+            return .none
         }
         let report = try SlaveReport.read(packet, after: Int(header.messageCount))
         guard report.known.isPlausible(wallMicroseconds: wallMicroseconds) else { throw .message }

@@ -29,6 +29,8 @@ package final class Daemon {
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
+    /// How often the node is looked at while no other node is heard.
+    private static let closeLook = 250 * Duration.millisecond
     /// How often a publication gives way to what was written meanwhile, before it waits.
     private static let publishLimit = 16
 
@@ -178,9 +180,11 @@ package final class Daemon {
     private func observe(isDue: Bool) {
         let now = Clock.now()
         guard isDue || now >= observeDue else { return }
-        observeDue = now + Self.tick
         node.tellAnnouncements()
-        service.show(node.nodeReport().statusLine)
+        let report = node.nodeReport()
+        node.lookAtDevice(report)
+        observeDue = now + (report.needsWitness ? Self.closeLook : Self.tick)
+        service.show(report.statusLine)
     }
 
     private func wait() {
@@ -200,7 +204,9 @@ package final class Daemon {
         }
         let dark = node.darkness?.patience(now: Clock.now()) ?? tick
         let watchdog = max(service.watchdogInterval ?? tick, Duration.millisecond)
-        let time = min(tick, watchdog, dark)
+        let now = Clock.now()
+        let observation = max(observeDue, now) - now
+        let time = min(tick, watchdog, dark, observation)
         _ = poll(&polled, UInt(polled.count), CInt(time / Duration.millisecond))
     }
 

@@ -29,6 +29,8 @@ extension Node {
         if role == .slave { addSlave(&report, slave, now) } else { addMaster(&report, now) }
         report.link = linkReport(slave)
         report.drops = drops(slave, now)
+        report.stranger = stranger(slave, now)
+        report.sighting = sighting(now)
         report.entriesHeld = entriesHeld(slave)
         report.entriesLimit = entriesLimit
         report.refusedEntries = slave.refusedEntries
@@ -117,6 +119,16 @@ extension Node {
             drop("own_id", DropRecord.ownID, slave.counters.ownID + heard.ownID),
             drop("stale", DropRecord.stale, slave.counters.stale + heard.stale),
         ]
+    }
+
+    private func stranger(_ slave: SlaveStatus, _ now: Instant) -> NodeReport.Stranger? {
+        let stranger = role == .slave ? slave.stranger : master.exchange.stranger
+        return stranger.map {
+            NodeReport.Stranger(
+                nodeID: $0.nodeID,
+                address: HostAddress($0.address.family, $0.address.address).description,
+                age: Self.elapsed(since: $0.lastHeard, now))
+        }
     }
 
     /// Why a slave is not in sync; nil while it is.

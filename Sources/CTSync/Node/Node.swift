@@ -25,6 +25,7 @@ final class Node {
     private(set) var roleChanges = (toMaster: UInt64(0), toSlave: UInt64(0))
     /// When a slave could have taken over last.
     private var readyAt: Instant = 0
+    private var watch = DeviceWatch()
 
     /// Takes all memory and sockets; starts nothing but the link's thread, idle.
     ///
@@ -180,6 +181,17 @@ final class Node {
     func checkNAT(now: Instant) {
         guard role == .slave else { return natCheck.reset() }
         natCheck.look(now: now, log) { link.visit { $0.table.translatedCount() } }
+    }
+
+    /// What was seen on the device lately.
+    func sighting(_ now: Instant) -> Sighting? { watch.sighting(now) }
+
+    /// What to poll for POLLIN while the device is looked at; else -1.
+    var deviceEvents: CInt { watch.raw }
+
+    /// Looks at the device itself while nobody is heard.
+    func lookAtDevice(_ report: NodeReport) {
+        watch.look(report, socket, now: Clock.now())
     }
 
     /// After a promotion, when the role has been reported: it takes 40 ms.

@@ -21,7 +21,34 @@ extension NodeReport {
                         why: "is it up, the cable in, and the other end up?")
                 ])
         }
-        return dropped ?? sighting.map { seen($0) }
+        return dropped ?? sighting.map { seen($0) } ?? other
+    }
+
+    /// A slave that hears no master.
+    private var other: Problem? {
+        guard let stranger, stranger.age < Self.evidenceAge else { return nil }
+        let node = "node \(stranger.nodeID) (\(stranger.address))"
+        guard role == .master else {
+            return Problem(
+                .onlySlaves, "no node is master: \(node) is slave too",
+                tries: [
+                    Hint(
+                        command: "ct_sync promote",
+                        why: "on one of them, or does the cluster manager run?"),
+                    Hint(
+                        command: "journalctl -u keepalived -u pacemaker",
+                        why: "why does it make none master?"),
+                ])
+        }
+        return Problem(
+            .notHeard,
+            "\(node) does not hear this node; do its rules let UDP \(link.port) in?",
+            tries: [
+                Hint(
+                    command: "nft list ruleset | grep \(link.port)",
+                    why: "on node \(stranger.nodeID): may our packets in?"),
+                statusElsewhere("what does it hear?", on: stranger.nodeID),
+            ])
     }
 
     /// Packets that are not taken.

@@ -18,6 +18,8 @@ extension NodeReport {
         case notAPeer = "not_a_peer"
         case routed = "routed"
         case blockedHere = "blocked_here"
+        case onlySlaves = "only_slaves"
+        case notHeard = "not_heard"
         // The master is heard, and the slave has not all of its table.
         case noAnswer = "no_answer"
         case rulesDiffer = "rules_differ"

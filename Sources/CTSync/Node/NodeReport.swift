@@ -65,6 +65,8 @@ struct NodeReport: Sendable, Equatable {
     var drops: [Drop] = []
     /// What is to be seen on the device while nobody is heard.
     var sighting: Sighting?
+    /// A slave that hears no master, as it says itself.
+    var stranger: Stranger?
     var l2drop = Dark()
     /// What this node lacks for a takeover.
     var lacks: [Lack] = []
@@ -162,21 +164,11 @@ extension NodeReport {
         var detail: UInt8 = 0
     }
 
-    /// Packets of another node that arrive on the device and are not heard.
-    struct Sighting: Sendable, Equatable {
-        enum Kind: Sendable, Equatable {
-            case anotherPort(UInt16)
-            case anotherGroup(String)
-            case notAPeer
-            case routed(hopLimit: UInt8)
-            /// They are as they should be: a rule of this node drops them.
-            case blocked
-        }
-        var kind: Kind
+    /// A slave that hears no master.
+    struct Stranger: Sendable {
         var nodeID: UInt8
         var address: String
-        /// Whether it is a master's.
-        var isMaster: Bool
+        var age: UInt64
     }
 
     /// The layer-2 drop.

@@ -79,6 +79,8 @@ final class SlaveProtocol {
     private(set) var progress = InitsyncProgress()
     /// What the master has announced of itself.
     private(set) var announced = Announcement()
+    /// The last slave that said that it hears no master.
+    private(set) var stranger: Stranger?
     /// The fingerprint of this node's rules; 0 for one that is not compared.
     var rulesFingerprint: UInt32 = 0
     /// What it holds of the master.
@@ -95,6 +97,7 @@ final class SlaveProtocol {
     private var gap = GapTimer()
     private var request = InitsyncRequest()
     private var reportAt: Instant = 0
+    private var helloAt: Instant = 0
     private var message = Message()
     /// Whether an initsync of this epoch is complete and nothing was lost since.
     private var hasBase = false
@@ -255,6 +258,9 @@ final class SlaveProtocol {
         }
         let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
         guard header.type == .SYNC || header.type == .MASTER_ANNOUNCE else {
+            if header.epoch == 0 {
+                stranger = .heard(header.nodeID, from: peer, after: stranger, now: now)
+            }
             let isMaster = claim == master && masterAddress != nil && donor == nil
             return isMaster ? .handOver(peer) : .none
         }
@@ -575,6 +581,27 @@ final class SlaveProtocol {
             }
         }
         return (seal(.NACK, ranges: ranges, now, wallMicroseconds, target), masterAddress)
+    }
+
+    /// Writes what a slave that hears no master tells everybody, so that people can see it: a NACK of
+    /// no epoch, which nobody obeys or answers.
+    ///
+    /// - Parameter target: at least an MTU.
+    /// - Returns: its length; nil while a master is heard or was heard lately.
+    func hello(
+        now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
+    ) -> Int? {
+        guard donor == nil, now >= helloAt else { return nil }
+        guard masterAddress == nil || now > lastHeard + Self.silence else { return nil }
+        helloAt = now + Self.reportInterval
+        var header = PacketHeader(type: .NACK, nodeID: nodeID, epoch: 0, sequence: 0)
+        let length = PacketHeader.byteCount + SlaveReport.byteCount
+        header.length = UInt16(length)
+        header.clockMicroseconds = wallMicroseconds
+        var bytes = UnsafeMutableRawBufferPointer(rebasing: target[..<length]).mutableBytes
+        SlaveReport().write(&bytes, at: PacketHeader.byteCount)
+        header.seal(&bytes, checksum)
+        return length
     }
 
     private func seal(

@@ -15,6 +15,7 @@ struct SlaveStatus: Sendable {
     var unansweredRequests = 0
     /// What the master has announced of itself.
     var announced = Announcement()
+    var stranger: Stranger?
     /// Why the slave is not in sync; nil while it is.
     var outOfSync: SlaveProtocol.OutOfSync? = .noMaster
     /// Since when that is so.

@@ -6,10 +6,10 @@ import Testing
 
 /// Each fault of a node that hears nobody, or not all, is its own sentence.
 @Suite struct NodeReportEvidenceTests {
-    private static let seen = NodeReport.Sighting(
+    private static let seen = Sighting(
         kind: .blocked, nodeID: 1, address: "172.31.255.1", isMaster: true)
 
-    private static func sighted(_ kind: NodeReport.Sighting.Kind) -> NodeReport {
+    private static func sighted(_ kind: Sighting.Kind) -> NodeReport {
         var report = SampleReport.slave(.noMaster)
         report.sighting = seen
         report.sighting?.kind = kind
