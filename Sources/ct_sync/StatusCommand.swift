@@ -8,34 +8,81 @@ import Glibc
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ct_sync status",
-        abstract: "Shows the state of the running daemon.",
-        discussion: "Exit status 0: in sync; 1: not in sync; 2: no daemon there.")
-    /// Exit status: no daemon answers beside the control file.
-    private static let noDaemon: Int32 = 2
+        abstract: "Shows how the running daemon is.",
+        discussion: """
+            The verdict first, then what is not as it should be with a command to type next, then \
+            the nodes. The fields of --json and --field are in ct_sync-status(5). Exit status 0: \
+            well (a slave is in sync and could take over, a master has a slave that could); 1: not \
+            well; 2: no daemon there; 3: no answer in time; 77: not allowed.
+            """)
 
+    @OptionGroup var source: StatusSource
+
+    @Flag(help: "Shows it as JSON.")
+    var json = false
+
+    @Flag(name: .shortAndLong, help: "Shows the counters too.")
+    var verbose = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Shows this field of the JSON alone, such as role or link.packets_in.",
+            valueName: "name"))
+    var field: String?
+
+    func run() throws {
+        let report = try source.report()
+        if let field {
+            guard let value = report.value(at: field) else {
+                throw ValidationError(
+                    "there is no field \"\(field)\"; ct_sync status --json shows all")
+            }
+            print(StatusReport.plain(value))
+        } else if json {
+            print(report.json, terminator: "")
+        } else {
+            let hasColor = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
+            print(
+                StatusText(report, isVerbose: verbose, hasColor: hasColor).text, terminator: "")
+        }
+        throw ExitCode(report["well"] == .flag(true) ? 0 : 1)
+    }
+}
+
+/// Where a status comes from, and the exit status if it does not.
+struct StatusSource: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The daemon's control file.", valueName: "path"))
     var controlFile = Configuration.defaultControlFile
 
-    @Flag(help: "Shows it as JSON.")
-    var json = false
-
-    func run() throws {
-        let report: StatusReport
+    /// Asks the daemon; ends the program if it does not answer.
+    func report() throws -> StatusReport {
         do throws(SystemError) {
             let lines = try ControlClient.request(
                 controlFile: controlFile, [ControlLine("get", "status")])
-            guard let parsed = StatusReport.parse(lines) else {
+            guard let report = StatusReport.parse(lines) else {
                 throw SystemError("the daemon's answer", errno: EPROTO)
             }
-            report = parsed
+            return report
         } catch {
-            let sentence = "ct_sync: no daemon answers beside \(controlFile): \(error)\n"
-            _ = write(STDERR_FILENO, sentence, sentence.utf8.count)
-            throw ExitCode(StatusCommand.noDaemon)
+            throw Self.end(error, controlFile)
         }
-        print(json ? report.json : report.text, terminator: "")
-        throw ExitCode(report["in_sync"] == .flag(true) ? 0 : 1)
+    }
+
+    /// Says why there is no answer; returns the exit status as an error.
+    static func end(_ error: SystemError, _ controlFile: String) -> ExitCode {
+        let (status, reason) = exitStatus(error)
+        let sentence = "ct_sync: \(reason) beside \(controlFile): \(error)\n"
+        _ = write(STDERR_FILENO, sentence, sentence.utf8.count)
+        return ExitCode(status)
+    }
+
+    private static func exitStatus(_ error: SystemError) -> (Int32, String) {
+        switch error.errno {
+        case ENOENT, ECONNREFUSED, ENOTDIR: (2, "no daemon answers")
+        case EACCES, EPERM: (77, "you may not ask the daemon")
+        default: (3, "the daemon has not answered in time")
+        }
     }
 }

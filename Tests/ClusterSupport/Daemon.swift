@@ -57,6 +57,14 @@ package struct DaemonStatus: Sendable {
     package let role: NodeRole
     package let epoch: UInt64
     package let isInSync: Bool
+    /// Whether the exit status is 0.
+    package let isWell: Bool
+    /// The first line, without the node's name.
+    package let verdict: String
+    /// Why it is not well, as a word.
+    package let reason: String?
+    /// Of a master: how many slaves could take over now.
+    package let readySlaves: Int
     package let entriesHeld: Int
     /// What its last promotion took.
     package let promotionMicroseconds: Int
@@ -70,15 +78,21 @@ package struct DaemonStatus: Sendable {
         guard let values = object as? [String: Any],
             let role = (values["role"] as? String).flatMap({ NodeRole(rawValue: $0) }),
             let epoch = values["epoch"] as? NSNumber,
-            let inSync = values["in_sync"] as? Bool,
-            let held = values["entries_held"] as? NSNumber,
-            let promotion = values["promotion_microseconds"] as? NSNumber
+            let entries = values["entries"] as? [String: Any],
+            let held = entries["held"] as? NSNumber,
+            let isWell = values["well"] as? Bool
         else { throw NeverHappened("a status with all its keys", within: 0, last: result.output) }
         self.role = role
         self.epoch = epoch.uint64Value
-        isInSync = inSync
+        // Of a master it is not said.
+        isInSync = values["in_sync"] as? Bool ?? true
+        self.isWell = isWell
+        verdict = values["verdict"] as? String ?? ""
+        reason = values["reason"] as? String
+        readySlaves = (values["ready_slaves"] as? NSNumber)?.intValue ?? 0
         entriesHeld = held.intValue
-        promotionMicroseconds = promotion.intValue
+        let promotion = values["promotion_seconds"] as? NSNumber
+        promotionMicroseconds = promotion.map { Int(($0.doubleValue * 1e6).rounded()) } ?? 0
         text = result.output
     }
 }

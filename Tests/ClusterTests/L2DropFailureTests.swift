@@ -210,7 +210,7 @@ extension ClusterTests {
         }
 
         private func hasNoError(_ node: Firewall) throws -> Bool {
-            try node.status()?.text.contains("\"l2drop_error\": \"\"") == true
+            try node.status()?.text.contains("\"l2drop_error\": null") == true
         }
     }
 }

@@ -222,22 +222,6 @@ extension ClusterTests {
         }
 
         /// 0 in sync, 1 not, 2 nobody there.
-        @Test func statusHasThreeEnds() throws {
-            try withCluster { cluster in
-                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
-                #expect(try first.statusCommand().status == 2)
-                try second.start(role: .slave)
-                #expect(try second.statusCommand().status == 1)
-                try first.start(role: .master)
-                try cluster.waitInSync()
-                #expect(try first.statusCommand().status == 0)
-                #expect(try second.statusCommand().status == 0)
-                let text = try second.statusCommand(json: false)
-                #expect(text.status == 0)
-                #expect(text.output.contains("slave"))
-            }
-        }
-
         /// The higher epoch stays; the other steps down by itself and says so.
         @Test func newerMasterDemotesTheOlder() throws {
             try withCluster { cluster in

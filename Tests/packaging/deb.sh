@@ -36,6 +36,7 @@ for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notif
     usr/lib/modules-load.d/ct_sync.conf usr/lib/sysusers.d/ct_sync.conf \
     usr/lib/ct_sync/ct_sync-primary-backup usr/lib/ct_sync/ct_sync-restart usr/lib/ocf/resource.d/ct_sync/ct_sync \
     usr/share/man/man8/ct_sync.8.gz usr/share/man/man8/ct_sync-role.8.gz \
+    usr/share/man/man5/ct_sync-status.5.gz \
     usr/share/man/man5/ct_sync.conf.5.gz usr/share/doc/ct-sync/copyright \
     usr/share/bash-completion/completions/ct_sync usr/share/zsh/vendor-completions/_ct_sync \
     usr/share/fish/vendor_completions.d/ct_sync.fish \

@@ -19,6 +19,8 @@ extension StatusReport {
             switch entry.value {
             case .number(let number): text += label + gap + String(number) + "\n"
             case .flag(let flag): text += label + gap + (flag ? "yes" : "no") + "\n"
+            case .seconds(let time): text += label + gap + StatusValue.decimal(time) + "\n"
+            case .absent: text += label + gap + "-\n"
             case .text(let words): text += label + gap + StatusReport.shown(words) + "\n"
             case .group(let group) where group.entries.isEmpty: text += label + gap + "none\n"
             case .group(let group):
@@ -35,13 +37,25 @@ extension StatusReport {
     }
 
     /// Words without anything that a terminal would obey.
-    private static func shown(_ words: String) -> String {
+    static func shown(_ words: String) -> String {
         var shown = String.UnicodeScalarView()
         for scalar in words.unicodeScalars {
             let control = scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value)
             shown.append(control ? "?" : scalar)
         }
         return String(shown)
+    }
+
+    /// One value for a script: words as they are, a group or list as JSON; nothing where it is unknown.
+    package static func plain(_ value: StatusValue) -> String {
+        switch value {
+        case .text(let words): shown(words)
+        case .absent: ""
+        case .group(let group): String(group.json.dropLast())
+        case .list(let list) where !list.isEmpty:
+            "[" + list.map { $0.json.dropLast() }.joined(separator: ", ") + "]"
+        default: value.wireForm ?? ""
+        }
     }
 
     /// For a program: one JSON object (RFC 8259), indented by two spaces.

@@ -48,9 +48,20 @@ package struct StatusReport: Sendable, Equatable {
         add(key, .flag(flag))
     }
 
-    /// Adds words.
-    package mutating func add(_ key: String, _ text: String) {
-        add(key, .text(text))
+    /// Adds words; nil for not known.
+    package mutating func add(_ key: String, _ text: String?) {
+        add(key, text.map { .text($0) } ?? .absent)
+    }
+
+    /// Adds a count that may be unknown.
+    mutating func add(_ key: String, count: Int?) {
+        add(key, count.map { .number(UInt64(clamping: $0)) } ?? .absent)
+    }
+
+    /// Adds a time in seconds, given in nanoseconds; nil for not known.
+    mutating func add(_ key: String, age nanoseconds: UInt64?) {
+        guard let nanoseconds else { return add(key, .absent) }
+        add(key, .seconds(microseconds: Int64(nanoseconds / Duration.microsecond)))
     }
 
     /// Adds a group, filled by the closure.
@@ -63,6 +74,23 @@ package struct StatusReport: Sendable, Equatable {
     /// Adds a list of groups.
     package mutating func add(list key: String, _ groups: [StatusReport]) {
         add(key, .list(groups))
+    }
+
+    /// The value at a path such as `link.packets_in` or `peers.0.id`; nil where there is none.
+    package func value(at path: String) -> StatusValue? {
+        var value = StatusValue.group(self)
+        for part in path.split(separator: ".", omittingEmptySubsequences: false) {
+            switch value {
+            case .group(let group):
+                guard let next = group[String(part)] else { return nil }
+                value = next
+            case .list(let list):
+                guard let index = Int(part), list.indices.contains(index) else { return nil }
+                value = .group(list[index])
+            default: return nil
+            }
+        }
+        return value
     }
 
     /// The lines of the control socket.

@@ -15,4 +15,14 @@ struct PeerAddress: Hashable, Sendable, BitwiseCopyable {
         self.family = family
         self.port = port
     }
+
+    /// Which of two addresses is shown of a sender that packets come from in turn: IPv4 before IPv6.
+    ///
+    /// - Parameter before: the one before, and when something came from it.
+    func shown(after before: (peer: PeerAddress, at: Instant)?, now: Instant) -> PeerAddress {
+        guard let before, family == .ipv6, before.peer.family == .ipv4 else { return self }
+        return now < before.at + Self.memory ? before.peer : self
+    }
+
+    private static let memory = 2 * Duration.second
 }

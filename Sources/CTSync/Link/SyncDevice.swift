@@ -40,6 +40,19 @@ struct SyncDevice: Sendable, Equatable {
         networks.reduce(into: []) { $0.insert(FamilySet($1.family)) }
     }
 
+    /// Whether it is there now, and whether its link is up (IFF_RUNNING).
+    var presence: (isPresent: Bool, hasCarrier: Bool) {
+        var flags: UInt32?
+        do throws(SystemError) {
+            try InterfaceAddress.visitAll { interface in
+                if interface.device == name { flags = interface.flags }
+            }
+        } catch {
+            return (true, true)
+        }
+        return (flags != nil, (flags ?? 0) & UInt32(IFF_RUNNING) != 0)
+    }
+
     /// Its addresses, for a person.
     var addresses: String {
         let list = networks.map { HostAddress($0.family, $0.address).description }

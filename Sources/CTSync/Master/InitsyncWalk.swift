@@ -38,6 +38,9 @@ final class InitsyncWalk: Sendable {
         fileprivate var pending: [Entry] = []
         fileprivate var pendingExpectations: [Expectation] = []
         fileprivate var isMore = false
+        /// Entries of the table that this walk has read, and those of them that are replicated.
+        fileprivate var seen: UInt64 = 0
+        fileprivate var chosen: UInt64 = 0
         /// Bytes of the piece, for the pace.
         fileprivate var byteCount = 0
 
@@ -57,6 +60,8 @@ final class InitsyncWalk: Sendable {
     private let entries = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
     private let reconciliations = Atomic<UInt64>(0)
+    /// Of the last walk: entries of the table in the upper half, those replicated in the lower.
+    private let lastWalk = Atomic<UInt64>(0)
     private let reconcileInterval: UInt64
     /// How long it waits for room in the ring.
     private static let patience = 1 * Duration.millisecond
@@ -78,6 +83,21 @@ final class InitsyncWalk: Sendable {
     var entryCount: UInt64 { entries.load(ordering: .relaxed) }
     /// Walks begun because of the time only.
     var reconciliationCount: UInt64 { reconciliations.load(ordering: .relaxed) }
+    /// About how many entries are replicated: of those that the table has now as large a part as the
+    /// last walk has found, or all of them before the first walk.
+    var estimate: UInt32 {
+        let count: UInt64
+        do throws(SystemError) {
+            count = try KernelSettings.conntrackCount()
+        } catch {
+            return 0
+        }
+        let last = lastWalk.load(ordering: .relaxed)
+        let (seen, chosen) = (last >> 32, last & 0xFFFF_FFFF)
+        guard seen > 0 else { return UInt32(clamping: count) }
+        return UInt32(clamping: count * chosen / seen)
+    }
+
     /// Dumps that failed.
     var failureCount: UInt64 { failures.load(ordering: .relaxed) }
 
@@ -161,6 +181,7 @@ final class InitsyncWalk: Sendable {
         term.pending.removeAll(keepingCapacity: true)
         term.pendingExpectations.removeAll(keepingCapacity: true)
         try term.dump.start()
+        (term.seen, term.chosen) = (0, 0)
         term.isMore = true
         term.stage = .entries
         return .none
@@ -177,7 +198,9 @@ final class InitsyncWalk: Sendable {
             let filter = filter.current
             term.byteCount = 0
             term.isMore = try term.dump.step { entry in
+                term.seen += 1
                 guard filter.admits(entry) else { return }
+                term.chosen += 1
                 var whole = copy entry
                 whole.prepareForReplication()
                 if !term.pending.isEmpty || !append(whole, term) { term.pending.append(whole) }
@@ -243,6 +266,8 @@ final class InitsyncWalk: Sendable {
         }
         term.stage = .idle
         term.lastWalk = now
+        lastWalk.store(
+            min(term.seen, 0xFFFF_FFFF) << 32 | min(term.chosen, 0xFFFF_FFFF), ordering: .relaxed)
         master.initsyncEnded(isWhole: true)
         return .none
     }

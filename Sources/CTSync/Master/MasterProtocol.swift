@@ -37,6 +37,8 @@ final class MasterProtocol: Sendable {
         var schedule = InitsyncSchedule()
         var peers = PeerList()
         var counters = MasterCounters()
+        var drops = DropRecord()
+        var stranger: Stranger?
         var claim = MasterClaim.none
         var wholeness = Wholeness(epoch: 0, basis: .none, lacks: false, now: 0)
         var wasAskedAgain = false
@@ -86,6 +88,10 @@ final class MasterProtocol: Sendable {
 
     /// What came from slaves and what became of it.
     var counters: MasterCounters { slaves.withLock { $0.counters } }
+    /// The last slave that said that it hears no master.
+    var stranger: Stranger? { slaves.withLock { $0.stranger } }
+    /// The last dropped packet of each reason.
+    var drops: DropRecord { slaves.withLock { $0.drops } }
 
     /// Takes a datagram.
     ///
@@ -100,6 +106,7 @@ final class MasterProtocol: Sendable {
                 return try take(packet, peer, now, wallMicroseconds, &slaves)
             } catch {
                 slaves.counters.bad[error.index] += 1
+                slaves.drops.note(error.index, packet, from: peer, now: now)
                 return .none
             }
         }
@@ -114,16 +121,23 @@ final class MasterProtocol: Sendable {
             scratch: &slaves.scratch)
         guard header.nodeID != slaves.claim.nodeID else {
             slaves.counters.ownID += 1
+            slaves.drops.note(DropRecord.ownID, packet, from: peer, now: now)
             return .none
         }
         if header.type == .SYNC || header.type == .MASTER_ANNOUNCE {
             return try hearMaster(header, wallMicroseconds, &slaves)
+        }
+        guard header.epoch != 0 else {
+            slaves.stranger = .heard(
+                header.nodeID, from: peer, after: slaves.stranger, now: now)
+            return .none
         }
         let report = try SlaveReport.read(packet, after: Int(header.messageCount))
         guard report.known.isPlausible(wallMicroseconds: wallMicroseconds) else { throw .message }
         // Two masters may have taken the same epoch: the node's id tells them apart.
         guard header.epoch == slaves.claim.epoch, report.known <= slaves.claim else {
             slaves.counters.stale += 1
+            slaves.drops.note(DropRecord.stale, packet, from: peer, now: now)
             let isSilent = report.silentMilliseconds >= Self.silenceMilliseconds
             return report.known > slaves.claim && isSilent ? .outbid(report.known) : .none
         }
@@ -320,6 +334,8 @@ final class MasterProtocol: Sendable {
         var lastHeard: Instant
         /// The sequence number up to which it has applied everything.
         var applied: UInt64
+        /// What it says of itself.
+        var report: SlaveReport
     }
 
     /// The slaves heard in this epoch, by id.
@@ -330,7 +346,7 @@ final class MasterProtocol: Sendable {
                 list.append(
                     Peer(
                         nodeID: nodeID, address: peer.address, lastHeard: peer.lastHeard,
-                        applied: peer.applied))
+                        applied: peer.applied, report: peer.report))
             }
             return list
         }

@@ -14,6 +14,8 @@ import Synchronization
 final class Sender: Sendable {
     /// How often an idle master announces itself.
     static let announceInterval = 100 * Duration.millisecond
+    /// How often one does that is never idle.
+    static let longestInterval = 1 * Duration.second
     private static let batch = 64
     private static let againBatch = 16
 
@@ -24,6 +26,7 @@ final class Sender: Sendable {
         fileprivate let announcement: DatagramBuffers
         /// 0 at first: the first packet of a term announces it.
         fileprivate var announceAt: Instant = 0
+        fileprivate var announcedAt: Instant = 0
         /// The only node it is for; nil for all slaves.
         fileprivate let peer: PeerAddress?
 
@@ -43,6 +46,8 @@ final class Sender: Sendable {
     private let bytes = Atomic<UInt64>(0)
     private let again = Atomic<UInt64>(0)
     private let refused = Atomic<UInt64>(0)
+    /// What the announcements say besides: entries in the upper half, rules in the lower.
+    private let said = Atomic<UInt64>(0)
 
     init(ring: SendRing, master: MasterProtocol, link: any SyncLink) {
         self.ring = ring
@@ -56,6 +61,11 @@ final class Sender: Sendable {
     var byteCount: UInt64 { bytes.load(ordering: .relaxed) }
     /// Packets sent again.
     var againCount: UInt64 { again.load(ordering: .relaxed) }
+    /// What the announcements say from now on.
+    func say(entryCount: UInt32, rules: UInt32) {
+        said.store(UInt64(entryCount) << 32 | UInt64(rules), ordering: .relaxed)
+    }
+
     /// Packets that the network refused.
     var refusedCount: UInt64 { refused.load(ordering: .relaxed) }
 
@@ -71,9 +81,13 @@ final class Sender: Sendable {
         let sent = sendLive(term, wallMicroseconds)
         let again = sendAgain(term)
         // What goes to one slave again tells the others nothing.
-        if sent > 0 { term.announceAt = now + Self.announceInterval }
+        if sent > 0 {
+            term.announceAt = min(
+                now + Self.announceInterval, term.announcedAt + Self.longestInterval)
+        }
         if now >= term.announceAt {
             announce(term, wallMicroseconds)
+            term.announcedAt = now
             term.announceAt = now + Self.announceInterval
         }
         return sent + again > 0 ? .none : .until(term.announceAt)
@@ -113,8 +127,12 @@ final class Sender: Sendable {
 
     private func announce(_ term: Term, _ wallMicroseconds: UInt64) {
         let memory = term.announcement.own(0)
+        let said = said.load(ordering: .relaxed)
+        let announcement = Announcement(
+            basis: master.basis, entryCount: UInt32(said >> 32),
+            rules: UInt32(truncatingIfNeeded: said))
         let length = ring.writeAnnouncement(
-            Announcement(basis: master.basis), memory, clockMicroseconds: wallMicroseconds)
+            announcement, memory, clockMicroseconds: wallMicroseconds)
         term.announcement.point(0, at: memory)
         send(term.announcement, 1, length, to: term.peer)
     }

@@ -23,11 +23,14 @@ package final class Daemon {
     private var trouble = ControlFileTrouble()
     private var isEnding = false
     private var pause = Pause.none
+    private var observeDue: Instant = 0
     private var watch = OverrunWatch()
     private var service = ServiceNotify()
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
+    /// How often the node is looked at while no other node is heard.
+    private static let closeLook = 250 * Duration.millisecond
     /// How often a publication gives way to what was written meanwhile, before it waits.
     private static let publishLimit = 16
 
@@ -149,7 +152,7 @@ package final class Daemon {
             throw error
         }
         try publish()
-        service.show(node.summary())
+        service.show(node.nodeReport().statusLine)
         service.ready()
         while !isEnding {
             wait()
@@ -166,11 +169,22 @@ package final class Daemon {
             node.lookForLeftDrops()
             watch.look(node)
             record(node.engine.highestEpoch)
-            service.show(node.summary())
+            observe(isDue: hasChanged)
             service.alive(now: Clock.now())
         }
         service.stopping()
         end()
+    }
+
+    /// Looks how the node is, once a second and after each change of the role.
+    private func observe(isDue: Bool) {
+        let now = Clock.now()
+        guard isDue || now >= observeDue else { return }
+        node.tellAnnouncements()
+        let report = node.nodeReport()
+        node.lookAtDevice(report)
+        observeDue = now + (report.needsWitness ? Self.closeLook : Self.tick)
+        service.show(report.statusLine)
     }
 
     private func wait() {
@@ -190,7 +204,9 @@ package final class Daemon {
         }
         let dark = node.darkness?.patience(now: Clock.now()) ?? tick
         let watchdog = max(service.watchdogInterval ?? tick, Duration.millisecond)
-        let time = min(tick, watchdog, dark)
+        let now = Clock.now()
+        let observation = max(observeDue, now) - now
+        let time = min(tick, watchdog, dark, observation)
         _ = poll(&polled, UInt(polled.count), CInt(time / Duration.millisecond))
     }
 

@@ -255,6 +255,11 @@ final class LinkThread: Sendable {
         {
             send(state, length, peer)
         }
+        if let length = state.engine.hello(
+            now: now, wallMicroseconds: Clock.wallMicroseconds(), target)
+        {
+            send(state, length, nil)
+        }
     }
 
     private func endTakingOver(_ state: State) {
@@ -263,7 +268,7 @@ final class LinkThread: Sendable {
         ) { length, peer in send(state, length, peer) }
     }
 
-    private func send(_ state: State, _ length: Int, _ peer: PeerAddress) {
+    private func send(_ state: State, _ length: Int, _ peer: PeerAddress?) {
         state.sent.point(
             0, at: UnsafeMutableRawBufferPointer(rebasing: state.sent.own(0)[..<length]))
         _ = socket.send(state.sent, count: 1, to: peer)

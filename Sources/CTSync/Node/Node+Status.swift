@@ -3,65 +3,131 @@
 internal import CCTSyncShims
 import Glibc
 
+/// Gathers what is said of the node.
 extension Node {
     /// Everything `ct_sync status` shows.
-    func report() -> StatusReport {
+    func report() -> StatusReport { nodeReport().status }
+
+    /// How the node is now.
+    func nodeReport() -> NodeReport {
         let now = Clock.now()
         let slave = link.status
-        var report = StatusReport()
-        report.add("role", role.description)
-        report.add("epoch", role == .master ? engine.claim.epoch : slave.master.epoch)
-        report.add("node_id", configuration.nodeID)
-        report.add("node_id_from", configuration.nodeIDOrigin.rawValue)
-        report.add("syncdev", configuration.syncdev)
-        report.add("control_file", configuration.controlFile)
-        report.add("l2drop", darkness?.isClosed ?? false)
-        report.add("l2drop_backend", darkness?.backend ?? "none")
-        report.add("l2drop_error", darkness?.failure ?? leftDrops.failure)
-        report.add("uptime_seconds", Self.elapsed(since: startedAt, now) / Duration.second)
-        report.add("promotion_microseconds", engine.promotionMicroseconds)
-        addSync(&report, slave, now)
-        report.add("entries_held", entriesHeld(slave))
-        addTraffic(&report, slave)
-        addRepair(&report, slave)
-        report.add(group: "bad_packets") { addBad(&$0, slave) }
-        report.add(group: "injected") { injected in
-            injected.add("created", slave.created)
-            injected.add("updated", slave.updated)
-            injected.add("deleted", slave.deleted)
-            injected.add("timers_started", steps.timers.timers.startedCount)
-            injected.add("windows_relaxed", steps.timers.windows.relaxedCount)
-            injected.add("windows_watched_again", steps.timers.windows.watchedCount)
-            injected.add("failed_batches", slave.injectionFailures)
+        var report = NodeReport()
+        report.host = Self.hostName
+        report.nodeID = configuration.nodeID
+        report.nodeIDFrom = configuration.nodeIDOrigin.rawValue
+        report.controlFile = configuration.controlFile
+        report.wallMicroseconds = Clock.wallMicroseconds()
+        report.uptime = Self.elapsed(since: startedAt, now)
+        report.role = role
+        report.roleAge = Self.elapsed(since: engine.roleSince, now)
+        report.epoch = role == .master ? engine.claim.epoch : slave.master.epoch
+        let promotion = engine.promotionMicroseconds
+        report.promotionMicroseconds = promotion == 0 ? nil : promotion
+        report.isPromotionWaiting = engine.isWaiting
+        report.roleChanges = roleChanges
+        if role == .slave { addSlave(&report, slave, now) } else { addMaster(&report, now) }
+        report.link = linkReport(slave)
+        report.drops = drops(slave, now)
+        report.stranger = stranger(slave, now)
+        report.sighting = sighting(now)
+        report.entriesHeld = entriesHeld(slave)
+        report.entriesLimit = entriesLimit
+        report.refusedEntries = slave.refusedEntries
+        report.injectionErrors = slave.refusals.enumerated().compactMap { number, count in
+            count > 0 ? (Self.errnoName(CInt(number)), count) : nil
         }
-        report.add(group: "injection_errors") { errors in
-            for (number, count) in slave.refusals.enumerated() where count > 0 {
-                errors.add(Self.errnoName(CInt(number)), count)
-            }
-        }
-        addRelated(&report, slave.related)
-        report.add(list: "peers", peers(slave, now))
+        report.l2drop.isOn = darkness?.isClosed ?? false
+        report.l2drop.backend = darkness?.backend
+        let failure = darkness?.failure ?? leftDrops.failure
+        report.l2drop.failure = failure.isEmpty ? nil : failure
+        report.lacks = lacks(slave)
+        addCounters(&report.counters, slave)
         return report
     }
 
-    private func addSync(_ report: inout StatusReport, _ slave: SlaveStatus, _ now: Instant) {
-        if role == .master {
-            report.add("in_sync", true)
-            report.add(
-                "in_sync_since_seconds",
-                Self.elapsed(since: engine.roleSince, now) / Duration.second)
-            return
+    private func addSlave(_ report: inout NodeReport, _ slave: SlaveStatus, _ now: Instant) {
+        report.outOfSync = outOfSync(slave, now)
+        report.syncAge = Self.elapsed(since: slave.since, now)
+        report.initsync.isRunning = slave.progress.isRunning
+        report.initsync.done = slave.progress.count
+        report.initsync.age = Self.elapsed(since: slave.progress.beganAt, now)
+        report.initsync.unansweredRequests = slave.unansweredRequests
+        let count = slave.announced.entryCount
+        report.entriesOfMaster = count > 0 ? Int(count) : nil
+        guard let address = slave.masterAddress else { return }
+        report.clockOffsetMicroseconds = slave.lagMicroseconds
+        report.peers = [
+            NodeReport.Peer(
+                nodeID: slave.master.nodeID, role: .master,
+                address: HostAddress(address.family, address.address).description,
+                heardAge: Self.elapsed(since: slave.lastHeard, now))
+        ]
+    }
+
+    private func addMaster(_ report: inout NodeReport, _ now: Instant) {
+        let sent = master.ring.lastSent
+        report.peers = master.exchange.peers.map { peer in
+            NodeReport.Peer(
+                nodeID: peer.nodeID, role: .slave,
+                address: HostAddress(peer.address.family, peer.address.address).description,
+                heardAge: Self.elapsed(since: peer.lastHeard, now),
+                isInSync: peer.report.isInSync, entries: Int(peer.report.entryCount),
+                behindPackets: sent > peer.applied ? sent - peer.applied : 0)
         }
-        let reason = outOfSync(slave, now)
-        report.add("in_sync", reason == nil)
-        if let reason {
-            report.add("not_in_sync_because", reason.rawValue)
-            report.add(
-                "not_in_sync_since_seconds", Self.elapsed(since: slave.since, now) / Duration.second
-            )
-        } else {
-            report.add(
-                "in_sync_since_seconds", Self.elapsed(since: slave.since, now) / Duration.second)
+        report.isWhole = master.exchange.isWhole
+        report.aloneAge = report.readySlaves > 0 ? nil : Self.elapsed(since: aloneSince, now)
+    }
+
+    private func linkReport(_ slave: SlaveStatus) -> NodeReport.Link {
+        let heard = master.exchange.counters
+        let refusal = socket.lastRefusal
+        let state = socket.device.presence
+        return NodeReport.Link(
+            device: configuration.syncdev, isPresent: state.isPresent, hasCarrier: state.hasCarrier,
+            mtu: socket.device.mtu, port: configuration.port,
+            destinations: socket.destinations.map {
+                HostAddress($0.family, $0.address).description
+            },
+            isMulticast: socket.isMulticast,
+            packetsIn: slave.counters.packets + heard.packets,
+            packetsOut: master.sender.packetCount + slave.packetsSent,
+            bytesIn: slave.counters.bytes + heard.bytes,
+            bytesOut: master.sender.byteCount + slave.bytesSent,
+            messagesIn: slave.counters.messages, messagesOut: master.ring.messageCount,
+            refused: master.sender.refusedCount,
+            lastRefusal: refusal == 0 ? nil : Self.errnoName(refusal))
+    }
+
+    private func drops(_ slave: SlaveStatus, _ now: Instant) -> [NodeReport.Drop] {
+        let heard = master.exchange.counters
+        let record = slave.drops.merged(with: master.exchange.drops)
+        func drop(_ reason: String, _ place: Int, _ count: UInt64) -> NodeReport.Drop {
+            let last = record[place]
+            return NodeReport.Drop(
+                reason: reason, count: count,
+                address: last.map {
+                    HostAddress($0.peer.family, $0.peer.address).description
+                },
+                age: last.map { Self.elapsed(since: $0.at, now) }, detail: last?.version ?? 0)
+        }
+        return WireError.allCases.map { error in
+            drop(
+                "\(error)", error.index,
+                slave.counters.bad[error.index] + heard.bad[error.index])
+        } + [
+            drop("own_id", DropRecord.ownID, slave.counters.ownID + heard.ownID),
+            drop("stale", DropRecord.stale, slave.counters.stale + heard.stale),
+        ]
+    }
+
+    private func stranger(_ slave: SlaveStatus, _ now: Instant) -> NodeReport.Stranger? {
+        let stranger = role == .slave ? slave.stranger : master.exchange.stranger
+        return stranger.map {
+            NodeReport.Stranger(
+                nodeID: $0.nodeID,
+                address: HostAddress($0.address.family, $0.address.address).description,
+                age: Self.elapsed(since: $0.lastHeard, now))
         }
     }
 
@@ -69,109 +135,40 @@ extension Node {
     private func outOfSync(_ slave: SlaveStatus, _ now: Instant) -> SlaveProtocol.OutOfSync? {
         // The receiver sleeps while nothing comes: silence shows only here.
         let isSilent = now > slave.lastHeard + SlaveProtocol.silence
-        return slave.outOfSync ?? (isSilent ? .silent : nil)
-    }
-
-    /// The role and how it is, in one line that changes only with them.
-    func summary() -> String {
-        guard role == .slave else { return "master, epoch \(engine.claim.epoch)" }
-        let slave = link.status
-        guard let reason = outOfSync(slave, Clock.now()) else {
-            return "slave of node \(slave.master.nodeID), in sync"
-        }
-        return "slave, not in sync: \(reason.rawValue)"
+        return slave.outOfSync.map { isSilent && $0 != .noMaster ? .silent : $0 }
+            ?? (isSilent ? .silent : nil)
     }
 
     /// Other threads may have noted an instant after `now` was read.
-    private static func elapsed(since instant: Instant, _ now: Instant) -> UInt64 {
+    static func elapsed(since instant: Instant, _ now: Instant) -> UInt64 {
         max(now, instant) - instant
     }
 
-    private func entriesHeld(_ slave: SlaveStatus) -> UInt64 {
-        guard role == .master else { return UInt64(slave.entriesHeld) }
+    private func entriesHeld(_ slave: SlaveStatus) -> Int {
+        guard role == .master else { return slave.entriesHeld }
         do throws(SystemError) {
-            return try KernelSettings.conntrackCount()
+            return Int(clamping: try KernelSettings.conntrackCount())
         } catch {
             return 0
         }
     }
 
-    private func addTraffic(_ report: inout StatusReport, _ slave: SlaveStatus) {
-        let heard = master.exchange.counters
-        report.add("packets_in", slave.counters.packets + heard.packets)
-        report.add("packets_out", master.sender.packetCount + slave.packetsSent)
-        report.add("bytes_in", slave.counters.bytes + heard.bytes)
-        report.add("bytes_out", master.sender.byteCount + slave.bytesSent)
-        report.add("messages_in", slave.counters.messages)
-        report.add("messages_out", master.ring.messageCount)
-        report.add("events", master.intake.eventCount)
-        report.add(
-            "events_filtered_by_kernel", role == .master && master.intake.isFilteredByKernel)
-        report.add("sends_refused", master.sender.refusedCount)
-        report.add("lag_microseconds", slave.lagMicroseconds.magnitude)
-        report.add("sequence", role == .master ? master.ring.lastSent : slave.applied)
+    /// What the kernel's table may hold; of a slave what the replica table may, if that is less.
+    private var entriesLimit: Int? {
+        do throws(SystemError) {
+            let limit = Int(clamping: try KernelSettings.conntrackMax())
+            return role == .slave ? min(limit, steps.table.capacity) : limit
+        } catch {
+            return nil
+        }
     }
 
-    private func addRepair(_ report: inout StatusReport, _ slave: SlaveStatus) {
-        let heard = master.exchange.counters
-        let walks = master.exchange.initsyncs
-        report.add("packets_lost", slave.counters.lost)
-        report.add("packets_recovered", slave.counters.recovered)
-        report.add("packets_duplicate", slave.counters.duplicates)
-        report.add("packets_beyond", slave.counters.beyond)
-        report.add("nacks_sent", slave.counters.nacks)
-        report.add("nacks_received", heard.nacks)
-        report.add("retransmitted", master.sender.againCount)
-        report.add("initsync_rate", master.initsync.packetsPerSecond)
-        report.add("initsync_running", role == .master && walks.isRunning)
-        report.add("initsyncs_sent", UInt64(walks.begun))
-        report.add("initsyncs_requested", slave.counters.initsyncRequests)
-        report.add("initsyncs_received", slave.counters.initsyncs)
-        report.add("initsync_entries_sent", master.initsync.entryCount)
-        report.add("purged", slave.counters.purged)
-        report.add("overruns", master.intake.overrunCount)
-        report.add("ring_overruns", master.intake.ringOverrunCount)
-        report.add("incomplete_entries", slave.insufficient)
-        report.add("refused_entries", slave.refusedEntries)
-        report.add("table_full", slave.counters.tableFull)
-        report.add("left_out", slave.counters.leftOut)
-    }
-
-    private func addBad(_ bad: inout StatusReport, _ slave: SlaveStatus) {
-        let heard = master.exchange.counters
-        for error in WireError.allCases {
-            bad.add("\(error)", slave.counters.bad[error.index] + heard.bad[error.index])
-        }
-        bad.add("own_id", slave.counters.ownID + heard.ownID)
-        bad.add("stale", slave.counters.stale + heard.stale)
-    }
-
-    private func peers(_ slave: SlaveStatus, _ now: Instant) -> [StatusReport] {
-        var list: [StatusReport] = []
-        if role == .slave {
-            guard let address = slave.masterAddress else { return [] }
-            var master = StatusReport()
-            master.add("id", slave.master.nodeID)
-            master.add("role", Role.master.description)
-            master.add("address", HostAddress(address.family, address.address).description)
-            master.add(
-                "heard_milliseconds_ago",
-                Self.elapsed(since: slave.lastHeard, now) / Duration.millisecond)
-            return [master]
-        }
-        for peer in master.exchange.peers {
-            var line = StatusReport()
-            line.add("id", peer.nodeID)
-            line.add("role", Role.slave.description)
-            line.add(
-                "address", HostAddress(peer.address.family, peer.address.address).description)
-            line.add(
-                "heard_milliseconds_ago",
-                Self.elapsed(since: peer.lastHeard, now) / Duration.millisecond)
-            line.add("applied_sequence", peer.applied)
-            list.append(line)
-        }
-        return list
+    /// The name of the machine.
+    static var hostName: String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "" }
+        return String(
+            decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     /// The C name of the errors of ctnetlink and the network.

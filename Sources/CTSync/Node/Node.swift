@@ -16,9 +16,16 @@ final class Node {
     let superseded: WakeUp
     let log: Logger
     let leftDrops: LeftDrops
+    /// Of the rules of what is replicated.
+    private let fingerprint: UInt32
     let startedAt = Clock.now()
     private var hasToLookForDrops = false
     private(set) var natCheck = NATCheck()
+    /// How often it became master, and slave.
+    private(set) var roleChanges = (toMaster: UInt64(0), toSlave: UInt64(0))
+    /// When a slave could have taken over last.
+    private var readyAt: Instant = 0
+    private var watch = DeviceWatch()
 
     /// Takes all memory and sockets; starts nothing but the link's thread, idle.
     ///
@@ -36,6 +43,10 @@ final class Node {
         steps = try RoleSteps(
             configuration, socket: socket, filter: filter, darkness: darkness,
             superseded: superseded)
+        fingerprint =
+            RulesFingerprint(
+                configuration.replicationRules, ownConnections: configuration.ownConnections
+            ).value
         engine = NodeEngine(
             nodeID: configuration.nodeID, steps,
             requireSyncSeconds: configuration.requireSyncSeconds, now: startedAt)
@@ -131,6 +142,7 @@ final class Node {
     }
 
     private func tellRole() {
+        if role == .master { roleChanges.toMaster += 1 } else { roleChanges.toSlave += 1 }
         if role == .master {
             log.notice(
                 "master, epoch \(engine.claim.epoch), after \(engine.promotionMicroseconds) us")
@@ -151,10 +163,35 @@ final class Node {
 
     // MARK: Housekeeping
 
+    /// Since when no slave could have taken over, for a master.
+    var aloneSince: Instant { max(readyAt, engine.roleSince) }
+
+    /// Has the announcements say about how many entries there are, and notes whether a slave is ready.
+    func tellAnnouncements() {
+        guard role == .master else { return }
+        master.sender.say(entryCount: master.initsync.estimate, rules: fingerprint)
+        let now = Clock.now()
+        let isReady = master.exchange.peers.contains { peer in
+            peer.report.isInSync && now <= peer.lastHeard + NodeReport.Peer.patience
+        }
+        if isReady { readyAt = now }
+    }
+
     /// As slave, looks whether what it holds would be translated after a takeover.
     func checkNAT(now: Instant) {
         guard role == .slave else { return natCheck.reset() }
         natCheck.look(now: now, log) { link.visit { $0.table.translatedCount() } }
+    }
+
+    /// What was seen on the device lately.
+    func sighting(_ now: Instant) -> Sighting? { watch.sighting(now) }
+
+    /// What to poll for POLLIN while the device is looked at; else -1.
+    var deviceEvents: CInt { watch.raw }
+
+    /// Looks at the device itself while nobody is heard.
+    func lookAtDevice(_ report: NodeReport) {
+        watch.look(report, socket, now: Clock.now())
     }
 
     /// After a promotion, when the role has been reported: it takes 40 ms.

@@ -42,6 +42,10 @@ final class RoleSteps: NodeParts {
         let slave = try SlaveProtocol(
             nodeID: configuration.nodeID, table: table, filter: filter.current,
             ringSlots: configuration.ringSlots, slotByteCount: SyncSocket.largestPacket)
+        slave.rulesFingerprint =
+            RulesFingerprint(
+                configuration.replicationRules, ownConnections: configuration.ownConnections
+            ).value
         linkThread = try link.start(
             SlaveEngine(slave, kernel, reconcileSeconds: configuration.reconcileSeconds))
     }

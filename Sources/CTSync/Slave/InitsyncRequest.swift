@@ -11,6 +11,8 @@ struct InitsyncRequest {
     private(set) var deadline: Instant?
     private var interval = shortest
     private var hasAsked = false
+    /// Requests that went out since it is wanted.
+    private(set) var unansweredCount = 0
 
     /// Wants one, and asks at this time unless it is asking already or is to ask earlier.
     ///
@@ -23,17 +25,20 @@ struct InitsyncRequest {
         deadline = instant
         interval = Self.shortest
         hasAsked = false
+        unansweredCount = 0
         return true
     }
 
     /// Wants none any more: one has begun.
     mutating func begun() {
         deadline = nil
+        unansweredCount = 0
     }
 
     /// Takes note that a request goes out.
     mutating func sent(now: Instant) {
         hasAsked = true
+        unansweredCount += 1
         deadline = now + interval
         interval = min(interval * 2, Self.longest)
     }

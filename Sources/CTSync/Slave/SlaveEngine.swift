@@ -188,6 +188,20 @@ final class SlaveEngine {
         return next
     }
 
+    /// Writes what is to be told everybody while no master is heard, if it is due.
+    ///
+    /// - Parameter target: at least an MTU.
+    /// - Returns: its length.
+    func hello(
+        now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
+    ) -> Int? {
+        let length = slave.hello(now: now, wallMicroseconds: wallMicroseconds, target)
+        guard let length else { return nil }
+        packetsSent += 1
+        bytesSent += UInt64(length)
+        return length
+    }
+
     /// Brings the kernel to what the table says.
     func inject(_ now: Instant) {
         do throws(SystemError) {
@@ -246,6 +260,11 @@ final class SlaveEngine {
         status.holding = slave.holding
         status.lacks = slave.lacks
         status.counters = slave.counters
+        status.drops = slave.drops
+        status.progress = slave.progress
+        status.unansweredRequests = slave.unansweredRequests
+        status.announced = slave.announced
+        status.stranger = slave.stranger
         status.entriesHeld = table.aliveCount
         status.hasUnread = hasUnread
         status.insufficient = table.insufficientCount

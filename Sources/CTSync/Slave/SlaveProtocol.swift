@@ -38,6 +38,8 @@ final class SlaveProtocol {
         case noMaster = "no master heard"
         /// The master is silent.
         case silent = "master silent"
+        /// The master replicates by other rules than this node.
+        case rules = "replication rules differ"
         /// The entries found in the kernel are being read.
         case adopting = "reading the kernel's table"
         /// An initsync is wanted or running.
@@ -71,6 +73,16 @@ final class SlaveProtocol {
     private(set) var lagMicroseconds: Int64 = 0
     /// What came and what became of it.
     private(set) var counters = SlaveCounters()
+    /// The last dropped packet of each reason.
+    private(set) var drops = DropRecord()
+    /// How an initsync gets on.
+    private(set) var progress = InitsyncProgress()
+    /// What the master has announced of itself.
+    private(set) var announced = Announcement()
+    /// The last slave that said that it hears no master.
+    private(set) var stranger: Stranger?
+    /// The fingerprint of this node's rules; 0 for one that is not compared.
+    var rulesFingerprint: UInt32 = 0
     /// What it holds of the master.
     let table: ReplicaTable
     /// Which connections are this node's own and are left alone.
@@ -85,6 +97,7 @@ final class SlaveProtocol {
     private var gap = GapTimer()
     private var request = InitsyncRequest()
     private var reportAt: Instant = 0
+    private var helloAt: Instant = 0
     private var message = Message()
     /// Whether an initsync of this epoch is complete and nothing was lost since.
     private var hasBase = false
@@ -171,6 +184,8 @@ final class SlaveProtocol {
         isExpectationTableFull = false
         highestNacked = 0
         regression = nil
+        progress = InitsyncProgress()
+        announced = Announcement()
     }
 
     /// What this node holds.
@@ -212,6 +227,7 @@ final class SlaveProtocol {
         if masterAddress == nil { return .noMaster }
         if !hasAdopted { return .adopting }
         if now > lastHeard + Self.silence { return .silent }
+        if announced.differs(from: rulesFingerprint) { return .rules }
         if !hasBase { return .initsync }
         if ring.hasGap { return .gap }
         if table.insufficientCount > 0 { return .insufficient }
@@ -223,6 +239,9 @@ final class SlaveProtocol {
         if table.expectations.refusedCount > 0 { return .expectationsRefused }
         return nil
     }
+
+    /// Requests for an initsync that went out since one was last begun.
+    var unansweredRequests: Int { request.unansweredCount }
 
     // MARK: Input
 
@@ -243,14 +262,19 @@ final class SlaveProtocol {
                 scratch: &message)
         } catch {
             counters.bad[error.index] += 1
+            drops.note(error.index, packet, from: peer, now: now)
             return .none
         }
         guard header.nodeID != nodeID else {
             counters.ownID += 1
+            drops.note(DropRecord.ownID, packet, from: peer, now: now)
             return .none
         }
         let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
         guard header.type == .SYNC || header.type == .MASTER_ANNOUNCE else {
+            if header.epoch == 0 {
+                stranger = .heard(header.nodeID, from: peer, after: stranger, now: now)
+            }
             let isMaster = claim == master && masterAddress != nil && donor == nil
             return isMaster ? .handOver(peer) : .none
         }
@@ -258,6 +282,7 @@ final class SlaveProtocol {
         if let donor, claim != donor { return .none }
         guard claim >= master else {
             counters.stale += 1
+            drops.note(DropRecord.stale, packet, from: peer, now: now)
             if now >= answeredAt + Self.answerInterval { answerTo = peer }
             return .none
         }
@@ -319,13 +344,22 @@ final class SlaveProtocol {
             case .beyond:
                 counters.beyond += 1
             }
-        } else if header.sequence &+ 1 == ring.expected {
+        } else {
+            if header.type == .MASTER_ANNOUNCE { hear(packet) }
             // An announcement that was overtaken says nothing of now.
-            heed(header.flags, now)
+            if header.sequence &+ 1 == ring.expected { heed(header.flags, now) }
         }
         while let kept = ring.kept {
             applyKept(kept.bytes, now)
             ring.advancePastKept()
+        }
+    }
+
+    private func hear(_ announcement: RawSpan) {
+        do throws(WireError) {
+            announced = try Announcement.read(announcement)
+        } catch {
+            preconditionFailure("an announcement was checked when it came: \(error)")
         }
     }
 
@@ -371,6 +405,7 @@ final class SlaveProtocol {
             }
             counters.messages += 1
             if !hasBase { hasPart = true }
+            if bracket != nil, message.kind.has(MessageKind.initsync) { progress.count += 1 }
             if header.flags.contains(.partial), takesAway(message) { continue }
             apply(message, seconds, now)
         }
@@ -401,6 +436,7 @@ final class SlaveProtocol {
             if table.delete(message.entry.key, now: seconds) == .full { tableIsFull(now) }
         case (.INITSYNC, .UPDATE):
             begin(message.bracket)
+            progress = InitsyncProgress(isRunning: true, beganAt: now)
         case (.INITSYNC, .DELETE):
             end(message.bracket, now)
         case (.EXPECT, .UPDATE):
@@ -468,6 +504,7 @@ final class SlaveProtocol {
     private func end(_ ended: Bracket, _ now: Instant) {
         guard bracket?.number == ended.number else { return }
         bracket = nil
+        progress.isRunning = false
         // What is adopted after this end would never be confirmed.
         let isComplete = !isInitsyncBroken && hasAdopted
         guard donor == nil else {
@@ -561,6 +598,27 @@ final class SlaveProtocol {
             }
         }
         return (seal(.NACK, ranges: ranges, now, wallMicroseconds, target), masterAddress)
+    }
+
+    /// Writes what a slave that hears no master tells everybody, so that people can see it: a NACK of
+    /// no epoch, which nobody obeys or answers.
+    ///
+    /// - Parameter target: at least an MTU.
+    /// - Returns: its length; nil while a master is heard or was heard lately.
+    func hello(
+        now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
+    ) -> Int? {
+        guard donor == nil, now >= helloAt else { return nil }
+        guard masterAddress == nil || now > lastHeard + Self.silence else { return nil }
+        helloAt = now + Self.reportInterval
+        var header = PacketHeader(type: .NACK, nodeID: nodeID, epoch: 0, sequence: 0)
+        let length = PacketHeader.byteCount + SlaveReport.byteCount
+        header.length = UInt16(length)
+        header.clockMicroseconds = wallMicroseconds
+        var bytes = UnsafeMutableRawBufferPointer(rebasing: target[..<length]).mutableBytes
+        SlaveReport().write(&bytes, at: PacketHeader.byteCount)
+        header.seal(&bytes, checksum)
+        return length
     }
 
     private func seal(

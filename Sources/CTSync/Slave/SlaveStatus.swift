@@ -10,6 +10,12 @@ struct SlaveStatus: Sendable {
     /// What it holds.
     var holding = Holding()
     var counters = SlaveCounters()
+    var drops = DropRecord()
+    var progress = InitsyncProgress()
+    var unansweredRequests = 0
+    /// What the master has announced of itself.
+    var announced = Announcement()
+    var stranger: Stranger?
     /// Why the slave is not in sync; nil while it is.
     var outOfSync: SlaveProtocol.OutOfSync? = .noMaster
     /// Since when that is so.

@@ -200,4 +200,15 @@ import Testing
         #expect(master.counters.bad[WireError.short.index] == 1)
         #expect(master.counters.bad[WireError.message.index] == 2)
     }
+
+    /// A slave that hears no master is noted for people, and is no slave of this master.
+    @Test func aSlaveThatHearsNobodyIsNoted() throws {
+        let (master, _) = try Self.make()
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 0, epoch: 0)) == .none)
+        #expect(master.stranger?.nodeID == 2)
+        #expect(master.peers.isEmpty)
+        #expect(master.counters.stale == 0)
+        _ = Self.receive(master, Self.slavePacket(.NACK, 1, epoch: 99))
+        #expect(master.drops[DropRecord.stale]?.peer == PacketBytes.peer)
+    }
 }

@@ -282,4 +282,112 @@ import Testing
         #expect(bench.slave.counters.leftOut == 1)
         #expect(bench.slave.table.book.pool.count == 0)
     }
+
+    // MARK: For people
+
+    private static func announcement(_ said: Announcement, sequence: UInt64 = 0) -> [UInt8] {
+        var header = PacketHeader(
+            type: .MASTER_ANNOUNCE, nodeID: 1, epoch: 100, sequence: sequence)
+        header.oldest = 1
+        return PacketBytes.sealed(header, PacketBytes.content { said.write(&$0) })
+    }
+
+    /// A slave whose rules are others is not in sync, whatever its table says.
+    @Test func rulesThatDifferAreNoSync() throws {
+        let bench = try Bench()
+        bench.slave.rulesFingerprint = 7
+        try bench.synchronize()
+        // An older master does not say its rules.
+        bench.receive(Self.announcement(Announcement(), sequence: 2))
+        #expect(bench.slave.outOfSync(now: bench.now) == nil)
+        bench.receive(Self.announcement(Announcement(rules: 8), sequence: 2))
+        #expect(bench.slave.outOfSync(now: bench.now) == .rules)
+        bench.receive(Self.announcement(Announcement(entryCount: 5, rules: 7), sequence: 2))
+        #expect(bench.slave.outOfSync(now: bench.now) == nil)
+        #expect(bench.slave.announced.entryCount == 5)
+        // Of another master nothing is known yet.
+        bench.receive(PacketBytes.announcement(0, from: 3, epoch: 101))
+        #expect(bench.slave.announced == Announcement())
+    }
+
+    @Test func requestsWithoutAnAnswerAreCounted() throws {
+        let bench = try Bench()
+        bench.receive(PacketBytes.announcement(0))
+        for count in 1...4 {
+            _ = try bench.output()
+            #expect(bench.slave.unansweredRequests == count)
+            bench.now += InitsyncRequest.longest
+        }
+        bench.receive(PacketBytes.sync(1, [PacketBytes.bracket(.UPDATE, 1)]))
+        #expect(bench.slave.unansweredRequests == 0)
+    }
+
+    @Test func anInitsyncIsCounted() throws {
+        let bench = try Bench()
+        bench.receive(PacketBytes.announcement(0))
+        #expect(!bench.slave.progress.isRunning)
+        bench.receive(PacketBytes.sync(1, [PacketBytes.bracket(.UPDATE, 1)]))
+        #expect(bench.slave.progress.isRunning && bench.slave.progress.count == 0)
+        let copies = SampleEntries.plain.prefix(3).map {
+            PacketBytes.update($0, bits: MessageKind.initsync)
+        }
+        bench.receive(PacketBytes.sync(2, Array(copies) + [Self.new]))
+        #expect(bench.slave.progress.count == 3)
+        bench.receive(PacketBytes.sync(3, [PacketBytes.bracket(.DELETE, 1)]))
+        #expect(!bench.slave.progress.isRunning)
+    }
+
+    /// While no master is heard it says so, once a second, in a packet that nobody obeys.
+    @Test func aSlaveWithoutAMasterSaysSo() throws {
+        let bench = try Bench()
+        var target = [UInt8](repeating: 0, count: 1_400)
+        func hello() throws -> [UInt8]? {
+            let now = bench.now
+            let length = target.withUnsafeMutableBytes {
+                bench.slave.hello(now: now, wallMicroseconds: 0, $0)
+            }
+            return length.map { Array(target[..<$0]) }
+        }
+        let packet = try #require(try hello())
+        let header = try PacketBytes.header(of: packet)
+        #expect(header.type == .NACK && header.epoch == 0 && header.nodeID == 2)
+        #expect(try hello() == nil)
+        bench.now += SlaveProtocol.reportInterval
+        #expect(try hello() != nil)
+        bench.now += SlaveProtocol.reportInterval
+        bench.receive(PacketBytes.announcement(0))
+        #expect(try hello() == nil)
+        bench.now += SlaveProtocol.silence + 1
+        #expect(try hello() != nil)
+
+        // Another slave notes it, and does nothing else.
+        let other = try Bench()
+        var mine = PacketHeader(type: .NACK, nodeID: 9, epoch: 0, sequence: 0)
+        mine.messageCount = 0
+        let consequence = other.slave.receive(
+            PacketBytes.sealed(mine, PacketBytes.report()).span.bytes, from: PacketBytes.peer,
+            now: other.now, wallMicroseconds: 0)
+        #expect(consequence == .none)
+        #expect(other.slave.stranger?.nodeID == 9)
+        #expect(other.slave.outOfSync(now: other.now) == .noMaster)
+    }
+
+    @Test func whereADroppedPacketCameFromIsKept() throws {
+        let bench = try Bench()
+        var packet = PacketBytes.announcement(0)
+        packet[0] = 0x20
+        bench.receive(packet)
+        let last = try #require(bench.slave.drops[WireError.version.index])
+        #expect(last.peer == PacketBytes.peer && last.at == bench.now && last.version == 0x20)
+        bench.receive(PacketBytes.announcement(0, from: 2))
+        #expect(bench.slave.drops[DropRecord.ownID] != nil)
+        #expect(bench.slave.drops[WireError.short.index] == nil)
+        // A sender of both families is shown by its IPv4 address.
+        let six = PeerAddress(address: Address(high: 1, low: 2), family: .ipv6, port: 1)
+        bench.receive(packet, from: six)
+        #expect(bench.slave.drops[WireError.version.index]?.peer == PacketBytes.peer)
+        bench.now += 3 * Duration.second
+        bench.receive(packet, from: six)
+        #expect(bench.slave.drops[WireError.version.index]?.peer == six)
+    }
 }

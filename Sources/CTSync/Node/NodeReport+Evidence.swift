@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Where nobody is heard: what tells the faults apart.
+extension NodeReport {
+    /// How recent a dropped packet must be to count.
+    static let evidenceAge = 5 * Duration.second
+
+    /// What can be seen of the fault, the surest first; nil if nothing.
+    var evidence: Problem? {
+        if !link.isPresent {
+            return Problem(
+                .deviceGone, "the sync device \(link.device) is gone",
+                tries: [Hint(command: "ip link", why: "is there a device of that name?")])
+        }
+        if !link.hasCarrier {
+            return Problem(
+                .linkDown, "\(link.device) has no carrier",
+                tries: [
+                    Hint(
+                        command: "ip link show \(link.device)",
+                        why: "is it up, the cable in, and the other end up?")
+                ])
+        }
+        return dropped ?? sighting.map { seen($0) } ?? other
+    }
+
+    /// A slave that hears no master.
+    private var other: Problem? {
+        guard let stranger, stranger.age < Self.evidenceAge else { return nil }
+        let node = "node \(stranger.nodeID) (\(stranger.address))"
+        guard role == .master else {
+            return Problem(
+                .onlySlaves, "no node is master: \(node) is slave too",
+                tries: [
+                    Hint(
+                        command: "ct_sync promote",
+                        why: "on one of them, or does the cluster manager run?"),
+                    Hint(
+                        command: "journalctl -u keepalived -u pacemaker",
+                        why: "why does it make none master?"),
+                ])
+        }
+        return Problem(
+            .notHeard,
+            "\(node) does not hear this node; do its rules let UDP \(link.port) in?",
+            tries: [
+                Hint(
+                    command: "nft list ruleset | grep \(link.port)",
+                    why: "on node \(stranger.nodeID): may our packets in?"),
+                statusElsewhere("what does it hear?", on: stranger.nodeID),
+            ])
+    }
+
+    /// Packets that are not taken.
+    private var dropped: Problem? {
+        let order = ["own_id", "version", "cluster", "checksum"]
+        for reason in order + drops.map(\.reason) {
+            guard let drop = drops.first(where: { $0.reason == reason && isRecent($0) }) else {
+                continue
+            }
+            if let problem = problem(drop) { return problem }
+        }
+        return nil
+    }
+
+    private func isRecent(_ drop: Drop) -> Bool {
+        drop.age.map { $0 < Self.evidenceAge } ?? false
+    }
+
+    private func problem(_ drop: Drop) -> Problem? {
+        let from = drop.address ?? "an unknown address"
+        let count = Words.count(drop.count, "packet was", "packets were")
+        let detail = "\(count) dropped for that"
+        switch drop.reason {
+        case "own_id":
+            return Problem(
+                .ownID,
+                "another node has our id \(nodeID) (from \(from)); give each its own in "
+                    + "/etc/ct_sync.conf", detail: detail,
+                tries: [Hint(command: "grep '^id' /etc/ct_sync.conf", why: "on both nodes")])
+        case "version":
+            let (theirs, ours) = (drop.detail >> 4, PacketHeader.version >> 4)
+            let older = theirs > ours ? "this node" : "that node"
+            return Problem(
+                .anotherVersion,
+                "the node at \(from) speaks wire version \(theirs), this is \(ours); upgrade \(older)",
+                detail: detail, tries: [Hint(command: "ct_sync --version", why: "on both nodes")])
+        case "cluster":
+            return Problem(
+                .anotherCluster,
+                "the node at \(from) is of another cluster; both need the same cluster name",
+                detail: detail,
+                tries: [Hint(command: "grep '^cluster' /etc/ct_sync.conf", why: "on both nodes")])
+        case "checksum":
+            return Problem(
+                .damaged, "packets from \(from) are damaged or of another cluster", detail: detail,
+                tries: [capture])
+        case "stale": return nil
+        default:
+            return Problem(
+                .malformed, "packets from \(from) are not understood (\(drop.reason))",
+                detail: detail, tries: [capture])
+        }
+    }
+
+    /// Packets that arrive on the device and are not heard.
+    private func seen(_ sighting: Sighting) -> Problem {
+        let node = "node \(sighting.nodeID) (\(sighting.address))"
+        let both = [Hint(command: "cat /etc/ct_sync.conf", why: "on both nodes")]
+        switch sighting.kind {
+        case .anotherPort(let port):
+            return Problem(
+                .anotherPort,
+                "\(node) sends to UDP port \(port), this node listens on \(link.port); set the same "
+                    + "port on both", tries: both)
+        case .anotherGroup(let address):
+            return Problem(
+                .anotherGroup,
+                "\(node) sends to \(address), this node listens to \(link.target); set the same on "
+                    + "both", tries: both)
+        case .notAPeer:
+            return Problem(
+                .notAPeer, "\(node) is not among the peers of this node (\(link.target))",
+                tries: both)
+        case .routed(let hopLimit):
+            return Problem(
+                .routed,
+                "packets of \(node) come through a router (TTL \(hopLimit), not 255); the sync link "
+                    + "must be one segment",
+                tries: [Hint(command: "ip route get \(sighting.address)", why: "on both nodes")])
+        case .blocked:
+            return Problem(
+                .blockedHere,
+                "packets of \(node) arrive on \(link.device), and a rule of this node drops them",
+                tries: [
+                    Hint(
+                        command: "nft list ruleset | grep -n -e drop -e \(link.port)",
+                        why: "let UDP port \(link.port) in on \(link.device)"),
+                    Hint(command: "iptables -nvL INPUT", why: "or is it one of these?"),
+                ])
+        }
+    }
+}

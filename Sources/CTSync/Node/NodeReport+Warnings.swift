@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// What is to be said although the node is well.
+extension NodeReport {
+    /// How far the nodes' clocks may be apart, in microseconds.
+    static let clockTolerance: UInt64 = 2_000_000
+
+    /// The most important first.
+    var warnings: [Problem] {
+        var warnings: [Problem] = []
+        if isPromotionWaiting {
+            warnings.append(
+                Problem(
+                    .promotionWaits, "the ordered promotion waits for the end of the initsync"))
+        }
+        if role == .master { addMaster(&warnings) }
+        if role == .slave, let offset = clockOffsetMicroseconds,
+            offset.magnitude > Self.clockTolerance
+        {
+            let side = offset > 0 ? "ahead of" : "behind"
+            warnings.append(
+                Problem(
+                    .clockApart,
+                    "this node's clock is \(Words.time(offset.magnitude * 1_000)) \(side) node "
+                        + "\(masterID)'s",
+                    tries: [Hint(command: "timedatectl", why: "on both nodes: is NTP there?")]))
+        }
+        if role == .slave, outOfSync == nil {
+            for lack in lacks where lack.what != "nat_chain" && lack.count > 0 {
+                let tries = lack.what == "labels" ? [] : [lack.hint]
+                warnings.append(Problem(.lacking, lack.sentence, tries: tries))
+            }
+        }
+        if let entriesLimit, entriesLimit > 0, entriesHeld * 10 >= entriesLimit * 9 {
+            warnings.append(
+                Problem(
+                    .almostFull,
+                    "the table is almost full: \(Words.number(entriesHeld)) of "
+                        + "\(Words.number(entriesLimit)) entries",
+                    tries: [
+                        Hint(
+                            command: "sysctl net.netfilter.nf_conntrack_max", why: "on both nodes")
+                    ]))
+        }
+        if let verified, verified.differed > 0 {
+            warnings.append(
+                Problem(
+                    .differed,
+                    "\(Words.count(verified.differed, "entry", "entries")) differed from what the "
+                        + "master said and were put right",
+                    tries: [
+                        Hint(
+                            command: "ct_sync verify",
+                            why: "is it so again? then somebody changes them")
+                    ]))
+        }
+        return warnings
+    }
+
+    private func addMaster(_ warnings: inout [Problem]) {
+        if !isWhole {
+            warnings.append(
+                Problem(
+                    .partialMaster,
+                    "this master may lack what other nodes hold; it is taking it over"))
+        }
+        guard aloneAge == nil else { return }
+        for peer in peers where peer.role == .slave && !peer.isReady {
+            let how =
+                peer.isHeard
+                ? "is not in sync" : "was heard last at \(clock(ago: peer.heardAge))"
+            warnings.append(
+                Problem(
+                    .slaveNotReady, "slave \(peer.nodeID) (\(peer.address)) \(how)",
+                    tries: [statusElsewhere("why?", on: peer.nodeID)]))
+        }
+    }
+}

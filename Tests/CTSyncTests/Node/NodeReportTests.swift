@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+import Testing
+
+@testable import CTSync
+
+@Suite struct NodeReportTests {
+    @Test func aSlaveThatIsWell() {
+        let report = SampleReport.slave
+        #expect(report.verdict == "SLAVE, in sync for 3 h 12 min")
+        #expect(report.statusLine == "SLAVE of node 1, in sync")
+        #expect(report.problem == nil && report.remarks.isEmpty)
+        #expect(
+            StatusText(report.status).text == """
+                fw2: SLAVE, in sync for 3 h 12 min                                       \
+                node 2, ct_sync \(CTSyncVersion), up 4 d
+                    104,382 of the master's about 104,391 connections are in this kernel \
+                (39 % of 262,144)
+                    a takeover is possible: dark by netdev, opens when promoted
+
+                    NODE  ROLE    ADDRESS       HEARD      BEHIND  SYNC
+                    1     master  172.31.255.1  46 ms ago
+                    2     slave   here                             yes
+
+                    no packet lost, refused or dropped in 4 d; counters: ct_sync status -v
+
+                """)
+    }
+
+    @Test func aMasterThatIsWell() {
+        let report = SampleReport.master
+        #expect(report.verdict.hasPrefix("MASTER for 3 h 12 min, promoted in 0.4 ms at "))
+        #expect(report.statusLine == "MASTER, 1 of 1 slaves could take over now")
+        #expect(
+            report.facts == [
+                "104,382 connections (39 % of 262,144); 1 of 1 slaves could take over now"
+            ])
+        #expect(report.problem == nil)
+    }
+
+    @Test func aMasterThatIsAlone() throws {
+        let report = SampleReport.alone
+        #expect(report.verdict == "MASTER, ALONE for 7 min: no slave could take over")
+        #expect(report.statusLine == "MASTER, ALONE: no slave could take over")
+        let remark = try #require(report.remarks.first)
+        #expect(remark.text.hasPrefix("slave 2 (172.31.255.2) was heard last at "))
+        #expect(
+            remark.text.hasSuffix(
+                ", in sync then. A takeover would cut 104,382 connections."))
+        #expect(
+            remark.tries.map(\.command) == [
+                "ping -I eth2 172.31.255.2", "ct_sync status", "nft list ruleset | grep 3781",
+            ])
+        #expect(report.status["well"] == .flag(false))
+    }
+
+    @Test func aMasterWhoseSlaveIsNotInSync() {
+        var report = SampleReport.alone
+        report.peers[0].heardAge = 0
+        report.peers[0].isInSync = false
+        #expect(
+            report.remarks.first?.text
+                == "slave 2 (172.31.255.2) is heard and not in sync. A takeover would cut "
+                + "104,382 connections.")
+    }
+
+    /// Two slaves, of which one is ready: well, and the other is named.
+    @Test func aMasterWithOneOfTwoSlaves() {
+        var report = SampleReport.master
+        report.peers.append(
+            NodeReport.Peer(
+                nodeID: 3, role: .slave, address: "172.31.255.3", heardAge: 0))
+        #expect(report.problem == nil)
+        #expect(report.redundancy == "1 of 2 slaves could take over now")
+        #expect(report.remarks.map(\.text) == ["slave 3 (172.31.255.3) is not in sync"])
+    }
+
+    @Test func anInitsyncSaysHowFarItIs() {
+        var report = SampleReport.slave(.initsync)
+        report.initsync = NodeReport.Progress(
+            isRunning: true, done: 61_200, age: 6 * Duration.second)
+        report.entriesOfMaster = 104_000
+        #expect(
+            report.verdict
+                == "SLAVE, NOT IN SYNC for 41 s: initsync, 61,200 of about 104,000 entries, "
+                + "4.1 s to go")
+        #expect(report.statusLine == "SLAVE, NOT IN SYNC: initsync")
+        report.entriesOfMaster = nil
+        #expect(report.verdict.hasSuffix(": initsync, 61,200 entries"))
+        // More than was announced: no time is promised.
+        report.entriesOfMaster = 50_000
+        #expect(report.verdict.hasSuffix(": initsync, 61,200 of about 50,000 entries"))
+    }
+
+    @Test func whatThisNodeLacksIsNoReadySlave() {
+        var report = SampleReport.slave
+        report.lacks = [NodeReport.Lack(what: "nat_chain", count: 2)]
+        #expect(
+            report.verdict
+                == "SLAVE, in sync, NOT READY: no nat chain here for 2 connections that must be "
+                + "translated")
+        #expect(report.status["in_sync"] == .flag(true))
+        #expect(report.status["well"] == .flag(false))
+        report.lacks = [NodeReport.Lack(what: "helper", name: "ftp", count: 1)]
+        #expect(report.problem == nil)
+        #expect(report.remarks.map(\.text) == ["the helper ftp is not there for 1 connection"])
+        #expect(report.remarks.first?.tries.first?.command == "modprobe nf_conntrack_ftp")
+    }
+
+    @Test func aNodeThatIsNotDark() {
+        var report = SampleReport.slave
+        report.l2drop.failure = "the node is not dark: nft: busy"
+        #expect(report.verdict == "SLAVE, NOT DARK: the node is not dark: nft: busy")
+        report.role = .master
+        #expect(report.verdict.hasPrefix("MASTER, STILL DARK: "))
+    }
+
+    @Test func clocksThatAreApart() {
+        var report = SampleReport.slave
+        report.clockOffsetMicroseconds = -3_600 * 1_000_000
+        #expect(report.problem == nil)
+        #expect(report.remarks.map(\.text) == ["this node's clock is 1 h behind node 1's"])
+        report.clockOffsetMicroseconds = 1_000_000
+        #expect(report.remarks.isEmpty)
+    }
+
+    @Test(
+        arguments: [
+            (UInt64(412_000), "0.4 ms"), (46_000_000, "46 ms"), (1_200_000_000, "1.2 s"),
+            (41_000_000_000, "41 s"), (99_999_000_000, "99 s"), (420_000_000_000, "7 min"),
+            (11_520_000_000_000, "3 h 12 min"), (3_600_000_000_000, "1 h"),
+            (345_600_000_000_000, "4 d"), (90_000_000_000_000, "1 d 1 h"), (0, "0 ms"),
+        ]) func timesAreInWords(_ nanoseconds: UInt64, _ words: String)
+    {
+        #expect(Words.time(nanoseconds) == words)
+    }
+
+    @Test func numbersHaveThousands() {
+        #expect(Words.number(0) == "0")
+        #expect(Words.number(999) == "999")
+        #expect(Words.number(1_000) == "1,000")
+        #expect(Words.number(-104_382) == "-104,382")
+        #expect(Words.number(1_234_567) == "1,234,567")
+    }
+}

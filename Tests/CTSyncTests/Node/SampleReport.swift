@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@testable import CTSync
+
+/// Reports as a daemon would build them.
+enum SampleReport {
+    /// A slave that is well.
+    static var slave: NodeReport {
+        var report = NodeReport()
+        report.host = "fw2"
+        report.nodeID = 2
+        report.nodeIDFrom = "setting"
+        report.controlFile = "/run/ct_sync/state"
+        report.wallMicroseconds = 1_795_670_047 * 1_000_000
+        report.uptime = 4 * 86_400 * Duration.second
+        report.role = .slave
+        report.roleAge = 4 * 86_400 * Duration.second
+        report.syncAge = (3 * 3_600 + 12 * 60) * Duration.second
+        report.clockOffsetMicroseconds = -58
+        report.entriesHeld = 104_382
+        report.entriesOfMaster = 104_391
+        report.entriesLimit = 262_144
+        report.link = NodeReport.Link(
+            device: "eth2", mtu: 1_500, port: 3_781, destinations: ["224.0.0.254"],
+            packetsIn: 4_200, packetsOut: 14)
+        report.l2drop = NodeReport.Dark(isOn: true, backend: "netdev")
+        report.peers = [
+            NodeReport.Peer(
+                nodeID: 1, role: .master, address: "172.31.255.1",
+                heardAge: 46 * Duration.millisecond)
+        ]
+        return report
+    }
+
+    /// A slave that is not in sync.
+    static func slave(_ reason: SlaveProtocol.OutOfSync) -> NodeReport {
+        var report = slave
+        report.outOfSync = reason
+        report.syncAge = 41 * Duration.second
+        if reason == .noMaster { report.peers = [] }
+        return report
+    }
+
+    /// A master with a slave that is well.
+    static var master: NodeReport {
+        var report = slave
+        report.host = "fw1"
+        report.nodeID = 1
+        report.role = .master
+        report.roleAge = (3 * 3_600 + 12 * 60) * Duration.second
+        report.promotionMicroseconds = 412
+        report.clockOffsetMicroseconds = nil
+        report.l2drop.isOn = false
+        report.peers = [
+            NodeReport.Peer(
+                nodeID: 2, role: .slave, address: "172.31.255.2",
+                heardAge: 700 * Duration.millisecond, isInSync: true, entries: 104_382,
+                behindPackets: 0)
+        ]
+        return report
+    }
+
+    /// A master that has lost it.
+    static var alone: NodeReport {
+        var report = master
+        report.aloneAge = 7 * 60 * Duration.second
+        report.peers[0].heardAge = 424 * Duration.second
+        return report
+    }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Glibc
+import Testing
+
+extension ClusterTests {
+    /// The faults of a newcomer: each leads to its own sentence, on both nodes.
+    @Suite struct FaultTests {
+        /// What is wrong, and what the nodes say of it.
+        struct Fault: CustomTestStringConvertible, Sendable {
+            let name: String
+            var masterFlags: [String] = []
+            var slaveFlags: [String] = []
+            /// Done to the pair before the daemons start, or afterwards.
+            var before: @Sendable (Firewall, Firewall) throws -> Void = { _, _ in }
+            var after: (@Sendable (Firewall, Firewall) throws -> Void)?
+            /// The reason and a piece of the verdict.
+            let master: (reason: String, words: String)
+            let slave: (reason: String, words: String)
+            var testDescription: String { name }
+        }
+
+        /// Drops what comes in for the sync link, as a firewall that nobody told of it.
+        private static func block(_ node: Firewall) throws {
+            try node.host.nft(
+                """
+                table inet closed {
+                    chain c { type filter hook input priority 0; udp dport 3781 drop; }
+                }
+                """)
+        }
+
+        static let faults = [
+            Fault(
+                name: "another port", slaveFlags: ["--port", "3782"],
+                master: ("another_port", "node 2 (172.31.255.2) sends to UDP port 3782"),
+                slave: ("another_port", "node 1 (172.31.255.1) sends to UDP port 3781")),
+            Fault(
+                name: "another group", masterFlags: ["--group", "224.0.0.254"],
+                slaveFlags: ["--group", "224.0.0.9"],
+                master: ("another_group", "node 2 (172.31.255.2) sends to 224.0.0.9"),
+                slave: ("another_group", "node 1 (172.31.255.1) sends to 224.0.0.254")),
+            Fault(
+                name: "another family", masterFlags: ["--group", "224.0.0.254"],
+                slaveFlags: ["--group", "ff02::114"],
+                master: ("another_group", " sends to ff02::114"),
+                slave: ("another_group", "node 1 (172.31.255.1) sends to 224.0.0.254")),
+            Fault(
+                name: "the same id", slaveFlags: ["--id", "1"],
+                master: ("own_id", "another node has our id 1 (from 172.31.255.2)"),
+                slave: ("own_id", "another node has our id 1 (from 172.31.255.1)")),
+            Fault(
+                name: "a peer with another address", masterFlags: ["--peer", "172.31.255.2"],
+                slaveFlags: ["--peer", "172.31.255.77"],
+                master: ("alone", "no slave could take over"),
+                slave: ("not_a_peer", "node 1 (172.31.255.1) is not among the peers")),
+            Fault(
+                name: "other rules", slaveFlags: ["--replicate", "accept protocol tcp"],
+                master: ("alone", "no slave could take over"),
+                slave: ("rules_differ", "differ from those of node 1")),
+            Fault(
+                name: "the master's rules", before: { master, _ in try block(master) },
+                master: ("blocked_here", "packets of node 2 (172.31.255.2) arrive on sync0"),
+                slave: ("no_answer", "node 1 does not answer")),
+            Fault(
+                name: "the slave's rules", before: { _, slave in try block(slave) },
+                master: ("not_heard", "node 2 (172.31.255.2) does not hear this node"),
+                slave: ("blocked_here", "packets of node 1 (172.31.255.1) arrive on sync0")),
+            Fault(
+                name: "a dead slave", after: { _, slave in kill(slave.daemon?.pid ?? 0, SIGSTOP) },
+                master: ("alone", "no slave could take over"), slave: ("", "")),
+            Fault(
+                name: "a dead master",
+                after: { master, _ in kill(master.daemon?.pid ?? 0, SIGSTOP) },
+                master: ("", ""), slave: ("master_silent", "node 1 is silent")),
+            Fault(
+                name: "a pulled cable",
+                after: { _, slave in try slave.host.ip("link set sync0 down") },
+                master: ("alone", "no slave could take over"),
+                slave: ("link_down", "sync0 has no carrier")),
+            Fault(
+                name: "a device that is gone",
+                after: { _, slave in try slave.host.ip("link del sync0") },
+                master: ("alone", "no slave could take over"),
+                slave: ("device_gone", "the sync device sync0 is gone")),
+            Fault(
+                name: "two slaves",
+                after: { master, _ in try master.write("0\n") },
+                master: ("only_slaves", "no node is master: node 2 (172.31.255.2) is slave too"),
+                slave: ("only_slaves", "no node is master: node 1 (172.31.255.1) is slave too")),
+        ]
+
+        @Test(arguments: faults) func eachIsItsOwnSentence(_ fault: Fault) throws {
+            try withCluster { cluster in
+                let (master, slave) = (cluster.firewalls[0], cluster.firewalls[1])
+                try fault.before(master, slave)
+                try master.start(role: .master, fault.masterFlags)
+                try slave.start(role: .slave, fault.slaveFlags)
+                defer {
+                    for node in [master, slave] { kill(node.daemon?.pid ?? 0, SIGCONT) }
+                }
+                if let after = fault.after {
+                    try cluster.waitInSync()
+                    try master.waitUntilWell()
+                    try after(master, slave)
+                }
+                try expect(master, fault.master)
+                try expect(slave, fault.slave)
+            }
+        }
+
+        private func expect(_ node: Firewall, _ said: (reason: String, words: String)) throws {
+            guard !said.reason.isEmpty else { return }
+            try eventually("\(node.name): \(said.reason)", detail: { node.statusLine }) {
+                guard let status = try node.status() else { return false }
+                return !status.isWell && status.reason == said.reason
+                    && status.verdict.contains(said.words)
+            }
+        }
+
+        /// A node that is not upgraded yet.
+        @Test func anotherVersionIsItsOwnSentence() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[1]
+                try node.start(role: .slave)
+                let socket = try ForgingSocket(
+                    in: cluster.firewalls[0].host, ipv6: false, device: "sync0")
+                var packet = ForgedPackets(against: 1, nodeID: 1).announcement
+                packet[0] = 0x20
+                try eventually("the sentence", detail: { node.statusLine }) {
+                    try socket.send([packet], to: Plan.sync(2), hopLimit: 255)
+                    return try node.status()?.verdict.contains(
+                        "the node at 172.31.255.1 speaks wire version 2, this is 1; upgrade this "
+                            + "node") == true
+                }
+                #expect(try node.field("reason") == "another_version")
+            }
+        }
+    }
+}
