@@ -55,6 +55,25 @@ protocol KernelRequests: AnyObject {
 extension KernelRequests {
     /// A table that takes everything replaces nothing.
     var replacedCount: UInt64 { 0 }
+
+    /// Appends a request of a kind that is refused only where its entry is gone; a batch that has no
+    /// room for it is sent first.
+    ///
+    /// - Parameters:
+    ///   - failure: takes what the sending throws; from then on nothing is appended.
+    ///   - append: one of the functions above.
+    /// - Returns: whether it was appended.
+    func append(sending failure: inout SystemError?, _ append: () -> Bool) -> Bool {
+        if append() { return true }
+        guard failure == nil else { return false }
+        do throws(SystemError) {
+            _ = try send { _, _ in }
+        } catch {
+            failure = error
+            return false
+        }
+        return append()
+    }
 }
 
 /// Reads single entries.

@@ -96,15 +96,17 @@ final class TimerStart: Sendable {
         _ walk: Walk, _ time: (borrowing Entry) -> UInt32?
     ) throws(SystemError) -> (isMore: Bool, count: Int) {
         var count = 0
+        var failure: SystemError?
         let isMore = try walk.dump.step { entry in
-            // A step holds fewer entries than a batch has room for.
-            guard let time = time(entry),
+            guard let time = time(entry) else { return }
+            let isAsked = walk.requests.append(sending: &failure) {
                 walk.requests.updateTimeout(entry.key, timeoutSeconds: time, tag: 0)
-            else { return }
-            count += 1
+            }
+            if isAsked { count += 1 }
         }
         // Refused is only what has gone meanwhile.
         try walk.requests.send { _, _ in }
+        if let failure { throw failure }
         started.wrappingAdd(UInt64(count), ordering: .relaxed)
         return (isMore, count)
     }

@@ -86,23 +86,30 @@ final class WindowMender: Sendable {
     /// Looks at the next entries; whether there are more.
     private func look(_ looks: Looks, _ table: ReplicaTable) throws(SystemError) -> Bool {
         let requests = looks.requests
+        var failure: SystemError?
         let isMore = try looks.dump.step { entry in
             switch table.windowRemedy(for: entry) {
             case .none: return
             case .suspect: looks.hasSuspects = true
-            // A step holds fewer entries than a batch has room for.
             case .relax:
-                if requests.updateLiberal(entry.key, true, tag: 0) {
+                let isAsked = requests.append(sending: &failure) {
+                    requests.updateLiberal(entry.key, true, tag: 0)
+                }
+                if isAsked {
                     relaxed.wrappingAdd(1, ordering: .relaxed)
                 }
             case .watch:
-                if requests.updateLiberal(entry.key, false, tag: 0) {
+                let isAsked = requests.append(sending: &failure) {
+                    requests.updateLiberal(entry.key, false, tag: 0)
+                }
+                if isAsked {
                     watched.wrappingAdd(1, ordering: .relaxed)
                 }
             }
         }
         // Refused is only what has gone meanwhile.
         try requests.send { _, _ in }
+        if let failure { throw failure }
         return isMore
     }
 }

@@ -51,13 +51,13 @@ final class MasterEngine: Sendable {
     /// - Throws: `SystemError` where the event socket or another socket cannot be had; there is no
     ///   term then.
     func open(
-        _ claim: MasterClaim, basis: Basis, lacks: Bool, _ kernel: any KernelTable, now: Instant
+        _ claim: MasterClaim, holding: Holding, lacks: Bool, _ kernel: any KernelTable, now: Instant
     ) throws(SystemError) -> Term {
         // The events first: what changes while the table is read must be heard.
         let events = try intake.open(kernel)
         let walk = initsync.open(try kernel.makeWalk(), try kernel.makeLookup(), now: now)
         ring.reset(epoch: claim.epoch, nodeID: claim.nodeID, flags: .partial)
-        exchange.start(claim, basis: basis, lacks: lacks, postponesInitsyncs: true, now: now)
+        exchange.start(claim, holding: holding, lacks: lacks, postponesInitsyncs: true, now: now)
         return Term(events: events, walk: walk, sending: sender.open())
     }
 

@@ -40,7 +40,7 @@ final class MasterProtocol: Sendable {
         var drops = DropRecord()
         var stranger: Stranger?
         var claim = MasterClaim.none
-        var wholeness = Wholeness(epoch: 0, basis: .none, lacks: false, now: 0)
+        var wholeness = Wholeness(epoch: 0, holding: Holding(), lacks: false, now: 0)
         var wasAskedAgain = false
         var foreign = ForeignCluster()
         var scratch = Message()
@@ -65,18 +65,18 @@ final class MasterProtocol: Sendable {
     /// Starts an epoch.
     ///
     /// - Parameters:
-    ///   - basis: what the node holds from before.
+    ///   - holding: what the node holds from before.
     ///   - lacks: whether its predecessor had said what it lacks, or is not known.
     ///   - postponesInitsyncs: none begins before `timersRun()`.
     func start(
-        _ claim: MasterClaim, basis: Basis = .none, lacks: Bool = false,
+        _ claim: MasterClaim, holding: Holding = Holding(), lacks: Bool = false,
         postponesInitsyncs: Bool = false,
         now: Instant = 0
     ) {
         slaves.withLock { slaves in
             slaves.claim = claim
             slaves.wholeness = Wholeness(
-                epoch: claim.epoch, basis: basis, lacks: lacks, now: now)
+                epoch: claim.epoch, holding: holding, lacks: lacks, now: now)
             slaves.retransmission.reset()
             slaves.schedule = InitsyncSchedule()
             slaves.schedule.isPostponed = postponesInitsyncs
@@ -223,11 +223,14 @@ final class MasterProtocol: Sendable {
     /// not say.
     var finalHolding: Holding {
         slaves.withLock { slaves in
+            let said = Basis(epoch: slaves.claim.epoch, sequence: ring.lastClosed)
             guard slaves.wholeness.isWhole else {
-                return Holding(basis: slaves.wholeness.basis, hasMore: true)
+                return Holding(
+                    basis: slaves.wholeness.basis,
+                    latest: said.sequence > 0 ? said : slaves.wholeness.latest, hasMore: true)
             }
             return Holding(
-                basis: Basis(epoch: slaves.claim.epoch, sequence: ring.lastClosed),
+                basis: said, latest: said,
                 hasMore: slaves.lossesRepaired != slaves.losses)
         }
     }

@@ -57,11 +57,11 @@ final class MasterThreads {
     ///
     /// - Throws: `SystemError` where a socket or a thread cannot be had.
     func start(
-        _ claim: MasterClaim, basis: Basis, lacks: Bool
+        _ claim: MasterClaim, holding: Holding, lacks: Bool
     ) throws(SystemError) {
         for stop in [eventStop, walkStop, sendStop] { stop.reset() }
         let term = try engine.open(
-            claim, basis: basis, lacks: lacks, kernel, now: Clock.now())
+            claim, holding: holding, lacks: lacks, kernel, now: Clock.now())
         let parts = SendableBox(term)
         let event = try Self.startListening(engine, parts, eventStop, walkWake)
         let walk: WorkerThread

@@ -12,7 +12,7 @@ struct Wholeness {
     enum Step: Equatable {
         /// Nothing yet; to be asked again at this instant.
         case wait(until: Instant)
-        /// Take what this node holds; it is ahead where it was told more, and not only something else.
+        /// Take what this node holds; it is ahead where its word is later than this master's.
         case take(UInt8, PeerAddress, isAhead: Bool)
         /// Give up on the node that has been asked.
         case leave
@@ -33,22 +33,25 @@ struct Wholeness {
 
     /// What the master holds from before its epoch.
     private(set) var basis: Basis
+    /// The last word of anything that it has from before its epoch.
+    private(set) var latest: Basis
     private(set) var isWhole = false
     private let epoch: UInt64
     /// Whether its predecessor had said what it lacks, or is not known.
     private let lacks: Bool
     private let promotedAt: Instant
     /// The node whose table is being taken, what it held then, and since when.
-    private(set) var donor: (nodeID: UInt8, basis: Basis, since: Instant)?
+    private(set) var donor: (nodeID: UInt8, holding: Holding, since: Instant)?
     /// Nodes from which all was taken, and those that were given up on, by id.
     private var taken = InlineArray<32, UInt8>(repeating: 0)
     private var retakeAt: Instant
     private var left = InlineArray<32, UInt8>(repeating: 0)
 
-    init(epoch: UInt64, basis: Basis, lacks: Bool, now: Instant) {
+    init(epoch: UInt64, holding: Holding, lacks: Bool, now: Instant) {
         self.epoch = epoch
         self.lacks = lacks
-        self.basis = basis
+        basis = holding.basis
+        latest = holding.latest
         promotedAt = now
         retakeAt = now + Self.retakeInterval
     }
@@ -65,10 +68,10 @@ struct Wholeness {
             return .wait(until: now + Self.interval)
         }
         if let (nodeID, peer) = richest(peers, now) {
-            donor = (nodeID, peer.report.holding.basis, now)
+            donor = (nodeID, peer.report.holding, now)
             isWhole = false
             return .take(
-                nodeID, peer.address, isAhead: peer.report.holding.basis > basis)
+                nodeID, peer.address, isAhead: peer.report.holding.latest > latest)
         }
         // One that still says that it has more did not hear that it was taken.
         if now >= retakeAt {
@@ -103,7 +106,9 @@ struct Wholeness {
     /// All that a node held has been taken.
     mutating func took(_ nodeID: UInt8) {
         guard let donor, donor.nodeID == nodeID else { return }
-        if donor.basis.epoch < epoch { basis = max(basis, donor.basis) }
+        let held = donor.holding
+        if held.basis.epoch < epoch { basis = max(basis, held.basis) }
+        if held.latest.epoch < epoch { latest = max(latest, held.latest) }
         taken[Int(nodeID) / 8] |= 1 << (nodeID % 8)
         self.donor = nil
     }

@@ -44,7 +44,7 @@ final class Handover {
     private func begin(_ followed: MasterClaim, _ peer: PeerAddress, _ now: Instant) {
         let claim = MasterClaim(epoch: followed.epoch, nodeID: nodeID)
         master.ring.reset(epoch: claim.epoch, nodeID: nodeID, flags: .handover)
-        master.exchange.start(claim, basis: slave.slave.basis, now: now)
+        master.exchange.start(claim, holding: slave.slave.holding, now: now)
         let walk = master.initsync.open(
             ReplicaWalk(slave.table), NoLookup(), now: now)
         term = (walk, master.sender.open(to: peer), followed)

@@ -19,7 +19,7 @@ protocol NodeParts: AnyObject {
     /// - Parameter lacks: whether its predecessor had said what it lacks, or is not known.
     /// - Throws: `SystemError` where a socket or a thread cannot be had; nothing of it runs then.
     func startTerm(
-        _ claim: MasterClaim, basis: Basis, lacks: Bool, now: Instant
+        _ claim: MasterClaim, holding: Holding, lacks: Bool, now: Instant
     ) throws(SystemError)
     /// Lifts l2drop and tells the neighbours.
     func open(now: Instant)
@@ -190,7 +190,7 @@ final class NodeEngine {
         let next = machine.nextClaim(wallMicroseconds: wallMicroseconds)
         parts.record(epoch: next.epoch)
         do throws(SystemError) {
-            try parts.startTerm(next, basis: holding.basis, lacks: lacks, now: now)
+            try parts.startTerm(next, holding: holding, lacks: lacks, now: now)
         } catch {
             // Without a term it is no master.
             parts.close(now: now)
@@ -270,7 +270,7 @@ final class NodeEngine {
         do throws(SystemError) {
             let last = parts.slaveState
             lacks = last.lacks
-            try parts.startTerm(next, basis: last.holding.basis, lacks: lacks, now: now)
+            try parts.startTerm(next, holding: last.holding, lacks: lacks, now: now)
         } catch {
             parts.resumeReceiving(now: now)
             throw error

@@ -72,9 +72,9 @@ final class RoleSteps: NodeParts {
     }
 
     func startTerm(
-        _ claim: MasterClaim, basis: Basis, lacks: Bool, now: Instant
+        _ claim: MasterClaim, holding: Holding, lacks: Bool, now: Instant
     ) throws(SystemError) {
-        try threads.start(claim, basis: basis, lacks: lacks)
+        try threads.start(claim, holding: holding, lacks: lacks)
     }
 
     func open(now: Instant) {

@@ -108,6 +108,8 @@ final class SlaveProtocol {
     private var hasMore = false
     /// ... and a part of the stream that it follows.
     private var hasPart = false
+    /// The last word that it has of anything, before the stream that it follows.
+    private var latest = Basis.none
     /// Its kernel's entries are those that an earlier process left, and no master has confirmed them.
     private var hasUnproved = false
     /// Whom this node takes a table over from, as a master that lacks it; nil for a slave.
@@ -149,6 +151,7 @@ final class SlaveProtocol {
         master = claim
         preferred = PreferredAddress()
         lastBasis = holding.basis
+        latest = holding.latest
         hasMore = holding.hasMore
         hasUnproved = holding.hasUnproved
         hasPart = false
@@ -173,6 +176,7 @@ final class SlaveProtocol {
 
     private func forgetStream(expected: UInt64) {
         lastBasis = basis
+        latest = holding.latest
         hasMore = hasMore || hasPart
         hasPart = false
         ring.reset(expected: expected)
@@ -190,7 +194,11 @@ final class SlaveProtocol {
 
     /// What this node holds.
     var holding: Holding {
-        Holding(basis: basis, hasMore: hasMore || hasPart, hasUnproved: hasUnproved)
+        let isFollowing = donor == nil && masterAddress != nil
+        let heard = isFollowing ? Basis(epoch: master.epoch, sequence: applied) : .none
+        return Holding(
+            basis: basis, latest: max(latest, heard), hasMore: hasMore || hasPart,
+            hasUnproved: hasUnproved)
     }
 
     /// Whether it may lack something that its master has said, or knows of no master.
@@ -547,7 +555,7 @@ final class SlaveProtocol {
     func flush(now: Instant) -> Int {
         let count = table.killAll()
         hasBase = false
-        lastBasis = .none
+        (lastBasis, latest) = (.none, .none)
         (hasMore, hasPart, hasUnproved) = (false, false, false)
         // What a running initsync has confirmed is gone: its end proves nothing.
         streamBroke(now)
@@ -641,7 +649,8 @@ final class SlaveProtocol {
     private func report(_ now: Instant) -> SlaveReport {
         var report = SlaveReport()
         // What the master itself has said is no news to it.
-        report.holding = Holding(basis: basis, hasMore: hasMore, hasUnproved: hasUnproved)
+        report.holding = Holding(
+            basis: basis, latest: latest, hasMore: hasMore, hasUnproved: hasUnproved)
         report.known = master
         if masterAddress != nil {
             let silence = (max(now, lastHeard) - lastHeard) / Duration.millisecond

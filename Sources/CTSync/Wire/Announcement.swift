@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What a master says of itself in a MASTER_ANNOUNCE: 36 bytes, no less than a slave's report, so that
+/// What a master says of itself in a MASTER_ANNOUNCE: 52 bytes, no less than a slave's report, so that
 /// an answer to one is never larger than the packet that it answers.
 ///
 /// ```
-/// | 0 basis: epoch 8, sequence 8 | 16 entries 4 | 20 rules 4 | 24 zero: room 12 |
+/// | 0 basis: epoch 8, sequence 8 | 16 entries 4 | 20 rules 4 | 24 zero: room 28 |
 /// ```
 struct Announcement: Equatable, Sendable, BitwiseCopyable {
     /// What it had when it was promoted, and what it was handed since.

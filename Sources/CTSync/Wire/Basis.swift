@@ -37,6 +37,9 @@ struct Basis: Comparable, Sendable, BitwiseCopyable {
 struct Holding: Equatable, Sendable, BitwiseCopyable {
     /// Everything that was said up to here ...
     var basis = Basis.none
+    /// ... the last word that it has of anything: where two nodes hold another entry of a connection,
+    /// the one with the later word is right ...
+    var latest = Basis.none
     /// ... and what it saw itself, as a master that was not whole: nobody else may have that.
     var hasMore = false
     /// Its kernel had connections when its daemon began, and no master has confirmed them since: a

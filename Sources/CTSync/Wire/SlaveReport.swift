@@ -19,7 +19,7 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
     var isInSync = false
 
     /// Bytes on the wire.
-    static let byteCount = Basis.byteCount + 8 + 1 + 1 + 2 + 4 + 4
+    static let byteCount = 2 * Basis.byteCount + 8 + 1 + 1 + 2 + 4 + 4
     /// The maker of the known claim was not heard by this process.
     static let never = UInt32.max
 
@@ -38,6 +38,7 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
         packet.setBig(place + 26, UInt16(0))
         packet.setBig(place + 28, silentMilliseconds)
         packet.setBig(place + 32, entryCount)
+        holding.latest.write(&packet, at: place + 36)
     }
 
     /// Reads the report of a packet that has so many ranges before it.
@@ -55,6 +56,7 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
         report.isInSync = packet.byte(place + 25) & inSync != 0
         report.silentMilliseconds = packet.big(place + 28)
         report.entryCount = packet.big(place + 32)
+        report.holding.latest = Basis.read(packet, at: place + 36)
         return report
     }
 }

@@ -28,7 +28,7 @@ private final class WrittenSteps: NodeParts {
     func resumeReceiving(now: Instant) { steps.append("resume") }
     func record(epoch: UInt64) { steps.append("record \(epoch)") }
     func startTerm(
-        _ claim: MasterClaim, basis: Basis, lacks: Bool, now: Instant
+        _ claim: MasterClaim, holding: Holding, lacks: Bool, now: Instant
     ) throws(SystemError) {
         try attempt("term")
     }

@@ -273,13 +273,13 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func startTerm(
-        _ claim: MasterClaim, basis: Basis, lacks: Bool, now: Instant
+        _ claim: MasterClaim, holding: Holding, lacks: Bool, now: Instant
     ) throws(SystemError) {
         (higher, outbid) = (nil, nil)
-        let opened = try master.open(claim, basis: basis, lacks: lacks, kernel, now: now)
+        let opened = try master.open(claim, holding: holding, lacks: lacks, kernel, now: now)
         try kernel.calls.attempt("threads")
         term = opened
-        node.trace("term \(claim), basis \(basis), lacks \(lacks)")
+        node.trace("term \(claim), from \(holding), lacks \(lacks)")
         sendThread.wake()
         walkThread.wake()
     }
