@@ -58,9 +58,6 @@ extension ReplicaTable {
         let replica = book.pool.replicas[Int(place)]
         // The master has removed it, and this kernel would not.
         guard replica.standing == .alive else { return 1 }
-        if replica.word.voice == .kernel, Self.mayBeHeld(entry) {
-            return entry.defaultTimeoutSeconds
-        }
         guard Self.isClosing(replica) else { return max(1, replica.timeoutSeconds) }
         let age = now &- replica.saidAtSeconds
         return replica.timeoutSeconds > age ? replica.timeoutSeconds - age : 1

@@ -135,7 +135,10 @@ package final class ReplicaTable {
             discover(known, entry, isWorn: isWorn)
             return .applied
         }
-        guard let place = book.adopt(entry, now: now) else {
+        var said = entry
+        // What an earlier process held has a standby's time; nobody knows which it had.
+        if Self.mayBeHeld(entry) { said.timeoutSeconds = entry.defaultTimeoutSeconds }
+        guard let place = book.adopt(said, now: now) else {
             isAdoptionPartial = true
             return .full
         }

@@ -113,6 +113,7 @@ final class EventIntake: Sendable {
     ) {
         events.wrappingAdd(1, ordering: .relaxed)
         var entry = copy event
+        if kind == .new, master.births.isRecording { master.births.insert(entry.key) }
         term.shifts.heard(zone: entry.key.zone)
         let outcome: SendRing.Outcome
         switch term.sieve.sift(kind, &entry, filter) {

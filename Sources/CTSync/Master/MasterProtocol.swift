@@ -53,6 +53,8 @@ final class MasterProtocol: Sendable {
         var lossesRepaired: UInt64 = 0
     }
 
+    /// The connections that began while this master is partial.
+    let births = TermBirths()
     private let slaves = Mutex(Slaves())
     private let checksum = PacketChecksum()
     private let ring: SendRing
@@ -75,6 +77,7 @@ final class MasterProtocol: Sendable {
     ) {
         slaves.withLock { slaves in
             slaves.claim = claim
+            births.begin()
             slaves.wholeness = Wholeness(
                 epoch: claim.epoch, holding: holding, lacks: lacks, now: now)
             slaves.retransmission.reset()
@@ -200,8 +203,15 @@ final class MasterProtocol: Sendable {
         slaves.withLock { slaves in
             let step = slaves.wholeness.next(slaves.peers, now: now)
             switch step {
-            case .take: ring.setPartial(true)
-            case .becameWhole: ring.setPartial(false)
+            case .take:
+                ring.setPartial(true)
+                // What it takes is none of its events: a walk has to tell the slaves.
+                slaves.losses += 1
+                ring.setIncomplete(true)
+                slaves.schedule.isPostponed = true
+            case .becameWhole:
+                ring.setPartial(false)
+                births.end()
             case .wait, .leave, .whole: break
             }
             return step

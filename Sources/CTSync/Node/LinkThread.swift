@@ -96,6 +96,8 @@ final class LinkThread: Sendable {
 
     /// Starts the thread; it does nothing until it is told what to be.
     func start(_ engine: SlaveEngine) throws(SystemError) -> WorkerThread {
+        let births = threads.value.engine.exchange.births
+        engine.beganInTerm = { births.contains($0) }
         let state = SendableBox(
             State(
                 engine: engine, handover: Handover(threads.value.engine, engine, nodeID: nodeID),

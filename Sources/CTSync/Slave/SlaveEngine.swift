@@ -27,6 +27,8 @@ final class SlaveEngine {
     private let lookup: any EntryLookup
     private(set) var adoption: Adoption
     private(set) var check: KernelCheck
+    /// Whether a connection began since this node, a master that lacks something, was promoted.
+    var beganInTerm: (Key) -> Bool = { _ in false }
     private var renewAt: Instant = 0
     /// It is not slave any more: a failed batch does not throw the table away.
     private var isFinished = false
@@ -84,11 +86,13 @@ final class SlaveEngine {
     }
 
     /// Whether this kernel's entry is newer than what is handed over: packets have passed, or it is
-    /// another connection of the same tuple, made since the promotion.
+    /// another connection of the same tuple that began since the promotion.
     private func isNewer(than handed: Entry) -> Bool {
         do throws(SystemError) {
             guard let entry = try lookup.entry(handed.key) else { return false }
-            guard entry.reply == handed.reply else { return table.reply(handed.key) != entry.reply }
+            // A replica of an earlier process, perhaps not read yet, that no packet has touched.
+            guard !ReplicaTable.mayBeHeld(entry) else { return false }
+            guard entry.reply == handed.reply else { return beganInTerm(handed.key) }
             return !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))
         } catch {
             return true

@@ -38,6 +38,8 @@ final class SimulatedCluster {
     /// How often an owed connection was found.
     var kept = 0
     private(set) var overruns = 0
+    /// When two nodes were master last.
+    private var splitAt: Instant = 0
     private var roleChanges = 0
     private let churn: Int
     private let lossChance: Int
@@ -259,11 +261,15 @@ final class SimulatedCluster {
     /// daemon, or by what no daemon can help.
     private func trackOwed() throws {
         forgetLost()
+        if nodes.count(where: { $0.role == .master }) > 1 { splitAt = now }
         for (key, reply) in owed {
             if traffic.live[key] != reply {
                 owed[key] = nil
             } else if holders(key, reply).isEmpty {
                 owed[key] = nil
+                // Both masters of a split have made a connection of these ends: one gives way.
+                let hasOther = nodes.contains { $0.kernel.table.entry(key) != nil }
+                if splitAt > 0, now < splitAt + 10 * Duration.second, hasOther { continue }
                 let removals = nodes.compactMap { node in
                     node.kernel.table.removals[key].map { (node, $0.at, $0.cause) }
                 }

@@ -48,6 +48,8 @@ final class SimulatedDaemon: NodeParts {
             slotByteCount: SimulatedNode.slotByteCount, wake: sendWake,
             packetsPerSecond: settings.packetsPerSecond,
             reconcileSeconds: settings.reconcileSeconds)
+        let births = master.exchange.births
+        self.slave.beganInTerm = { births.contains($0) }
         handover = Handover(master, self.slave, nodeID: node.id)
     }
 
