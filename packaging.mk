@@ -65,6 +65,7 @@ install: $(if $(NO_BUILD),,static)
 	$(PLACE) conf/pacemaker/ct_sync > $(DESTDIR)$(OCFDIR)/ct_sync
 	chmod 755 $(DESTDIR)$(OCFDIR)/ct_sync
 	$(PLACE) conf/systemd/ct_sync.service > $(DESTDIR)$(UNITDIR)/ct_sync.service
+	$(PLACE) conf/systemd/ct_sync-dark.service > $(DESTDIR)$(UNITDIR)/ct_sync-dark.service
 	$(PLACE) conf/systemd/ct_sync@.service > $(DESTDIR)$(UNITDIR)/ct_sync@.service
 	install -m 644 conf/sysctl.d/50-ct_sync.conf $(DESTDIR)$(LIBDIR)/sysctl.d
 	install -m 644 conf/tmpfiles.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d
@@ -91,6 +92,7 @@ uninstall:
 	rm -f $(DESTDIR)$(SBINDIR)/ct_sync \
 		$(foreach script,$(SBIN_SCRIPTS),$(DESTDIR)$(SBINDIR)/$(notdir $(script))) \
 		$(DESTDIR)$(UNITDIR)/ct_sync.service $(DESTDIR)$(UNITDIR)/ct_sync@.service \
+		$(DESTDIR)$(UNITDIR)/ct_sync-dark.service \
 		$(DESTDIR)$(LIBDIR)/sysctl.d/50-ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/tmpfiles.d/ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/sysusers.d/ct_sync.conf \

@@ -63,33 +63,54 @@ struct RoleChange: ParsableArguments {
         }
     }
 
-    /// Asks the daemon; returns the exit status.
+    /// Asks the daemon; returns the exit status. One deadline for all of it.
     func run(_ role: Role) -> Int32 {
         let deadline = Clock.now() + UInt64(timeout) * Duration.second
+        let answer: [ControlLine]
         do throws(SystemError) {
-            _ = try ControlClient.request(
+            answer = try ControlClient.request(
                 controlFile: controlFile,
                 [ControlLine("set", "role"), ControlLine("role", role.description)],
                 timeoutMilliseconds: timeout * 1_000)
-            while true {
-                let status = try status()
-                if status["role"] == .text(role.description) { return result(role, status) }
-                guard wait else { return fail("it waits for an initsync; see --wait") }
-                guard Clock.now() < deadline else {
-                    return fail("it still waits for an initsync after \(timeout) seconds")
-                }
-                usleep(Self.interval)
-            }
         } catch {
             let isAbsent = [ENOENT, ECONNREFUSED].contains(error.errno)
-            let reason = isAbsent ? "no daemon answers beside \(controlFile): " : ""
-            return fail("\(reason)\(error)", isAbsent ? 2 : 1)
+            if isAbsent { return fail("no daemon answers beside \(controlFile): \(error)", 2) }
+            // The order was given, and may yet be obeyed.
+            guard error.errno == ETIMEDOUT else { return fail("\(error)") }
+            say("no answer within \(timeout) seconds: whether it becomes \(role) is not known")
+            return 1
+        }
+        // What the daemon has said is so, whatever happens to it later.
+        if value("role", answer) == role.description { return result(role, answer) }
+        guard wait else { return fail("it waits for an initsync; see --wait") }
+        return waitFor(role, deadline)
+    }
+
+    private func value(_ key: String, _ answer: [ControlLine]) -> String? {
+        answer.first { $0.key == key }?.value
+    }
+
+    private func waitFor(_ role: Role, _ deadline: Instant) -> Int32 {
+        while true {
+            let now = Clock.now()
+            guard now < deadline else {
+                return fail("it still waits for an initsync after \(timeout) seconds")
+            }
+            do throws(SystemError) {
+                let status = try status(within: deadline - now)
+                if status["role"] == .text(role.description) { return result(role, status) }
+            } catch {
+                // Slow, and so asked again; or gone.
+                guard error.errno == ETIMEDOUT else { return fail("\(error)") }
+            }
+            usleep(Self.interval)
         }
     }
 
-    private func status() throws(SystemError) -> StatusReport {
+    private func status(within time: UInt64) throws(SystemError) -> StatusReport {
         let lines = try ControlClient.request(
-            controlFile: controlFile, [ControlLine("get", "status")])
+            controlFile: controlFile, [ControlLine("get", "status")],
+            timeoutMilliseconds: Int(time / Duration.millisecond) + 1)
         guard let report = StatusReport.parse(lines) else {
             throw SystemError("the daemon's answer", errno: EPROTO)
         }
@@ -99,6 +120,18 @@ struct RoleChange: ParsableArguments {
     /// The exit status with the role there: whether l2drop has followed it.
     private func result(_ role: Role, _ status: StatusReport) -> Int32 {
         guard case .text(let reason) = status["l2drop_error"], !reason.isEmpty else { return 0 }
+        return result(role, but: reason)
+    }
+
+    /// The same from the answer to the order.
+    private func result(_ role: Role, _ answer: [ControlLine]) -> Int32 {
+        guard let report = StatusReport.parse(answer.filter { $0.key == "l2drop_error" }) else {
+            return 0
+        }
+        return result(role, report)
+    }
+
+    private func result(_ role: Role, but reason: String) -> Int32 {
         say("it is \(role), but \(reason)")
         return 1
     }

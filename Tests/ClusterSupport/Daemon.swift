@@ -95,4 +95,15 @@ package struct DaemonStatus: Sendable {
         promotionMicroseconds = promotion.map { Int(($0.doubleValue * 1e6).rounded()) } ?? 0
         text = result.output
     }
+
+    /// The first number of this key; of those behind the name of a group, if one is given.
+    package func number(_ key: String, of group: String? = nil) -> Int? {
+        var rest = text[...]
+        if let group {
+            guard let place = rest.range(of: "\"\(group)\":") else { return nil }
+            rest = rest[place.upperBound...]
+        }
+        guard let place = rest.range(of: "\"\(key)\": ") else { return nil }
+        return Int(rest[place.upperBound...].prefix { $0.isNumber })
+    }
 }

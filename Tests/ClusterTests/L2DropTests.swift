@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ClusterSupport
+import Foundation
 import Glibc
 import Testing
 
@@ -110,6 +111,38 @@ extension ClusterTests {
                         #expect(other.seen.isEmpty, "\(other.backend), dark again")
                     }
                 }
+            }
+        }
+
+        /// A firewall's own reload flushes every table, and the standby is not seen for a moment.
+        @Test(arguments: [true, false])
+        func aReloadOpensNothing(isDark: Bool) throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try first.start(role: .master)
+                try second.start(role: .slave, isDark ? ["--l2drop", "1"] : [])
+                try cluster.waitInSync()
+                try cluster.plug(second)
+                let rules = "\(cluster.directory)/reload.nft"
+                let text = """
+                    flush ruleset
+                    table inet filter {
+                        chain input { type filter hook input priority 0; }
+                    }
+
+                    """
+                try text.write(toFile: rules, atomically: true, encoding: .utf8)
+                let frames = try ["lan", "wan"].map { try cluster.frames(of: second, into: $0) }
+                let knocks = try (0..<4).map { _ in try echoes(cluster) }
+                defer { for knock in knocks { knock.stop() } }
+                for _ in 0..<100 { try second.host.run(["nft", "-f", rules]) }
+                // And the kernel's own frames, of a new address.
+                try second.host.ip("addr add fd00:1::77/64 dev lan0")
+                pause(0.5)
+                let count = frames.map { $0.take() }.reduce(0, +)
+                #expect(isDark ? count == 0 : count > 10, "\(count) frames")
+                #expect(try console(second, "status").status == (isDark ? 0 : 1))
+                if isDark { try eventually("in sync") { try second.status()?.isInSync == true } }
             }
         }
 

@@ -17,6 +17,8 @@ package final class EventSocket {
 
     /// Messages that were none of the kernel's, since the start.
     private(set) var malformed: UInt64 = 0
+    /// nlmsg_pid of the message that is being handed out.
+    private(set) var causedBy: UInt32 = 0
     /// The buffer's size in bytes as the kernel settled it: twice what was asked.
     package let receiveBufferBytes: Int
 
@@ -116,6 +118,7 @@ package final class EventSocket {
             do throws(NetlinkError) {
                 let message = bytes.extracting(offset..<bytes.byteCount)
                 let kind = try EntryCodec.read(message, into: &entry)
+                causedBy = message.hostUInt32(at: 12)
                 if kind == .expectNew || kind == .expectDestroy {
                     try ExpectationCodec.read(message, into: &expectation)
                     expected(kind, expectation)

@@ -14,6 +14,8 @@ protocol KernelTable: Sendable {
     func makeWalk() throws(SystemError) -> any TableWalk
     /// Subscribes to events, those of expectations included.
     func openEvents() throws(SystemError) -> any EventSource
+    /// Listens for lost addresses, after which the kernel deletes what was masqueraded to them.
+    func openAddressLosses() throws(SystemError) -> any AddressLosses
 }
 
 /// Requests that change a table: queued, sent together, their refusals read afterwards.
@@ -111,6 +113,9 @@ protocol EventSource: AnyObject {
     var raw: CInt { get }
     /// Messages that could not be read, since it was opened: lost events.
     var malformed: UInt64 { get }
+    /// The netlink port of whoever caused the event that is being handed out; 0 for nobody: packets,
+    /// time, or the kernel itself.
+    var causedBy: UInt32 { get }
     /// Has the kernel keep back what it can tell that the rules leave out.
     ///
     /// - Returns: false where it can tell nothing.
@@ -134,6 +139,8 @@ struct Kernel: KernelTable {
     func openEvents() throws(SystemError) -> any EventSource {
         try EventSocket(receiveBufferBytes: Self.eventBufferBytes, expectations: true)
     }
+
+    func openAddressLosses() throws(SystemError) -> any AddressLosses { try AddressMonitor() }
 
     /// Asked of the kernel for the event socket.
     static let eventBufferBytes = 32 * 1024 * 1024

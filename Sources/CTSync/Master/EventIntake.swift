@@ -7,7 +7,8 @@ import Synchronization
 /// 1. Take what the event socket has, 64 events a system call; filter each and append it to the open
 ///    packet in place.
 /// 2. Read again what a helper may have changed without an event (`ShiftWatch`).
-/// 3. Drained: close the packet, so that nothing waits for company.
+/// 3. Keep back deletions that are a flush of masqueraded connections (`FlushHold`).
+/// 4. Drained: close the packet, so that nothing waits for company.
 ///
 /// Thread: `ct_sync_event`, for one term as master. Memory is the event socket's and the ring's.
 /// Events that the kernel dropped (ENOBUFS), that could not be read, or that the ring had no place
@@ -19,32 +20,48 @@ final class EventIntake: Sendable {
         fileprivate let sieve: EventSieve
         fileprivate let expected: ExpectationSieve
         fileprivate let shifts: ShiftWatch
+        fileprivate let losses: any AddressLosses
+        fileprivate let flush: FlushHold
+        /// Whether it was looked for lost addresses since the events at hand were read.
+        fileprivate var hasLooked = false
+        fileprivate var lookAt: Instant = 0
 
-        fileprivate init(_ source: any EventSource, _ kernel: any KernelTable) throws(SystemError) {
+        fileprivate init(
+            _ source: any EventSource, _ kernel: any KernelTable, _ flush: FlushHold
+        ) throws(SystemError) {
             self.source = source
+            self.flush = flush
+            losses = try kernel.openAddressLosses()
             sieve = EventSieve(try kernel.makeLookup())
             expected = ExpectationSieve(try kernel.makeLookup())
             shifts = try ShiftWatch(try kernel.makeLookup())
         }
 
         /// When `drain` has something to do besides events; nil for never.
-        var due: Instant? { shifts.due }
+        var due: Instant? {
+            guard let end = flush.due else { return shifts.due }
+            return min(end, shifts.due ?? end)
+        }
     }
 
     private let ring: SendRing
     private let master: MasterProtocol
     private let filter: FilterBox
+    private let flush: FlushHold
     private let events = Atomic<UInt64>(0)
     private let overruns = Atomic<UInt64>(0)
     private let ringOverruns = Atomic<UInt64>(0)
     private let missedShifts = Atomic<UInt64>(0)
     private let hasKernelFilter = Atomic<Bool>(false)
     private let kernelFilterFailures = Atomic<UInt64>(0)
+    private let lossFailures = Atomic<UInt64>(0)
+    private static let lookInterval = 1 * Duration.second
 
-    init(ring: SendRing, master: MasterProtocol, filter: FilterBox) {
+    init(ring: SendRing, master: MasterProtocol, filter: FilterBox, flush: FlushHold) {
         self.ring = ring
         self.master = master
         self.filter = filter
+        self.flush = flush
     }
 
     /// Events taken from the kernel.
@@ -60,9 +77,12 @@ final class EventIntake: Sendable {
     /// How often the kernel refused the filter's program; events are then filtered here alone.
     var kernelFilterFailureCount: UInt64 { kernelFilterFailures.load(ordering: .relaxed) }
 
+    /// How often lost addresses could not be heard; a flush is then told as the end it seems to be.
+    var lossFailureCount: UInt64 { lossFailures.load(ordering: .relaxed) }
+
     /// Subscribes to events, before anything reads the table.
     func open(_ kernel: any KernelTable) throws(SystemError) -> Term {
-        let term = try Term(try kernel.openEvents(), kernel)
+        let term = try Term(try kernel.openEvents(), kernel, flush)
         hasKernelFilter.store(false, ordering: .relaxed)
         do throws(SystemError) {
             let isFiltered = try term.source.keepBack(filter.current.rules)
@@ -83,8 +103,9 @@ final class EventIntake: Sendable {
         var isDrained = false
         while !isDrained {
             do throws(SystemError) {
+                term.hasLooked = false
                 let drain = try source.receive { kind, entry in
-                    take(kind, entry, filter, term)
+                    take(kind, entry, filter, term, now)
                 } expected: { kind, expectation in
                     take(kind, expectation, filter, term)
                     if kind == .expectNew, !term.shifts.add(expectation, now: now) {
@@ -101,15 +122,20 @@ final class EventIntake: Sendable {
             }
         }
         readShifted(term, filter, now)
+        // Nobody else reads what waits there, and its buffer is finite.
+        if now >= term.lookAt { lookForLosses(term, now) }
+        let isFlushOver = flush.isOver(now: now)
+        if isFlushOver { master.requireInitsync() }
         // An event that cannot be read is a lost event.
         if source.malformed != malformed { lostEvents(overruns) }
         ring.flush()
-        return master.caughtUp()
+        return master.caughtUp() || isFlushOver
     }
 
     @inline(__always)
     private func take(
-        _ kind: CtnetlinkKind, _ event: borrowing Entry, _ filter: ReplicationFilter, _ term: Term
+        _ kind: CtnetlinkKind, _ event: borrowing Entry, _ filter: ReplicationFilter,
+        _ term: Term, _ now: Instant
     ) {
         events.wrappingAdd(1, ordering: .relaxed)
         var entry = copy event
@@ -121,8 +147,13 @@ final class EventIntake: Sendable {
             return
         case .update:
             entry.prepareForReplication()
+            // The slaves may hold one of this key that was flushed.
+            if flush.isOpen, kind == .new, ring.appendDelete(entry.key) == .full {
+                lostEvents(ringOverruns)
+            }
             outcome = ring.appendUpdate(entry, bits: kind == .new ? MessageKind.new : 0)
         case .delete:
+            if kind == .destroy, isFlushed(entry, term, now) { return }
             outcome = ring.appendDelete(entry.key)
         case .lost:
             return lostEvents(overruns)
@@ -136,6 +167,8 @@ final class EventIntake: Sendable {
     ) {
         events.wrappingAdd(1, ordering: .relaxed)
         let expectation = copy expectation
+        // It goes with its parent, which the slaves keep.
+        if kind == .expectDestroy, flush.isOpen, term.source.causedBy == 0 { return }
         // That one is gone means nothing to a slave that never had it.
         let isTold =
             kind == .expectNew
@@ -151,10 +184,32 @@ final class EventIntake: Sendable {
         guard term.shifts.due != nil else { return }
         do throws(SystemError) {
             try term.shifts.look(now: now) { entry in
-                take(.update, entry, filter, term)
+                take(.update, entry, filter, term, now)
             }
         } catch {
             missedShifts.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
+    // MARK: Flushes
+
+    private func isFlushed(_ entry: borrowing Entry, _ term: Term, _ now: Instant) -> Bool {
+        guard flush.isEnabled, FlushHold.isCandidate(entry, causedBy: term.source.causedBy) else {
+            return false
+        }
+        // The message of the loss was there before the event was.
+        if !term.hasLooked { lookForLosses(term, now) }
+        guard flush.isOpen else { return false }
+        return flush.holds(entry)
+    }
+
+    private func lookForLosses(_ term: Term, _ now: Instant) {
+        term.hasLooked = true
+        term.lookAt = now + Self.lookInterval
+        do throws(SystemError) {
+            try term.losses.look { loss in flush.opens(loss, now: now) }
+        } catch {
+            lossFailures.wrappingAdd(1, ordering: .relaxed)
         }
     }
 

@@ -27,6 +27,7 @@ final class InitsyncWalk: Sendable {
     final class Term {
         fileprivate let dump: any TableWalk
         fileprivate let expected: ExpectationSieve
+        fileprivate let losses: any AddressLosses
         fileprivate var stage = Stage.idle
         fileprivate var number: UInt32 = 0
         fileprivate var pace = InitsyncPace(packetsPerSecond: 0, now: 0)
@@ -44,8 +45,12 @@ final class InitsyncWalk: Sendable {
         /// Bytes of the piece, for the pace.
         fileprivate var byteCount = 0
 
-        fileprivate init(_ dump: any TableWalk, _ query: any EntryLookup, now: Instant) {
+        fileprivate init(
+            _ dump: any TableWalk, _ query: any EntryLookup, _ losses: any AddressLosses,
+            now: Instant
+        ) {
             self.dump = dump
+            self.losses = losses
             expected = ExpectationSieve(query)
             lastWalk = now
             pending.reserveCapacity(512)
@@ -56,6 +61,7 @@ final class InitsyncWalk: Sendable {
     private let ring: SendRing
     private let master: MasterProtocol
     private let filter: FilterBox
+    private let flush: FlushHold
     private let rate: Atomic<UInt32>
     private let entries = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
@@ -69,12 +75,13 @@ final class InitsyncWalk: Sendable {
     private static let retryPause = 200 * Duration.millisecond
 
     init(
-        ring: SendRing, master: MasterProtocol, filter: FilterBox, packetsPerSecond: UInt32,
-        reconcileSeconds: UInt32 = 0
+        ring: SendRing, master: MasterProtocol, filter: FilterBox, flush: FlushHold,
+        packetsPerSecond: UInt32, reconcileSeconds: UInt32 = 0
     ) {
         self.ring = ring
         self.master = master
         self.filter = filter
+        self.flush = flush
         rate = Atomic(packetsPerSecond)
         reconcileInterval = UInt64(reconcileSeconds) * Duration.second
     }
@@ -109,8 +116,10 @@ final class InitsyncWalk: Sendable {
     }
 
     /// Opens what walks of a table need.
-    func open(_ dump: any TableWalk, _ query: any EntryLookup, now: Instant) -> Term {
-        Term(dump, query, now: now)
+    func open(
+        _ dump: any TableWalk, _ query: any EntryLookup, _ losses: any AddressLosses, now: Instant
+    ) -> Term {
+        Term(dump, query, losses, now: now)
     }
 
     /// Whether a walk was whole, and none runs or is wanted since.
@@ -136,7 +145,7 @@ final class InitsyncWalk: Sendable {
             case .begin: return try begin(term, now)
             case .entries: return try walkEntries(term, now)
             case .expectations: return try walkExpectations(term, now)
-            case .end: return end(term, now)
+            case .end: return try end(term, now)
             }
         } catch {
             failures.wrappingAdd(1, ordering: .relaxed)
@@ -259,8 +268,11 @@ final class InitsyncWalk: Sendable {
         return true
     }
 
-    private func end(_ term: Term, _ now: Instant) -> Pause {
-        let bracket = Bracket(number: term.number, basis: master.basis)
+    private func end(_ term: Term, _ now: Instant) throws(SystemError) -> Pause {
+        var bracket = Bracket(number: term.number, basis: master.basis)
+        // What the kernel flushed during the walk may not have reached the event listener yet.
+        try term.losses.look { loss in flush.opens(loss, now: now) }
+        bracket.isSparing = flush.spares()
         guard ring.append(bracket, .DELETE) != nil else {
             return wait(term, until: now + Self.patience)
         }

@@ -21,6 +21,7 @@ final class MasterEngine: Sendable {
     }
 
     let ring: SendRing
+    let flush: FlushHold
     let exchange: MasterProtocol
     let intake: EventIntake
     let initsync: InitsyncWalk
@@ -32,15 +33,19 @@ final class MasterEngine: Sendable {
     ///   - wake: signalled when the sender has something to do and sleeps.
     ///   - packetsPerSecond: of an initsync; 0 for as fast as the slaves keep up.
     ///   - reconcileSeconds: between two walks that nobody asked for; 0 for none.
+    ///   - flushGraceSeconds: for which deletions of a flush are kept back; 0 for not at all.
     init(
         link: any SyncLink, filter: FilterBox, ringSlots: Int, slotByteCount: Int,
-        wake: WakeUp? = nil, packetsPerSecond: UInt32, reconcileSeconds: UInt32
+        wake: WakeUp? = nil, packetsPerSecond: UInt32, reconcileSeconds: UInt32,
+        flushGraceSeconds: UInt32 = 0
     ) throws(SystemError) {
         ring = try SendRing(slotCount: ringSlots, slotByteCount: slotByteCount, wake: wake)
         exchange = MasterProtocol(ring: ring)
-        intake = EventIntake(ring: ring, master: exchange, filter: filter)
+        flush = FlushHold(graceSeconds: flushGraceSeconds)
+        intake = EventIntake(ring: ring, master: exchange, filter: filter, flush: flush)
         initsync = InitsyncWalk(
-            ring: ring, master: exchange, filter: filter, packetsPerSecond: packetsPerSecond,
+            ring: ring, master: exchange, filter: filter, flush: flush,
+            packetsPerSecond: packetsPerSecond,
             reconcileSeconds: reconcileSeconds)
         sender = Sender(ring: ring, master: exchange, link: link)
     }
@@ -55,7 +60,9 @@ final class MasterEngine: Sendable {
     ) throws(SystemError) -> Term {
         // The events first: what changes while the table is read must be heard.
         let events = try intake.open(kernel)
-        let walk = initsync.open(try kernel.makeWalk(), try kernel.makeLookup(), now: now)
+        let walk = initsync.open(
+            try kernel.makeWalk(), try kernel.makeLookup(), try kernel.openAddressLosses(),
+            now: now)
         ring.reset(epoch: claim.epoch, nodeID: claim.nodeID, flags: .partial)
         exchange.start(claim, holding: holding, lacks: lacks, postponesInitsyncs: true, now: now)
         return Term(events: events, walk: walk, sending: sender.open())

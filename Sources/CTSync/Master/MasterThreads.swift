@@ -36,7 +36,7 @@ final class MasterThreads {
     /// Takes the memory of the engine; starts nothing.
     init(
         socket: SyncSocket, kernel: any KernelTable, filter: FilterBox, ringSlots: Int,
-        packetsPerSecond: UInt32, reconcileSeconds: UInt32
+        packetsPerSecond: UInt32, reconcileSeconds: UInt32, flushGraceSeconds: UInt32
     ) throws(SystemError) {
         self.kernel = kernel
         eventStop = try StopSign()
@@ -45,7 +45,8 @@ final class MasterThreads {
         engine = try MasterEngine(
             link: socket, filter: filter, ringSlots: ringSlots,
             slotByteCount: socket.packetByteCount, wake: sendStop.wake,
-            packetsPerSecond: packetsPerSecond, reconcileSeconds: reconcileSeconds)
+            packetsPerSecond: packetsPerSecond, reconcileSeconds: reconcileSeconds,
+            flushGraceSeconds: flushGraceSeconds)
     }
 
     /// What wakes the sender: something is to be sent again.

@@ -335,7 +335,9 @@ package final class Daemon {
         do throws(SystemError) {
             _ = try node.order(role)
             try publish()
-            return ControlReply([ControlLine("role", node.role.description)])
+            let report = node.darknessReport()
+            return ControlReply(
+                [ControlLine("role", node.role.description)] + report.lines)
         } catch {
             log.critical("the role cannot be changed: \(error)")
             return ControlReply(errno: error.errno)

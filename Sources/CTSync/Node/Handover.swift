@@ -46,7 +46,7 @@ final class Handover {
         master.ring.reset(epoch: claim.epoch, nodeID: nodeID, flags: .handover)
         master.exchange.start(claim, holding: slave.slave.holding, now: now)
         let walk = master.initsync.open(
-            ReplicaWalk(slave.table), NoLookup(), now: now)
+            ReplicaWalk(slave.table), NoLookup(), NoAddressLosses(), now: now)
         term = (walk, master.sender.open(to: peer), followed)
         count += 1
     }
@@ -69,6 +69,11 @@ final class Handover {
         master.initsync.close(term.walk)
         self.term = nil
     }
+}
+
+/// Replicas are flushed by nobody.
+private final class NoAddressLosses: AddressLosses {
+    func look(_ body: (AddressLoss) -> Void) throws(SystemError) {}
 }
 
 /// No kernel to ask: every expectation of a replica was admitted when it came.

@@ -16,6 +16,17 @@ extension Node {
             injected.add("failed_batches", slave.injectionFailures)
         }
         addRelated(&report, slave.related)
+        report.add(group: "flush_held") { addFlush(&$0) }
+    }
+
+    /// What a master keeps from its slaves of a flush.
+    private func addFlush(_ held: inout StatusReport) {
+        let flush = role == .master ? master.flush.status : FlushHold.Status()
+        let now = Clock.now()
+        held.add("entries", flush.count)
+        held.add("devices", flush.devices.joined(separator: ", "))
+        held.add("seconds_left", flush.until > now ? (flush.until - now) / Duration.second : 0)
+        held.add("total", master.flush.status.total)
     }
 
     private func addTraffic(_ report: inout StatusReport, _ slave: SlaveStatus) {

@@ -8,6 +8,7 @@ struct OverrunWatch {
     private var reportedHelpers = 0
     private var mostRefused = 0
     private var lookedAt: Instant = 0
+    private var flush = FlushWatch()
     private static let interval = 1 * Duration.second
 
     mutating func look(_ node: Node) {
@@ -29,6 +30,10 @@ struct OverrunWatch {
             (
                 "shifts", node.master.intake.missedShiftCount,
                 "shifted sequence numbers that may have been missed"
+            ),
+            (
+                "losses", node.master.intake.lossFailureCount,
+                "times that lost addresses could not be heard; a flush is told as the end it seems"
             ),
             ("dumps", node.master.initsync.failureCount, "initsyncs that failed"),
             ("lost", slave.counters.lost, "packets lost for good"),
@@ -53,6 +58,7 @@ struct OverrunWatch {
             node.log.warning("\(value - last[key, default: 0]) \(text), \(value) since the start")
             last[key] = value
         }
+        flush.look(node, now)
         lookAtRefused(slave, node)
         lookAtHelpers(slave.related.missingHelpers, node)
         if slave.related.hasTranslated { node.checkNAT(now: now) }

@@ -26,7 +26,8 @@ final class RoleSteps: NodeParts {
         threads = try MasterThreads(
             socket: socket, kernel: kernel, filter: filter, ringSlots: configuration.ringSlots,
             packetsPerSecond: configuration.initsyncRate,
-            reconcileSeconds: configuration.reconcileSeconds)
+            reconcileSeconds: configuration.reconcileSeconds,
+            flushGraceSeconds: configuration.flushGraceSeconds)
         link = try LinkThread(
             socket: socket, threads, filter: filter, nodeID: configuration.nodeID,
             superseded: superseded)

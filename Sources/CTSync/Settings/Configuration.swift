@@ -34,6 +34,8 @@ package struct Configuration: Sendable, Equatable {
     package var initsyncRate: UInt32 = 1_000
     /// Seconds between two comparisons of the tables with what the nodes believe of them; 0 for none.
     var reconcileSeconds: UInt32 = 300
+    /// Seconds for which the slaves keep what the kernel of a master flushed; 0 for not at all.
+    var flushGraceSeconds: UInt32 = 30
     /// Packets that the sender keeps for retransmission; a power of two.
     package var ringSlots = 8_192
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.

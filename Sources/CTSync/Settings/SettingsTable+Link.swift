@@ -40,6 +40,13 @@ extension SettingsTable {
             details: "A master walks its whole table at the rate of an initsync, a slave compares "
                 + "its kernel's with what it holds."),
         SettingDescription(
+            "flush-grace", .number(0...3_600, "seconds", named: "seconds"),
+            into: \.flushGraceSeconds,
+            "Seconds for which the slaves keep masqueraded connections that the kernel deletes "
+                + "because an address is removed or its device goes down; 0 for not at all.",
+            details: "A slave that is promoted meanwhile has them. If the node is still master "
+                + "after that, they go with a walk of its table."),
+        SettingDescription(
             "ring-slots", .powerOfTwo(64...1_048_576, named: "packets"), into: \.ringSlots,
             "Packets that are kept to be sent again, a power of two.",
             details: "Each has the room of the sync device's MTU."),

@@ -524,7 +524,8 @@ final class SlaveProtocol {
         // A master that holds less than this node does not speak for what it has never had.
         let isTold =
             ended.isProved && !hasMore && (basis.epoch == master.epoch || ended.basis >= basis)
-        counters.purged += UInt64(table.endInitsync(isComplete: isComplete && isTold))
+        let purges = isComplete && isTold && !ended.isSparing
+        counters.purged += UInt64(table.endInitsync(isComplete: purges))
         guard isComplete, isTold else {
             wantInitsync(at: isComplete ? now + 1 * Duration.second : now)
             return

@@ -145,6 +145,7 @@ package final class L2Drop {
             isTakenOff = true
             plan = nil
             isRaised = false
+            backend.release()
         }
         hasNews = false
         guard isRaised else { return false }

@@ -22,4 +22,12 @@ protocol L2DropBackend {
 
     /// Takes all of this instance's rules away; none there is no error.
     func lift() throws(L2DropError)
+
+    /// Lets others take them away, as `L2Drop.off` does.
+    func release()
+}
+
+extension L2DropBackend {
+    /// Rules that belong to nobody.
+    func release() {}
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+internal import Glibc
+
 /// The drop by nftables ingress and egress chains, put on and off in one transaction in process.
 ///
-/// `NetdevRuleset` says which tables there are. They belong to no process (no owner flag): what a
-/// killed daemon leaves stays.
+/// `NetdevRuleset` says which tables there are. Where the kernel can (`OwnedTables`), they are this
+/// object's while it lives, so that no other program's flush touches them. What a killed daemon
+/// leaves stays, and anybody may remove it.
 package struct NetdevL2Drop: L2DropBackend {
     private let nftables: Nftables
     private let ruleset: NetdevRuleset
+    private let owned: OwnedTables
 
     let choice = L2DropChoice.netdev
 
@@ -34,6 +38,11 @@ package struct NetdevL2Drop: L2DropBackend {
             }
         }
         self.ruleset = ruleset
+        do throws(SystemError) {
+            owned = try OwnedTables(table, families: ruleset.families)
+        } catch {
+            throw L2DropError("l2drop: \(error)")
+        }
     }
 
     /// A table that is only examined, never made.
@@ -51,25 +60,66 @@ package struct NetdevL2Drop: L2DropBackend {
         guard ruleset.families.allSatisfy(found.contains) else { return false }
         var listing = ""
         for family in ruleset.families {
-            do throws(NftablesError) {
-                listing += try nftables.run("list table \(family) \(ruleset.table)")
-            } catch {
-                return false  // gone since the list of tables
-            }
+            guard let text = list(family) else { return false }
+            listing += text
         }
         return NetdevRuleset.Shape(listing) == NetdevRuleset.Shape(ruleset.replacement(plan))
     }
 
     func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool { plan == other }
 
-    func raise(_ plan: DarkPlan) throws(L2DropError) {
-        try run(ruleset.replacement(plan))
+    /// A table as nftables lists it; nil where it is not there.
+    private func list(_ family: String) -> String? {
+        do throws(NftablesError) {
+            return try nftables.run("list table \(family) \(ruleset.table)")
+        } catch {
+            return nil
+        }
     }
+
+    func raise(_ plan: DarkPlan) throws(L2DropError) {
+        var reason = ""
+        for _ in 0..<Self.attempts {
+            do throws(SystemError) {
+                try owned.make()
+            } catch {
+                if OwnedTables.isTooOld(error) { return try run(ruleset.replacement(plan)) }
+                // A child that has not begun yet has our descriptors, the last owner's among them.
+                reason = "\(error)"
+                usleep(Self.attemptMicroseconds)
+                continue
+            }
+            let old = ruleset.families.flatMap { family in
+                NetdevRuleset.chains(of: list(family) ?? "").map { (family, $0) }
+            }
+            try run(ruleset.refilling(plan, without: old))
+            do throws(SystemError) {
+                return try owned.take()
+            } catch {
+                // Somebody has flushed it since: once more.
+                reason = "\(error)"
+            }
+        }
+        throw L2DropError("l2drop: its tables cannot be had: \(reason)")
+    }
+
+    /// How often the drop is made, if others flush it in the milliseconds that it is nobody's.
+    private static let attempts = 20
+    private static let attemptMicroseconds: UInt32 = 5_000
+
+    func release() { owned.release() }
 
     func open() throws(L2DropError) { try lift() }
 
     func lift() throws(L2DropError) {
-        try run(ruleset.removal)
+        do throws(SystemError) {
+            try owned.destroy()
+        } catch {
+            guard OwnedTables.isTooOld(error) else {
+                throw L2DropError("l2drop: its tables cannot be removed: \(error)")
+            }
+            try run(ruleset.removal)
+        }
     }
 
     private func run(_ commands: String) throws(L2DropError) {

@@ -31,7 +31,9 @@ struct NetdevRuleset {
         /// Counts them.
         init(_ text: String) {
             for line in text.split(separator: "\n") {
-                if line.hasSuffix("policy drop;") { chainCount += 1 }
+                if line.hasSuffix("policy drop;") || line.hasSuffix("policy drop; }") {
+                    chainCount += 1
+                }
                 if line.hasSuffix(" accept") { ruleCount += 1 }
             }
         }
@@ -44,9 +46,31 @@ struct NetdevRuleset {
 
     /// Puts the tables in the place of what is there.
     func replacement(_ plan: DarkPlan) -> String {
+        removal + families.map { "add table \($0) \(table)\n" }.joined() + filling(plan)
+    }
+
+    /// Puts chains and rules in the place of those that are there, and leaves the tables alone: one
+    /// that is to outlive its owner cannot be made again by nft 1.0.6.
+    func refilling(_ plan: DarkPlan, without old: [(family: String, chain: String)]) -> String {
+        let removals = old.map { family, chain in
+            "flush chain \(family) \(table) \(chain)\ndelete chain \(family) \(table) \(chain)\n"
+        }
+        return removals.joined() + filling(plan)
+    }
+
+    /// The chains of a table, as nftables lists it.
+    static func chains(of listing: String) -> [String] {
+        listing.split(separator: "\n").compactMap { line in
+            let words = line.split(whereSeparator: \.isWhitespace)
+            guard words.count == 3, words[0] == "chain", words[2] == "{" else { return nil }
+            return String(words[1])
+        }
+    }
+
+    private func filling(_ plan: DarkPlan) -> String {
         let names = plan.open.map(Self.quoted).joined(separator: ", ")
         let ports = (plan.open + plan.carriers.map(\.name)).map(Self.quoted)
-        var text = removal + netdev(plan)
+        var text = netdev(plan)
         if families.contains("inet") {
             text += guarding(
                 "inet",
@@ -68,13 +92,13 @@ struct NetdevRuleset {
 
     /// The netdev table: one pair of chains per 128 dark devices, one per carrier.
     private func netdev(_ plan: DarkPlan) -> String {
-        var text = "table netdev \(table) {\n"
+        var text = ""
         var number = 0
         for start in stride(from: 0, to: plan.dark.count, by: Self.devicesPerChain) {
             let end = min(start + Self.devicesPerChain, plan.dark.count)
             let devices = plan.dark[start..<end].map(Self.quoted).joined(separator: ", ")
             for hook in ["ingress", "egress"] {
-                text += chain("\(hook)\(number)", hook, devices, [])
+                text += chain("netdev", "\(hook)\(number)", hook, devices, [])
             }
             number += 1
         }
@@ -82,40 +106,34 @@ struct NetdevRuleset {
         where !carrier.carried.contains(.everything) {
             let device = Self.quoted(carrier.name)
             text += chain(
-                "carry_ingress\(number)", "ingress", device,
-                carrier.carried.flatMap(Self.accepted(inbound:)))
+                "netdev", "carry_ingress\(number)", "ingress", device,
+                carrier.carried.flatMap(Self.accepted(inbound:)).map { $0 + " counter" })
             text += chain(
-                "carry_egress\(number)", "egress", device,
-                carrier.carried.flatMap(Self.accepted(outbound:)))
+                "netdev", "carry_egress\(number)", "egress", device,
+                carrier.carried.flatMap(Self.accepted(outbound:)).map { $0 + " counter" })
         }
-        return text + "}\n"
+        return text
     }
 
     private func chain(
-        _ name: String, _ hook: String, _ devices: String, _ accepted: [String]
+        _ family: String, _ name: String, _ hook: String, _ devices: String?, _ accepted: [String]
     ) -> String {
-        let rules = accepted.map { "        \($0) counter accept\n" }.joined()
-        return """
-                chain \(name) {
-                    type filter hook \(hook) devices = { \(devices) } priority -500; policy drop;
-            \(rules)    }
-
-            """
+        let place = devices.map { " devices = { \($0) }" } ?? ""
+        let rules = accepted.map { "add rule \(family) \(table) \(name) \($0) accept\n" }
+        return "add chain \(family) \(table) \(name) "
+            + "{ type filter hook \(hook)\(place) priority -500; policy drop; }\n" + rules.joined()
     }
 
     private func guarding(
         _ family: String, _ chains: [(hook: String, key: String, names: String)]
     ) -> String {
-        let body = chains.map { chain in
-            """
-                chain \(chain.hook) {
-                    type filter hook \(chain.hook) priority -500; policy drop;
-                    \(chain.key) { \(chain.names) } accept
-                }
+        chains.map { chain($0, in: family) }.joined()
+    }
 
-            """
-        }
-        return "table \(family) \(table) {\n" + body.joined() + "}\n"
+    private func chain(
+        _ wanted: (hook: String, key: String, names: String), in family: String
+    ) -> String {
+        chain(family, wanted.hook, wanted.hook, nil, ["\(wanted.key) { \(wanted.names) }"])
     }
 
     private static func accepted(inbound carried: DarkPlan.Carried) -> [String] {

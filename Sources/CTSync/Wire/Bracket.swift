@@ -3,7 +3,7 @@
 /// The begin (UPDATE) or the end (DELETE) of an initsync, a message of 24 bytes.
 ///
 /// ```
-/// | 0 length 2 | 2 kind 1 | 3 flags 1: bit 0 unproved | 4 number 4 | 8 basis: epoch 8, sequence 8 |
+/// | 0 length 2 | 2 kind 1 | 3 flags 1: 0 unproved, 1 sparing | 4 number 4 | 8 basis: epoch 8, sequence 8 |
 /// ```
 struct Bracket: Equatable, Sendable, BitwiseCopyable {
     /// The initsync's number, counted up by the master.
@@ -12,10 +12,14 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
     var basis = Basis.none
     /// Whether the walk saw the whole table: what it did not name is not there.
     var isProved = true
+    /// Whether what it did not name is to be kept all the same: the master's kernel has flushed
+    /// connections that may live on at the next master.
+    var isSparing = false
 
     /// Bytes on the wire.
     static let byteCount = 8 + Basis.byteCount
     private static let unproved: UInt8 = 1
+    private static let sparing: UInt8 = 2
 
     /// Writes it.
     ///
@@ -25,7 +29,7 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
     ) -> Int {
         packet.setBig(offset, UInt16(Self.byteCount))
         packet.setByte(offset + 2, MessageKind(.INITSYNC, type).rawValue)
-        packet.setByte(offset + 3, isProved ? 0 : Self.unproved)
+        packet.setByte(offset + 3, (isProved ? 0 : Self.unproved) | (isSparing ? Self.sparing : 0))
         packet.setBig(offset + 4, number)
         basis.write(&packet, at: offset + 8)
         return Self.byteCount
@@ -40,6 +44,7 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
         guard length >= byteCount else { throw .message }
         return Bracket(
             number: packet.big(offset + 4), basis: Basis.read(packet, at: offset + 8),
-            isProved: packet.byte(offset + 3) & unproved == 0)
+            isProved: packet.byte(offset + 3) & unproved == 0,
+            isSparing: packet.byte(offset + 3) & sparing != 0)
     }
 }

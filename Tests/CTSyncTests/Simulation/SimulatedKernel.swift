@@ -24,6 +24,7 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
     /// Requests of the daemon that changed an entry's content.
     private(set) var changes = 0
     private var listeners: [Weak] = []
+    private var losses: [SimulatedLosses] = []
     let bucket = TupleHash(seed: 1)
 
     private struct Weak {
@@ -95,6 +96,24 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
         listeners.append(Weak(source: source))
         settle()
         return source
+    }
+
+    func openAddressLosses() throws(SystemError) -> any AddressLosses {
+        try calls.attempt("socket of lost addresses")
+        let source = SimulatedLosses()
+        losses.append(source)
+        return source
+    }
+
+    /// An address is removed: what is masqueraded to it is flushed.
+    func lose(_ address: Address, _ family: Family = .ipv4) {
+        for source in losses {
+            source.lost.append(AddressLoss(family: family, address: address, device: "wan0"))
+        }
+        for (key, slot) in table.slots
+        where slot.entry.reply.destination == address && slot.entry.isTranslated {
+            _ = table.remove(key, .masquerade)
+        }
     }
 
     // MARK: Requests

@@ -179,10 +179,20 @@ final class SimulatedWalk: TableWalk {
     }
 }
 
+/// A socket of lost addresses.
+final class SimulatedLosses: AddressLosses {
+    var lost: [AddressLoss] = []
+
+    func look(_ body: (AddressLoss) -> Void) throws(SystemError) {
+        for loss in lost { body(loss) }
+        lost = []
+    }
+}
+
 /// The event socket.
 final class SimulatedEvents: EventSource {
     private enum Event {
-        case entry(CtnetlinkKind, Entry)
+        case entry(CtnetlinkKind, Entry, SimulatedTable.Cause)
         case expectation(CtnetlinkKind, Expectation)
     }
 
@@ -190,6 +200,7 @@ final class SimulatedEvents: EventSource {
     private var events: [Event] = []
     private var hasLost = false
     let malformed: UInt64 = 0
+    private(set) var causedBy: UInt32 = 0
     let raw: CInt = -1
 
     init(_ kernel: SimulatedKernel) {
@@ -213,7 +224,7 @@ final class SimulatedEvents: EventSource {
         if said.mark != 0, kind != .destroy { event.fields.insert(.mark) }
         if kind == .destroy { event.fields = [.status, .id] }
         if kind == .destroy, said.timeoutSeconds > 0 { event.fields.insert(.timeout) }
-        events.append(.entry(kind, event))
+        events.append(.entry(kind, event, cause))
     }
 
     func append(_ kind: CtnetlinkKind, _ expectation: Expectation) {
@@ -246,8 +257,12 @@ final class SimulatedEvents: EventSource {
         for event in events.prefix(count) {
             drain.messages += 1
             switch event {
-            case .entry(let kind, let entry): body(kind, entry)
-            case .expectation(let kind, let expectation): expected(kind, expectation)
+            case .entry(let kind, let entry, let cause):
+                causedBy = cause == .hand ? 4_711 : 0
+                body(kind, entry)
+            case .expectation(let kind, let expectation):
+                causedBy = 0
+                expected(kind, expectation)
             }
         }
         events.removeFirst(count)

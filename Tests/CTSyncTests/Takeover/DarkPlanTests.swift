@@ -144,7 +144,7 @@ import Testing
     @Test func manyDevicesAreSpreadOverChains() {
         let plan = DarkPlan((1...300).map { Self.device($0, "ppp\($0)") }, open: ["sync"])
         let text = NetdevRuleset(table: "t").replacement(plan)
-        #expect(text.contains("chain ingress2 ") && !text.contains("chain ingress3 "))
+        #expect(text.contains(" t ingress2 ") && !text.contains(" t ingress3 "))
     }
 
     @Test func instancesHaveNamesThatFit() {

@@ -103,20 +103,24 @@ import Testing
         try hosts.talk(seconds: 1)
         let status = try hosts.inNode { try L2Drop.status() }
         #expect(status == [L2DropStatus(name: "ct_sync_l2drop", backend: backend)])
-        let second = try drop(hosts, backend)
-        #expect(!second.isRaised)
-        try hosts.talk(seconds: 1) {
-            let isAdopted = try hosts.inNode { try second.adopt() }
-            #expect(isAdopted)
+        do {
+            let second = try drop(hosts, backend)
+            #expect(!second.isRaised)
+            try hosts.talk(seconds: 1) {
+                let isAdopted = try hosts.inNode { try second.adopt() }
+                #expect(isAdopted)
+            }
+            #expect(second.isRaised)
+            for capture in captures { #expect(try capture.take().isEmpty) }
         }
-        #expect(second.isRaised)
-        for capture in captures { #expect(try capture.take().isEmpty) }
 
         // Another backend takes over what the first has left, and leaves nothing of it.
-        let other = try drop(hosts, backend == .netdev ? .tables : .netdev)
-        #expect(try hosts.inNode { try other.adopt() })
-        let after = try hosts.inNode { try L2Drop.status() }
-        #expect(after == [L2DropStatus(name: "ct_sync_l2drop", backend: other.choice)])
+        do {
+            let other = try drop(hosts, backend == .netdev ? .tables : .netdev)
+            #expect(try hosts.inNode { try other.adopt() })
+            let after = try hosts.inNode { try L2Drop.status() }
+            #expect(after == [L2DropStatus(name: "ct_sync_l2drop", backend: other.choice)])
+        }
         for capture in captures { #expect(try capture.take().isEmpty) }
         try hosts.inNode { try L2Drop.off() }
         #expect(try hosts.inNode { try L2Drop.status() }.isEmpty)
@@ -221,7 +225,34 @@ import Testing
         #expect(try captures[1].take().contains { $0.count > 34 && $0[23] == 1 && $0[34] == 0 })
     }
 
-    @Test(arguments: [L2DropChoice.netdev, .tables])
+    /// While it has an owner nobody else takes the drop away; without one it is anybody's.
+    @Test func aFlushDoesNotTouchTheDrop() throws {
+        let hosts = try TwoHosts()
+        let captures = try hosts.captures(Self.wires)
+        do {
+            let drop = try drop(hosts, .netdev)
+            try hosts.inNode { try drop.raise() }
+            for capture in captures { _ = try capture.take() }
+            try hosts.talk(seconds: 2) {
+                for _ in 0..<100 {
+                    try hosts.inNode { try NetworkNamespace.shell("nft flush ruleset") }
+                }
+            }
+            for capture in captures { #expect(try capture.take().isEmpty) }
+            // Nor does another change of it by its owner open it.
+            try hosts.talk(seconds: 1) {
+                for _ in 0..<20 { try hosts.inNode { try drop.raise() } }
+            }
+            for capture in captures { #expect(try capture.take().isEmpty) }
+        }
+        try hosts.talk(seconds: 1)
+        for capture in captures { #expect(try capture.take().isEmpty, "nobody owns it") }
+        try hosts.inNode { try NetworkNamespace.shell("nft flush ruleset") }
+        try hosts.talk(seconds: 1)
+        for capture in captures { #expect(try !capture.take().isEmpty, "flushed") }
+    }
+
+    @Test(arguments: [L2DropChoice.tables])
     func flushedRulesComeBack(_ backend: L2DropChoice) throws {
         let hosts = try TwoHosts()
         let drop = try drop(hosts, backend)

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+
+/// Has the kernel keep a drop's tables from everybody else's `nft flush ruleset`, and have them
+/// outlive their owner (NFT_TABLE_F_OWNER, Linux 5.12, and NFT_TABLE_F_PERSIST, Linux 6.9).
+///
+/// Only its owner, a netlink socket, changes an owned table, and libnftables has sockets of its own.
+/// So the tables are made persistent and without an owner (`make`), libnftables fills them, and then
+/// this object's socket takes them (`take`). Closing that, as a killed process does, leaves them to
+/// anybody again, with all that is in them. The library (1.0.6) knows nothing of the second flag.
+///
+/// Thread: its owner's.
+final class OwnedTables {
+    private static let netlinkNetfilter: CInt = 12  // NETLINK_NETFILTER
+    private static let subsystem: UInt16 = 10  // NFNL_SUBSYS_NFTABLES
+    private static let newTable: UInt16 = 0  // NFT_MSG_NEWTABLE
+    private static let destroyTable: UInt16 = 26  // NFT_MSG_DESTROYTABLE, Linux 6.3
+    private static let (request, acknowledge, create): (UInt16, UInt16, UInt16) = (1, 4, 0x400)
+    private static let (nameAttribute, flagsAttribute): (UInt16, UInt16) = (1, 2)  // NFTA_TABLE_*
+    private static let owner: UInt32 = 2  // NFT_TABLE_F_OWNER
+    private static let persist: UInt32 = 4  // NFT_TABLE_F_PERSIST
+    private static let bufferBytes = 8 * 1024
+
+    private let name: String
+    private let families: [String]
+    private let memory: MappedMemory
+    /// The owner; nil while nobody is.
+    private var socket: Descriptor?
+
+    /// The tables of this name; touches nothing.
+    init(_ name: String, families: [String]) throws(SystemError) {
+        self.name = name
+        self.families = families
+        memory = try MappedMemory(byteCount: Self.bufferBytes)
+    }
+
+    /// Makes those that are not there, empty; the others stay as they are. Nobody owns them then.
+    ///
+    /// - Throws: `SystemError`; EOPNOTSUPP where this kernel has no such tables, or where one is
+    ///   there without the flag, which cannot be changed.
+    func make() throws(SystemError) {
+        release()
+        try run(Self.newTable, Self.create, Self.persist, try Self.open())
+    }
+
+    /// Takes the tables.
+    ///
+    /// - Throws: `SystemError`; ENOENT where one is gone, EPERM where somebody else has one.
+    func take() throws(SystemError) {
+        let socket = try Self.open()
+        try run(Self.newTable, 0, Self.owner | Self.persist, socket)
+        self.socket = consume socket
+    }
+
+    /// Whether an error says that this kernel, or a table of an earlier version, has no such flags.
+    static func isTooOld(_ error: SystemError) -> Bool {
+        error.errno == EOPNOTSUPP || error.errno == EINVAL
+    }
+
+    /// Leaves them to anybody, full as they are.
+    func release() {
+        socket = nil
+    }
+
+    /// Removes all of them with what is in them, there or not.
+    ///
+    /// - Throws: `SystemError`; EINVAL where the kernel is too old for that.
+    func destroy() throws(SystemError) {
+        if let socket = socket.take() {
+            try run(Self.destroyTable, 0, nil, socket)
+        } else {
+            try run(Self.destroyTable, 0, nil, try Self.open())
+        }
+    }
+
+    private static func open() throws(SystemError) -> Descriptor {
+        let socket = try Descriptor("nftables socket") {
+            ctsync_netlink_open(netlinkNetfilter, 0)
+        }
+        let raw = socket.raw
+        try retrying("NETLINK_CAP_ACK") { ctsync_netlink_short_errors(raw) }
+        return socket
+    }
+
+    // MARK: Messages
+
+    /// Sends one message a family as one transaction; the kernel has answered when send returns.
+    private func run(
+        _ type: UInt16, _ flags: UInt16, _ tableFlags: UInt32?, _ socket: borrowing Descriptor
+    ) throws(SystemError) {
+        var writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
+        bracket(0x10, &writer)  // NFNL_MSG_BATCH_BEGIN
+        for (index, family) in families.enumerated() {
+            writer.beginMessage(
+                Self.subsystem, type: type, flags: Self.request | Self.acknowledge | flags,
+                sequence: UInt32(index + 1), family: Self.number(family))
+            let bytes = Array(name.utf8)
+            writer.putText(Self.nameAttribute, byteCount: bytes.count) { bytes[$0] }
+            if let tableFlags { writer.put(Self.flagsAttribute, tableFlags) }
+            writer.endMessage()
+        }
+        bracket(0x11, &writer)  // NFNL_MSG_BATCH_END
+        let raw = socket.raw
+        try retrying("send of nftables requests") { send(raw, memory.base, writer.count, 0) }
+        try readAnswers(raw)
+    }
+
+    private func bracket(_ type: UInt16, _ writer: inout NetlinkWriter) {
+        writer.beginMessage(0, type: type, flags: Self.request, sequence: 0, family: 0)
+        writer.store(Self.subsystem.bigEndian, at: writer.count - 2)  // res_id
+        writer.endMessage()
+    }
+
+    private func readAnswers(_ raw: CInt) throws(SystemError) {
+        var left = families.count
+        while left > 0 {
+            let count = try retryingNonBlocking("recv of nftables answers") {
+                recv(raw, memory.base, Self.bufferBytes, 0)
+            }
+            guard let count else { throw SystemError("answers of nftables", errno: ENODATA) }
+            let bytes = UnsafeRawBufferPointer(start: memory.base, count: count).bytes
+            var offset = 0
+            while offset < count, let next = bytes.nextMessage(after: offset) {
+                let number: CInt
+                do throws(NetlinkError) {
+                    number = try bytes.errorNumber(at: offset)
+                } catch {
+                    throw SystemError("answers of nftables: \(error)", errno: EBADMSG)
+                }
+                guard number == 0 else { throw SystemError("nftables tables", errno: number) }
+                left -= 1
+                offset = next
+            }
+        }
+    }
+
+    /// NFPROTO_*
+    private static func number(_ family: String) -> UInt8 {
+        switch family {
+        case "inet": 1
+        case "arp": 3
+        case "bridge": 7
+        default: 5  // netdev
+        }
+    }
+}

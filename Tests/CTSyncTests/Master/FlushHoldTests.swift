@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+
+/// A flush of masqueraded connections, told from their end.
+@Suite struct FlushHoldTests {
+    private static let outside = Address(ipv4: 0x0A02_0001)
+    private static let other = Address(ipv4: 0x0A02_0002)
+
+    /// A master's event intake over a simulated kernel.
+    private final class Master {
+        let kernel = SimulatedKernel(Chance(seed: 1))
+        let ring: SendRing
+        let exchange: MasterProtocol
+        let flush: FlushHold
+        let intake: EventIntake
+        let term: EventIntake.Term
+        var now = 10 * Duration.second
+
+        init(graceSeconds: UInt32 = 30) throws {
+            ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
+            ring.reset(epoch: 100, nodeID: 1)
+            exchange = MasterProtocol(ring: ring)
+            exchange.start(MasterClaim(epoch: 100, nodeID: 1))
+            flush = FlushHold(graceSeconds: graceSeconds)
+            intake = EventIntake(
+                ring: ring, master: exchange, filter: FilterBox(.everything), flush: flush)
+            kernel.eventsSetting = 1
+            term = try intake.open(kernel)
+            kernel.advance(to: now)
+            for number in UInt16(1)...6 {
+                let entry = SampleEntries.entry(SampleEntries.tuple(17, number, 53)) {
+                    $0.reply.destination =
+                        number > 3 ? FlushHoldTests.other : FlushHoldTests.outside
+                }
+                _ = kernel.table.insert(entry, seconds: 100, .traffic)
+            }
+            _ = drain()
+        }
+
+        /// How many messages follow from what happened, and whether a walk is wanted.
+        func drain() -> (messages: UInt64, isWalkWanted: Bool) {
+            let before = ring.messageCount
+            let isWalkWanted = intake.drain(term, now: now)
+            return (ring.messageCount - before, isWalkWanted)
+        }
+    }
+
+    @Test func whatIsMasqueradedToALostAddressIsKeptBackUntilTheGraceIsOver() throws {
+        let master = try Master()
+        master.kernel.lose(Self.outside)
+        var said = master.drain()
+        #expect(said.messages == 0 && !said.isWalkWanted)
+        let status = master.flush.status
+        #expect(status.count == 3 && status.devices == ["wan0"])
+        #expect(master.term.due == status.until && master.flush.spares())
+        // Another address is there: what ends at it is told.
+        _ = master.kernel.table.remove(Key(SampleEntries.tuple(17, 4, 53)), .traffic)
+        said = master.drain()
+        #expect(said.messages == 1 && !said.isWalkWanted)
+        master.now = status.until
+        said = master.drain()
+        #expect(said.messages == 0 && said.isWalkWanted)
+        #expect(master.exchange.initsyncs.isRunning && !master.flush.spares())
+        #expect(master.flush.status == FlushHold.Status(total: 3) && master.term.due == nil)
+    }
+
+    @Test func aFlushByHandIsTold() throws {
+        let master = try Master()
+        master.kernel.lose(Address(ipv4: 1))
+        master.kernel.table.flush(.hand)
+        #expect(master.drain().messages == 6)
+    }
+
+    @Test func withoutAGraceEverythingIsTold() throws {
+        let master = try Master(graceSeconds: 0)
+        master.kernel.lose(Self.outside)
+        #expect(master.drain().messages == 3)
+    }
+
+    /// The slaves hold one of its key that is not there any more.
+    @Test func aConnectionMadeMeanwhileReplacesTheOneThatWasFlushed() throws {
+        let master = try Master()
+        master.kernel.lose(Self.outside)
+        _ = master.drain()
+        let entry = SampleEntries.entry(SampleEntries.tuple(17, 1, 53))
+        _ = master.kernel.table.insert(entry, seconds: 100, .traffic)
+        #expect(master.drain().messages == 2)
+    }
+
+    /// A walk that saw nothing to purge need not be followed by one that does.
+    @Test func anAddressThatNobodyUsedCallsForNothing() throws {
+        let master = try Master()
+        master.kernel.lose(Address(ipv4: 1))
+        master.now += Duration.second
+        _ = master.drain()
+        master.now += 60 * Duration.second
+        #expect(!master.drain().isWalkWanted)
+    }
+}
