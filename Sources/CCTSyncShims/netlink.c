@@ -29,6 +29,16 @@ int ctsync_netlink_open(int protocol, uint32_t groups) {
     return fd;
 }
 
+int ctsync_netlink_port(int fd, uint32_t *port) {
+    struct sockaddr_nl address;
+    socklen_t length = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0) {
+        return -1;
+    }
+    *port = address.nl_pid;
+    return 0;
+}
+
 int ctsync_netlink_short_errors(int fd) {
     int on = 1;
     return setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof on);

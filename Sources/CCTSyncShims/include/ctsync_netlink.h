@@ -10,6 +10,9 @@
  * multicast groups of the mask (the first 32 groups); -1 and errno on failure. */
 int ctsync_netlink_open(int protocol, uint32_t groups);
 
+/* The port that the kernel has given a bound netlink socket; getsockname(2). */
+int ctsync_netlink_port(int fd, uint32_t *port);
+
 /* NETLINK_CAP_ACK: error replies without a copy of the request. */
 int ctsync_netlink_short_errors(int fd);
 

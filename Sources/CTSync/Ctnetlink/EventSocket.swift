@@ -19,6 +19,8 @@ package final class EventSocket {
     private(set) var malformed: UInt64 = 0
     /// nlmsg_pid of the message that is being handed out.
     private(set) var causedBy: UInt32 = 0
+    /// Whether this process has caused it.
+    var isOwnDoing: Bool { OwnPorts.contains(causedBy) }
     /// The buffer's size in bytes as the kernel settled it: twice what was asked.
     package let receiveBufferBytes: Int
 

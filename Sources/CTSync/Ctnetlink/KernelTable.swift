@@ -116,6 +116,8 @@ protocol EventSource: AnyObject {
     /// The netlink port of whoever caused the event that is being handed out; 0 for nobody: packets,
     /// time, or the kernel itself.
     var causedBy: UInt32 { get }
+    /// Whether this process has caused it.
+    var isOwnDoing: Bool { get }
     /// Has the kernel keep back what it can tell that the rules leave out.
     ///
     /// - Returns: false where it can tell nothing.

@@ -20,6 +20,7 @@ package final class RequestBatch {
 
     private let memory: MappedMemory
     private let socket: Descriptor
+    private let port: UInt32
     private let errors: DatagramBatch
     var writer: NetlinkWriter
 
@@ -36,6 +37,10 @@ package final class RequestBatch {
         try self.init(receiveBufferBytes: Self.receiveBufferBytes)
     }
 
+    deinit {
+        OwnPorts.remove(port)
+    }
+
     init(receiveBufferBytes: CInt) throws(SystemError) {
         let memory = try MappedMemory(byteCount: Self.bufferBytes)
         let socket = try Descriptor("netlink socket") {
@@ -49,6 +54,7 @@ package final class RequestBatch {
         try retrying("netlink send buffer") {
             ctsync_set_send_buffer(raw, CInt(2 * Self.bufferBytes))
         }
+        port = try OwnPorts.add(raw)
         writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         errors = try DatagramBatch()
         self.memory = memory

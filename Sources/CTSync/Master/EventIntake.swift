@@ -104,9 +104,12 @@ final class EventIntake: Sendable {
         while !isDrained {
             do throws(SystemError) {
                 term.hasLooked = false
+                // What this node's daemon changes is none of the connections' doing.
                 let drain = try source.receive { kind, entry in
+                    guard !source.isOwnDoing else { return }
                     take(kind, entry, filter, term, now)
                 } expected: { kind, expectation in
+                    guard !source.isOwnDoing else { return }
                     take(kind, expectation, filter, term)
                     if kind == .expectNew, !term.shifts.add(expectation, now: now) {
                         missedShifts.wrappingAdd(1, ordering: .relaxed)

@@ -201,6 +201,7 @@ final class SimulatedEvents: EventSource {
     private var hasLost = false
     let malformed: UInt64 = 0
     private(set) var causedBy: UInt32 = 0
+    private(set) var isOwnDoing = false
     let raw: CInt = -1
 
     init(_ kernel: SimulatedKernel) {
@@ -213,8 +214,6 @@ final class SimulatedEvents: EventSource {
     func keepBack(_ rules: [ReplicationRule]) throws(SystemError) -> Bool { false }
 
     func append(_ kind: CtnetlinkKind, _ said: Entry, _ cause: SimulatedTable.Cause) {
-        // The daemon's own: as EventSocket, which knows them by their sender.
-        guard cause != .daemon else { return }
         guard events.count < kernel.eventCapacity else {
             hasLost = true
             return
@@ -259,9 +258,10 @@ final class SimulatedEvents: EventSource {
             switch event {
             case .entry(let kind, let entry, let cause):
                 causedBy = cause == .hand ? 4_711 : 0
+                isOwnDoing = cause == .daemon
                 body(kind, entry)
             case .expectation(let kind, let expectation):
-                causedBy = 0
+                (causedBy, isOwnDoing) = (0, false)
                 expected(kind, expectation)
             }
         }
