@@ -95,7 +95,7 @@ extension ReplicaTable {
 
     /// Whether an entry has the timeout of a replica that was renewed in time.
     static func mayBeHeld(_ entry: borrowing Entry) -> Bool {
-        (holdSeconds - renewSeconds - 60...holdSeconds).contains(entry.timeoutSeconds)
+        StandbyTime.mayBe(entry.timeoutSeconds)
     }
 
     /// Whether the kernel's entry has the long timeout that it was given.

@@ -24,11 +24,10 @@ package final class ReplicaTable {
         case full
     }
 
-    /// Seconds a replica's kernel entry is given: a day, and a bit that no timeout of the kernel
-    /// has, so that an untouched replica can be told from a connection of the slave's own.
-    package static let holdSeconds: UInt32 = 86_400 + 397
+    /// Seconds a replica's kernel entry is given.
+    package static let holdSeconds = StandbyTime.seconds
     /// A replica that was given its time longer ago is given it again.
-    static let renewSeconds: UInt32 = 43_200
+    static let renewSeconds = StandbyTime.renewal
     /// The least room for connections that end during an initsync.
     private static let leastTombstones = 1 << 16
 
@@ -135,10 +134,7 @@ package final class ReplicaTable {
             discover(known, entry, isWorn: isWorn)
             return .applied
         }
-        var said = entry
-        // What an earlier process held has a standby's time; nobody knows which it had.
-        if Self.mayBeHeld(entry) { said.timeoutSeconds = entry.defaultTimeoutSeconds }
-        guard let place = book.adopt(said, now: now) else {
+        guard let place = book.adopt(entry, now: now) else {
             isAdoptionPartial = true
             return .full
         }

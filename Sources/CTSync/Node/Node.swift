@@ -112,9 +112,13 @@ final class Node {
     func tick() throws(SystemError) -> (changed: Bool, pause: Pause) {
         superseded.clear()
         let before = role
+        let wasWaiting = engine.isWaiting
         hear(link.takeNews())
         let pause = try engine.tick(
             now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
+        if role == .master, before == .slave, !wasWaiting {
+            log.notice("the node that it gave way to is gone, and its last order was master")
+        }
         if role != before { tellRole() }
         return (role != before, pause)
     }

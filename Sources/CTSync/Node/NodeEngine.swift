@@ -94,9 +94,14 @@ final class NodeEngine {
     private var haveTimersBegun = false
     /// Whether it lacked, when it was promoted, what its predecessor had said.
     private var lacks = true
+    /// When it gave way to a master that nobody has heard for long since; nil for one that did not, or
+    /// has an order since.
+    private var gaveWayAt: Instant?
     /// From whom this master takes a table over.
     private var donorID: UInt8?
     private var announcedAt: Instant = 0
+    /// How long after it gave way a master takes its role back where the other is gone.
+    static let returnPatience = 3 * Duration.second
     /// How often a master that has beaten another tells the neighbours so.
     private static let announceInterval = 1 * Duration.second
     /// How soon timers that could not be started are tried again.
@@ -152,6 +157,7 @@ final class NodeEngine {
     func order(
         _ wanted: Role, now: Instant, wallMicroseconds: UInt64
     ) throws(SystemError) -> Outcome {
+        gaveWayAt = nil
         guard wanted != role else {
             gate.cancel()
             return .done
@@ -176,6 +182,7 @@ final class NodeEngine {
         machine.heard(other)
         guard role == .master, other > claim else { return false }
         demote(now)
+        gaveWayAt = now
         return true
     }
 
@@ -222,7 +229,7 @@ final class NodeEngine {
         if isWaiting, try order(.master, now: now, wallMicroseconds: wallMicroseconds) == .waits {
             return .until(now + PromotionGate.interval)
         }
-        guard role == .master else { return .untilWoken }
+        guard role == .master else { return try comeBack(now, wallMicroseconds) }
         if let donorID, parts.hasTakenOver { endTakingOver(took: donorID, now) }
         switch parts.nextOfWholeness(now: now) {
         case .wait(let until): return .until(until)
@@ -239,6 +246,21 @@ final class NodeEngine {
             endTakingOver(took: nil, now)
             return .none
         case .becameWhole, .whole: return beginTimers(now)
+        }
+    }
+
+    /// Takes the role back from a master that was gone already: a split heals while the other's manager
+    /// makes it a slave, and this one's manager, whose last word is master, has nothing to say.
+    private func comeBack(_ now: Instant, _ wallMicroseconds: UInt64) throws(SystemError) -> Pause {
+        guard let since = gaveWayAt else { return .untilWoken }
+        switch parts.slaveState.outOfSync {
+        case .noMaster where now >= since + 1 * Duration.second, .silent:
+            gaveWayAt = nil
+            try promote(now, wallMicroseconds)
+            return .none
+        default:
+            if now >= since + Self.returnPatience { gaveWayAt = nil }
+            return .until(now + PromotionGate.interval)
         }
     }
 

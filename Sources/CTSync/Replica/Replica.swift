@@ -37,7 +37,7 @@ struct Replica: BitwiseCopyable {
         fields = entry.fields
         status = UInt16(truncatingIfNeeded: entry.status.rawValue)
         reply = entry.reply
-        timeoutSeconds = entry.timeoutSeconds
+        timeoutSeconds = entry.connectionSeconds
         mark = entry.mark
         protocolInfo = entry.protocolInfo
         saidAtSeconds = now

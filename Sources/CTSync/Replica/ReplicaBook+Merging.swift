@@ -25,9 +25,13 @@ extension ReplicaBook {
         return change
     }
 
+    /// Takes the time that is said of a connection. A master that has not started its timers says a
+    /// standby's.
     func takeTimeout(_ place: UInt32, _ entry: Entry, now: UInt32) {
         guard entry.fields.contains(.timeout) else { return }
-        pool.replicas[Int(place)].timeoutSeconds = entry.timeoutSeconds
+        pool.replicas[Int(place)].timeoutSeconds =
+            StandbyTime.mayBe(entry.timeoutSeconds)
+            ? self.entry(at: place).defaultTimeoutSeconds : entry.timeoutSeconds
         pool.replicas[Int(place)].saidAtSeconds = now
     }
 

@@ -125,6 +125,32 @@ private final class WrittenSteps: NodeParts {
         #expect(engine.claim > Self.claim(epoch, id))
     }
 
+    /// A split heals while the other's manager makes it a slave: this one's has nothing to say.
+    @Test(arguments: [SlaveProtocol.OutOfSync.noMaster, .silent, .initsync])
+    func theRoleIsTakenBackFromAMasterThatIsGone(_ state: SlaveProtocol.OutOfSync) throws {
+        _ = try order(.master)
+        _ = engine.giveWay(to: Self.claim(7_000, 9), now: 2)
+        parts.slaveState.outOfSync = state
+        _ = try engine.tick(now: 2 + Duration.second, wallMicroseconds: 5)
+        #expect((engine.role == .master) == (state != .initsync))
+        #expect(state == .initsync || engine.claim == Self.claim(7_001))
+    }
+
+    @Test func noRoleIsTakenBackLaterOrAgainstAnOrder() throws {
+        _ = try order(.master)
+        _ = engine.giveWay(to: Self.claim(7_000, 9), now: 2)
+        parts.slaveState.outOfSync = .initsync
+        _ = try engine.tick(now: 2 + NodeEngine.returnPatience, wallMicroseconds: 5)
+        parts.slaveState.outOfSync = .silent
+        _ = try engine.tick(now: 3 + NodeEngine.returnPatience, wallMicroseconds: 5)
+        #expect(engine.role == .slave)
+        _ = try order(.master)
+        _ = engine.giveWay(to: Self.claim(8_000, 9), now: 2)
+        _ = try order(.slave)
+        _ = try engine.tick(now: 2 + Duration.second, wallMicroseconds: 5)
+        #expect(engine.role == .slave)
+    }
+
     @Test func aSlaveIsNotSuperseded() throws {
         #expect(!engine.giveWay(to: Self.claim(100, 5), now: 2))
         #expect(!engine.outbid(Self.claim(100, 5), now: 2, wallMicroseconds: 1))

@@ -177,6 +177,7 @@ final class SimulatedCluster {
         case .order(let node, let role): try order(node, role)
         case .kill(let node): nodes[node].kill()
         case .stop(let node):
+            guard nodes[node].daemon != nil else { return }
             nodes[node].stop()
             try checkStopped(nodes[node])
         case .start(let node, let state):

@@ -180,6 +180,9 @@ import Testing
             for device in ["b0", "a0"] {
                 try NetworkNamespace.shell("ip link set \(device) up")
             }
+            // The kernel gives it after the device has come up.
+            try NetworkNamespace.shell(
+                "until ip -6 addr show dev a0 tentative | grep -q fe80; do sleep 0.05; done")
             let packet = DatagramBuffers(count: 1, byteCount: 1)
             packet.own(0)[0] = 7
             packet.point(0, at: packet.own(0))
