@@ -56,11 +56,14 @@ final class MasterProtocol: Sendable {
     /// The connections that began while this master is partial.
     let births = TermBirths()
     private let slaves = Mutex(Slaves())
-    private let checksum = PacketChecksum()
+    private let checksum: PacketChecksum?
     private let ring: SendRing
 
     /// A master of no epoch yet, that sends from this ring.
-    init(ring: SendRing) {
+    ///
+    /// - Parameter checksum: nil if it was looked at before.
+    init(ring: SendRing, checksum: PacketChecksum? = PacketChecksum()) {
+        self.checksum = checksum
         self.ring = ring
     }
 

@@ -9,6 +9,7 @@ import Logging
 final class Node {
     let configuration: Configuration
     let socket: SyncSocket
+    let keys: KeyUpkeep
     let filter: FilterBox
     let steps: RoleSteps
     let engine: NodeEngine
@@ -31,17 +32,19 @@ final class Node {
     ///
     /// - Throws: `SystemError` of what cannot be had.
     init(
-        _ configuration: Configuration, socket: SyncSocket, darkness: Darkness?, log: Logger
+        _ configuration: Configuration, socket: SyncSocket, keys: KeyUpkeep, darkness: Darkness?,
+        log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
         leftDrops = LeftDrops(configuration, isManaged: darkness != nil, log: log)
         self.socket = socket
+        self.keys = keys
         self.log = log
         let first = try Self.filter(configuration, socket)
         filter = FilterBox(first)
         superseded = try WakeUp()
         steps = try RoleSteps(
-            configuration, socket: socket, filter: filter, darkness: darkness,
+            configuration, socket: socket, seal: keys.seal, filter: filter, darkness: darkness,
             superseded: superseded)
         fingerprint =
             RulesFingerprint(
@@ -50,6 +53,7 @@ final class Node {
         engine = NodeEngine(
             nodeID: configuration.nodeID, steps,
             requireSyncSeconds: configuration.requireSyncSeconds, now: startedAt)
+        limitPackets()
     }
 
     /// The role.
@@ -211,9 +215,9 @@ final class Node {
         return [(address, slave.lastHeard)]
     }
 
-    /// Has packets fit through the sync device as it is now.
+    /// Has packets fit through the sync device as it is now, with the envelope if there is one.
     func limitPackets() {
-        master.ring.limitPackets(to: socket.packetByteCount)
+        master.ring.limitPackets(to: socket.packetByteCount - keys.seal.overhead)
     }
 
     /// Reads the node's own addresses again: they move with a takeover.

@@ -13,6 +13,7 @@ extension NodeReport {
         addVerdict(&status)
         addSync(&status)
         addLink(&status)
+        addSeal(&status)
         status.add(list: "peers", peers.map { Self.status($0) })
         status.add(
             list: "dropped",

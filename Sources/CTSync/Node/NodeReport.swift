@@ -61,6 +61,7 @@ struct NodeReport: Sendable, Equatable {
     var injectionErrors: [(name: String, count: UInt64)] = []
     var refusedEntries = 0
     var link = Link()
+    var seal = Seal()
     /// Packets that were dropped, by reason.
     var drops: [Drop] = []
     /// What is to be seen on the device while nobody is heard.

@@ -8,11 +8,11 @@ import Synchronization
 /// 1. `append` (threads: event listener, initsync) writes a message into the open packet; one that
 ///    does not fit closes it and begins the next; `flush` closes it when there is nothing more to say
 ///    just now.
-/// 2. `withUnsent` (thread: sender) seals closed packets and hands them out; `markSent` frees their
-///    slots for later packets.
+/// 2. `withUnsent` (thread: sender) finishes closed packets, with a checksum or sealed where they are,
+///    and hands them out; `markSent` frees their slots for later packets.
 /// 3. `copy` (thread: sender) reads a packet of the backlog for a slave that has missed it.
 ///
-/// The memory is the ring's: a slot an MTU, taken once. Packet n stands in slot n modulo the number
+/// The memory is the ring's: a slot an MTU and the room of an envelope, taken once. Packet n stands in slot n modulo the number
 /// of slots. Appending is under a short lock; a closed packet that has not been sent is touched by
 /// the sender only, and `copy` takes the lock. When the sender lags by a whole ring, `append` says
 /// so and writes nothing: the caller counts an overrun, which an initsync repairs.
@@ -35,15 +35,22 @@ final class SendRing: @unchecked Sendable {
         var messages: UInt64 = 0
     }
 
+    /// Bytes in front of each packet, for its envelope.
+    static let room = SealEnvelope.byteCount
+
     /// Slots, a power of two.
     let slotCount: Int
     /// Bytes of a slot: the most a packet takes.
     let slotByteCount: Int
+    /// Bytes of the largest that `copy` writes.
+    var copyByteCount: Int { Self.room + slotByteCount }
 
     private let memory: MappedMemory
     private let lengths: UnsafeMutablePointer<UInt16>
     private let counts: UnsafeMutablePointer<UInt16>
     private let flags: UnsafeMutablePointer<UInt8>
+    /// Whether a packet that was sent has its envelope.
+    private let areSealed: UnsafeMutablePointer<Bool>
     private let checksum = PacketChecksum()
     private let state = Mutex(State())
     private let closed = Atomic<UInt64>(0)
@@ -70,18 +77,21 @@ final class SendRing: @unchecked Sendable {
         self.slotByteCount = slotByteCount
         self.wake = wake
         packetLimit = Atomic(slotByteCount)
-        memory = try MappedMemory(byteCount: slotCount * slotByteCount)
+        memory = try MappedMemory(byteCount: slotCount * (Self.room + slotByteCount))
         lengths = .allocate(capacity: slotCount)
         lengths.initialize(repeating: 0, count: slotCount)
         counts = .allocate(capacity: slotCount)
         counts.initialize(repeating: 0, count: slotCount)
         flags = .allocate(capacity: slotCount)
         flags.initialize(repeating: 0, count: slotCount)
+        areSealed = .allocate(capacity: slotCount)
+        areSealed.initialize(repeating: false, count: slotCount)
     }
 
     deinit {
         lengths.deallocate()
         flags.deallocate()
+        areSealed.deallocate()
         counts.deallocate()
     }
 
@@ -228,8 +238,15 @@ final class SendRing: @unchecked Sendable {
 
     private func slot(_ sequence: UInt64) -> UnsafeMutableRawBufferPointer {
         let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
+        let place = memory.base + index * (Self.room + slotByteCount)
+        return UnsafeMutableRawBufferPointer(start: place + Self.room, count: slotByteCount)
+    }
+
+    /// The same with the envelope's room.
+    private func datagram(_ sequence: UInt64, length: Int) -> UnsafeMutableRawBufferPointer {
+        let packet = slot(sequence)
         return UnsafeMutableRawBufferPointer(
-            start: memory.base + index * slotByteCount, count: slotByteCount)
+            start: packet.baseAddress.map { $0 - Self.room }, count: Self.room + length)
     }
 
     // MARK: Sending
@@ -250,16 +267,17 @@ final class SendRing: @unchecked Sendable {
         return sequence > span ? sequence - span : 1
     }
 
-    /// Seals the next closed packets and hands them out, oldest first; they stay unsent until
-    /// `markSent`.
+    /// Finishes the next closed packets and hands them out, oldest first; they stay unsent until
+    /// `markSent`, to be called before the next time.
     ///
     /// - Parameters:
     ///   - maximum: at most so many.
     ///   - clockMicroseconds: put into their headers.
+    ///   - sealer: what seals them; nil for a checksum.
     ///   - body: called with each packet's place; valid until `markSent`.
     /// - Returns: how many were handed out.
     func withUnsent(
-        maximum: Int, clockMicroseconds: UInt64,
+        maximum: Int, clockMicroseconds: UInt64, sealer: Sealer? = nil,
         _ body: (Int, UnsafeMutableRawBufferPointer) -> Void
     ) -> Int {
         let first = sent.load(ordering: .relaxed) + 1
@@ -275,8 +293,15 @@ final class SendRing: @unchecked Sendable {
             header.flags = PacketHeader.Flags(rawValue: flags[index])
             let packet = UnsafeMutableRawBufferPointer(
                 rebasing: slot(sequence)[..<Int(header.length)])
-            seal(&header, packet, clockMicroseconds)
-            body(Int(sequence - first), packet)
+            finish(&header, packet, clockMicroseconds, sealer == nil ? checksum : nil)
+            areSealed[index] = sealer != nil
+            guard let sealer else {
+                body(Int(sequence - first), packet)
+                continue
+            }
+            let datagram = datagram(sequence, length: packet.count)
+            sealer.seal(datagram)
+            body(Int(sequence - first), datagram)
         }
         return Int(last - first) + 1
     }
@@ -288,16 +313,20 @@ final class SendRing: @unchecked Sendable {
 
     /// Copies a packet of the backlog, as it was sent.
     ///
-    /// - Parameter target: at least a slot's bytes.
+    /// - Parameter target: at least `copyByteCount` bytes.
     /// - Returns: its length; nil where it has not been sent or is overwritten.
     func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
         state.withLock { state in
             guard sequence >= 1, sequence <= sent.load(ordering: .acquiring),
                 sequence + UInt64(slotCount) > state.open
             else { return nil }
-            let length = Int(lengths[Int(truncatingIfNeeded: sequence) & (slotCount - 1)])
-            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: slot(sequence)[..<length]))
-            return length
+            let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
+            var packet = datagram(sequence, length: Int(lengths[index]))
+            if !areSealed[index] {
+                packet = UnsafeMutableRawBufferPointer(rebasing: packet[Self.room...])
+            }
+            target.copyMemory(from: UnsafeRawBufferPointer(packet))
+            return packet.count
         }
     }
 
@@ -306,10 +335,11 @@ final class SendRing: @unchecked Sendable {
 
     /// Writes a MASTER_ANNOUNCE that names the last packet sent.
     ///
+    /// - Parameter hasChecksum: false if it is finished afterwards.
     /// - Returns: its length.
     func writeAnnouncement(
         _ announcement: Announcement, _ target: UnsafeMutableRawBufferPointer,
-        clockMicroseconds: UInt64
+        clockMicroseconds: UInt64, hasChecksum: Bool = true
     ) -> Int {
         let identity = state.withLock { ($0.epoch, $0.nodeID) }
         var header = PacketHeader(
@@ -321,12 +351,13 @@ final class SendRing: @unchecked Sendable {
             rebasing: target[..<Self.announcementByteCount])
         var bytes = packet.mutableBytes
         announcement.write(&bytes)
-        seal(&header, packet, clockMicroseconds)
+        finish(&header, packet, clockMicroseconds, hasChecksum ? checksum : nil)
         return Self.announcementByteCount
     }
 
-    private func seal(
-        _ header: inout PacketHeader, _ packet: UnsafeMutableRawBufferPointer, _ clock: UInt64
+    private func finish(
+        _ header: inout PacketHeader, _ packet: UnsafeMutableRawBufferPointer, _ clock: UInt64,
+        _ checksum: PacketChecksum?
     ) {
         header.oldest = oldest(asOf: header.sequence)
         header.clockMicroseconds = clock
