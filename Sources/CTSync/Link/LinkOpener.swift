@@ -78,11 +78,6 @@ final class LinkOpener {
             throw foreign.error(for: datagram.bytes, checksum)
         }
         guard mode != .off else { return UnsafeRawBufferPointer(datagram) }
-        guard header.nodeID != own else {
-            report.ownID += 1
-            report.drops.note(DropRecord.ownID, datagram.bytes, from: peer, now: now)
-            return nil
-        }
         report.unsealed += 1
         report.drops.note(DropRecord.unsealed, datagram.bytes, from: peer, now: now)
         // One that has a key, and does not seal as others have none, is no stranger.
