@@ -77,18 +77,22 @@ package final class Daemon {
             device: device, group: configuration.group, peers: configuration.peers,
             port: configuration.port, log: log)
         keys.tell()
-        node = try Node(
-            configuration, socket: upkeep.socket, keys: keys, darkness: darkness, log: log)
+        do throws(SystemError) {
+            node = try Node(
+                configuration, socket: upkeep.socket, keys: keys, darkness: darkness, log: log)
+            controlSocket = try ControlSocket(controlFile: configuration.controlFile)
+            controlFile = try ControlFile(path: configuration.controlFile)
+        } catch {
+            upkeep.remove()
+            throw error
+        }
         let epochFile = EpochFile(controlFile: configuration.controlFile)
         node.engine.remember(
             epoch: max(lock.epoch, epochFile.epoch),
             wallMicroseconds: Clock.wallMicroseconds())
         self.lock = lock
         self.epochFile = epochFile
-        controlSocket = try ControlSocket(controlFile: configuration.controlFile)
-        controlFile = try ControlFile(path: configuration.controlFile)
         Self.setEvents(log)
-        upkeep.protect()
         node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
     }
 

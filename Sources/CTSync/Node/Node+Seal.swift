@@ -16,7 +16,7 @@ extension Node {
     ///
     /// - Throws: `ConfigurationError`; everything is as it was then.
     func rekey() throws(ConfigurationError) -> String {
-        master.ring.limitPackets(to: socket.packetByteCount - SealEnvelope.byteCount)
+        master.ring.limitPackets(to: largestPacket - SealEnvelope.byteCount)
         master.ring.flush()
         defer { limitPackets() }
         return try keys.rekey()

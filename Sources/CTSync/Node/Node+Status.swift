@@ -96,7 +96,8 @@ extension Node {
             packetsOut: master.sender.packetCount + slave.packetsSent,
             bytesIn: slave.counters.bytes + heard.bytes + before.bytes,
             bytesOut: master.sender.byteCount + slave.bytesSent,
-            messagesIn: slave.counters.messages, messagesOut: master.ring.messageCount,
+            largestPacket: largestPacket, messagesIn: slave.counters.messages,
+            messagesOut: master.ring.messageCount,
             refused: master.sender.refusedCount,
             lastRefusal: refusal == 0 ? nil : Self.errnoName(refusal))
     }

@@ -141,6 +141,8 @@ extension NodeReport {
         var packetsOut: UInt64 = 0
         var bytesIn: UInt64 = 0
         var bytesOut: UInt64 = 0
+        /// Of the largest packet that is sent.
+        var largestPacket = 0
         var messagesIn: UInt64 = 0
         var messagesOut: UInt64 = 0
         var refused: UInt64 = 0

@@ -55,6 +55,8 @@ final class SendRing: @unchecked Sendable {
     private let state = Mutex(State())
     private let closed = Atomic<UInt64>(0)
     private let sent = Atomic<UInt64>(0)
+    /// Slaves are not to ask for older packets than this one.
+    private let floor = Atomic<UInt64>(0)
     private let isIncomplete = Atomic<Bool>(false)
     private let standingFlags = Atomic<UInt8>(0)
     /// The most bytes of a packet that is opened from now on.
@@ -103,6 +105,7 @@ final class SendRing: @unchecked Sendable {
         state.withLock { $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages) }
         closed.store(0, ordering: .releasing)
         sent.store(0, ordering: .releasing)
+        floor.store(0, ordering: .releasing)
         isIncomplete.store(false, ordering: .releasing)
     }
 
@@ -194,6 +197,33 @@ final class SendRing: @unchecked Sendable {
         packetLimit.store(min(byteCount, slotByteCount), ordering: .relaxed)
     }
 
+    /// Gives up on what has been appended, as some of it is too large for a path, and makes packets
+    /// smaller: slaves that lack any of it will ask for the table.
+    ///
+    /// - Parameter byteCount: of the largest packet from now on, its envelope included.
+    func giveUp(above byteCount: Int) {
+        state.withLock { state in
+            let index = Int(truncatingIfNeeded: sent.load(ordering: .acquiring)) & (slotCount - 1)
+            limitPackets(to: byteCount - (areSealed[index] ? Self.room : 0))
+            close(&state)
+            floor.store(state.open, ordering: .releasing)
+        }
+    }
+
+    /// Bytes of a packet that was sent and can be sent again, its envelope included; nil if it cannot.
+    func byteCount(of sequence: UInt64) -> Int? {
+        state.withLock { state in
+            guard canCopy(sequence, open: state.open) else { return nil }
+            let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
+            return Int(lengths[index]) + (areSealed[index] ? Self.room : 0)
+        }
+    }
+
+    private func canCopy(_ sequence: UInt64, open: UInt64) -> Bool {
+        sequence >= 1 && sequence <= sent.load(ordering: .acquiring)
+            && sequence + UInt64(slotCount) > open
+    }
+
     /// - Parameter byteCount: what `write` will write; asked only where the largest message would not
     ///   fit.
     @inline(__always)
@@ -262,9 +292,12 @@ final class SendRing: @unchecked Sendable {
 
     /// The oldest packet that `copy` can find after this one was closed.
     @inline(__always)
-    private func oldest(asOf sequence: UInt64) -> UInt64 {
+    private func oldest(asOf header: PacketHeader) -> UInt64 {
         let span = UInt64(slotCount - 2)
-        return sequence > span ? sequence - span : 1
+        let oldest = header.sequence > span ? header.sequence - span : 1
+        // A packet is never older than itself; an announcement names the one before the next.
+        let last = header.type == .SYNC ? header.sequence : header.sequence + 1
+        return max(oldest, min(floor.load(ordering: .acquiring), last))
     }
 
     /// Finishes the next closed packets and hands them out, oldest first; they stay unsent until
@@ -317,9 +350,7 @@ final class SendRing: @unchecked Sendable {
     /// - Returns: its length; nil where it has not been sent or is overwritten.
     func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
         state.withLock { state in
-            guard sequence >= 1, sequence <= sent.load(ordering: .acquiring),
-                sequence + UInt64(slotCount) > state.open
-            else { return nil }
+            guard canCopy(sequence, open: state.open) else { return nil }
             let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
             var packet = datagram(sequence, length: Int(lengths[index]))
             if !areSealed[index] {
@@ -359,7 +390,7 @@ final class SendRing: @unchecked Sendable {
         _ header: inout PacketHeader, _ packet: UnsafeMutableRawBufferPointer, _ clock: UInt64,
         _ checksum: PacketChecksum?
     ) {
-        header.oldest = oldest(asOf: header.sequence)
+        header.oldest = oldest(asOf: header)
         header.clockMicroseconds = clock
         var bytes = packet.mutableBytes
         header.seal(&bytes, checksum)
