@@ -44,7 +44,7 @@ PLACE = sed -e 's|/usr/sbin/|$(SBINDIR)/|g' -e 's|/usr/lib/ct_sync/|$(LIBDIR)/ct
 # Scripts beside the program, and scripts of the others.
 SBIN_SCRIPTS = conf/ct_sync-role
 LIB_SCRIPTS = conf/keepalived/ct_sync-notify conf/ct_sync-primary-backup conf/ct_sync-restart
-DOCUMENTS = README.md WIRE.md CHANGELOG.md docs/filters.md docs/migration.md
+DOCUMENTS = README.md WIRE.md CHANGELOG.md docs/filters.md docs/migration.md docs/security.md
 
 # NO_BUILD=1 takes the program that is there.
 install: $(if $(NO_BUILD),,static)

@@ -12,7 +12,8 @@ enum Commands {
         StatusCommand.self, PromoteCommand.self, DemoteCommand.self,
         L2DropCommand.self, DumpCommand.self,
         FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
-        ImportConntrackdCommand.self, HelpCommand.self, CompletionCommand.self,
+        GenkeyCommand.self, RekeyCommand.self, ImportConntrackdCommand.self, HelpCommand.self,
+        CompletionCommand.self,
         GenerateCommand.self,
     ]
 

@@ -5,6 +5,7 @@ import Logging
 
 /// Starts the daemon with checked settings.
 struct RunCommand {
+    private let arguments: DaemonArguments
     /// The settings.
     private let configuration: Configuration
 
@@ -12,6 +13,13 @@ struct RunCommand {
     ///
     /// - Throws: `ConfigurationError`, the first mistake found.
     init(_ arguments: DaemonArguments) throws(ConfigurationError) {
+        self.arguments = arguments
+        configuration = try Self.read(arguments)
+    }
+
+    private static func read(
+        _ arguments: DaemonArguments
+    ) throws(ConfigurationError) -> Configuration {
         let path = arguments.configPath
         let file =
             if let path {
@@ -24,7 +32,7 @@ struct RunCommand {
             of: file == nil ? nil : path ?? ConfigurationFile.defaultPath,
             commandLine: arguments.settings)
         configuration.settleNodeID(machineID: MachineID.text())
-        self.configuration = configuration
+        return configuration
     }
 
     /// Runs until the daemon ends; returns the exit status.
@@ -44,6 +52,9 @@ struct RunCommand {
                 \(configuration.nodeID); give each node an id of its own
                 """)
         }
-        return try Daemon.run(configuration, log: log)
+        let arguments = arguments
+        return try Daemon.run(
+            configuration, log: log
+        ) { () throws(ConfigurationError) in try Self.read(arguments) }
     }
 }

@@ -52,10 +52,10 @@ final class DatagramBuffers {
     }
 
     /// A received datagram and its sender; nil where the sender is of no family we know.
-    func received(_ index: Int) -> (UnsafeRawBufferPointer, PeerAddress)? {
+    func received(_ index: Int) -> (UnsafeMutableRawBufferPointer, PeerAddress)? {
         guard let peer = PeerAddress(UnsafeRawPointer(addresses + index)) else { return nil }
         let length = min(Int(headers[index].length), byteCount)
-        return (UnsafeRawBufferPointer(rebasing: own(index)[..<length]), peer)
+        return (UnsafeMutableRawBufferPointer(rebasing: own(index)[..<length]), peer)
     }
 
     /// A datagram's own memory.

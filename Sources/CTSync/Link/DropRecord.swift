@@ -13,6 +13,11 @@ struct DropRecord: Sendable {
     }
 
     /// The places after those of `WireError`.
+    static let unsealed = 25
+    static let anotherKey = 26
+    static let tag = 27
+    static let replayed = 28
+    static let unproven = 29
     static let ownID = 30
     static let stale = 31
     private static let placeCount = 32

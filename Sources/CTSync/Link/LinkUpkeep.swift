@@ -51,7 +51,7 @@ final class LinkUpkeep {
     private var rulesDue: Instant = 0
     private var rejoinDue: Instant = 0
 
-    /// Opens the socket and joins the groups.
+    /// Opens the socket, loads the link's rules and joins the groups.
     ///
     /// - Parameters:
     ///   - group: nil for the default ones.
@@ -66,6 +66,8 @@ final class LinkUpkeep {
         socket = try SyncSocket(device: device, group: group, peers: peers, port: port)
         // First the watch, then the look: nothing is missed in between.
         watch = try LinkWatch()
+        // Before a packet can come: it would be tracked.
+        protect()
         show(socket.join())
         socket.use(heard: [])
         let kind = socket.isMulticast ? "group" : "peers"

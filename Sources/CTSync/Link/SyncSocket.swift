@@ -17,8 +17,9 @@ final class SyncSocket: Sendable {
     /// The same for IPv6 (RFC 4727).
     static let defaultGroup6 = HostAddress(
         .ipv6, Address(high: 0xFF02 << 48, low: 0x114))
-    /// The least MTU: an IPv6 header, a packet header and the longest message.
-    static let smallestMTU = 48 + PacketHeader.byteCount + Message.maximumByteCount
+    /// The least MTU: an IPv6 and a UDP header, an envelope, a packet header and the longest message.
+    static let smallestMTU =
+        48 + SealEnvelope.byteCount + PacketHeader.byteCount + Message.maximumByteCount
     /// Receive and send buffer asked of the kernel, in bytes.
     static let bufferBytes: CInt = 8 * 1024 * 1024
     /// Bytes of the largest packet that is received, whatever the other nodes' MTU.

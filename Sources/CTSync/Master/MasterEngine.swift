@@ -34,20 +34,22 @@ final class MasterEngine: Sendable {
     ///   - packetsPerSecond: of an initsync; 0 for as fast as the slaves keep up.
     ///   - reconcileSeconds: between two walks that nobody asked for; 0 for none.
     ///   - flushGraceSeconds: for which deletions of a flush are kept back; 0 for not at all.
+    ///   - sealing: what finishes its packets, and stands before `exchange`; nil without.
     init(
         link: any SyncLink, filter: FilterBox, ringSlots: Int, slotByteCount: Int,
         wake: WakeUp? = nil, packetsPerSecond: UInt32, reconcileSeconds: UInt32,
-        flushGraceSeconds: UInt32 = 0
+        flushGraceSeconds: UInt32 = 0, sealing: LinkSealer? = nil
     ) throws(SystemError) {
         ring = try SendRing(slotCount: ringSlots, slotByteCount: slotByteCount, wake: wake)
-        exchange = MasterProtocol(ring: ring)
+        exchange = MasterProtocol(
+            ring: ring, checksum: sealing == nil ? PacketChecksum() : nil)
         flush = FlushHold(graceSeconds: flushGraceSeconds)
         intake = EventIntake(ring: ring, master: exchange, filter: filter, flush: flush)
         initsync = InitsyncWalk(
             ring: ring, master: exchange, filter: filter, flush: flush,
             packetsPerSecond: packetsPerSecond,
             reconcileSeconds: reconcileSeconds)
-        sender = Sender(ring: ring, master: exchange, link: link)
+        sender = Sender(ring: ring, master: exchange, link: link, sealing: sealing)
     }
 
     /// Begins a term, with what the node holds from before, or lacks. No initsync begins before

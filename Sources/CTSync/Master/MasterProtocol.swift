@@ -42,6 +42,8 @@ final class MasterProtocol: Sendable {
         var claim = MasterClaim.none
         var wholeness = Wholeness(epoch: 0, holding: Holding(), lacks: false, now: 0)
         var wasAskedAgain = false
+        var path = PathWatch()
+        var pathLimit = PathLimit()
         var foreign = ForeignCluster()
         var scratch = Message()
         /// How often events were lost; how many of these losses all that was queued before them has
@@ -56,11 +58,14 @@ final class MasterProtocol: Sendable {
     /// The connections that began while this master is partial.
     let births = TermBirths()
     private let slaves = Mutex(Slaves())
-    private let checksum = PacketChecksum()
+    private let checksum: PacketChecksum?
     private let ring: SendRing
 
     /// A master of no epoch yet, that sends from this ring.
-    init(ring: SendRing) {
+    ///
+    /// - Parameter checksum: nil if it was looked at before.
+    init(ring: SendRing, checksum: PacketChecksum? = PacketChecksum()) {
+        self.checksum = checksum
         self.ring = ring
     }
 
@@ -84,6 +89,7 @@ final class MasterProtocol: Sendable {
             slaves.schedule = InitsyncSchedule()
             slaves.schedule.isPostponed = postponesInitsyncs
             slaves.peers = PeerList()
+            slaves.path.reset()
             slaves.lossesPassed = slaves.losses
             slaves.lossesRepaired = slaves.losses
         }
@@ -152,7 +158,9 @@ final class MasterProtocol: Sendable {
             slaves.counters.initsyncRequests += 1
             return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
         }
-        return try takeRanges(packet, header, peer, now, &slaves)
+        let consequence = try takeRanges(packet, header, peer, now, &slaves)
+        try watchPath(packet, header, report, &slaves)
+        return consequence
     }
 
     /// A claim whose maker was not heard for so long is nobody's any more.
@@ -184,6 +192,50 @@ final class MasterProtocol: Sendable {
         }
         slaves.counters.asked += UInt64(queued)
         return queued > 0 ? .sendAgain : .none
+    }
+
+    /// Makes packets smaller if it is their size that keeps them from a slave; those that are too large
+    /// are given up, so that it asks for the table instead.
+    private func watchPath(
+        _ packet: RawSpan, _ header: PacketHeader, _ report: SlaveReport, _ slaves: inout Slaves
+    ) throws(WireError) {
+        guard header.messageCount > 0, report.silentMilliseconds < PathWatch.freshMilliseconds,
+            try SequenceRange.read(packet, index: 0).first == header.sequence,
+            let byteCount = ring.byteCount(of: header.sequence),
+            let size = PathWatch.size(below: byteCount),
+            slaves.path.lacks(header.nodeID, header.sequence)
+        else { return }
+        slaves.path.forget(header.nodeID)
+        guard try !hasPassed(byteCount, packet, header) else { return }
+        slaves.pathLimit = PathLimit(byteCount: size, nodeID: header.nodeID)
+        ring.giveUp(above: size)
+    }
+
+    /// Whether a packet of so many bytes came between those that a slave lacks.
+    private func hasPassed(
+        _ byteCount: Int, _ packet: RawSpan, _ header: PacketHeader
+    ) throws(WireError) -> Bool {
+        var next = header.sequence
+        for index in 0..<Int(header.messageCount) {
+            let range = try SequenceRange.read(packet, index: index)
+            while next < range.first {
+                guard let found = ring.byteCount(of: next) else { break }
+                if found >= byteCount { return true }
+                next += 1
+            }
+            next = range.first &+ UInt64(range.count)
+        }
+        return false
+    }
+
+    // MARK: For the control thread
+
+    /// What the path to a slave takes.
+    var pathLimit: PathLimit { slaves.withLock { $0.pathLimit } }
+
+    /// The device is another one: its path may be too.
+    func forgetPath() {
+        slaves.withLock { $0.pathLimit = PathLimit() }
     }
 
     // MARK: For the sender

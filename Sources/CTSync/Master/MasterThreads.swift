@@ -36,7 +36,8 @@ final class MasterThreads {
     /// Takes the memory of the engine; starts nothing.
     init(
         socket: SyncSocket, kernel: any KernelTable, filter: FilterBox, ringSlots: Int,
-        packetsPerSecond: UInt32, reconcileSeconds: UInt32, flushGraceSeconds: UInt32
+        packetsPerSecond: UInt32, reconcileSeconds: UInt32, flushGraceSeconds: UInt32,
+        seal: LinkSeal
     ) throws(SystemError) {
         self.kernel = kernel
         eventStop = try StopSign()
@@ -46,7 +47,7 @@ final class MasterThreads {
             link: socket, filter: filter, ringSlots: ringSlots,
             slotByteCount: socket.packetByteCount, wake: sendStop.wake,
             packetsPerSecond: packetsPerSecond, reconcileSeconds: reconcileSeconds,
-            flushGraceSeconds: flushGraceSeconds)
+            flushGraceSeconds: flushGraceSeconds, sealing: try LinkSealer(seal))
     }
 
     /// What wakes the sender: something is to be sent again.

@@ -4,10 +4,11 @@ import Synchronization
 
 /// The master's second stage: closed packets go to the link, straight from the ring.
 ///
-/// 1. Seal and send the closed packets, up to 64 a system call.
+/// 1. Finish the closed packets, sealed or with a checksum, and send them, up to 64 a system call.
 /// 2. Send again what slaves have asked for, up to 16 at a time, so that live packets never starve.
 /// 3. Nothing to do: announce the last sequence number every 100 ms, so that a slave notices a lost
-///    last packet.
+///    last packet. Before a cluster has changed over to the seal, nodes that wait for that are given
+///    a sealed announcement every second.
 ///
 /// Thread: `ct_sync_send`, for one term as master. Memory is the ring's; packets sent again are
 /// copied first, as their slots may be overwritten.
@@ -16,6 +17,8 @@ final class Sender: Sendable {
     static let announceInterval = 100 * Duration.millisecond
     /// How often one does that is never idle.
     static let longestInterval = 1 * Duration.second
+    /// How often nodes that only open sealed packets are given one before the others are sealed.
+    static let beaconInterval = 1 * Duration.second
     private static let batch = 64
     private static let againBatch = 16
 
@@ -27,21 +30,26 @@ final class Sender: Sendable {
         /// 0 at first: the first packet of a term announces it.
         fileprivate var announceAt: Instant = 0
         fileprivate var announcedAt: Instant = 0
+        fileprivate var beaconAt: Instant = 0
+        /// What seals the packets of this step; nil for a checksum.
+        fileprivate var sealer: Sealer?
         /// The only node it is for; nil for all slaves.
         fileprivate let peer: PeerAddress?
 
-        fileprivate init(slotByteCount: Int, peer: PeerAddress?) {
+        fileprivate init(copyByteCount: Int, peer: PeerAddress?) {
             self.peer = peer
             live = DatagramBuffers(count: Sender.batch, byteCount: 64)
-            copies = DatagramBuffers(count: Sender.againBatch, byteCount: slotByteCount)
+            copies = DatagramBuffers(count: Sender.againBatch, byteCount: copyByteCount)
             announcement = DatagramBuffers(
-                count: 1, byteCount: SendRing.announcementByteCount)
+                count: 1, byteCount: LinkSealer.room + SendRing.announcementByteCount)
         }
     }
 
     private let ring: SendRing
     private let master: MasterProtocol
     private let link: any SyncLink
+    /// Used by one thread at a time, as a term is.
+    private let sealing: SendableBox<LinkSealer?>
     private let packets = Atomic<UInt64>(0)
     private let bytes = Atomic<UInt64>(0)
     private let again = Atomic<UInt64>(0)
@@ -49,7 +57,9 @@ final class Sender: Sendable {
     /// What the announcements say besides: entries in the upper half, rules in the lower.
     private let said = Atomic<UInt64>(0)
 
-    init(ring: SendRing, master: MasterProtocol, link: any SyncLink) {
+    /// - Parameter sealing: nil for a link that knows of no seal.
+    init(ring: SendRing, master: MasterProtocol, link: any SyncLink, sealing: LinkSealer? = nil) {
+        self.sealing = SendableBox(sealing)
         self.ring = ring
         self.master = master
         self.link = link
@@ -73,11 +83,12 @@ final class Sender: Sendable {
     ///
     /// - Parameter peer: the only node it is for; nil for all slaves.
     func open(to peer: PeerAddress? = nil) -> Term {
-        Term(slotByteCount: ring.slotByteCount, peer: peer)
+        Term(copyByteCount: ring.copyByteCount, peer: peer)
     }
 
     /// Sends what is there, at most a batch of each kind.
     func step(_ term: Term, now: Instant, wallMicroseconds: UInt64) -> Pause {
+        term.sealer = sealing.value?.sealer(to: term.peer, now: now)
         let sent = sendLive(term, wallMicroseconds)
         let again = sendAgain(term)
         // What goes to one slave again tells the others nothing.
@@ -86,9 +97,15 @@ final class Sender: Sendable {
                 now + Self.announceInterval, term.announcedAt + Self.longestInterval)
         }
         if now >= term.announceAt {
-            announce(term, wallMicroseconds)
+            announce(term, wallMicroseconds, term.sealer)
             term.announcedAt = now
             term.announceAt = now + Self.announceInterval
+        }
+        if let sealing = sealing.value, now >= term.beaconAt, term.peer == nil,
+            sealing.seal.wantsBeacon(now: now)
+        {
+            announce(term, wallMicroseconds, sealing.always)
+            term.beaconAt = now + Self.beaconInterval
         }
         return sent + again > 0 ? .none : .until(term.announceAt)
     }
@@ -101,7 +118,7 @@ final class Sender: Sendable {
     private func sendLive(_ term: Term, _ wallMicroseconds: UInt64) -> Int {
         var total = 0
         let count = ring.withUnsent(
-            maximum: Self.batch, clockMicroseconds: wallMicroseconds
+            maximum: Self.batch, clockMicroseconds: wallMicroseconds, sealer: term.sealer
         ) { index, packet in
             term.live.point(index, at: packet)
             total += packet.count
@@ -125,16 +142,19 @@ final class Sender: Sendable {
         return done
     }
 
-    private func announce(_ term: Term, _ wallMicroseconds: UInt64) {
+    private func announce(_ term: Term, _ wallMicroseconds: UInt64, _ sealer: Sealer?) {
         let memory = term.announcement.own(0)
         let said = said.load(ordering: .relaxed)
         let announcement = Announcement(
             basis: master.basis, entryCount: UInt32(said >> 32),
             rules: UInt32(truncatingIfNeeded: said))
-        let length = ring.writeAnnouncement(
-            announcement, memory, clockMicroseconds: wallMicroseconds)
-        term.announcement.point(0, at: memory)
-        send(term.announcement, 1, length, to: term.peer)
+        var packet = UnsafeMutableRawBufferPointer(rebasing: memory[LinkSealer.room...])
+        _ = ring.writeAnnouncement(
+            announcement, packet, clockMicroseconds: wallMicroseconds,
+            hasChecksum: sealing.value == nil)
+        if let sealing = sealing.value { packet = sealing.finish(memory, sealer) }
+        term.announcement.point(0, at: packet)
+        send(term.announcement, 1, packet.count, to: term.peer)
     }
 
     private func send(

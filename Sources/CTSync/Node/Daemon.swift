@@ -36,18 +36,21 @@ package final class Daemon {
 
     /// Runs a daemon until SIGTERM or SIGINT.
     ///
+    /// - Parameter reader: reads the settings again; those of the key are taken then.
     /// - Returns: the exit status: 0 after an orderly stop, 71 (EX_OSERR) where the system fails it.
     /// - Throws: `ConfigurationError` where it cannot start; nothing is changed on the machine then.
-    package static func run(_ configuration: Configuration, log: Logger) throws(ConfigurationError)
-        -> Int32
-    {
+    package static func run(
+        _ configuration: Configuration, log: Logger,
+        reader: @escaping () throws(ConfigurationError) -> Configuration
+    ) throws(ConfigurationError) -> Int32 {
+        let keys = try KeyUpkeep(configuration, log: log, reader: reader)
         let device = try syncDevice(configuration)
         try check(device, configuration)
         let lock = try InstanceLock(controlFile: configuration.controlFile)
         let darkness = configuration.l2drop ? try Darkness(configuration, log: log) : nil
         let daemon: Daemon
         do throws(SystemError) {
-            daemon = try Daemon(configuration, device, darkness, lock, log)
+            daemon = try Daemon(configuration, device, keys, darkness, lock, log)
         } catch {
             let isForbidden = error.errno == EPERM || error.errno == EACCES
             throw ConfigurationError(
@@ -63,7 +66,7 @@ package final class Daemon {
     }
 
     private init(
-        _ configuration: Configuration, _ device: SyncDevice,
+        _ configuration: Configuration, _ device: SyncDevice, _ keys: KeyUpkeep,
         _ darkness: Darkness?, _ lock: consuming InstanceLock, _ log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
@@ -73,17 +76,23 @@ package final class Daemon {
         upkeep = try LinkUpkeep(
             device: device, group: configuration.group, peers: configuration.peers,
             port: configuration.port, log: log)
-        node = try Node(configuration, socket: upkeep.socket, darkness: darkness, log: log)
+        keys.tell()
+        do throws(SystemError) {
+            node = try Node(
+                configuration, socket: upkeep.socket, keys: keys, darkness: darkness, log: log)
+            controlSocket = try ControlSocket(controlFile: configuration.controlFile)
+            controlFile = try ControlFile(path: configuration.controlFile)
+        } catch {
+            upkeep.remove()
+            throw error
+        }
         let epochFile = EpochFile(controlFile: configuration.controlFile)
         node.engine.remember(
             epoch: max(lock.epoch, epochFile.epoch),
             wallMicroseconds: Clock.wallMicroseconds())
         self.lock = lock
         self.epochFile = epochFile
-        controlSocket = try ControlSocket(controlFile: configuration.controlFile)
-        controlFile = try ControlFile(path: configuration.controlFile)
         Self.setEvents(log)
-        upkeep.protect()
         node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
     }
 
@@ -165,6 +174,7 @@ package final class Daemon {
             node.darkness?.work(now: Clock.now())
             upkeep.work(now: Clock.now(), heard: node.heard)
             node.limitPackets()
+            node.keys.look(now: Clock.now())
             node.refreshAddresses()
             node.lookForLeftDrops()
             watch.look(node)
@@ -245,9 +255,18 @@ package final class Daemon {
         guard count != nil else { return }
         let number = information.withUnsafeBytes { $0.load(as: UInt32.self) }
         if number == UInt32(SIGHUP) {
-            log.info("SIGHUP: nothing is read again; restart to change the settings")
+            rekey()
         } else {
             isEnding = true
+        }
+    }
+
+    /// SIGHUP: what went wrong is in the log.
+    private func rekey() {
+        do throws(ConfigurationError) {
+            _ = try node.rekey()
+        } catch {
+            return
         }
     }
 
@@ -323,8 +342,18 @@ package final class Daemon {
         switch (request.verb, request.subject) {
         case (.set, "role"):
             return answerRole(request)
+        case (.set, "rekey"):
+            return answerRekey()
         default:
             return node.answer(request)
+        }
+    }
+
+    private func answerRekey() -> ControlReply {
+        do throws(ConfigurationError) {
+            return ControlReply(done: try node.rekey())
+        } catch {
+            return ControlReply(refused: error.sentence, errno: EINVAL)
         }
     }
 

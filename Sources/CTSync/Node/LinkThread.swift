@@ -6,8 +6,8 @@ import Synchronization
 /// The thread that reads the sync link, for both roles: as slave it applies what the master says, as
 /// master it hears the slaves.
 ///
-/// Thread: `ct_sync_recv`, from start to stop. It reads up to 64 packets a system call, hands them to
-/// the engine of the role, and does what that says. It owns the replica table while slave. When the
+/// Thread: `ct_sync_recv`, from start to stop. It reads up to 64 packets a system call, opens them,
+/// hands them to the engine of the role, and does what that says. It owns the replica table while slave. When the
 /// socket's buffer is full the kernel drops packets, which are asked for again. The control thread
 /// gives orders and waits.
 final class LinkThread: Sendable {
@@ -95,14 +95,21 @@ final class LinkThread: Sendable {
     }
 
     /// Starts the thread; it does nothing until it is told what to be.
-    func start(_ engine: SlaveEngine) throws(SystemError) -> WorkerThread {
+    ///
+    /// - Parameter reach: packets in a master's backlog.
+    func start(
+        _ engine: SlaveEngine, _ seal: LinkSeal, reach: Int
+    ) throws(SystemError) -> WorkerThread {
+        let sealer = try LinkSealer(seal)
         let births = threads.value.engine.exchange.births
         engine.beganInTerm = { births.contains($0) }
         let state = SendableBox(
             State(
                 engine: engine, handover: Handover(threads.value.engine, engine, nodeID: nodeID),
                 received: DatagramBuffers(count: Self.batch, byteCount: SyncSocket.largestPacket),
-                sent: DatagramBuffers(count: 1, byteCount: max(socket.packetByteCount, 1_024))))
+                sent: DatagramBuffers(
+                    count: 1, byteCount: LinkSealer.room + max(socket.packetByteCount, 1_024)),
+                sealer: sealer, opener: try LinkOpener(sealer, link: socket, reach: reach)))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(state.value) }
     }
 
@@ -162,18 +169,25 @@ final class LinkThread: Sendable {
         let handover: Handover
         let received: DatagramBuffers
         let sent: DatagramBuffers
+        let sealer: LinkSealer
+        let opener: LinkOpener
+        /// Where a packet is written that goes out.
+        let target: UnsafeMutableRawBufferPointer
         var receiveFailures: UInt64 = 0
         /// When the handover has something to do.
         var pause = Pause.untilWoken
 
         init(
             engine: SlaveEngine, handover: Handover, received: DatagramBuffers,
-            sent: DatagramBuffers
+            sent: DatagramBuffers, sealer: LinkSealer, opener: LinkOpener
         ) {
             self.engine = engine
             self.handover = handover
             self.received = received
             self.sent = sent
+            self.sealer = sealer
+            self.opener = opener
+            target = UnsafeMutableRawBufferPointer(rebasing: sent.own(0)[LinkSealer.room...])
         }
     }
 
@@ -251,28 +265,30 @@ final class LinkThread: Sendable {
     }
 
     private func output(_ state: State, _ now: Instant) {
-        let target = state.sent.own(0)
         while let (length, peer) = state.engine.output(
-            now: now, wallMicroseconds: Clock.wallMicroseconds(), target)
+            now: now, wallMicroseconds: Clock.wallMicroseconds(), state.target)
         {
-            send(state, length, peer)
+            send(state, length, peer, now)
         }
         if let length = state.engine.hello(
-            now: now, wallMicroseconds: Clock.wallMicroseconds(), target)
+            now: now, wallMicroseconds: Clock.wallMicroseconds(), state.target)
         {
-            send(state, length, nil)
+            send(state, length, nil, now)
         }
     }
 
     private func endTakingOver(_ state: State) {
+        let now = Clock.now()
         state.engine.endTakingOver(
-            now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds(), state.sent.own(0)
-        ) { length, peer in send(state, length, peer) }
+            now: now, wallMicroseconds: Clock.wallMicroseconds(), state.target
+        ) { length, peer in send(state, length, peer, now) }
     }
 
-    private func send(_ state: State, _ length: Int, _ peer: PeerAddress?) {
-        state.sent.point(
-            0, at: UnsafeMutableRawBufferPointer(rebasing: state.sent.own(0)[..<length]))
+    private func send(_ state: State, _ length: Int, _ peer: PeerAddress?, _ now: Instant) {
+        let memory = UnsafeMutableRawBufferPointer(
+            rebasing: state.sent.own(0)[..<(LinkSealer.room + length)])
+        let sealer = state.sealer.sealer(to: peer, now: now)
+        state.sent.point(0, at: state.sealer.finish(memory, sealer))
         _ = socket.send(state.sent, count: 1, to: peer)
     }
 
@@ -282,14 +298,25 @@ final class LinkThread: Sendable {
         let now = Clock.now()
         let wall = Clock.wallMicroseconds()
         for index in 0..<count {
-            guard let (packet, peer) = state.received.received(index) else { continue }
+            guard let (packet, peer) = packet(index, state, now) else { continue }
             let consequence = state.engine.receive(
                 packet.bytes, from: peer, now: now, wallMicroseconds: wall)
             if case .handOver(let peer) = consequence {
                 state.handover.receive(packet.bytes, from: peer, now: now, wallMicroseconds: wall)
             }
         }
+        state.opener.publish()
         return count
+    }
+
+    /// A datagram of the batch, opened; nil if it is dropped.
+    private func packet(
+        _ index: Int, _ state: State, _ now: Instant
+    ) -> (UnsafeRawBufferPointer, PeerAddress)? {
+        guard let (datagram, peer) = state.received.received(index),
+            let packet = state.opener.open(datagram, from: peer, now: now)
+        else { return nil }
+        return (packet, peer)
     }
 
     private func read(_ state: State) -> Int {
@@ -306,13 +333,14 @@ final class LinkThread: Sendable {
         let now = Clock.now()
         let isTaking = state.engine.slave.donor != nil
         for index in 0..<count {
-            guard let (packet, peer) = state.received.received(index) else { continue }
+            guard let (packet, peer) = packet(index, state, now) else { continue }
             if isTaking {
                 _ = state.engine.receive(
                     packet.bytes, from: peer, now: now, wallMicroseconds: Clock.wallMicroseconds())
             }
             hear(packet.bytes, peer, now)
         }
+        state.opener.publish()
         guard isTaking else { return }
         state.engine.work(now: now)
         output(state, now)

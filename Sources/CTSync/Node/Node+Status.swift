@@ -43,6 +43,7 @@ extension Node {
         report.l2drop.failure = failure.isEmpty ? nil : failure
         report.lacks = lacks(slave)
         addCounters(&report.counters, slave)
+        report.seal = sealReport(now)
         return report
     }
 
@@ -81,6 +82,7 @@ extension Node {
 
     private func linkReport(_ slave: SlaveStatus) -> NodeReport.Link {
         let heard = master.exchange.counters
+        let before = keys.seal.report
         let refusal = socket.lastRefusal
         let state = socket.device.presence
         return NodeReport.Link(
@@ -90,18 +92,20 @@ extension Node {
                 HostAddress($0.family, $0.address).description
             },
             isMulticast: socket.isMulticast,
-            packetsIn: slave.counters.packets + heard.packets,
+            packetsIn: slave.counters.packets + heard.packets + before.packets,
             packetsOut: master.sender.packetCount + slave.packetsSent,
-            bytesIn: slave.counters.bytes + heard.bytes,
+            bytesIn: slave.counters.bytes + heard.bytes + before.bytes,
             bytesOut: master.sender.byteCount + slave.bytesSent,
-            messagesIn: slave.counters.messages, messagesOut: master.ring.messageCount,
+            largestPacket: largestPacket, messagesIn: slave.counters.messages,
+            messagesOut: master.ring.messageCount,
             refused: master.sender.refusedCount,
             lastRefusal: refusal == 0 ? nil : Self.errnoName(refusal))
     }
 
     private func drops(_ slave: SlaveStatus, _ now: Instant) -> [NodeReport.Drop] {
         let heard = master.exchange.counters
-        let record = slave.drops.merged(with: master.exchange.drops)
+        let before = keys.seal.report
+        let record = slave.drops.merged(with: master.exchange.drops).merged(with: before.drops)
         func drop(_ reason: String, _ place: Int, _ count: UInt64) -> NodeReport.Drop {
             let last = record[place]
             return NodeReport.Drop(
@@ -114,10 +118,17 @@ extension Node {
         return WireError.allCases.map { error in
             drop(
                 "\(error)", error.index,
-                slave.counters.bad[error.index] + heard.bad[error.index])
+                slave.counters.bad[error.index] + heard.bad[error.index]
+                    + before.bad[error.index])
         } + [
-            drop("own_id", DropRecord.ownID, slave.counters.ownID + heard.ownID),
+            drop(
+                "own_id", DropRecord.ownID, slave.counters.ownID + heard.ownID + before.ownID),
             drop("stale", DropRecord.stale, slave.counters.stale + heard.stale),
+            drop("unsealed", DropRecord.unsealed, before.unsealed),
+            drop("another_key", DropRecord.anotherKey, before.anotherKey),
+            drop("tag", DropRecord.tag, before.tag),
+            drop("replayed", DropRecord.replayed, before.replayed),
+            drop("unproven", DropRecord.unproven, before.unproven),
         ]
     }
 

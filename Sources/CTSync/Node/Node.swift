@@ -9,6 +9,7 @@ import Logging
 final class Node {
     let configuration: Configuration
     let socket: SyncSocket
+    let keys: KeyUpkeep
     let filter: FilterBox
     let steps: RoleSteps
     let engine: NodeEngine
@@ -20,6 +21,8 @@ final class Node {
     private let fingerprint: UInt32
     let startedAt = Clock.now()
     private var hasToLookForDrops = false
+    /// The device that `limitPackets` last saw, and what it said of the path.
+    private var path = (index: UInt32(0), mtu: 0, limit: PathLimit())
     private(set) var natCheck = NATCheck()
     /// How often it became master, and slave.
     private(set) var roleChanges = (toMaster: UInt64(0), toSlave: UInt64(0))
@@ -31,17 +34,19 @@ final class Node {
     ///
     /// - Throws: `SystemError` of what cannot be had.
     init(
-        _ configuration: Configuration, socket: SyncSocket, darkness: Darkness?, log: Logger
+        _ configuration: Configuration, socket: SyncSocket, keys: KeyUpkeep, darkness: Darkness?,
+        log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
         leftDrops = LeftDrops(configuration, isManaged: darkness != nil, log: log)
         self.socket = socket
+        self.keys = keys
         self.log = log
         let first = try Self.filter(configuration, socket)
         filter = FilterBox(first)
         superseded = try WakeUp()
         steps = try RoleSteps(
-            configuration, socket: socket, filter: filter, darkness: darkness,
+            configuration, socket: socket, seal: keys.seal, filter: filter, darkness: darkness,
             superseded: superseded)
         fingerprint =
             RulesFingerprint(
@@ -50,6 +55,7 @@ final class Node {
         engine = NodeEngine(
             nodeID: configuration.nodeID, steps,
             requireSyncSeconds: configuration.requireSyncSeconds, now: startedAt)
+        limitPackets()
     }
 
     /// The role.
@@ -215,10 +221,25 @@ final class Node {
         return [(address, slave.lastHeard)]
     }
 
-    /// Has packets fit through the sync device as it is now.
+    /// Has packets fit through the sync device as it is now, with the envelope if there is one, and
+    /// through a path that takes less.
     func limitPackets() {
-        master.ring.limitPackets(to: socket.packetByteCount)
+        let device = socket.device
+        if (device.index, device.mtu) != (path.index, path.mtu) { master.exchange.forgetPath() }
+        let limit = master.exchange.pathLimit
+        if limit != path.limit, limit.byteCount < .max {
+            log.warning(
+                """
+                large packets do not reach node \(limit.nodeID), though the sync device has an MTU of \
+                \(device.mtu) bytes: they have at most \(limit.byteCount) from now on
+                """)
+        }
+        path = (device.index, device.mtu, limit)
+        master.ring.limitPackets(to: largestPacket - keys.seal.overhead)
     }
+
+    /// Bytes of the largest packet that is sent, its envelope included.
+    var largestPacket: Int { min(socket.packetByteCount, master.exchange.pathLimit.byteCount) }
 
     /// Reads the node's own addresses again: they move with a takeover.
     func refreshAddresses() {

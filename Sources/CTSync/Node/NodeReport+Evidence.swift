@@ -21,7 +21,7 @@ extension NodeReport {
                         why: "is it up, the cable in, and the other end up?")
                 ])
         }
-        return dropped ?? sighting.map { seen($0) } ?? other
+        return keyProblem ?? dropped ?? sighting.map { seen($0) } ?? other
     }
 
     /// A slave that hears no master.
@@ -95,7 +95,13 @@ extension NodeReport {
             return Problem(
                 .damaged, "packets from \(from) are damaged or of another cluster", detail: detail,
                 tries: [capture])
-        case "stale": return nil
+        case "unproven":
+            return Problem(
+                .unproven,
+                "the node at \(from) does not answer: do our packets reach it?", detail: detail,
+                tries: [capture])
+        // Recordings, and what is said by `keyProblem`.
+        case "stale", "replayed", "unsealed", "another_key": return nil
         default:
             return Problem(
                 .malformed, "packets from \(from) are not understood (\(drop.reason))",

@@ -18,6 +18,10 @@ extension NodeReport {
         case notAPeer = "not_a_peer"
         case routed = "routed"
         case blockedHere = "blocked_here"
+        case anotherKey = "another_key"
+        case sealed = "sealed"
+        case unsealed = "unsealed"
+        case unproven = "unproven"
         case onlySlaves = "only_slaves"
         case notHeard = "not_heard"
         // The master is heard, and the slave has not all of its table.

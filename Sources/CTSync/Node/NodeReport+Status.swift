@@ -13,6 +13,7 @@ extension NodeReport {
         addVerdict(&status)
         addSync(&status)
         addLink(&status)
+        addSeal(&status)
         status.add(list: "peers", peers.map { Self.status($0) })
         status.add(
             list: "dropped",
@@ -136,6 +137,7 @@ extension NodeReport {
             group.add("bytes_out", link.bytesOut)
             group.add("messages_in", link.messagesIn)
             group.add("messages_out", link.messagesOut)
+            group.add("largest_packet_bytes", UInt64(clamping: link.largestPacket))
             group.add("sends_refused", link.refused)
             group.add("last_refusal", link.lastRefusal)
         }

@@ -61,6 +61,7 @@ struct NodeReport: Sendable, Equatable {
     var injectionErrors: [(name: String, count: UInt64)] = []
     var refusedEntries = 0
     var link = Link()
+    var seal = Seal()
     /// Packets that were dropped, by reason.
     var drops: [Drop] = []
     /// What is to be seen on the device while nobody is heard.
@@ -140,6 +141,8 @@ extension NodeReport {
         var packetsOut: UInt64 = 0
         var bytesIn: UInt64 = 0
         var bytesOut: UInt64 = 0
+        /// Of the largest packet that is sent.
+        var largestPacket = 0
         var messagesIn: UInt64 = 0
         var messagesOut: UInt64 = 0
         var refused: UInt64 = 0

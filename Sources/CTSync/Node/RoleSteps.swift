@@ -18,7 +18,7 @@ final class RoleSteps: NodeParts {
     ///
     /// - Throws: `SystemError` of what cannot be had.
     init(
-        _ configuration: Configuration, socket: SyncSocket, filter: FilterBox,
+        _ configuration: Configuration, socket: SyncSocket, seal: LinkSeal, filter: FilterBox,
         darkness: Darkness?, superseded: WakeUp
     ) throws(SystemError) {
         self.darkness = darkness
@@ -27,7 +27,7 @@ final class RoleSteps: NodeParts {
             socket: socket, kernel: kernel, filter: filter, ringSlots: configuration.ringSlots,
             packetsPerSecond: configuration.initsyncRate,
             reconcileSeconds: configuration.reconcileSeconds,
-            flushGraceSeconds: configuration.flushGraceSeconds)
+            flushGraceSeconds: configuration.flushGraceSeconds, seal: seal)
         link = try LinkThread(
             socket: socket, threads, filter: filter, nodeID: configuration.nodeID,
             superseded: superseded)
@@ -42,13 +42,15 @@ final class RoleSteps: NodeParts {
         table = try ReplicaTable(capacity: max(capacity, 1), seed: random.next())
         let slave = try SlaveProtocol(
             nodeID: configuration.nodeID, table: table, filter: filter.current,
-            ringSlots: configuration.ringSlots, slotByteCount: SyncSocket.largestPacket)
+            ringSlots: configuration.ringSlots, slotByteCount: SyncSocket.largestPacket,
+            checksum: nil)
         slave.rulesFingerprint =
             RulesFingerprint(
                 configuration.replicationRules, ownConnections: configuration.ownConnections
             ).value
         linkThread = try link.start(
-            SlaveEngine(slave, kernel, reconcileSeconds: configuration.reconcileSeconds))
+            SlaveEngine(slave, kernel, reconcileSeconds: configuration.reconcileSeconds), seal,
+            reach: configuration.ringSlots)
     }
 
     var now: Instant { Clock.now() }

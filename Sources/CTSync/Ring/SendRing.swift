@@ -8,11 +8,11 @@ import Synchronization
 /// 1. `append` (threads: event listener, initsync) writes a message into the open packet; one that
 ///    does not fit closes it and begins the next; `flush` closes it when there is nothing more to say
 ///    just now.
-/// 2. `withUnsent` (thread: sender) seals closed packets and hands them out; `markSent` frees their
-///    slots for later packets.
+/// 2. `withUnsent` (thread: sender) finishes closed packets, with a checksum or sealed where they are,
+///    and hands them out; `markSent` frees their slots for later packets.
 /// 3. `copy` (thread: sender) reads a packet of the backlog for a slave that has missed it.
 ///
-/// The memory is the ring's: a slot an MTU, taken once. Packet n stands in slot n modulo the number
+/// The memory is the ring's: a slot an MTU and the room of an envelope, taken once. Packet n stands in slot n modulo the number
 /// of slots. Appending is under a short lock; a closed packet that has not been sent is touched by
 /// the sender only, and `copy` takes the lock. When the sender lags by a whole ring, `append` says
 /// so and writes nothing: the caller counts an overrun, which an initsync repairs.
@@ -35,19 +35,28 @@ final class SendRing: @unchecked Sendable {
         var messages: UInt64 = 0
     }
 
+    /// Bytes in front of each packet, for its envelope.
+    static let room = SealEnvelope.byteCount
+
     /// Slots, a power of two.
     let slotCount: Int
     /// Bytes of a slot: the most a packet takes.
     let slotByteCount: Int
+    /// Bytes of the largest that `copy` writes.
+    var copyByteCount: Int { Self.room + slotByteCount }
 
     private let memory: MappedMemory
     private let lengths: UnsafeMutablePointer<UInt16>
     private let counts: UnsafeMutablePointer<UInt16>
     private let flags: UnsafeMutablePointer<UInt8>
+    /// Whether a packet that was sent has its envelope.
+    private let areSealed: UnsafeMutablePointer<Bool>
     private let checksum = PacketChecksum()
     private let state = Mutex(State())
     private let closed = Atomic<UInt64>(0)
     private let sent = Atomic<UInt64>(0)
+    /// Slaves are not to ask for older packets than this one.
+    private let floor = Atomic<UInt64>(0)
     private let isIncomplete = Atomic<Bool>(false)
     private let standingFlags = Atomic<UInt8>(0)
     /// The most bytes of a packet that is opened from now on.
@@ -70,18 +79,21 @@ final class SendRing: @unchecked Sendable {
         self.slotByteCount = slotByteCount
         self.wake = wake
         packetLimit = Atomic(slotByteCount)
-        memory = try MappedMemory(byteCount: slotCount * slotByteCount)
+        memory = try MappedMemory(byteCount: slotCount * (Self.room + slotByteCount))
         lengths = .allocate(capacity: slotCount)
         lengths.initialize(repeating: 0, count: slotCount)
         counts = .allocate(capacity: slotCount)
         counts.initialize(repeating: 0, count: slotCount)
         flags = .allocate(capacity: slotCount)
         flags.initialize(repeating: 0, count: slotCount)
+        areSealed = .allocate(capacity: slotCount)
+        areSealed.initialize(repeating: false, count: slotCount)
     }
 
     deinit {
         lengths.deallocate()
         flags.deallocate()
+        areSealed.deallocate()
         counts.deallocate()
     }
 
@@ -93,6 +105,7 @@ final class SendRing: @unchecked Sendable {
         state.withLock { $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages) }
         closed.store(0, ordering: .releasing)
         sent.store(0, ordering: .releasing)
+        floor.store(0, ordering: .releasing)
         isIncomplete.store(false, ordering: .releasing)
     }
 
@@ -184,6 +197,33 @@ final class SendRing: @unchecked Sendable {
         packetLimit.store(min(byteCount, slotByteCount), ordering: .relaxed)
     }
 
+    /// Gives up on what has been appended, as some of it is too large for a path, and makes packets
+    /// smaller: slaves that lack any of it will ask for the table.
+    ///
+    /// - Parameter byteCount: of the largest packet from now on, its envelope included.
+    func giveUp(above byteCount: Int) {
+        state.withLock { state in
+            let index = Int(truncatingIfNeeded: sent.load(ordering: .acquiring)) & (slotCount - 1)
+            limitPackets(to: byteCount - (areSealed[index] ? Self.room : 0))
+            close(&state)
+            floor.store(state.open, ordering: .releasing)
+        }
+    }
+
+    /// Bytes of a packet that was sent and can be sent again, its envelope included; nil if it cannot.
+    func byteCount(of sequence: UInt64) -> Int? {
+        state.withLock { state in
+            guard canCopy(sequence, open: state.open) else { return nil }
+            let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
+            return Int(lengths[index]) + (areSealed[index] ? Self.room : 0)
+        }
+    }
+
+    private func canCopy(_ sequence: UInt64, open: UInt64) -> Bool {
+        sequence >= 1 && sequence <= sent.load(ordering: .acquiring)
+            && sequence + UInt64(slotCount) > open
+    }
+
     /// - Parameter byteCount: what `write` will write; asked only where the largest message would not
     ///   fit.
     @inline(__always)
@@ -228,8 +268,15 @@ final class SendRing: @unchecked Sendable {
 
     private func slot(_ sequence: UInt64) -> UnsafeMutableRawBufferPointer {
         let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
+        let place = memory.base + index * (Self.room + slotByteCount)
+        return UnsafeMutableRawBufferPointer(start: place + Self.room, count: slotByteCount)
+    }
+
+    /// The same with the envelope's room.
+    private func datagram(_ sequence: UInt64, length: Int) -> UnsafeMutableRawBufferPointer {
+        let packet = slot(sequence)
         return UnsafeMutableRawBufferPointer(
-            start: memory.base + index * slotByteCount, count: slotByteCount)
+            start: packet.baseAddress.map { $0 - Self.room }, count: Self.room + length)
     }
 
     // MARK: Sending
@@ -245,21 +292,25 @@ final class SendRing: @unchecked Sendable {
 
     /// The oldest packet that `copy` can find after this one was closed.
     @inline(__always)
-    private func oldest(asOf sequence: UInt64) -> UInt64 {
+    private func oldest(asOf header: PacketHeader) -> UInt64 {
         let span = UInt64(slotCount - 2)
-        return sequence > span ? sequence - span : 1
+        let oldest = header.sequence > span ? header.sequence - span : 1
+        // A packet is never older than itself; an announcement names the one before the next.
+        let last = header.type == .SYNC ? header.sequence : header.sequence + 1
+        return max(oldest, min(floor.load(ordering: .acquiring), last))
     }
 
-    /// Seals the next closed packets and hands them out, oldest first; they stay unsent until
-    /// `markSent`.
+    /// Finishes the next closed packets and hands them out, oldest first; they stay unsent until
+    /// `markSent`, to be called before the next time.
     ///
     /// - Parameters:
     ///   - maximum: at most so many.
     ///   - clockMicroseconds: put into their headers.
+    ///   - sealer: what seals them; nil for a checksum.
     ///   - body: called with each packet's place; valid until `markSent`.
     /// - Returns: how many were handed out.
     func withUnsent(
-        maximum: Int, clockMicroseconds: UInt64,
+        maximum: Int, clockMicroseconds: UInt64, sealer: Sealer? = nil,
         _ body: (Int, UnsafeMutableRawBufferPointer) -> Void
     ) -> Int {
         let first = sent.load(ordering: .relaxed) + 1
@@ -275,8 +326,15 @@ final class SendRing: @unchecked Sendable {
             header.flags = PacketHeader.Flags(rawValue: flags[index])
             let packet = UnsafeMutableRawBufferPointer(
                 rebasing: slot(sequence)[..<Int(header.length)])
-            seal(&header, packet, clockMicroseconds)
-            body(Int(sequence - first), packet)
+            finish(&header, packet, clockMicroseconds, sealer == nil ? checksum : nil)
+            areSealed[index] = sealer != nil
+            guard let sealer else {
+                body(Int(sequence - first), packet)
+                continue
+            }
+            let datagram = datagram(sequence, length: packet.count)
+            sealer.seal(datagram)
+            body(Int(sequence - first), datagram)
         }
         return Int(last - first) + 1
     }
@@ -288,16 +346,18 @@ final class SendRing: @unchecked Sendable {
 
     /// Copies a packet of the backlog, as it was sent.
     ///
-    /// - Parameter target: at least a slot's bytes.
+    /// - Parameter target: at least `copyByteCount` bytes.
     /// - Returns: its length; nil where it has not been sent or is overwritten.
     func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
         state.withLock { state in
-            guard sequence >= 1, sequence <= sent.load(ordering: .acquiring),
-                sequence + UInt64(slotCount) > state.open
-            else { return nil }
-            let length = Int(lengths[Int(truncatingIfNeeded: sequence) & (slotCount - 1)])
-            target.copyMemory(from: UnsafeRawBufferPointer(rebasing: slot(sequence)[..<length]))
-            return length
+            guard canCopy(sequence, open: state.open) else { return nil }
+            let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
+            var packet = datagram(sequence, length: Int(lengths[index]))
+            if !areSealed[index] {
+                packet = UnsafeMutableRawBufferPointer(rebasing: packet[Self.room...])
+            }
+            target.copyMemory(from: UnsafeRawBufferPointer(packet))
+            return packet.count
         }
     }
 
@@ -306,10 +366,11 @@ final class SendRing: @unchecked Sendable {
 
     /// Writes a MASTER_ANNOUNCE that names the last packet sent.
     ///
+    /// - Parameter hasChecksum: false if it is finished afterwards.
     /// - Returns: its length.
     func writeAnnouncement(
         _ announcement: Announcement, _ target: UnsafeMutableRawBufferPointer,
-        clockMicroseconds: UInt64
+        clockMicroseconds: UInt64, hasChecksum: Bool = true
     ) -> Int {
         let identity = state.withLock { ($0.epoch, $0.nodeID) }
         var header = PacketHeader(
@@ -321,14 +382,15 @@ final class SendRing: @unchecked Sendable {
             rebasing: target[..<Self.announcementByteCount])
         var bytes = packet.mutableBytes
         announcement.write(&bytes)
-        seal(&header, packet, clockMicroseconds)
+        finish(&header, packet, clockMicroseconds, hasChecksum ? checksum : nil)
         return Self.announcementByteCount
     }
 
-    private func seal(
-        _ header: inout PacketHeader, _ packet: UnsafeMutableRawBufferPointer, _ clock: UInt64
+    private func finish(
+        _ header: inout PacketHeader, _ packet: UnsafeMutableRawBufferPointer, _ clock: UInt64,
+        _ checksum: PacketChecksum?
     ) {
-        header.oldest = oldest(asOf: header.sequence)
+        header.oldest = oldest(asOf: header)
         header.clockMicroseconds = clock
         var bytes = packet.mutableBytes
         header.seal(&bytes, checksum)

@@ -30,6 +30,10 @@ package struct Configuration: Sendable, Equatable {
     package var port: UInt16 = 3781
     /// The other nodes, all of one family, where packets go to each instead of to a group.
     package var peers: [HostAddress] = []
+    /// The file with the cluster's keys; nil for systemd's credential, or none.
+    var keyFile: String?
+    /// What is done about packets that are not sealed, if there is a key.
+    var keyMode = SealMode.strict
     /// Packets per second of an initsync; 0 for as fast as the slave keeps up.
     package var initsyncRate: UInt32 = 1_000
     /// Seconds between two comparisons of the tables with what the nodes believe of them; 0 for none.

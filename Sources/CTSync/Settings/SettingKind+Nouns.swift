@@ -50,6 +50,13 @@ extension SettingKind where Value == L2DropChoice {
     }
 }
 
+extension SettingKind where Value == SealMode {
+    /// What is done about packets that are not sealed.
+    static var sealMode: SettingKind {
+        choice([("strict", .strict), ("permissive", .permissive)])
+    }
+}
+
 extension SettingKind where Value == HostAddress {
     /// A multicast group.
     static var group: SettingKind {

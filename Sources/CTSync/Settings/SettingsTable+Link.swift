@@ -25,6 +25,22 @@ extension SettingsTable {
             details: "All of them are of one family. A link-local one may have the sync device as "
                 + "its scope (fe80::1%eth2). Not together with `group`.",
             example: "172.31.255.2", check: isOfOneFamily),
+        SettingDescription(
+            "key-file", .path(), into: \.keyFile,
+            unless: "systemd's credential `ct_sync.key` if the service has one, else packets are "
+                + "not sealed",
+            "The file with the key that seals the packets of the sync link, the same on all nodes.",
+            details: "`ct_sync genkey` makes one: 64 hexadecimal digits. Only its owner may be "
+                + "able to read it. Further keys, a line each and 4 in all, open packets, the "
+                + "first also seals. After `ct_sync rekey` or SIGHUP the file counts as it is then.",
+            example: "/etc/ct_sync.key"),
+        SettingDescription(
+            "key-mode", .sealMode, into: \.keyMode,
+            "What is done if there is a key: `strict` takes sealed packets only, `permissive` takes "
+                + "both kinds.",
+            details: "With `permissive` packets are sealed as soon as another node is heard that "
+                + "seals, and none that does not: for the time in which the nodes of a cluster get "
+                + "their key one after the other. Read again like the key."),
     ]
 
     static let replication = [

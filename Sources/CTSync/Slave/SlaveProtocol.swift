@@ -91,7 +91,7 @@ final class SlaveProtocol {
     var hasAdopted = true
 
     private let nodeID: UInt8
-    private let checksum = PacketChecksum()
+    private let checksum: PacketChecksum?
     private var foreign = ForeignCluster()
     private var ring: ReceiveRing
     private var gap = GapTimer()
@@ -132,12 +132,14 @@ final class SlaveProtocol {
 
     /// A slave that has heard nothing yet.
     ///
+    /// - Parameter checksum: nil if it is looked at before, and written afterwards.
     /// - Throws: `SystemError` of mmap(2).
     init(
         nodeID: UInt8, table: ReplicaTable, filter: ReplicationFilter, ringSlots: Int,
-        slotByteCount: Int
+        slotByteCount: Int, checksum: PacketChecksum? = PacketChecksum()
     ) throws(SystemError) {
         self.nodeID = nodeID
+        self.checksum = checksum
         self.table = table
         self.filter = filter
         ring = try ReceiveRing(slotCount: ringSlots, slotByteCount: slotByteCount)

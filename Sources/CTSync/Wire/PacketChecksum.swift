@@ -22,6 +22,11 @@ struct PacketChecksum: Sendable {
         plain(packet) ^ mask
     }
 
+    /// Writes it into a packet that is otherwise whole.
+    func write(_ packet: inout MutableRawSpan) {
+        packet.setBig(Self.place, value(of: packet.bytes))
+    }
+
     /// What a packet says about its sender's cluster: `mask` there, anything if it is damaged.
     func mask(of packet: RawSpan) -> UInt32 {
         plain(packet) ^ packet.big(Self.place, as: UInt32.self)

@@ -7,7 +7,7 @@ import Glibc
 /// with, the others still or already accepted. Empty lines and those that begin with # say nothing.
 ///
 /// No message has a part of its content in it.
-enum SealKeyFile {
+package enum SealKeyFile {
     /// Far more than four keys with a word about each.
     static let byteLimit = 4_096
     /// What systemd's LoadCredential= calls it.
@@ -25,9 +25,9 @@ enum SealKeyFile {
     /// Makes a file with a new key, which only its owner can read.
     ///
     /// - Throws: `ConfigurationError` if it is there already, or cannot be written.
-    static func generate(_ path: String) throws(ConfigurationError) {
+    package static func generate(_ path: String) throws(ConfigurationError) {
         do throws(SystemError) {
-            let text = Array((SealKey.random().text + "\n").utf8)
+            let text = Array(newLine().utf8)
             let file = try Descriptor("open \(path)") {
                 ctsync_open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
             }
@@ -38,6 +38,9 @@ enum SealKeyFile {
             throw ConfigurationError("no key was made: \(error)")
         }
     }
+
+    /// A new key as a line of such a file.
+    package static func newLine() -> String { SealKey.random().text + "\n" }
 
     /// The path of systemd's credential, if the service has been given one.
     static func credential() -> String? {

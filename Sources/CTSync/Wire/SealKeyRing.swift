@@ -21,7 +21,7 @@ final class SealKeyRing: Sendable {
 
     /// A ring of these keys.
     ///
-    /// - Parameter keys: at least one, at most `limit`; the first seals.
+    /// - Parameter keys: at most `limit`; the first seals. Without one nothing can be sealed.
     /// - Throws: `ConfigurationError` if two of them have one id.
     init(_ keys: [SealKey], cluster: String) throws(ConfigurationError) {
         items = Mutex(try Self.items(keys, cluster))
@@ -40,7 +40,7 @@ final class SealKeyRing: Sendable {
     private static func items(
         _ keys: [SealKey], _ cluster: String
     ) throws(ConfigurationError) -> [Item] {
-        precondition((1...limit).contains(keys.count))
+        precondition(keys.count <= limit)
         let derivation = SealDerivation(cluster: cluster)
         let items = keys.map { Item(id: derivation.keyID($0), key: $0) }
         guard Set(items.map(\.id)).count == items.count else {

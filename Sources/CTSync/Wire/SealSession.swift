@@ -34,6 +34,7 @@ final class Sealer {
     private let cipher: OpaquePointer
     private let derivation: SealDerivation
     private var keyID: UInt8 = 0
+    private var hasKey = false
     private var generation: UInt64 = 0
 
     /// - Throws: `SystemError` with ENOMEM.
@@ -49,7 +50,9 @@ final class Sealer {
 
     private func takeKey() {
         generation = session.keys.generation
-        let item = session.keys.all[0]
+        // Without one the last stays, for a packet that was begun before it was taken away.
+        guard let item = session.keys.all.first else { return }
+        hasKey = true
         keyID = item.id
         var key = derivation.packetKey(item.key, session.id)
         let result = withUnsafeMutableBytes(of: &key) { bytes in
@@ -66,6 +69,7 @@ final class Sealer {
     func seal(_ datagram: UnsafeMutableRawBufferPointer, _ kind: SealEnvelope.Kind = .SEALED) {
         precondition(datagram.count >= SealEnvelope.byteCount)
         if generation != session.keys.generation { takeKey() }
+        precondition(hasKey, "there is a key before anything is to be sealed")
         let envelope = SealEnvelope(
             kind: kind, nodeID: session.id.nodeID, keyID: keyID, length: UInt16(datagram.count),
             salt: session.id.salt, counter: session.nextCounter())

@@ -83,4 +83,48 @@ import Testing
             } == 0)
         #expect(opened == 120 && refused == 120 && questions > 0)
     }
+
+    /// A packet from the ring of one node through the opener of another, sealed and not, and a copy
+    /// of it, and what is dropped.
+    @Test(arguments: [SealMode.off, .permissive, .strict])
+    func noneOnTheWayOfAPacket(_ mode: SealMode) throws {
+        let keys: [UInt8] = mode == .off ? [] : [1]
+        let (one, two) = (try SealedNode(1, keys: keys, mode), try SealedNode(2, keys: keys, mode))
+        let start = 10 * Duration.second
+        SealedNode.meet(one, two, now: start)
+        let ring = try SendRing(slotCount: 16, slotByteCount: 1_400, wake: nil)
+        ring.reset(epoch: 1, nodeID: 1)
+        let buffer = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: ring.copyByteCount, alignment: 8)
+        defer { buffer.deallocate() }
+        let key = Key(SampleEntries.tuple(ProtocolNumber.udp, 1, 53))
+        var (opened, dropped) = (0, 0)
+        func open(_ length: Int, _ now: Instant) {
+            let datagram = UnsafeMutableRawBufferPointer(rebasing: buffer[..<length])
+            let packet = two.opener.open(datagram, from: one.peer, now: now)
+            if packet == nil { dropped += 1 } else { opened += 1 }
+        }
+        func goThrough(_ now: Instant) {
+            for _ in 0..<40 { _ = ring.appendDelete(key) }
+            ring.flush()
+            let count = ring.withUnsent(
+                maximum: 64, clockMicroseconds: 1, sealer: one.sealer.sealer(to: nil, now: now)
+            ) { _, packet in
+                buffer.copyMemory(from: UnsafeRawBufferPointer(packet))
+                open(packet.count, now)
+            }
+            ring.markSent(count)
+            guard let length = ring.copy(ring.lastSent, to: buffer) else { return }
+            buffer[44] ^= 1
+            open(length, now)
+            open(length - 1, now)
+            two.opener.publish()
+        }
+        goThrough(start)
+        #expect(
+            Self.allocations {
+                for step in 1...20 as ClosedRange<UInt64> { goThrough(start + step) }
+            } == 0)
+        #expect(opened == 21 && dropped == 42)
+    }
 }

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Notices that a path swallows packets that its ends' devices take: 9,000 bytes at both ends, 1,500 at
+/// a switch between them.
+///
+/// A slave that lacks the same packet after it was sent again so often, that hears the master all the
+/// while, and that has none of the packets after it which are as large: it is the size. No probing:
+/// nothing else can be the reason for long.
+struct PathWatch: ~Copyable {
+    /// How often a packet is sent again before its size is the reason: with NACKs at growing intervals,
+    /// 0.6 s.
+    static let attempts = 7
+    /// The master must have been heard so lately when a slave asks.
+    static let freshMilliseconds: UInt32 = 300
+    /// Bytes of a packet, without IP and UDP headers, that paths are known to take: Ethernet, IPv6's
+    /// least MTU, IPv4's least, and the least that the sync link needs.
+    static let sizes = [1_452, 1_232, 528, SyncSocket.smallestMTU - 48]
+
+    private struct Place: BitwiseCopyable {
+        var sequence: UInt64 = 0
+        var count = 0
+    }
+
+    private let places: UnsafeMutablePointer<Place>
+
+    init() {
+        places = .allocate(capacity: 256)
+        places.initialize(repeating: Place(), count: 256)
+    }
+
+    deinit { places.deallocate() }
+
+    /// The next size to be tried; nil if there is none.
+    static func size(below byteCount: Int) -> Int? { sizes.first { $0 < byteCount } }
+
+    /// Takes note that a slave lacks a packet, the first that it lacks.
+    ///
+    /// - Returns: whether it was sent again often enough.
+    mutating func lacks(_ nodeID: UInt8, _ sequence: UInt64) -> Bool {
+        let place = places + Int(nodeID)
+        if place.pointee.sequence != sequence { place.pointee = Place(sequence: sequence) }
+        place.pointee.count += 1
+        return place.pointee.count > Self.attempts
+    }
+
+    /// Begins to count anew.
+    mutating func forget(_ nodeID: UInt8) { places[Int(nodeID)] = Place() }
+
+    /// The same for all, as in a new epoch.
+    mutating func reset() { places.update(repeating: Place(), count: 256) }
+}
+
+/// What packets may have on their way to a slave.
+struct PathLimit: Equatable, Sendable, BitwiseCopyable {
+    /// Bytes without IP and UDP headers; `Int.max` for whatever the device takes.
+    var byteCount = Int.max
+    /// The slave that larger ones did not reach.
+    var nodeID: UInt8 = 0
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Logging
+
+/// What the control thread does for the seal of the sync link: reads the key file, at the start and
+/// when it is told to, and says who speaks in another way.
+///
+/// Thread: control.
+final class KeyUpkeep {
+    /// Reads all settings again, as at the start.
+    typealias Reader = () throws(ConfigurationError) -> Configuration
+
+    let seal: LinkSeal
+    private let reader: Reader
+    private let log: Logger
+    private var start = ""
+    private var shown: [Strangers.Stranger] = []
+
+    /// Reads the keys that a configuration names.
+    ///
+    /// - Parameter reader: what `rekey` reads settings with, of which it takes those of the key.
+    /// - Throws: `ConfigurationError` if there is a key that cannot be used.
+    init(
+        _ configuration: Configuration, log: Logger, reader: @escaping Reader
+    ) throws(ConfigurationError) {
+        seal = try LinkSeal(nodeID: configuration.nodeID)
+        self.log = log
+        self.reader = reader
+        start = try load(configuration)
+    }
+
+    /// Logs what was read at the start.
+    func tell() {
+        log.info("\(start)")
+    }
+
+    /// Reads the settings of the key and the key file again.
+    ///
+    /// - Returns: what is the case now.
+    /// - Throws: `ConfigurationError`; everything is as it was then.
+    func rekey() throws(ConfigurationError) -> String {
+        do throws(ConfigurationError) {
+            let sentence = try load(try reader())
+            log.notice("read again: \(sentence)")
+            return sentence
+        } catch {
+            log.error("the key is as it was: \(error)")
+            throw error
+        }
+    }
+
+    private func load(_ configuration: Configuration) throws(ConfigurationError) -> String {
+        guard let path = configuration.keyFile ?? SealKeyFile.credential() else {
+            try seal.use([], .off)
+            return "packets of the sync link are not sealed, as there is no key"
+        }
+        let keys = try SealKeyFile.read(path)
+        try seal.use(keys, configuration.keyMode)
+        let count = keys.count == 1 ? "1 key" : "\(keys.count) keys, the first of them seals"
+        return "key file \(path): \(count); key-mode \(configuration.keyMode)"
+    }
+
+    /// Logs who is heard that speaks in another way, when it begins and when it is over.
+    func look(now: Instant) {
+        let present = seal.report.strangers.all(now: now)
+        for stranger in present where !shown.contains(where: { $0.isSame(stranger) }) {
+            log.warning("\(stranger.sentence)")
+        }
+        for stranger in shown where !present.contains(where: { $0.isSame(stranger) }) {
+            log.notice("over: \(stranger.sentence)")
+        }
+        shown = present
+    }
+}

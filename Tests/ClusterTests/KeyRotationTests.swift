@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Foundation
+import Synchronization
+import Testing
+
+extension ClusterTests {
+    /// Keys that change while connections come and go: no slave needs the whole table for it.
+    @Suite struct KeyRotationTests {
+        /// Old and new key, new and old, the new one: on each node in turn.
+        @Test func aKeyIsReplacedUnderLoad() throws {
+            try withCluster { cluster in
+                let files = KeyFiles(cluster: cluster)
+                try files.startPair([1])
+                try Self.underLoad(cluster) { load in
+                    for (keys, number) in [([1, 2], 2), ([2, 1], 2), ([2], 1)]
+                        as [([UInt8], Int)]
+                    {
+                        for node in cluster.firewalls {
+                            try files.write(keys, for: node)
+                            try files.rekey(node)
+                            #expect(try node.count("keys", in: "seal") == number)
+                            try load.goesOn(cluster)
+                        }
+                    }
+                }
+                for node in cluster.firewalls {
+                    for reason in ["another_key", "tag", "unsealed"] {
+                        #expect(try node.bad(reason) == 0, "\(reason) at \(node.name)")
+                    }
+                }
+            }
+        }
+
+        /// From no key to one: permissive on each node in turn, then strict on each.
+        @Test func aClusterGetsAKeyUnderLoad() throws {
+            try withCluster { cluster in
+                let files = KeyFiles(cluster: cluster)
+                let nodes = cluster.firewalls
+                try files.startPair([])
+                try Self.underLoad(cluster) { load in
+                    for node in [nodes[1], nodes[0]] {
+                        try files.write([1], "permissive", for: node)
+                        try files.rekey(node)
+                        try load.goesOn(cluster)
+                    }
+                    try eventually("the master seals by itself", within: 20) {
+                        try nodes[0].sealsToAll()
+                    }
+                    for node in [nodes[0], nodes[1]] {
+                        try files.write([1], "strict", for: node)
+                        try files.rekey(node)
+                        try load.goesOn(cluster)
+                    }
+                }
+                let before = try nodes.map { try $0.bad("unsealed") }
+                try MadeEntries.create(0..<100, in: nodes[0].host)
+                try nodes[1].waitForEqualTable(to: nodes[0], atLeast: 100)
+                #expect(try nodes.map { try $0.bad("unsealed") } == before)
+            }
+        }
+
+        /// While connections are made and ended, as many as the machine can up to 2,000 a second, a body
+        /// is run; afterwards the tables are equal, nothing was lost and nobody asked for an initsync.
+        private static func underLoad(_ cluster: Cluster, _ body: (Load) throws -> Void) throws {
+            let (master, slave) = (cluster.firewalls[0], cluster.firewalls[1])
+            let before = try Counts(slave)
+            let load = Load(in: master.host)
+            do {
+                try load.goesOn(cluster)
+                try body(load)
+            } catch {
+                load.stop()
+                throw error
+            }
+            load.stop()
+            try slave.waitForEqualTable(to: master, atLeast: 1)
+            #expect(try Counts(slave) == before)
+            #expect(try master.count("ring_overruns") == 0)
+            #expect(load.failure() == nil)
+        }
+
+        /// What must not happen on a slave.
+        private struct Counts: Equatable {
+            let requested: Int
+            let received: Int
+            let lost: Int
+
+            init(_ slave: Firewall) throws {
+                requested = try slave.count("initsyncs_requested")
+                received = try slave.count("initsyncs_received")
+                lost = try slave.count("packets_lost")
+            }
+        }
+
+        /// Connections that are made and, 200 later, ended, in a thread.
+        private final class Load: Sendable {
+            private let isStopped = Atomic<Bool>(false)
+            private let error = Mutex<String?>(nil)
+            private let thread = Mutex<Background?>(nil)
+
+            init(in host: Namespace) {
+                let background = Background(named: "load") { [self] in
+                    var first = 1_000
+                    while !isStopped.load(ordering: .relaxed) {
+                        do {
+                            let steps = (first..<first + 200).flatMap { number in
+                                number < 1_200
+                                    ? [MadeEntries.Step.create(number)]
+                                    : [.create(number), .delete(number - 200)]
+                            }
+                            try MadeEntries.apply(steps, in: host, pauseMicroseconds: 150)
+                        } catch {
+                            self.error.withLock { $0 = "\(error)" }
+                            return
+                        }
+                        first += 200
+                    }
+                }
+                thread.withLock { $0 = background }
+            }
+
+            func stop() {
+                isStopped.store(true, ordering: .relaxed)
+                thread.withLock { $0.take() }?.join()
+            }
+
+            func failure() -> String? { error.withLock { $0 } }
+
+            /// Waits until the slave has applied what the master sends from now on.
+            func goesOn(_ cluster: Cluster) throws {
+                let (master, slave) = (cluster.firewalls[0], cluster.firewalls[1])
+                let sent = try master.count("sequence")
+                try eventually(
+                    "the stream goes on", detail: { "\(master.statusLine)\(slave.statusLine)" }
+                ) {
+                    try slave.count("sequence") > sent + 20
+                }
+            }
+        }
+    }
+}
