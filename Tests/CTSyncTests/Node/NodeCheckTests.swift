@@ -37,8 +37,10 @@ import Testing
 
     @Test func whatIsNotWellHasARemedy() {
         var reports: [(NodeReport, String)] = []
-        func add(_ line: String, _ base: NodeReport = Self.slave, _ change: (inout NodeReport) -> Void) {
-            var report = base
+        func add(
+            _ line: String, _ base: NodeReport? = nil, _ change: (inout NodeReport) -> Void
+        ) {
+            var report = base ?? Self.slave
             change(&report)
             reports.append((report, line))
         }
