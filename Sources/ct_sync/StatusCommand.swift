@@ -71,8 +71,11 @@ struct StatusSource: ParsableArguments {
     }
 
     /// Says why there is no answer; returns the exit status as an error.
-    static func end(_ error: SystemError, _ controlFile: String) -> ExitCode {
+    static func end(
+        _ error: SystemError, _ controlFile: String, isSaid: Bool = true
+    ) -> ExitCode {
         let (status, reason) = exitStatus(error)
+        guard isSaid || status != 2 else { return ExitCode(status) }
         let sentence = "ct_sync: \(reason) beside \(controlFile): \(error)\n"
         _ = write(STDERR_FILENO, sentence, sentence.utf8.count)
         return ExitCode(status)

@@ -190,7 +190,7 @@ extension ClusterTests {
                 pause(1)
                 #expect(try node.status()?.role == .slave)
                 #expect(try node.read() == "slave")
-                #expect(!node.log.contains("master, epoch"), "\(node.log)")
+                #expect(!node.log.contains("MASTER"), "\(node.log)")
             }
         }
 

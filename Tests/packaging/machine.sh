@@ -144,7 +144,7 @@ property() {
     inside systemctl show --value --property="$1" "${2:-ct_sync}"
 }
 status_says() {
-    property StatusText "${2:-ct_sync}" | grep -q "$1"
+    property StatusText "${2:-ct_sync}" | grep -qi "$1"
 }
 find_machine() {
     machine=$(cat "/proc/$starter/task/$starter/children" 2> /dev/null)

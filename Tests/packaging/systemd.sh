@@ -54,7 +54,7 @@ check "it hears the master: $(within 10 status_says "'in sync\$'"; property Stat
 order 1
 check "master, says its status" "within 5 status_says ^master && is_open"
 check "the old master gives way" \
-    "within 5 'inside ct_sync status --control-file /run/peer/state | grep -q slave'"
+    "within 5 'inside ct_sync status --control-file /run/peer/state --field role | grep -q slave'"
 
 # The watchdog: 10 seconds in the unit.
 pid=$(property MainPID)

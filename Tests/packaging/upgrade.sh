@@ -123,7 +123,7 @@ check "the new version is installed" \
     "[ \"\$(inside dpkg-query -W -f '\${Version}' ct-sync)\" = $(packaging/version version) ]"
 check "another process runs" "[ \"\$(property MainPID)\" -gt 0 ] && [ \"\$(property MainPID)\" != $pid ]"
 check "it is master, at once" "role_is master"
-check "the other node follows it" "within 5 'property StatusText | grep -q ^master' && within 5 peer_is slave"
+check "the other node follows it" "within 5 'property StatusText | grep -qi ^master' && within 5 peer_is slave"
 check "the connection goes on" "goes_on && has_connection"
 check "and was never interrupted: longest pause $(pause) ms" "[ \"$(pause)\" -lt 2000 ]"
 check "the slave has it still" "in_peer"

@@ -17,7 +17,7 @@ extension ControlClient {
         controlFile: String, _ lines: [ControlLine], timeoutMilliseconds: Int = 5_000,
         eachLine body: (ControlLine) -> Void
     ) throws(SystemError) -> CInt {
-        let path = controlFile + ControlSocket.suffix
+        let path = socketPath(controlFile, lines)
         let patience = UInt64(timeoutMilliseconds) * Duration.millisecond
         let descriptor = try connected(path, Clock.now() + patience)
         let raw = descriptor.raw

@@ -16,7 +16,7 @@ package enum ControlClient {
     package static func request(
         controlFile: String, _ lines: [ControlLine], timeoutMilliseconds: Int = 2_000
     ) throws(SystemError) -> [ControlLine] {
-        let path = controlFile + ControlSocket.suffix
+        let path = socketPath(controlFile, lines)
         let deadline = Clock.now() + UInt64(timeoutMilliseconds) * Duration.millisecond
         let descriptor = try connected(path, deadline)
         let raw = descriptor.raw
@@ -29,6 +29,18 @@ package enum ControlClient {
         }
         guard number == 0 else { throw SystemError("ct_sync's answer", errno: number) }
         return answered.dropLast()
+    }
+
+    /// The socket for a request: who is not root may use the one that takes no orders, if it is there.
+    static func socketPath(
+        _ controlFile: String, _ lines: [ControlLine], userID: uid_t = geteuid()
+    ) -> String {
+        let view = controlFile + ControlSocket.viewSuffix
+        let isQuestion = lines.first?.key == ControlRequest.Verb.get.rawValue
+        guard isQuestion, userID != 0, access(view, F_OK) == 0 else {
+            return controlFile + ControlSocket.suffix
+        }
+        return view
     }
 
     /// Connects to the socket of this path.

@@ -12,6 +12,9 @@ struct ControlFileTrouble {
     private var told: Set<String> = []
     private var retryAt: Instant?
 
+    /// What is wrong; none while all is well.
+    var sentences: [String] { told.sorted().map { "the control file cannot be used: \($0)" } }
+
     /// Whether it is time to try to write.
     func isOver(now: Instant) -> Bool {
         retryAt.map { now >= $0 } ?? true

@@ -12,6 +12,8 @@ import Glibc
 final class ControlSocket {
     /// What the socket's name has behind that of the control file.
     static let suffix = ".sock"
+    /// That of the socket for those who may look and order nothing.
+    static let viewSuffix = ".view.sock"
     /// The longest path of a unix socket, in bytes: sun_path without its final zero.
     static let pathLimit = 107
     /// Bytes of a request, at most.
@@ -24,6 +26,8 @@ final class ControlSocket {
     static let readerPatience = 600 * Duration.second
 
     private let path: String
+    /// Whether every client that could connect is answered, and only questions are.
+    private let isView: Bool
     private let epoll: Descriptor
     private let listener: Descriptor
     private var clients: [ControlConnection] = []
@@ -33,8 +37,30 @@ final class ControlSocket {
     /// socket that is there is a dead daemon's, and is replaced.
     ///
     /// - Throws: `SystemError` where it cannot be made.
-    init(controlFile: String) throws(SystemError) {
-        path = controlFile + ControlSocket.suffix
+    convenience init(controlFile: String) throws(SystemError) {
+        try self.init(path: controlFile + ControlSocket.suffix, isView: false)
+    }
+
+    /// Opens a second socket, for the members of a group: it answers questions and takes no orders.
+    ///
+    /// - Parameter group: its number; the file can be used by the group only if this process may give
+    ///   it away, or has that group itself.
+    /// - Throws: `SystemError` where it cannot be made.
+    convenience init(controlFile: String, viewFor group: gid_t) throws(SystemError) {
+        try self.init(path: controlFile + ControlSocket.viewSuffix, isView: true)
+        let path = path
+        do throws(SystemError) {
+            if getegid() != group { try retrying("chown \(path)") { chown(path, .max, group) } }
+            try retrying("chmod \(path)") { chmod(path, 0o660) }
+        } catch {
+            unlink(path)
+            throw error
+        }
+    }
+
+    private init(path: String, isView: Bool) throws(SystemError) {
+        self.path = path
+        self.isView = isView
         epoll = try Descriptor("epoll_create") { ctsync_epoll() }
         listener = try Descriptor("socket") {
             let kind = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
@@ -85,7 +111,7 @@ final class ControlSocket {
             let accepted = ctsync_accept(listener.raw)
             guard accepted >= 0 else { return }
             let descriptor = Descriptor(owning: accepted)
-            guard ctsync_peer_is_trusted(accepted) == 1 else { continue }
+            guard isView || ctsync_peer_is_trusted(accepted) == 1 else { continue }
             if clients.count == ControlSocket.clientLimit { clients.removeFirst() }
             lastToken += 1
             guard ctsync_epoll_add(epoll.raw, accepted, lastToken) == 0 else { continue }
@@ -95,7 +121,14 @@ final class ControlSocket {
 
     private func advance(_ index: Int, _ answer: (ControlRequest) -> ControlReply) {
         let client = clients[index]
-        switch client.advance(answer) {
+        let isView = isView
+        let progress = client.advance { request in
+            guard !isView || request.verb == .get else {
+                return ControlReply(refused: "this socket takes no orders", errno: EPERM)
+            }
+            return answer(request)
+        }
+        switch progress {
         case .reading: return
         case .writing: ctsync_epoll_want_write(epoll.raw, client.raw, client.token)
         case .done: clients.remove(at: index)

@@ -59,6 +59,16 @@ package enum Words {
             .joined(separator: ":")
     }
 
+    /// The date and time of an event, in local time: `2026-11-25 02:14:07`.
+    package static func time(of event: HistoryEvent) -> String {
+        var seconds = time_t(event.wallMicroseconds / 1_000_000)
+        var parts = tm()
+        localtime_r(&seconds, &parts)
+        let date = [Int(parts.tm_mon) + 1, Int(parts.tm_mday)].map { two($0) }
+        return "\(parts.tm_year + 1_900)-\(date.joined(separator: "-")) "
+            + clock(event.wallMicroseconds)
+    }
+
     private static func two(_ number: Int) -> String {
         number < 10 ? "0\(number)" : "\(number)"
     }

@@ -14,6 +14,12 @@ struct KernelCheck: ~Copyable {
     private(set) var checkCount: UInt64 = 0
     /// Entries and expectations that differed.
     private(set) var repairedCount: UInt64 = 0
+    /// What the last one came to.
+    private(set) var proof = KernelProof()
+    /// The same of the one that runs.
+    private var current = KernelProof()
+    /// Entries that the table does not know, to be looked up again at the end.
+    private var unknown: [Entry] = []
     /// When the next step, or the next check, is due; nil for never.
     private(set) var due: Instant?
 
@@ -46,24 +52,50 @@ struct KernelCheck: ~Copyable {
         due = now
     }
 
+    /// The most entries that the table does not know which are looked up again.
+    private static let unknownLimit = 64
+
     /// Does what is due.
-    mutating func step(_ table: ReplicaTable, now: Instant) throws(SystemError) {
+    ///
+    /// - Parameters:
+    ///   - filter: what would be replicated; nil to leave alone what the table does not know.
+    ///   - lookup: asks the kernel for one entry.
+    mutating func step(
+        _ table: ReplicaTable, _ filter: ReplicationFilter? = nil,
+        _ lookup: (any EntryLookup)? = nil, now: Instant
+    ) throws(SystemError) {
         guard let due, due <= now else { return }
         let seconds = UInt32(truncatingIfNeeded: now / Duration.second)
         self.due = now + Self.stepInterval
         var repaired = 0
+        var isDone = false
         switch stage {
         case .idle:
             table.beginCheck()
             beganSeconds = seconds
+            current = KernelProof()
+            unknown.removeAll(keepingCapacity: true)
             try dump.start()
             stage = .entries
         case .entries:
+            // Of an exclusive reach into self, for the closure.
+            var (found, strange) = (current, unknown)
             let isMore = try dump.step { entry in
-                if table.checkIsDifferent(copy entry, now: seconds) { repaired += 1 }
+                if table.checkIsDifferent(copy entry, now: seconds) {
+                    repaired += 1
+                    found.note(here: copy entry, said: table.said(entry.key))
+                } else if let filter, strange.count < Self.unknownLimit,
+                    !table.knows(entry.key), filter.admits(entry)
+                {
+                    strange.append(copy entry)
+                }
             }
+            (current, unknown) = (found, strange)
             guard !isMore else { break }
-            repaired += table.endCheck(beganSeconds: beganSeconds)
+            repaired += table.endCheck(beganSeconds: beganSeconds) {
+                found.note(here: nil, said: $0)
+            }
+            current = found
             try dump.startExpectations()
             stage = .expectations
         case .expectations:
@@ -73,9 +105,27 @@ struct KernelCheck: ~Copyable {
             }
             guard !isMore else { break }
             repaired += table.expectations.endCheck(beganSeconds: beganSeconds)
+            if let lookup { try lookAgain(table, lookup) }
             checkCount += 1
             postpone(now: now)
+            isDone = true
         }
         repairedCount += UInt64(repaired)
+        current.differed += repaired
+        guard isDone else { return }
+        current.at = now
+        current.entries = table.aliveCount
+        proof = current
+    }
+
+    /// Counts what the table still does not know and the kernel still has.
+    private mutating func lookAgain(
+        _ table: ReplicaTable, _ lookup: any EntryLookup
+    ) throws(SystemError) {
+        for entry in unknown where !table.knows(entry.key) {
+            guard let now = try lookup.entry(entry.key) else { continue }
+            current.added += 1
+            current.note(here: now, said: nil)
+        }
     }
 }

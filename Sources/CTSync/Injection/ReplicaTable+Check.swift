@@ -40,15 +40,26 @@ extension ReplicaTable {
 
     /// Has made what the kernel should have had since before the check and has not.
     ///
+    /// - Parameter found: takes each, as the master has said it.
     /// - Returns: how many.
-    func endCheck(beganSeconds: UInt32) -> Int {
+    func endCheck(beganSeconds: UInt32, _ found: (Entry) -> Void = { _ in }) -> Int {
         var missing = 0
         for place in places where book.pool.replicas[Int(place)].standing == .alive {
             guard kernel[place].isMissing(beganSeconds) else { continue }
+            found(request(at: place))
             move(place, .missing)
             missing += 1
         }
         return missing
+    }
+
+    /// Whether it has a replica of a connection, or had until its deletion went to the kernel.
+    func knows(_ key: Key) -> Bool { book.pool.find(key) != ReplicaPool.noPlace }
+
+    /// What the master has said of a connection.
+    func said(_ key: Key) -> Entry? {
+        let place = book.pool.find(key)
+        return place == ReplicaPool.noPlace ? nil : request(at: place)
     }
 }
 

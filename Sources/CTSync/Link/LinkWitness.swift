@@ -22,9 +22,6 @@ struct LinkWitness: ~Copyable {
         socket = try Descriptor("packet socket") { ctsync_packet_open(index) }
     }
 
-    /// What to poll for POLLIN.
-    var raw: CInt { socket.raw }
-
     /// Takes what has come since the last look.
     ///
     /// - Parameter isWanted: whether a packet is of interest.

@@ -16,6 +16,8 @@ package final class Daemon {
     private let signals: Descriptor
     private let upkeep: LinkUpkeep
     private let controlSocket: ControlSocket
+    /// For those who may look and order nothing; nil if there is no group of them.
+    private let viewSocket: ControlSocket?
     private var controlFile: ControlFile
     private var lock: InstanceLock
     private var epochFile: EpochFile
@@ -23,14 +25,12 @@ package final class Daemon {
     private var trouble = ControlFileTrouble()
     private var isEnding = false
     private var pause = Pause.none
-    private var observeDue: Instant = 0
+    private var observer: Observer
     private var watch = OverrunWatch()
     private var service = ServiceNotify()
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
-    /// How often the node is looked at while no other node is heard.
-    private static let closeLook = 250 * Duration.millisecond
     /// How often a publication gives way to what was written meanwhile, before it waits.
     private static let publishLimit = 16
 
@@ -90,13 +90,26 @@ package final class Daemon {
         node.engine.remember(
             epoch: max(lock.epoch, epochFile.epoch),
             wallMicroseconds: Clock.wallMicroseconds())
+        observer = Observer(controlFile: configuration.controlFile, log: log)
         self.lock = lock
         self.epochFile = epochFile
+        viewSocket = Self.viewSocket(configuration, log)
         Self.setEvents(log)
         node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
     }
 
     // MARK: Preparing the machine
+
+    private static func viewSocket(_ configuration: Configuration, _ log: Logger) -> ControlSocket?
+    {
+        guard let group = GroupFile.number(of: GroupFile.viewers) else { return nil }
+        do throws(SystemError) {
+            return try ControlSocket(controlFile: configuration.controlFile, viewFor: group)
+        } catch {
+            log.info("the group \(GroupFile.viewers) cannot ask for the status: \(error)")
+            return nil
+        }
+    }
 
     private static func syncDevice(
         _ configuration: Configuration
@@ -161,7 +174,7 @@ package final class Daemon {
             throw error
         }
         try publish()
-        service.show(node.nodeReport().statusLine)
+        observer.look(node, &service)
         service.ready()
         while !isEnding {
             wait()
@@ -171,6 +184,7 @@ package final class Daemon {
             if hasChanged { try publish() }
             try readControlFile()
             controlSocket.serve { request in answer(request) }
+            viewSocket?.serve { request in answer(request) }
             node.darkness?.work(now: Clock.now())
             upkeep.work(now: Clock.now(), heard: node.heard)
             node.limitPackets()
@@ -179,28 +193,18 @@ package final class Daemon {
             node.lookForLeftDrops()
             watch.look(node)
             record(node.engine.highestEpoch)
-            observe(isDue: hasChanged)
+            observer.look(node, &service)
             service.alive(now: Clock.now())
         }
         service.stopping()
         end()
     }
 
-    /// Looks how the node is, once a second and after each change of the role.
-    private func observe(isDue: Bool) {
-        let now = Clock.now()
-        guard isDue || now >= observeDue else { return }
-        node.tellAnnouncements()
-        let report = node.nodeReport()
-        node.lookAtDevice(report)
-        observeDue = now + (report.needsWitness ? Self.closeLook : Self.tick)
-        service.show(report.statusLine)
-    }
-
     private func wait() {
         let descriptors =
             [
                 signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
+                viewSocket?.raw ?? -1,
                 node.darkness?.events ?? -1,
             ] + upkeep.events
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
@@ -215,8 +219,7 @@ package final class Daemon {
         let dark = node.darkness?.patience(now: Clock.now()) ?? tick
         let watchdog = max(service.watchdogInterval ?? tick, Duration.millisecond)
         let now = Clock.now()
-        let observation = max(observeDue, now) - now
-        let time = min(tick, watchdog, dark, observation)
+        let time = min(tick, watchdog, dark, observer.patience(now: now))
         _ = poll(&polled, UInt(polled.count), CInt(time / Duration.millisecond))
     }
 
@@ -244,6 +247,7 @@ package final class Daemon {
     /// Takes away what the start has made, but for the control file.
     private func withdraw() {
         controlSocket.remove()
+        viewSocket?.remove()
         upkeep.remove()
     }
 
@@ -344,6 +348,14 @@ package final class Daemon {
             return answerRole(request)
         case (.set, "rekey"):
             return answerRekey()
+        case (.get, "check"):
+            let troubles = [epochFile.trouble.map { "the epoch is not kept: \($0)" }]
+            let facts = NodeCheck.Facts.ofThisMachine(
+                reconcileSeconds: configuration.reconcileSeconds,
+                fileTroubles: troubles.compactMap { $0 } + trouble.sentences)
+            return ControlReply(NodeCheck(node.nodeReport(), facts).lines)
+        case (.get, "history"):
+            return observer.answer(request)
         default:
             return node.answer(request)
         }

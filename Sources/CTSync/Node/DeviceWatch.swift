@@ -15,8 +15,7 @@ struct DeviceWatch: ~Copyable {
     /// When packets came to the socket last, and how many there were then.
     private var heard: (at: Instant, packets: UInt64) = (0, 0)
 
-    /// What to poll for POLLIN; else -1.
-    private(set) var raw: CInt = -1
+    private var isOpen = false
 
     /// What was seen lately; nil if nothing was.
     func sighting(_ now: Instant) -> Sighting? {
@@ -35,11 +34,10 @@ struct DeviceWatch: ~Copyable {
         let device = socket.device.index
         if index != device { close() }
         index = device
-        guard raw >= 0 else {
+        guard isOpen else {
             do throws(SystemError) {
-                let witness = try LinkWitness(index: device)
-                raw = witness.raw
-                self.witness = consume witness
+                witness = try LinkWitness(index: device)
+                isOpen = true
             } catch {
                 // The device is gone, which is said; or there is no memory: it is tried again.
             }
@@ -61,7 +59,7 @@ struct DeviceWatch: ~Copyable {
 
     private mutating func close() {
         witness = nil
-        raw = -1
+        isOpen = false
     }
 }
 

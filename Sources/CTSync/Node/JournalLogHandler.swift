@@ -14,6 +14,7 @@ package struct JournalLogHandler: LogHandler {
     package var logLevel: Logger.Level
     private let forJournal: Bool
     private let descriptor: CInt
+    private let journal: JournalSocket
 
     /// A handler for standard error, in the form that the environment asks for.
     package init(level: Logger.Level = .info) {
@@ -29,7 +30,11 @@ package struct JournalLogHandler: LogHandler {
         _ = write(STDERR_FILENO, line, line.utf8.count)
     }
 
-    init(level: Logger.Level, forJournal: Bool, descriptor: CInt) {
+    init(
+        level: Logger.Level, forJournal: Bool, descriptor: CInt,
+        journal: JournalSocket = JournalSocket()
+    ) {
+        self.journal = journal
         logLevel = level
         self.forJournal = forJournal
         self.descriptor = descriptor
@@ -43,16 +48,32 @@ package struct JournalLogHandler: LogHandler {
 
     /// Writes one line.
     package func log(event: LogEvent) {
+        let all = metadata.merging(event.metadata ?? [:]) { _, own in own }
+        if forJournal, all["MESSAGE_ID"] != nil, send(event, all) { return }
         var line = forJournal ? "<\(JournalLogHandler.priority(event.level))>" : prefix(event.level)
         line += "\(event.message)"
-        let all = metadata.merging(event.metadata ?? [:]) { _, own in own }
-        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
+        for (key, value) in all.sorted(by: { $0.key < $1.key }) where !Self.isField(key) {
             line += " \(key)=\(value)"
         }
         // A line break in foreign text would begin a line with a priority of its own.
         var bytes = line.utf8.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: " ") : $0 }
         bytes.append(UInt8(ascii: "\n"))
         _ = write(descriptor, bytes, bytes.count)
+    }
+
+    /// Whether a value is a field of its own in the journal, and not part of the line.
+    private static func isField(_ key: String) -> Bool {
+        key.first?.isUppercase ?? false
+    }
+
+    /// Sends a line with its fields to the journal; false if it is not there.
+    private func send(_ event: LogEvent, _ all: Logger.Metadata) -> Bool {
+        let fields = all.filter { Self.isField($0.key) }.sorted { $0.key < $1.key }
+        return journal.send(
+            [
+                ("MESSAGE", "\(event.message)"), ("PRIORITY", "\(Self.priority(event.level))"),
+                ("SYSLOG_IDENTIFIER", "ct_sync"),
+            ] + fields.map { ($0.key, "\($0.value)") })
     }
 
     /// The priority of syslog(3) for a level: 0 (emerg) to 7 (debug).

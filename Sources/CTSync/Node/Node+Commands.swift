@@ -10,6 +10,8 @@ extension Node {
         switch (request.verb, request.subject) {
         case (.get, "status"): ControlReply(report())
         case (.get, "dump"): dump(request)
+        case (.set, "verify"): startVerification()
+        case (.get, "verify"): verification()
         case (.set, "flush"): flush(isConfirmed: request["yes"] == "1")
         case (.set, "resync"): resync()
         case (.get, "initsync-rate"):

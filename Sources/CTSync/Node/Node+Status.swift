@@ -21,6 +21,7 @@ extension Node {
         report.uptime = Self.elapsed(since: startedAt, now)
         report.role = role
         report.roleAge = Self.elapsed(since: engine.roleSince, now)
+        report.roleCause = roleCause
         report.epoch = role == .master ? engine.claim.epoch : slave.master.epoch
         let promotion = engine.promotionMicroseconds
         report.promotionMicroseconds = promotion == 0 ? nil : promotion
@@ -54,6 +55,11 @@ extension Node {
         report.initsync.done = slave.progress.count
         report.initsync.age = Self.elapsed(since: slave.progress.beganAt, now)
         report.initsync.unansweredRequests = slave.unansweredRequests
+        if slave.proof.at > 0 {
+            report.verified = NodeReport.Verified(
+                age: Self.elapsed(since: slave.proof.at, now), entries: slave.proof.entries,
+                differed: slave.proof.differed, added: slave.proof.added)
+        }
         let count = slave.announced.entryCount
         report.entriesOfMaster = count > 0 ? Int(count) : nil
         guard let address = slave.masterAddress else { return }

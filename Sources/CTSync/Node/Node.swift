@@ -26,6 +26,8 @@ final class Node {
     private(set) var natCheck = NATCheck()
     /// How often it became master, and slave.
     private(set) var roleChanges = (toMaster: UInt64(0), toSlave: UInt64(0))
+    /// Why it has its role.
+    private(set) var roleCause = "started"
     /// When a slave could have taken over last.
     private var readyAt: Instant = 0
     private var watch = DeviceWatch()
@@ -77,11 +79,8 @@ final class Node {
         }
         try engine.begin(
             as: role, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
-        guard role == .master else {
-            log.info("slave, node \(configuration.nodeID), waiting for a master")
-            return
-        }
-        tellRole()
+        guard role == .master else { return }
+        tookRole("started")
         lookForLeftDrops()
     }
 
@@ -108,7 +107,7 @@ final class Node {
         if outcome == .waits, !hadToWait {
             log.notice("the promotion waits for the end of the initsync")
         }
-        if role != before { tellRole() }
+        if role != before { tookRole("ordered") }
         return outcome
     }
 
@@ -119,24 +118,24 @@ final class Node {
         superseded.clear()
         let before = role
         let wasWaiting = engine.isWaiting
-        hear(link.takeNews())
+        var cause = hear(link.takeNews())
         let pause = try engine.tick(
             now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
         if role == .master, before == .slave, !wasWaiting {
-            log.notice("the node that it gave way to is gone, and its last order was master")
+            cause = "the node that it gave way to is gone, and its last order was master"
         }
-        if role != before { tellRole() }
+        if role != before { tookRole(cause ?? "ordered") }
         return (role != before, pause)
     }
 
-    private func hear(_ news: LinkThread.News) {
+    /// Returns why the role changed, if it did.
+    private func hear(_ news: LinkThread.News) -> String? {
+        var cause: String?
         let own = engine.claim
         if let claim = news.higher, engine.giveWay(to: claim, now: Clock.now()) {
-            log.warning(
-                """
-                node \(claim.nodeID) is master with epoch \(claim.epoch), above ours \
-                (\(own.epoch)); gave way
-                """)
+            cause =
+                "gave way to node \(claim.nodeID), whose epoch \(claim.epoch) is above "
+                + "\(own.epoch)"
         }
         if let claim = news.outbid,
             engine.outbid(
@@ -149,16 +148,16 @@ final class Node {
                 """)
         }
         if news.hasBeaten { engine.hasBeaten(now: Clock.now()) }
+        return cause
     }
 
-    private func tellRole() {
-        if role == .master { roleChanges.toMaster += 1 } else { roleChanges.toSlave += 1 }
+    private func tookRole(_ cause: String) {
+        roleCause = cause
         if role == .master {
-            log.notice(
-                "master, epoch \(engine.claim.epoch), after \(engine.promotionMicroseconds) us")
+            roleChanges.toMaster += 1
             hasToLookForDrops = true
         } else {
-            log.notice("slave, after epoch \(engine.claim.epoch)")
+            roleChanges.toSlave += 1
         }
     }
 
@@ -195,9 +194,6 @@ final class Node {
 
     /// What was seen on the device lately.
     func sighting(_ now: Instant) -> Sighting? { watch.sighting(now) }
-
-    /// What to poll for POLLIN while the device is looked at; else -1.
-    var deviceEvents: CInt { watch.raw }
 
     /// Looks at the device itself while nobody is heard.
     func lookAtDevice(_ report: NodeReport) {

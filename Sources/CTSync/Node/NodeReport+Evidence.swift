@@ -5,6 +5,9 @@ extension NodeReport {
     /// How recent a dropped packet must be to count.
     static let evidenceAge = 5 * Duration.second
 
+    /// How long a node may take to hear of another's role.
+    static let roleTime = 1_500 * Duration.millisecond
+
     /// What can be seen of the fault, the surest first; nil if nothing.
     var evidence: Problem? {
         if !link.isPresent {
@@ -26,7 +29,10 @@ extension NodeReport {
 
     /// A slave that hears no master.
     private var other: Problem? {
-        guard let stranger, stranger.age < Self.evidenceAge else { return nil }
+        // What it said before this node took its role is of before.
+        guard let stranger, stranger.age < Self.evidenceAge,
+            stranger.age + Self.roleTime < roleAge
+        else { return nil }
         let node = "node \(stranger.nodeID) (\(stranger.address))"
         guard role == .master else {
             return Problem(

@@ -58,6 +58,7 @@ extension NodeReport {
         status.add("uptime_seconds", age: uptime)
         status.add("role", role.description)
         status.add("role_age_seconds", age: roleAge)
+        status.add("role_cause", roleCause)
         status.add("epoch", epoch)
         status.add("promotion_seconds", age: promotionMicroseconds.map { $0 * 1_000 })
         status.add("promotion_waits", isPromotionWaiting)
@@ -107,6 +108,7 @@ extension NodeReport {
             group.add("age_seconds", age: verified?.age)
             group.add("entries", count: verified?.entries)
             group.add("differed", count: verified?.differed)
+            group.add("added", count: verified?.added)
         }
         status.add(
             "clock_offset_seconds",

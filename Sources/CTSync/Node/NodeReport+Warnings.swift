@@ -54,6 +54,13 @@ extension NodeReport {
                             why: "is it so again? then somebody changes them")
                     ]))
         }
+        if let verified, verified.added > 0 {
+            let entries = Words.count(verified.added, "entry is", "entries are")
+            warnings.append(
+                Problem(
+                    .differed, "\(entries) in this kernel that the master does not have",
+                    tries: [Hint(command: "ct_sync verify", why: "which?")]))
+        }
         return warnings
     }
 

@@ -21,6 +21,8 @@ struct NodeReport: Sendable, Equatable {
     var role = Role.slave
     /// For how long it has that role.
     var roleAge: UInt64 = 0
+    /// Why it has it.
+    var roleCause = "started"
     /// Of the master that it is or follows; 0 for none.
     var epoch: UInt64 = 0
     /// What the last promotion took; nil before the first.
@@ -196,5 +198,7 @@ extension NodeReport {
         var age: UInt64
         var entries: Int
         var differed: Int
+        /// Entries of this kernel that the master does not have.
+        var added = 0
     }
 }

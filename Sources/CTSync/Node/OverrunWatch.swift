@@ -52,7 +52,6 @@ struct OverrunWatch {
                 "changes of labels left out: no rule of this node uses labels"
             ),
             ("timers", node.steps.timers.timers.failureCount, "timer walks that failed"),
-            ("own id", slave.counters.ownID, "packets of another node with our id"),
         ]
         for (key, value, text) in counters where value != last[key, default: 0] {
             node.log.warning("\(value - last[key, default: 0]) \(text), \(value) since the start")

@@ -237,7 +237,7 @@ final class SlaveEngine {
         guard !adoption.isRunning else { return }
         if slave.takeWantsCheck() { check.begin(now: now) }
         do throws(SystemError) {
-            try check.step(table, now: now)
+            try check.step(table, slave.filter, lookup, now: now)
         } catch {
             injectionFailures += 1
             check.postpone(now: now)
@@ -254,7 +254,10 @@ final class SlaveEngine {
     /// Copies how it is; keeps the instant at which the reason last changed.
     func publish(into status: inout SlaveStatus, now: Instant) {
         let reason = slave.outOfSync(now: now)
-        if reason != status.outOfSync || status.since == 0 { status.since = now }
+        if reason != status.outOfSync || status.since == 0 {
+            status.since = now
+            if reason?.isBrief != true { status.transitions.note(reason, at: now) }
+        }
         status.outOfSync = reason
         status.master = slave.master
         status.masterAddress = slave.masterAddress
@@ -279,6 +282,8 @@ final class SlaveEngine {
         status.refusals = injector.refusals
         status.injectionFailures = injectionFailures
         status.checks = check.checkCount
+        status.proof = check.proof
+        status.proof.differences = []
         status.repaired = check.repairedCount
         status.related = RelatedStatus(table, injector, expectations)
         status.packetsSent = packetsSent

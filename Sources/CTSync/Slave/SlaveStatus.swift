@@ -20,6 +20,8 @@ struct SlaveStatus: Sendable {
     var outOfSync: SlaveProtocol.OutOfSync? = .noMaster
     /// Since when that is so.
     var since: Instant = 0
+    /// The last changes of it, without the brief ones.
+    var transitions = SyncTransitions()
     var entriesHeld = 0
     /// Whether this kernel's own entries were not read whole since the node is slave.
     var hasUnread = true
@@ -35,6 +37,8 @@ struct SlaveStatus: Sendable {
     /// Comparisons of the kernel with the replica table, and what differed.
     var checks: UInt64 = 0
     var repaired: UInt64 = 0
+    /// What the last comparison came to, without the differences.
+    var proof = KernelProof()
     var related = RelatedStatus()
     var packetsSent: UInt64 = 0
     var bytesSent: UInt64 = 0

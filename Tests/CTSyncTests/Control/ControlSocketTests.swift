@@ -236,4 +236,48 @@ import Testing
         let error = #expect(throws: SystemError.self) { _ = try ControlSocket(controlFile: long) }
         #expect(error?.errno == ENAMETOOLONG)
     }
+
+    /// The second socket answers questions, to whom may open it, and takes no orders.
+    @Test func theSocketOfTheGroupTakesNoOrders() throws {
+        let path = path
+        let socket = try ControlSocket(controlFile: path, viewFor: getegid())
+        let file = path + ControlSocket.viewSuffix
+        var information = stat()
+        #expect(stat(file, &information) == 0)
+        #expect(information.st_mode & 0o777 == 0o660 && information.st_gid == getegid())
+        func ask(_ verb: String) throws -> String {
+            let raw = Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
+            defer { close(raw) }
+            try #require(ControlSocket.withAddress(file) { connect(raw, $0, $1) } == 0)
+            let bytes = ControlLine.render([ControlLine(verb, "status")])
+            #expect(write(raw, bytes, bytes.count) == bytes.count)
+            var answer = [UInt8](repeating: 0, count: 1_024)
+            for _ in 0..<1_000 {
+                socket.serve { Self.echo($0) }
+                let count = recv(raw, &answer, answer.count, CInt(MSG_DONTWAIT))
+                if count > 0 { return String(decoding: answer[..<count], as: UTF8.self) }
+                usleep(1_000)
+            }
+            return ""
+        }
+        #expect(try ask("get") == "verb=get\nsubject=status\nerrno=0\n\n")
+        #expect(try ask("set") == "error=this socket takes no orders\nerrno=\(EPERM)\n\n")
+        socket.remove()
+        #expect(access(file, F_OK) != 0)
+    }
+
+    /// Root asks where orders are taken too; the others where they may.
+    @Test func whoIsNotRootAsksTheOtherSocket() {
+        let question = [ControlLine("get", "status")]
+        let order = [ControlLine("set", "role")]
+        let usual = path + ControlSocket.suffix
+        #expect(ControlClient.socketPath(path, question, userID: 0) == usual)
+        #expect(ControlClient.socketPath(path, question, userID: 1_000) == usual)
+        ScratchDirectory.write("", to: path + ControlSocket.viewSuffix)
+        #expect(ControlClient.socketPath(path, question, userID: 0) == usual)
+        #expect(ControlClient.socketPath(path, order, userID: 1_000) == usual)
+        #expect(
+            ControlClient.socketPath(path, question, userID: 1_000)
+                == path + ControlSocket.viewSuffix)
+    }
 }

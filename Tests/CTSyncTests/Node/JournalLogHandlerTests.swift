@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Foundation
+import Glibc
 import Logging
 import Testing
 
@@ -47,5 +48,44 @@ import Testing
         let text = lines(forJournal: false) { $0.warning("low on memory") }
         let form = #/\d\d:\d\d:\d\d\.\d\d\d ct_sync: warning: low on memory node=3\n/#
         #expect(try form.wholeMatch(in: text) != nil, "\(text)")
+    }
+
+    /// A line with fields goes to the journal's own socket, and to standard error if that is not there.
+    @Test func fieldsGoToTheJournal() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.path + "/journal"
+        let raw = socket(AF_UNIX, CInt(SOCK_DGRAM.rawValue), 0)
+        defer { close(raw) }
+        #expect(ControlSocket.withAddress(path) { bind(raw, $0, $1) } == 0)
+        var ends: [CInt] = [0, 0]
+        precondition(pipe(&ends) == 0)
+        defer { close(ends[0]) }
+        func log(_ path: String, forJournal: Bool = true) {
+            let handler = JournalLogHandler(
+                level: .debug, forJournal: forJournal, descriptor: ends[1],
+                journal: JournalSocket(path: path))
+            var logger = Logger(label: "test") { _ in handler }
+            logger.logLevel = .debug
+            logger.warning(
+                "node 1\nis silent", metadata: ["MESSAGE_ID": "ab", "CT_SYNC_PEER": "1"])
+        }
+        log(path)
+        var bytes = [UInt8](repeating: 0, count: 4_096)
+        let count = recv(raw, &bytes, bytes.count, CInt(MSG_DONTWAIT))
+        #expect(
+            String(decoding: bytes.prefix(max(0, count)), as: UTF8.self) == """
+                MESSAGE=node 1 is silent
+                PRIORITY=4
+                SYSLOG_IDENTIFIER=ct_sync
+                CT_SYNC_PEER=1
+                MESSAGE_ID=ab
+
+                """)
+        log(path + ".none")
+        close(ends[1])
+        let written = read(ends[0], &bytes, bytes.count)
+        #expect(
+            String(decoding: bytes.prefix(max(0, written)), as: UTF8.self)
+                == "<4>node 1 is silent\n")
     }
 }

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+internal import CCTSyncShims
+import Glibc
+
+/// The last hundred transitions of a node, in memory and in a file beside the control file, so that a
+/// daemon that starts again still has them, and they can be read while none runs.
+///
+/// Thread: control.
+package struct History: Sendable {
+    /// What the file's name has behind that of the control file.
+    package static let suffix = ".history"
+    /// The most events that are kept.
+    static let capacity = 100
+    private static let byteLimit = capacity * 1_024
+
+    /// The events, the oldest first.
+    package private(set) var events: [HistoryEvent] = []
+    private let path: String
+
+    /// Reads the file of a control file; what is no event in it is left out.
+    package init(controlFile: String) {
+        path = controlFile + Self.suffix
+        do throws(SystemError) {
+            let text = try TextFile.read(path, limit: Self.byteLimit)
+            let lines = text.split(separator: "\n").suffix(Self.capacity)
+            events = lines.compactMap { HistoryEvent(line: $0) }
+        } catch {
+            // No file yet, or none that can be read: the history begins now.
+        }
+    }
+
+    /// Keeps an event, with the next number.
+    ///
+    /// - Returns: it, numbered.
+    @discardableResult
+    mutating func add(_ event: HistoryEvent) -> HistoryEvent {
+        var event = event
+        event.number = (events.last?.number ?? 0) + 1
+        event.text = String(event.text.prefix(600))
+        if events.count == Self.capacity { events.removeFirst() }
+        events.append(event)
+        return event
+    }
+
+    /// Writes the file whole; what cannot be written is in the journal all the same.
+    func save() {
+        do throws(SystemError) {
+            let scratch = path + ".new"
+            let file = try Descriptor("open \(scratch)") {
+                ctsync_open(scratch, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
+            }
+            let bytes = Array(events.map { $0.line + "\n" }.joined().utf8)
+            try retrying("write \(scratch)") { Glibc.write(file.raw, bytes, bytes.count) }
+            try retrying("rename \(scratch)") { rename(scratch, path) }
+        } catch {
+            return
+        }
+    }
+}

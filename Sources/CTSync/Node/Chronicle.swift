@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Makes events of what changes from one report to the next, each once, in the sentences of the status.
+///
+/// A value without input or output: reports in, events out. A condition that lasts is said at once,
+/// after 10 s, 1 min and 10 min, and when it ends. What a slave repairs by itself in milliseconds
+/// (`isBrief`), and what each role begins with, is said when it has lasted for a while.
+struct Chronicle {
+    /// When a condition that lasts is said again.
+    static let repetitions = [10, 60, 600].map { UInt64($0) * Duration.second }
+    /// How long a brief reason must last to be said, and what a slave or a master begins with: a
+    /// slave is told of an initsync, a master hears from its slaves once a second.
+    static let (briefTime, masterTime) = (1 * Duration.second, 3 * Duration.second)
+
+    /// Reports are made a moment before they are taken.
+    private static let roleTolerance = 100 * Duration.millisecond
+
+    /// What is not as it should be, and what has been said of it.
+    private struct Condition {
+        var problem: NodeReport.Problem
+        var since: Instant
+        /// Nil until it is said.
+        var said: Int?
+    }
+
+    private var role: Role?
+    private var roleSince: Instant = 0
+    private var condition: Condition?
+    /// Since when the present role has had no problem, or has been the role.
+    private var hasBeenWell = false
+    private var remarks: [String: Condition] = [:]
+    private var peers: [UInt8: NodeReport.Peer] = [:]
+    private var carrier: Bool?
+    private var isDark: Bool?
+    private var events: [HistoryEvent] = []
+
+    /// Takes a report.
+    ///
+    /// - Returns: what is to be said, in its order.
+    mutating func take(_ report: NodeReport, now: Instant) -> [HistoryEvent] {
+        events = []
+        lookAtRole(report, now)
+        lookAtLink(report)
+        lookAtDark(report)
+        lookAtPeers(report)
+        lookAtProblem(report, now)
+        lookAtRemarks(report, now)
+        return events
+    }
+
+    private mutating func say(
+        _ report: NodeReport, _ kind: HistoryEvent.Kind, _ text: String, isBad: Bool = false,
+        reason: NodeReport.Reason? = nil, peer: UInt8? = nil
+    ) {
+        events.append(
+            HistoryEvent(
+                wallMicroseconds: report.wallMicroseconds, kind: kind, isBad: isBad,
+                role: report.role, reason: reason?.rawValue, peerID: peer, text: text))
+    }
+
+    // MARK: Role
+
+    private mutating func lookAtRole(_ report: NodeReport, _ now: Instant) {
+        let since = now - min(report.roleAge, now)
+        // The same role, taken later than the one that is known: it was another one in between.
+        guard report.role != role || since > roleSince + Self.roleTolerance else { return }
+        let before = role.map { " after \(Words.time(max(since, roleSince) - roleSince)) as \($0)" }
+        (role, roleSince) = (report.role, since)
+        (condition, hasBeenWell, peers, remarks) = (nil, false, [:], [:])
+        var text = report.role == .master ? "MASTER" : "SLAVE"
+        if report.role == .master {
+            if let micros = report.promotionMicroseconds {
+                text += ", promoted in \(Words.time(micros * 1_000))"
+            }
+            text += ", epoch \(report.epoch)"
+        }
+        say(report, .role, "\(text)\(before ?? ""): \(report.roleCause)")
+    }
+
+    // MARK: Link, l2drop, peers
+
+    private mutating func lookAtLink(_ report: NodeReport) {
+        let now = report.link.isPresent && report.link.hasCarrier
+        defer { carrier = now }
+        guard let carrier, carrier != now else { return }
+        let state = now ? "has carrier again" : report.link.isPresent ? "has no carrier" : "is gone"
+        say(
+            report, .link, "\(report.link.device) \(state)", isBad: !now,
+            reason: now ? nil : report.link.isPresent ? .linkDown : .deviceGone)
+    }
+
+    private mutating func lookAtDark(_ report: NodeReport) {
+        defer { isDark = report.l2drop.isOn }
+        guard let backend = report.l2drop.backend, let isDark, isDark != report.l2drop.isOn else {
+            return
+        }
+        say(
+            report, .l2drop,
+            report.l2drop.isOn ? "the node is dark, by \(backend)" : "the node is open")
+    }
+
+    private mutating func lookAtPeers(_ report: NodeReport) {
+        for peer in report.peers {
+            let name = "\(peer.role) \(peer.nodeID) (\(peer.address))"
+            let last = peers[peer.nodeID]
+            peers[peer.nodeID] = peer
+            if last?.isHeard != peer.isHeard {
+                guard peer.isHeard || last != nil else { continue }
+                say(
+                    report, .peer, "\(name) is \(peer.isHeard ? "heard" : "silent")",
+                    isBad: !peer.isHeard, peer: peer.nodeID)
+            }
+            if peer.role == .slave, peer.isHeard, (last?.isInSync ?? false) != peer.isInSync {
+                say(
+                    report, .peer, "\(name) is \(peer.isInSync ? "" : "not ")in sync",
+                    isBad: !peer.isInSync, peer: peer.nodeID)
+            }
+        }
+        let present = Set(report.peers.map(\.nodeID))
+        peers = peers.filter { present.contains($0.key) }
+    }
+
+    // MARK: Conditions
+
+    private mutating func lookAtProblem(_ report: NodeReport, _ now: Instant) {
+        guard let problem = report.problem else {
+            endProblem(report, now)
+            hasBeenWell = true
+            return
+        }
+        let isOther = condition?.problem.sentence != problem.sentence
+        if condition == nil { condition = Condition(problem: problem, since: now) }
+        condition?.problem = problem
+        guard let current = condition else { return }
+        let age = now - current.since
+        if let said = current.said {
+            let count = Self.repetitions.count { $0 <= age }
+            guard isOther || count > said else { return }
+            condition?.said = count
+        } else {
+            guard age >= delay(problem.reason, current.since) else { return }
+            condition?.said = 0
+        }
+        say(
+            report, .state, age < Self.briefTime ? report.statusLine : report.verdict, isBad: true,
+            reason: problem.reason)
+    }
+
+    /// How long something must last to be said.
+    private func delay(_ reason: NodeReport.Reason, _ since: Instant) -> UInt64 {
+        if since < roleSince + Self.briefTime {
+            return role == .master ? Self.masterTime : Self.briefTime
+        }
+        return reason.isBrief ? Self.briefTime : 0
+    }
+
+    private mutating func endProblem(_ report: NodeReport, _ now: Instant) {
+        defer { condition = nil }
+        guard let condition else {
+            if !hasBeenWell { say(report, .state, report.statusLine) }
+            return
+        }
+        // Too brief to have been said.
+        if condition.said == nil, hasBeenWell { return }
+        let again = hasBeenWell ? " again" : ""
+        say(
+            report, .state,
+            "\(report.statusLine)\(again) after \(Words.time(now - condition.since)) "
+                + "(\(condition.problem.sentence))")
+    }
+
+    private mutating func lookAtRemarks(_ report: NodeReport, _ now: Instant) {
+        let warnings = report.warnings
+        for warning in warnings {
+            let key = warning.reason.rawValue
+            let known = remarks[key] ?? Condition(problem: warning, since: now)
+            remarks[key] = known
+            let age = now - known.since
+            let count = Self.repetitions.count { $0 <= age }
+            guard age >= delay(warning.reason, known.since), count > known.said ?? -1 else {
+                continue
+            }
+            remarks[key]?.said = count
+            let past = count == 0 ? "" : "for \(Words.time(age)): "
+            say(
+                report, .remark, past + warning.sentence, isBad: true, reason: warning.reason)
+        }
+        let present = Set(warnings.map(\.reason.rawValue))
+        for (key, known) in remarks where !present.contains(key) {
+            remarks[key] = nil
+            guard known.said != nil else { continue }
+            say(
+                report, .remark,
+                "over after \(Words.time(now - known.since)): \(known.problem.sentence)",
+                reason: known.problem.reason)
+        }
+    }
+}
+
+extension NodeReport.Reason {
+    /// Whether a slave usually repairs it by itself in milliseconds.
+    var isBrief: Bool {
+        switch self {
+        case .packetsMissing, .incompleteEntries, .waitingForParent: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// `ct_sync check`: would a takeover work, and would it have been noticed?
+///
+/// Made of a report and of what this kernel is set to; each item says what to do if it is not well.
+struct NodeCheck {
+    /// How bad an item is, by the exit status of monitoring plugins.
+    enum Level: Int, Comparable {
+        case ok = 0
+        case warn = 1
+        case fail = 2
+
+        static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    /// One thing that was looked at.
+    struct Item: Equatable {
+        var level: Level
+        var name: String
+        var text: String
+        /// What to type; empty if it is well.
+        var remedy = ""
+    }
+
+    /// What the kernel is set to, by the names of the sysctls; absent ones are not there.
+    struct Facts {
+        var values: [String: UInt64] = [:]
+        /// Why files could not be written.
+        var fileTroubles: [String] = []
+        /// Between two comparisons; 0 for none.
+        var reconcileSeconds: UInt64 = 0
+    }
+
+    private(set) var items: [Item] = []
+    private let report: NodeReport
+    private let facts: Facts
+
+    /// Looks at everything.
+    init(_ report: NodeReport, _ facts: Facts) {
+        self.report = report
+        self.facts = facts
+        checkState()
+        checkLink()
+        if report.role == .slave {
+            checkProof()
+            checkLacks()
+        }
+        checkRoom()
+        checkKernel()
+        checkNode()
+    }
+
+    private mutating func add(
+        _ level: Level, _ name: String, _ text: String, _ remedy: String = ""
+    ) {
+        items.append(Item(level: level, name: name, text: text, remedy: remedy))
+    }
+
+    // MARK: Items
+
+    private mutating func checkState() {
+        let name = report.role == .slave ? "in sync" : "slaves"
+        let isSync = report.problem.map { $0.reason != .lacking && $0.reason != .l2drop } ?? false
+        guard isSync, let problem = report.problem else {
+            let text = report.role == .slave ? "with node \(report.masterID)" : report.redundancy
+            return add(.ok, name, text)
+        }
+        add(.fail, name, problem.sentence, problem.tries.first?.command ?? "ct_sync status")
+    }
+
+    private mutating func checkLink() {
+        let device = report.link.device
+        let heard = report.peers.filter(\.isHeard).map { "node \($0.nodeID)" }
+        if !report.link.isPresent {
+            add(.fail, "link", "\(device) is gone", "ip link")
+        } else if !report.link.hasCarrier {
+            add(.fail, "link", "\(device) has no carrier", "ip link show \(device)")
+        } else if heard.isEmpty {
+            add(.fail, "link", "nobody is heard on \(device)", "ct_sync status")
+        } else {
+            add(.ok, "link", "\(heard.joined(separator: ", ")) heard on \(device)")
+        }
+        let foreign = ["own_id", "version", "cluster"]
+        let recent = report.drops.filter { drop in
+            foreign.contains(drop.reason) && (drop.age.map { $0 < 60 * Duration.second } ?? false)
+        }
+        for drop in recent {
+            add(
+                .fail, "nodes",
+                "packets from \(drop.address ?? "") are dropped: \(drop.reason)",
+                "ct_sync status on both nodes")
+        }
+        if recent.isEmpty { add(.ok, "nodes", "ids, versions and clusters agree") }
+        let offset = report.clockOffsetMicroseconds?.magnitude ?? 0
+        if report.role == .slave, offset > NodeReport.clockTolerance {
+            add(.warn, "clock", "\(Words.time(offset * 1_000)) apart", "timedatectl, on both nodes")
+        } else if report.role == .slave {
+            add(.ok, "clock", "the nodes' clocks agree")
+        }
+    }
+
+    private mutating func checkProof() {
+        guard let verified = report.verified else {
+            return add(.warn, "verified", "not yet", "ct_sync verify")
+        }
+        let text = report.proof ?? ""
+        let limit = max(2 * facts.reconcileSeconds, 600) * Duration.second
+        if verified.differed > 0 || verified.added > 0 {
+            add(.warn, "verified", "\(text), \(verified.added) added", "ct_sync verify")
+        } else if verified.age > limit {
+            add(.warn, "verified", text, "ct_sync verify")
+        } else {
+            add(.ok, "verified", text.replacing("verified ", with: ""))
+        }
+    }
+
+    private mutating func checkLacks() {
+        let lacks = report.lacks.filter { $0.count > 0 }
+        for lack in lacks {
+            let level: Level = lack.what == "labels" || lack.what == "helper" ? .warn : .fail
+            add(level, lack.what.replacing("_", with: " "), lack.sentence, lack.hint.command)
+        }
+        if lacks.isEmpty { add(.ok, "nat, helpers", "nothing is lacking for what is held") }
+    }
+
+    private mutating func checkRoom() {
+        guard let limit = report.entriesLimit, limit > 0 else { return }
+        let most = max(report.entriesHeld, report.entriesOfMaster ?? 0)
+        let text = "\(Words.number(most)) of \(Words.number(limit)) entries"
+        let remedy = "sysctl -w net.netfilter.nf_conntrack_max=\(limit * 2)"
+        if most >= limit {
+            add(.fail, "room", text, remedy)
+        } else if most * 10 >= limit * 9 {
+            add(.warn, "room", text, remedy)
+        } else {
+            add(.ok, "room", text)
+        }
+        if let buckets = facts.values["nf_conntrack_buckets"], buckets > 0,
+            UInt64(limit) > 8 * buckets
+        {
+            add(
+                .warn, "buckets", "\(Words.number(buckets)) for \(Words.number(limit)) entries",
+                "sysctl -w net.netfilter.nf_conntrack_buckets=\(limit / 4)")
+        }
+    }
+
+    private mutating func checkKernel() {
+        switch facts.values["nf_conntrack_events"] {
+        case 0: add(.fail, "events", "off", "sysctl -w net.netfilter.nf_conntrack_events=1")
+        case 1: add(.ok, "events", "on")
+        default:
+            add(
+                .warn, "events", "only while somebody listens",
+                "sysctl -w net.netfilter.nf_conntrack_events=1")
+        }
+        if facts.values["ip_forward"] == 0 {
+            add(.fail, "forwarding", "IPv4 is not forwarded", "sysctl -w net.ipv4.ip_forward=1")
+        } else {
+            add(.ok, "forwarding", "IPv4 is forwarded")
+        }
+    }
+
+    private mutating func checkNode() {
+        if let failure = report.l2drop.failure {
+            add(.fail, "l2drop", failure, "ct_sync l2drop status")
+        } else if let backend = report.l2drop.backend {
+            add(.ok, "l2drop", report.l2drop.isOn ? "dark by \(backend)" : "open, by \(backend)")
+        } else {
+            add(.ok, "l2drop", "not used")
+        }
+        for trouble in facts.fileTroubles {
+            add(.warn, "files", trouble, "df; ls -ld /run/ct_sync")
+        }
+        if facts.fileTroubles.isEmpty { add(.ok, "files", "control file and epoch are kept") }
+        if let micros = report.promotionMicroseconds {
+            add(.ok, "takeover", "the last promotion took \(Words.time(micros * 1_000))")
+        } else {
+            add(.ok, "takeover", "none since the daemon runs")
+        }
+    }
+
+    // MARK: The answer
+
+    /// The lines of the control socket: level, name, sentence, remedy.
+    var lines: [ControlLine] {
+        items.map { item in
+            let fields = ["\(item.level.rawValue)", item.name, item.text, item.remedy]
+            return ControlLine(
+                "item", fields.map { $0.replacing("\t", with: " ") }.joined(separator: "\t"))
+        }
+    }
+}
+
+extension NodeCheck.Facts {
+    /// Those of this machine.
+    static func ofThisMachine(reconcileSeconds: UInt32, fileTroubles: [String]) -> Self {
+        var facts = Self()
+        facts.reconcileSeconds = UInt64(reconcileSeconds)
+        facts.fileTroubles = fileTroubles
+        for name in ["nf_conntrack_buckets", "nf_conntrack_events"] {
+            facts.values[name] = value { () throws(SystemError) in try KernelSettings.read(name) }
+        }
+        facts.values["ip_forward"] = value { () throws(SystemError) in
+            try UInt64(TextFile.read("/proc/sys/net/ipv4/ip_forward").prefix { $0.isNumber }) ?? 0
+        }
+        return facts
+    }
+
+    private static func value(_ read: () throws(SystemError) -> UInt64) -> UInt64? {
+        do throws(SystemError) {
+            return try read()
+        } catch {
+            return nil
+        }
+    }
+}

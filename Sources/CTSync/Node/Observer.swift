@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Logging
+
+/// Looks how the node is, once a second and after each change of the role, and tells it: systemd, the
+/// journal, the history.
+///
+/// Thread: control.
+struct Observer {
+    /// How often it looks: usually, and while no other node is heard.
+    private static let (interval, closeInterval) = (
+        1 * Duration.second, 250 * Duration.millisecond
+    )
+
+    private let log: Logger
+    private var chronicle = Chronicle()
+    private var history: History
+    private var due: Instant = 0
+    private var seenChanges: UInt64 = 0
+    private var seenTransitions: UInt64 = 0
+
+    init(controlFile: String, log: Logger) {
+        self.log = log
+        history = History(controlFile: controlFile)
+    }
+
+    /// How long it need not look.
+    func patience(now: Instant) -> UInt64 { max(due, now) - now }
+
+    /// Looks, if it is time.
+    mutating func look(_ node: Node, _ service: inout ServiceNotify) {
+        let now = Clock.now()
+        let changes = node.roleChanges.toMaster + node.roleChanges.toSlave
+        guard now >= due || changes != seenChanges else { return }
+        seenChanges = changes
+        node.tellAnnouncements()
+        let report = node.nodeReport()
+        node.lookAtDevice(report)
+        due = now + (report.needsWitness ? Self.closeInterval : Self.interval)
+        service.show(report.statusLine)
+        tell(report, node.link.status.transitions, now)
+    }
+
+    private mutating func tell(
+        _ report: NodeReport, _ transitions: SyncTransitions, _ now: Instant
+    ) {
+        var events: [HistoryEvent] = []
+        let roleSince = now - min(report.roleAge, now)
+        for transition in transitions.since(seenTransitions)
+        where report.role == .slave && transition.at >= roleSince && transition.at <= now {
+            var past = report
+            let age = now - transition.at
+            past.outOfSync = transition.reason
+            past.syncAge = 0
+            past.roleAge = transition.at - roleSince
+            past.wallMicroseconds -= min(age / Duration.microsecond, past.wallMicroseconds)
+            events += chronicle.take(past, now: transition.at)
+        }
+        seenTransitions = transitions.count
+        events += chronicle.take(report, now: now)
+        guard !events.isEmpty else { return }
+        for event in events { write(history.add(event)) }
+        history.save()
+    }
+
+    /// A line of the journal, with fields that can be searched for.
+    private func write(_ event: HistoryEvent) {
+        var fields: Logger.Metadata = [
+            "MESSAGE_ID": "\(event.kind.messageID)", "CT_SYNC_ROLE": "\(event.role)",
+        ]
+        if let reason = event.reason { fields["CT_SYNC_REASON"] = "\(reason)" }
+        if let peer = event.peerID { fields["CT_SYNC_PEER"] = "\(peer)" }
+        log.log(level: event.isBad ? .warning : .notice, "\(event.text)", metadata: fields)
+    }
+
+    /// Answers with the events after the one of the number `since`.
+    func answer(_ request: ControlRequest) -> ControlReply {
+        let since = request["since"].flatMap { UInt64($0) } ?? 0
+        return ControlReply(
+            history.events.filter { $0.number > since }.map { ControlLine("event", $0.line) })
+    }
+}

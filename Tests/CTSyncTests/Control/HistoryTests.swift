@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+import Testing
+
+@testable import CTSync
+
+@Suite struct HistoryTests {
+    private static func event(_ text: String, peer: UInt8? = nil) -> HistoryEvent {
+        HistoryEvent(
+            wallMicroseconds: 1_795_644_168_958_210, kind: .state, isBad: true, role: .slave,
+            reason: peer == nil ? nil : "master_silent", peerID: peer, text: text)
+    }
+
+    @Test func anEventComesBackFromItsLine() {
+        for event in [Self.event("SLAVE, in sync"), Self.event("é = \"x\"", peer: 7)] {
+            #expect(HistoryEvent(line: event.line) == event)
+        }
+        #expect(HistoryEvent(line: Self.event("a\tb\nc").line)?.text == "a b c")
+    }
+
+    @Test(
+        arguments: [
+            "", "1", "x\t1\tstate\tbad\tslave\t-\t-\tt", "1\t1\tnone\tbad\tslave\t-\t-\tt",
+            "1\t1\tstate\tworse\tslave\t-\t-\tt", "1\t1\tstate\tbad\tking\t-\t-\tt",
+            "1\t1\tstate\tbad\tslave\t-\t-\tt\tu",
+        ]) func whatIsNoEventIsNone(_ line: String)
+    {
+        #expect(HistoryEvent(line: line) == nil)
+    }
+
+    @Test func aHundredAreKeptAndOutliveTheDaemon() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.path + "/state"
+        var history = History(controlFile: path)
+        #expect(history.events.isEmpty)
+        for number in 1...130 { history.add(Self.event("event \(number)")) }
+        history.save()
+        let next = History(controlFile: path)
+        #expect(next.events == history.events)
+        #expect(next.events.count == 100)
+        #expect(next.events.first?.text == "event 31" && next.events.last?.number == 130)
+        // The numbers go on.
+        var third = next
+        #expect(third.add(Self.event("more")).number == 131)
+        // A line that is none does no harm.
+        try "nonsense\n\(Self.event("good").line)\n".write(
+            toFile: path + History.suffix, atomically: true, encoding: .utf8)
+        #expect(History(controlFile: path).events.map(\.text) == ["good"])
+    }
+
+    @Test func theLongestHundredFit() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.path + "/state"
+        var history = History(controlFile: path)
+        for _ in 0..<100 { history.add(Self.event(String(repeating: "x", count: 5_000))) }
+        history.save()
+        #expect(History(controlFile: path).events.count == 100)
+    }
+}

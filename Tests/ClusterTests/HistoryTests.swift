@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Foundation
+import Glibc
+import Testing
+
+extension ClusterTests {
+    /// `ct_sync history` and the journal of real daemons.
+    @Suite struct HistoryTests {
+        private static func events(_ node: Firewall) throws -> [String] {
+            try node.command(["history"]).output.split(separator: "\n").map { String($0) }
+        }
+
+        /// Whether the lines have these pieces, in their order.
+        private static func has(_ lines: [String], _ pieces: [String]) -> Bool {
+            var rest = lines[...]
+            for piece in pieces {
+                guard let index = rest.firstIndex(where: { $0.contains(piece) }) else {
+                    return false
+                }
+                rest = rest[(index + 1)...]
+            }
+            return true
+        }
+
+        @Test func everyTransitionIsToldOnce() throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try cluster.startDaemons()
+                try first.waitUntilWell()
+                kill(try #require(first.daemon).pid, SIGSTOP)
+                defer { kill(first.daemon?.pid ?? 0, SIGCONT) }
+                try eventually("a silent master", detail: { second.log }) {
+                    try Self.has(
+                        Self.events(second), ["SLAVE, NOT IN SYNC: node 1 is silent"])
+                }
+                try second.write("1\n")
+                try second.waitForRole(.master)
+                kill(try #require(first.daemon).pid, SIGCONT)
+                try first.waitForRole(.slave)
+                try cluster.waitInSync()
+                try second.waitUntilWell()
+                let story = [
+                    "SLAVE: started", "SLAVE of node 1, in sync after ",
+                    "SLAVE, NOT IN SYNC: node 1 is silent", "MASTER, promoted in ",
+                    "slave 1 (172.31.255.1) is in sync", "MASTER, 1 of 1 slaves could take over",
+                ]
+                try eventually("the whole story", detail: { second.log }) {
+                    try Self.has(Self.events(second), story)
+                }
+                #expect(Self.has(second.log.split(separator: "\n").map { String($0) }, story))
+                try eventually("the other node's", detail: { first.log }) {
+                    try Self.has(
+                        Self.events(first),
+                        [
+                            "MASTER, promoted in ", "1 of 1 slaves could take over now",
+                            ": gave way to node 2", "SLAVE of node 2, in sync after",
+                        ])
+                }
+                for line in story {
+                    #expect(second.log.components(separatedBy: line).count == 2, "\(second.log)")
+                }
+                // As JSON, and without a daemon.
+                let json = try second.command(["history", "--json"]).output
+                let objects = try #require(
+                    try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]])
+                #expect(objects.contains { $0["reason"] as? String == "master_silent" })
+                #expect(objects.compactMap { $0["number"] as? Int } == Array(1...objects.count))
+                let kept = try Self.events(second)
+                second.kill()
+                let left = try second.command(["history"])
+                #expect(left.status == 0)
+                #expect(
+                    left.output.split(separator: "\n").map { String($0) }.starts(with: kept))
+            }
+        }
+    }
+}
