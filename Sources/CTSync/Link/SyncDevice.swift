@@ -94,6 +94,16 @@ struct InterfaceAddress {
         }
     }
 
+    /// All addresses of this network namespace but those of one device.
+    static func hosts(except device: String) throws(SystemError) -> [HostAddress] {
+        var hosts: [HostAddress] = []
+        try visitAll { interface in
+            guard let network = interface.network, interface.device != device else { return }
+            hosts.append(HostAddress(network.family, network.address))
+        }
+        return hosts
+    }
+
     /// All addresses of this network namespace.
     static func own() throws(SystemError) -> [Address] {
         var addresses: [Address] = []

@@ -7,7 +7,7 @@ import Synchronization
 /// 1. Seal and send the closed packets, up to 64 a system call.
 /// 2. Send again what slaves have asked for, up to 16 at a time, so that live packets never starve.
 /// 3. Nothing to do: announce the last sequence number every 100 ms, so that a slave notices a lost
-///    last packet.
+///    last packet. Under load too once a second, for the addresses in it.
 ///
 /// Thread: `ct_sync_send`, for one term as master. Memory is the ring's; packets sent again are
 /// copied first, as their slots may be overwritten.
@@ -35,13 +35,14 @@ final class Sender: Sendable {
             live = DatagramBuffers(count: Sender.batch, byteCount: 64)
             copies = DatagramBuffers(count: Sender.againBatch, byteCount: slotByteCount)
             announcement = DatagramBuffers(
-                count: 1, byteCount: SendRing.announcementByteCount)
+                count: 1, byteCount: SendRing.largestAnnouncement)
         }
     }
 
     private let ring: SendRing
     private let master: MasterProtocol
     private let link: any SyncLink
+    private let addresses = Mutex<[HostAddress]>([])
     private let packets = Atomic<UInt64>(0)
     private let bytes = Atomic<UInt64>(0)
     private let again = Atomic<UInt64>(0)
@@ -68,6 +69,11 @@ final class Sender: Sendable {
 
     /// Packets that the network refused.
     var refusedCount: UInt64 { refused.load(ordering: .relaxed) }
+
+    /// The addresses that stay with this node when another is promoted; the first few are announced.
+    func setAddresses(_ fixed: [HostAddress]) {
+        addresses.withLock { $0 = Array(fixed.prefix(Announcement.addressLimit)) }
+    }
 
     /// Takes the memory of a term.
     ///
@@ -130,10 +136,11 @@ final class Sender: Sendable {
         let said = said.load(ordering: .relaxed)
         let announcement = Announcement(
             basis: master.basis, entryCount: UInt32(said >> 32),
-            rules: UInt32(truncatingIfNeeded: said))
+            rules: UInt32(truncatingIfNeeded: said), addresses: addresses.withLock { $0 })
         let length = ring.writeAnnouncement(
             announcement, memory, clockMicroseconds: wallMicroseconds)
-        term.announcement.point(0, at: memory)
+        term.announcement.point(
+            0, at: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
         send(term.announcement, 1, length, to: term.peer)
     }
 

@@ -166,6 +166,7 @@ package final class Daemon {
             upkeep.work(now: Clock.now(), heard: node.heard)
             node.limitPackets()
             node.refreshAddresses()
+            node.checkAddresses(now: Clock.now())
             node.lookForLeftDrops()
             watch.look(node)
             record(node.engine.highestEpoch)

@@ -357,7 +357,10 @@ final class SlaveProtocol {
 
     private func hear(_ announcement: RawSpan) {
         do throws(WireError) {
-            announced = try Announcement.read(announcement)
+            var next = try Announcement.read(announcement)
+            next.addresses = announced.addresses
+            Announcement.readAddresses(announcement, into: &next.addresses)
+            announced = next
         } catch {
             preconditionFailure("an announcement was checked when it came: \(error)")
         }
