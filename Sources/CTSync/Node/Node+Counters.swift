@@ -30,6 +30,13 @@ extension Node {
         held.add("total", master.flush.status.total)
     }
 
+    /// What the answer to an order says besides the role: whether l2drop has followed it.
+    func darknessReport() -> StatusReport {
+        var report = StatusReport()
+        report.add("l2drop_error", darkness?.failure ?? leftDrops.failure)
+        return report
+    }
+
     private func addTraffic(_ report: inout StatusReport, _ slave: SlaveStatus) {
         report.add("events", master.intake.eventCount)
         report.add(

@@ -201,15 +201,21 @@ final class Node {
     func checkAddresses(now: Instant) {
         guard now >= addressesAt + 1 * Duration.second else { return }
         addressesAt = now
+        let before = ownAddresses
         do throws(SystemError) {
             ownAddresses = try InterfaceAddress.hosts(except: configuration.syncdev)
         } catch {
             return log.warning("the node's addresses cannot be read: \(error)")
         }
+        if role == .slave, !before.allSatisfy(ownAddresses.contains) {
+            // The kernel flushes what this node masqueraded to it, if it was master before.
+            link.visit { $0.slave.requireCheck() }
+        }
         let fixed = addressCheck.look(ownAddresses, isSlave: role == .slave)
         master.sender.setAddresses(fixed)
         guard role == .slave else { return addressCheck.reset() }
-        addressCheck.count(link.status.announced.addresses, own: ownAddresses, now: now, log) { list in
+        addressCheck.count(link.status.announced.addresses, own: ownAddresses, now: now, log) {
+            list in
             link.visit { $0.table.translated(to: list) }
         }
     }

@@ -539,6 +539,11 @@ final class SlaveProtocol {
         wantsCheck = true
     }
 
+    /// Has the kernel's table compared: something may be missing from it.
+    func requireCheck() {
+        wantsCheck = true
+    }
+
     /// Whether the kernel's table is to be compared now; not to be told again.
     func takeWantsCheck() -> Bool {
         defer { wantsCheck = false }

@@ -28,7 +28,8 @@ import Testing
     @Test func addressesGoOverTheWire() throws {
         let ipv6 = HostAddress(.ipv6, SampleEntries.v6.1)
         let announcement = Announcement(
-            basis: Basis(epoch: 1, sequence: 2), entryCount: 3, rules: 4, addresses: [Self.host(1), ipv6])
+            basis: Basis(epoch: 1, sequence: 2), entryCount: 3, rules: 4,
+            addresses: [Self.host(1), ipv6])
         var bytes = [UInt8](repeating: 0xFF, count: PacketHeader.byteCount + 68)
         bytes.withUnsafeMutableBytes {
             var span = $0.mutableBytes
