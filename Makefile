@@ -16,12 +16,13 @@ TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 SECONDS ?= 60
 FUZZERS := packets ctnetlink configuration rules control
 
-.PHONY: help packages build demo bench bench-comparison test unit sanitized fuzz corpus lint clean
+.PHONY: help packages build demo takeovers bench bench-comparison test unit sanitized fuzz corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
 	@echo 'make demo              a takeover between two firewalls in namespaces, as root'
 	@echo 'make demo SYNC=off     the same without replication: the connections die'
+	@echo 'make takeovers         ways of a takeover by traffic and set-up: what survives, as root'
 	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
 	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
@@ -51,6 +52,10 @@ build: packages
 demo: build
 	swift build -c release --product demo
 	@.build/release/demo --sync=$(SYNC)
+
+takeovers: build
+	swift build $(TESTING) --build-tests
+	@CTSYNC_MATRIX=1 swift test $(TESTING) --skip-build --filter TakeoverMatrix | grep -E '^\||✘'
 
 bench: build
 	swift build -c release --product bench-takeover

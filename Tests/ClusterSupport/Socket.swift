@@ -46,6 +46,29 @@ package final class Socket: Sendable {
         }
     }
 
+    /// A TCP connection that has sent its SYN and waits for no answer.
+    package static func beginning(to endpoint: Endpoint, in host: Namespace) throws -> Socket {
+        try host.inside {
+            let socket = try Socket(
+                endpoint.family, __socket_type(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+            let result = try endpoint.withSocketAddress { Glibc.connect(socket.raw, $0, $1) }
+            guard result == 0 || errno == EINPROGRESS else {
+                throw CallFailed("connect \(endpoint)")
+            }
+            return socket
+        }
+    }
+
+    /// Whether a TCP connection is established.
+    package func isEstablished() throws -> Bool {
+        var information = tcp_info()
+        var size = socklen_t(MemoryLayout<tcp_info>.size)
+        guard getsockopt(raw, InternetProtocol.tcp, TCP_INFO, &information, &size) == 0 else {
+            throw CallFailed("getsockopt TCP_INFO")
+        }
+        return information.tcpi_state == 1
+    }
+
     /// A UDP socket, bound or connected or both.
     package static func datagrams(
         from local: Endpoint? = nil, to peer: Endpoint? = nil, in host: Namespace

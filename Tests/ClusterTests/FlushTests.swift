@@ -111,6 +111,33 @@ extension ClusterTests {
             }
         }
 
+        /// A slave that was master has entries which the kernel flushes; it makes them anew at once.
+        @Test func aSlaveThatLosesTheAddressMakesItsEntriesAnew() throws {
+            try scenario(translation: .masqueradeFullyRandom, replication: .on) { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                let stream = try DatagramStream.udp(
+                    from: cluster.client, to: cluster.server, at: Plan.service(ipv6: false))
+                defer { stream.stop() }
+                try stream.expectReplies(20)
+                try second.waitForEqualTable(to: first)
+                try cluster.demote(first)
+                try cluster.promote(second)
+                try stream.expectReplies(20)
+                try cluster.waitInSync()
+                try first.waitForEqualTable(to: second)
+                try first.host.ip("link set wan0 down")
+                try eventually("a repair") {
+                    try first.status()?.number("repaired", of: "reconcile") ?? 0 > 0
+                }
+                try first.host.ip("link set wan0 up")
+                try first.waitForEqualTable(to: second, within: 5)
+                try cluster.demote(second)
+                try cluster.promote(first)
+                try stream.expectReplies(20)
+                #expect(stream.identities.count == 1)
+            }
+        }
+
         private func connections(
             _ count: Int, _ cluster: Cluster, _ service: Endpoint
         ) throws -> [EchoConnection] {

@@ -34,7 +34,12 @@ enum SCTPPacket {
     static let serverTag: UInt32 = 0x2222_2222
 
     /// From whom, verification tag, type and value of the chunk: what opens an association.
-    static var opening: [(Bool, UInt32, UInt8, [UInt8])] {
+    static var opening: [(Bool, UInt32, UInt8, [UInt8])] { opening(clientTag, serverTag) }
+
+    /// The same with other tags, on the same ports.
+    static func opening(
+        _ clientTag: UInt32, _ serverTag: UInt32
+    ) -> [(Bool, UInt32, UInt8, [UInt8])] {
         let start: [UInt8] = [0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1]
         return [
             (true, 0, 1, big(clientTag) + start),
@@ -94,6 +99,35 @@ extension ClusterTests {
                     try pair.pass(
                         SCTPPacket.data(4, fromClient: true, tag: 0x3333_3333), fromClient: true,
                         within: 0.3)
+                }
+            }
+        }
+
+        /// The kernel tells nobody of the new tags.
+        @Test(arguments: Replication.allCases)
+        func anAssociationThatIsOpenedAgain(_ replication: Replication) throws {
+            try scenario(replication: replication) { cluster in
+                let pair = try RawPair(cluster, protocolNumber: 132)
+                let (client, server): (UInt32, UInt32) = (0x4444_4444, 0x5555_5555)
+                let openings = [SCTPPacket.opening, SCTPPacket.opening(client, server)]
+                for (number, opening) in openings.enumerated() {
+                    for (fromClient, tag, type, value) in opening {
+                        let packet = SCTPPacket.packet(
+                            fromClient: fromClient, tag: tag, type, value)
+                        try pair.pass(packet, fromClient: fromClient)
+                    }
+                    // The first one is known everywhere before it is opened again.
+                    if number == 0, replication == .on {
+                        try cluster.firewalls[1].waitForEqualTable(to: cluster.firewalls[0])
+                    }
+                }
+                pause(2.5)
+                try cluster.takeOver(replication)
+                try onlyByReplication {
+                    try pair.pass(
+                        SCTPPacket.data(2, fromClient: false, tag: client), fromClient: false)
+                    try pair.pass(
+                        SCTPPacket.data(3, fromClient: true, tag: server), fromClient: true)
                 }
             }
         }

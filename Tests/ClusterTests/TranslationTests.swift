@@ -47,6 +47,84 @@ extension ClusterTests {
             }
         }
 
+        /// Another entry of the standby's has the port to which a connection is translated: it goes,
+        /// unless it is the standby's own.
+        @Test(arguments: [false, true])
+        func aReplyTupleThatIsTakenIsTakenBack(isOwn: Bool) throws {
+            try scenario(translation: .masquerade, replication: .on) { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                let service = Plan.service(ipv6: false)
+                let server = try EchoServer(on: service, in: cluster.server)
+                defer { server.stop() }
+                let source = isOwn ? "10.1.0.1" : "10.1.0.99"
+                let words =
+                    "conntrack -I -t 600 -p tcp -s \(source) -d 10.2.0.2 --sport 40000 --dport 7000 "
+                    + "--state ESTABLISHED --src-nat 10.2.0.1"
+                try second.host.run(words.split(separator: " ").map { String($0) })
+                let local = Endpoint(Plan.client(ipv6: false), 40_000)
+                let open = try EchoConnection(from: cluster.client, at: local, to: service)
+                try open.exchange()
+                if isOwn {
+                    try eventually("a refusal") {
+                        try second.status()?.number("refused_entries") == 1
+                    }
+                    #expect(try second.table().contains { $0.original.source == source })
+                    // It ends, and the promotion itself tries again.
+                    try second.host.run(["conntrack", "-D", "-s", source])
+                } else {
+                    try second.waitForEqualTable(to: first)
+                    #expect(try second.status()?.number("displaced") == 1)
+                }
+                try cluster.crash(first)
+                try cluster.promote(second)
+                try open.exchange()
+            }
+        }
+
+        /// `masquerade` takes the device's own address, which does not move: said before a takeover.
+        @Test func whatIsTranslatedToAnAddressThatStaysIsNamed() throws {
+            try scenario(translation: .masquerade, replication: .on, starts: false) { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try second.host.ip(
+                    "addr del 10.2.0.1/24 dev wan0\naddr add 10.2.0.3/24 dev wan0")
+                for node in [first, second] { try node.start(role: .slave) }
+                pause(4)
+                // What a manager gives it with its role moves.
+                try first.host.ip("addr add 10.2.0.9/32 dev wan0")
+                try first.write("1\n")
+                try first.waitForRole(.master)
+                try cluster.waitInSync()
+                let service = Plan.service(ipv6: false)
+                let server = try EchoServer(on: service, in: cluster.server)
+                defer { server.stop() }
+                let masqueraded = try (0..<3).map { _ in
+                    try EchoConnection(from: cluster.client, to: service)
+                }
+                try first.host.nft(
+                    "insert rule inet filter postrouting oifname wan0 snat ip to 10.2.0.9")
+                let moving = try (0..<2).map { _ in
+                    try EchoConnection(from: cluster.client, to: service)
+                }
+                for connection in masqueraded + moving { try connection.exchange() }
+                try eventually("the address in the status", within: 20) {
+                    try second.status()?.text.contains("\"name\": \"10.2.0.1\"") == true
+                }
+                let text = try second.status()?.text ?? ""
+                #expect(text.contains("3 connections translated to 10.2.0.1"), "\(text)")
+                #expect(!text.contains("\"name\": \"10.2.0.9\""), "\(text)")
+                #expect(second.log.contains("3 entries are translated to 10.2.0.1"))
+                // With the address there as well, as with l2drop, all is well.
+                try second.host.ip("addr add 10.2.0.1/24 dev wan0")
+                try eventually("nothing lacking") {
+                    try second.status()?.text.contains("\"name\": \"10.2.0.1\"") == false
+                }
+                try cluster.crash(first)
+                try second.host.ip("addr add 10.2.0.9/32 dev wan0")
+                try cluster.promote(second)
+                for connection in masqueraded + moving { try connection.exchange() }
+            }
+        }
+
         /// The kernel takes the translation of an entry where no rule will ever apply it.
         @Test func aNodeWithoutNATChainsSaysSo() throws {
             try withCluster { cluster in

@@ -27,15 +27,38 @@ final class EntryQuery {
     ///
     /// - Throws: `SystemError` of the calls, or of the kernel's answer but for ENOENT.
     func entry(_ key: borrowing Key) throws(SystemError) -> Entry? {
+        var writer = begin(key.tuple.family)
+        EntryCodec.write(key, to: &writer)
+        return try ask(&writer)
+    }
+
+    /// The entry that has the reply tuple of this one, in either direction, or nil.
+    ///
+    /// - Throws: the same.
+    func entry(withReplyOf entry: borrowing Entry) throws(SystemError) -> Entry? {
+        let key = entry.key
+        var writer = begin(key.tuple.family)
+        if key.zone != 0, key.zoneDirection == .both { writer.put(CTA_ZONE, key.zone) }
+        TupleCodec.write(
+            CTA_TUPLE_REPLY, entry.reply, zone: key.zoneDirection == .reply ? key.zone : 0,
+            to: &writer)
+        return try ask(&writer)
+    }
+
+    private func begin(_ family: Family) -> NetlinkWriter {
         sequence &+= 1
         var writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         writer.beginMessage(
             NFNL_SUBSYS_CTNETLINK, type: IPCTNL_MSG_CT_GET, flags: NLM_F_REQUEST,
-            sequence: sequence, family: key.tuple.family.rawValue)
-        EntryCodec.write(key, to: &writer)
+            sequence: sequence, family: family.rawValue)
+        return writer
+    }
+
+    private func ask(_ writer: inout NetlinkWriter) throws(SystemError) -> Entry? {
         writer.endMessage()
+        let length = writer.count
         try retrying("send of a conntrack query") {
-            send(socket.raw, memory.base, writer.count, 0)
+            send(socket.raw, memory.base, length, 0)
         }
         // The answer is queued when send returns; answers to earlier queries are stepped over.
         while true {

@@ -82,6 +82,13 @@ extension KernelRequests {
 protocol EntryLookup: AnyObject {
     /// The entry of this key as it is now, or nil.
     func entry(_ key: borrowing Key) throws(SystemError) -> Entry?
+    /// The entry that has the reply tuple of this one, in either direction, or nil.
+    func entry(withReplyOf entry: borrowing Entry) throws(SystemError) -> Entry?
+}
+
+extension EntryLookup {
+    /// A table that cannot be asked so.
+    func entry(withReplyOf entry: borrowing Entry) throws(SystemError) -> Entry? { nil }
 }
 
 /// Reads the whole table, a piece at a time; a piece is read before the next is asked for.
@@ -90,6 +97,8 @@ protocol TableWalk: AnyObject {
     func start() throws(SystemError)
     /// Asks for the expectations.
     func startExpectations() throws(SystemError)
+    /// Asks for the entries of SCTP of a family, perhaps for others with them.
+    func startSCTP(_ family: Family) throws(SystemError)
     /// Hands out the next piece.
     ///
     /// - Returns: false when the walk is complete, or none was started.
@@ -101,6 +110,9 @@ protocol TableWalk: AnyObject {
 }
 
 extension TableWalk {
+    /// A table that does not tell protocols apart.
+    func startSCTP(_ family: Family) throws(SystemError) { try start() }
+
     /// The same for a walk of the entries.
     func step(_ body: (borrowing Entry) -> Void) throws(SystemError) -> Bool {
         try step(body, expectation: { _ in })

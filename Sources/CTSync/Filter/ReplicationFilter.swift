@@ -177,6 +177,12 @@ package struct ReplicationFilter: Sendable {
         holds(entry.key.tuple.source) || holds(entry.reply.source)
     }
 
+    /// Whether a connection is this node's own, whatever is replicated: one of its addresses, of the
+    /// sync link, or one that no firewall forwards.
+    func isNodesOwn(_ entry: Entry) -> Bool {
+        isOwn(entry) || isLinkLocal(entry.key.tuple) || isSync(entry.key.tuple)
+    }
+
     /// Loopback and link-local addresses, which no firewall forwards (RFC 3927, RFC 4291).
     private func isLinkLocal(_ tuple: Tuple) -> Bool {
         if tuple.family == .ipv4 {

@@ -26,6 +26,12 @@ final class Injector {
     /// Refused creations of translated entries: a kernel without NAT.
     private(set) var untranslatable: UInt64 = 0
 
+    /// Entries of others removed, as they had the tuple or reply tuple of a replica.
+    private(set) var displaced: UInt64 = 0
+    /// Whether an entry that is no replica may be removed where it is in the way of one: not the
+    /// node's own connections.
+    var mayDisplace: (Entry) -> Bool = { _ in false }
+
     private let requests: any KernelRequests
     private let lookup: any EntryLookup
     private var asked: AskedRequests<InjectOperation>
@@ -106,8 +112,11 @@ final class Injector {
             return
         }
         let isThere = operation == .create && errno == EEXIST
+        let found = isThere ? find(place, table) : nil
+        let isBlocked = isThere && !table.isCreateOnly && displace(found, place, table)
         switch table.failed(
-            operation, place, errno, now: now, found: isThere ? find(place, table) : nil)
+            operation, place, errno, now: now, found: isBlocked ? nil : found,
+            isBlocked: isBlocked)
         {
         case .refused:
             refusals[min(Int(errno), refusals.count - 1)] += 1
@@ -121,6 +130,31 @@ final class Injector {
         default: break
         }
     }
+
+    /// Looks at what is in the way of a replica where that is another connection, which has its reply
+    /// tuple or, translated, its original one. The master's word wins over what is neither a replica
+    /// nor the node's own: it is removed with the next batch, ahead of the replica's next creation.
+    ///
+    /// - Returns: whether it is another connection.
+    private func displace(_ found: Entry?, _ place: UInt32, _ table: ReplicaTable) -> Bool {
+        let key = table.book.pool.replicas[Int(place)].key
+        if let found, found.key == key { return false }
+        var blocker = found
+        if blocker == nil {
+            do throws(SystemError) {
+                blocker = try lookup.entry(withReplyOf: table.book.entry(at: place))
+            } catch {
+                return false
+            }
+        }
+        guard let blocker, blocker.key != key else { return false }
+        guard table.book.alivePlace(blocker.key) == nil, mayDisplace(blocker) else { return true }
+        if requests.delete(blocker.key, tag: Self.noTag) { displaced += 1 }
+        return true
+    }
+
+    /// Of requests whose answer nobody waits for: the last of the largest batch, which is never full.
+    private static let noTag = UInt32.max
 
     /// The entry in the place of one that could not be created; nil also if that cannot be told,
     /// or if it is another connection's reply tuple that is in the way.

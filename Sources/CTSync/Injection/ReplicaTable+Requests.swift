@@ -41,11 +41,13 @@ extension ReplicaTable {
 
     /// Takes that the kernel refused a request.
     ///
-    /// - Parameter found: the kernel's entry where a creation found one in its place.
+    /// - Parameters:
+    ///   - found: the kernel's entry where a creation found one in its place.
+    ///   - isBlocked: whether it is another connection that is in its place.
     /// - Returns: what is done about it.
     func failed(
         _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, now: UInt32,
-        found: Entry? = nil
+        found: Entry? = nil, isBlocked: Bool = false
     ) -> InjectRemedy {
         if operation == .delete {
             move(place, errno == ENOENT ? .deleted : .deletionRefused)
@@ -62,6 +64,7 @@ extension ReplicaTable {
             operation, errno, attempts: Int(kernel[place].attempts),
             hasParent: asked.fields.contains(.parent), hasHelper: asked.fields.contains(.helper))
         // A packet, or somebody by hand, has made another connection of the same tuple here.
+        if remedy == .update, isBlocked { remedy = .create }
         if remedy == .update, let found, Self.mustBecomeAnother(found, asked) { remedy = .recreate }
         if remedy != .waitForParent { kernel[place].attempts += 1 }
         switch remedy {

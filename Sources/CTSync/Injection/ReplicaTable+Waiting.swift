@@ -77,6 +77,21 @@ extension ReplicaTable {
         kernel.move(place, .retried)
     }
 
+    /// Asks for what the kernel has refused once more, some of it: at a promotion, which does not wait
+    /// for more.
+    func retryRefused() {
+        guard refusedCount > 0 else { return }
+        var left = Self.retryLimit
+        for place in places where kernel[place].state.isRefused {
+            kernel[place].attempts = 0
+            move(place, .retried)
+            left -= 1
+            if left == 0 { return }
+        }
+    }
+
+    private static let retryLimit = 4_096
+
     /// The kernel is not told of its parent, until that is there.
     private func leaveOutParent(_ place: UInt32) {
         kernel[place].parenthood = .leftOut

@@ -94,6 +94,18 @@ struct InterfaceAddress {
         }
     }
 
+    /// All addresses of this network namespace on devices that are up, but those of one device.
+    static func hosts(except device: String) throws(SystemError) -> [HostAddress] {
+        var hosts: [HostAddress] = []
+        try visitAll { interface in
+            guard let network = interface.network, interface.device != device,
+                interface.flags & UInt32(IFF_UP) != 0
+            else { return }
+            hosts.append(HostAddress(network.family, network.address))
+        }
+        return hosts
+    }
+
     /// All addresses of this network namespace.
     static func own() throws(SystemError) -> [Address] {
         var addresses: [Address] = []

@@ -20,6 +20,7 @@ final class EventIntake: Sendable {
         fileprivate let sieve: EventSieve
         fileprivate let expected: ExpectationSieve
         fileprivate let shifts: ShiftWatch
+        fileprivate let tagged: TagWatch
         fileprivate let losses: any AddressLosses
         fileprivate let flush: FlushHold
         /// Whether it was looked for lost addresses since the events at hand were read.
@@ -31,6 +32,7 @@ final class EventIntake: Sendable {
         ) throws(SystemError) {
             self.source = source
             self.flush = flush
+            tagged = TagWatch(try kernel.makeWalk())
             losses = try kernel.openAddressLosses()
             sieve = EventSieve(try kernel.makeLookup())
             expected = ExpectationSieve(try kernel.makeLookup())
@@ -39,8 +41,9 @@ final class EventIntake: Sendable {
 
         /// When `drain` has something to do besides events; nil for never.
         var due: Instant? {
-            guard let end = flush.due else { return shifts.due }
-            return min(end, shifts.due ?? end)
+            let due = min(
+                flush.due ?? .max, min(shifts.due ?? .max, tagged.due ?? .max))
+            return due == .max ? nil : due
         }
     }
 
@@ -125,6 +128,7 @@ final class EventIntake: Sendable {
             }
         }
         readShifted(term, filter, now)
+        readTags(term, filter, now)
         // Nobody else reads what waits there, and its buffer is finite.
         if now >= term.lookAt { lookForLosses(term, now) }
         let isFlushOver = flush.isOver(now: now)
@@ -144,6 +148,7 @@ final class EventIntake: Sendable {
         var entry = copy event
         if kind == .new, master.births.isRecording { master.births.insert(entry.key) }
         term.shifts.heard(zone: entry.key.zone)
+        if kind != .destroy { term.tagged.heard(entry, now: now) }
         let outcome: SendRing.Outcome
         switch term.sieve.sift(kind, &entry, filter) {
         case .nothing:
@@ -189,6 +194,14 @@ final class EventIntake: Sendable {
             try term.shifts.look(now: now) { entry in
                 take(.update, entry, filter, term, now)
             }
+        } catch {
+            missedShifts.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
+    private func readTags(_ term: Term, _ filter: ReplicationFilter, _ now: Instant) {
+        do throws(SystemError) {
+            try term.tagged.look(now: now) { entry in take(.update, entry, filter, term, now) }
         } catch {
             missedShifts.wrappingAdd(1, ordering: .relaxed)
         }

@@ -7,8 +7,8 @@ import Synchronization
 /// 1. Finish the closed packets, sealed or with a checksum, and send them, up to 64 a system call.
 /// 2. Send again what slaves have asked for, up to 16 at a time, so that live packets never starve.
 /// 3. Nothing to do: announce the last sequence number every 100 ms, so that a slave notices a lost
-///    last packet. Before a cluster has changed over to the seal, nodes that wait for that are given
-///    a sealed announcement every second.
+///    last packet; under load too once a second, for what it says. Before a cluster has changed over to
+///    the seal, nodes that wait for that are given a sealed announcement every second.
 ///
 /// Thread: `ct_sync_send`, for one term as master. Memory is the ring's; packets sent again are
 /// copied first, as their slots may be overwritten.
@@ -41,7 +41,7 @@ final class Sender: Sendable {
             live = DatagramBuffers(count: Sender.batch, byteCount: 64)
             copies = DatagramBuffers(count: Sender.againBatch, byteCount: copyByteCount)
             announcement = DatagramBuffers(
-                count: 1, byteCount: LinkSealer.room + SendRing.announcementByteCount)
+                count: 1, byteCount: LinkSealer.room + SendRing.largestAnnouncement)
         }
     }
 
@@ -50,6 +50,7 @@ final class Sender: Sendable {
     private let link: any SyncLink
     /// Used by one thread at a time, as a term is.
     private let sealing: SendableBox<LinkSealer?>
+    private let addresses = Mutex<[HostAddress]>([])
     private let packets = Atomic<UInt64>(0)
     private let bytes = Atomic<UInt64>(0)
     private let again = Atomic<UInt64>(0)
@@ -78,6 +79,11 @@ final class Sender: Sendable {
 
     /// Packets that the network refused.
     var refusedCount: UInt64 { refused.load(ordering: .relaxed) }
+
+    /// The addresses that stay with this node when another is promoted; the first few are announced.
+    func setAddresses(_ fixed: [HostAddress]) {
+        addresses.withLock { $0 = Array(fixed.prefix(Announcement.addressLimit)) }
+    }
 
     /// Takes the memory of a term.
     ///
@@ -147,12 +153,17 @@ final class Sender: Sendable {
         let said = said.load(ordering: .relaxed)
         let announcement = Announcement(
             basis: master.basis, entryCount: UInt32(said >> 32),
-            rules: UInt32(truncatingIfNeeded: said))
-        var packet = UnsafeMutableRawBufferPointer(rebasing: memory[LinkSealer.room...])
-        _ = ring.writeAnnouncement(
-            announcement, packet, clockMicroseconds: wallMicroseconds,
+            rules: UInt32(truncatingIfNeeded: said), addresses: addresses.withLock { $0 })
+        let room = UnsafeMutableRawBufferPointer(rebasing: memory[LinkSealer.room...])
+        let length = ring.writeAnnouncement(
+            announcement, room, clockMicroseconds: wallMicroseconds,
             hasChecksum: sealing.value == nil)
-        if let sealing = sealing.value { packet = sealing.finish(memory, sealer) }
+        var packet = UnsafeMutableRawBufferPointer(rebasing: room[..<length])
+        if let sealing = sealing.value {
+            let whole = LinkSealer.room + length
+            packet = sealing.finish(
+                UnsafeMutableRawBufferPointer(rebasing: memory[..<whole]), sealer)
+        }
         term.announcement.point(0, at: packet)
         send(term.announcement, 1, packet.count, to: term.peer)
     }

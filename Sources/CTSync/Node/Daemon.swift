@@ -190,6 +190,7 @@ package final class Daemon {
             node.limitPackets()
             node.keys.look(now: Clock.now())
             node.refreshAddresses()
+            node.checkAddresses(now: Clock.now())
             node.lookForLeftDrops()
             watch.look(node)
             record(node.engine.highestEpoch)

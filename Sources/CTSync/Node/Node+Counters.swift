@@ -10,6 +10,7 @@ extension Node {
             injected.add("created", slave.created)
             injected.add("updated", slave.updated)
             injected.add("deleted", slave.deleted)
+            injected.add("displaced", slave.displaced)
             injected.add("timers_started", steps.timers.timers.startedCount)
             injected.add("windows_relaxed", steps.timers.windows.relaxedCount)
             injected.add("windows_watched_again", steps.timers.windows.watchedCount)
@@ -99,6 +100,12 @@ extension Node {
             NodeReport.Lack(what: "nat", count: related.untranslatable),
             NodeReport.Lack(what: "labels", count: related.labelsIgnored),
         ]
+        for each in addressCheck.stranded {
+            lacks.append(
+                NodeReport.Lack(
+                    what: "address", name: each.address.description,
+                    count: UInt64(clamping: each.count)))
+        }
         for index in 0..<related.missingHelpers.nameCount {
             let item = related.missingHelpers[index]
             lacks.append(

@@ -31,6 +31,9 @@ final class Node {
     /// When a slave could have taken over last.
     private var readyAt: Instant = 0
     private var watch = DeviceWatch()
+    private(set) var addressCheck = AddressCheck()
+    private var ownAddresses: [HostAddress] = []
+    private var addressesAt: Instant = 0
 
     /// Takes all memory and sockets; starts nothing but the link's thread, idle.
     ///
@@ -198,6 +201,29 @@ final class Node {
     /// Looks at the device itself while nobody is heard.
     func lookAtDevice(_ report: NodeReport) {
         watch.look(report, socket, now: Clock.now())
+    }
+
+    /// Which addresses stay here, and which connections hang on such an address of the master's.
+    func checkAddresses(now: Instant) {
+        guard now >= addressesAt + 1 * Duration.second else { return }
+        addressesAt = now
+        let before = ownAddresses
+        do throws(SystemError) {
+            ownAddresses = try InterfaceAddress.hosts(except: configuration.syncdev)
+        } catch {
+            return log.warning("the node's addresses cannot be read: \(error)")
+        }
+        if role == .slave, !before.allSatisfy(ownAddresses.contains) {
+            // The kernel flushes what this node masqueraded to it, if it was master before.
+            link.visit { $0.slave.requireCheck() }
+        }
+        let fixed = addressCheck.look(ownAddresses, isSlave: role == .slave)
+        master.sender.setAddresses(fixed)
+        guard role == .slave else { return addressCheck.reset() }
+        addressCheck.count(link.status.announced.addresses, own: ownAddresses, now: now, log) {
+            list in
+            link.visit { $0.table.translated(to: list) }
+        }
     }
 
     /// After a promotion, when the role has been reported: it takes 40 ms.

@@ -184,6 +184,8 @@ extension NodeReport.Lack {
         switch what {
         case "nat_chain": return "no nat chain here for \(entries) that must be translated"
         case "nat": return "this kernel has no NAT for \(entries) that must be translated"
+        case "address":
+            return "\(entries) translated to \(name ?? ""), which stays with the master"
         case "helper": return "the helper \(name ?? "") is not there for \(entries)"
         case "labels": return "labels of \(entries) are left out, as no rule here uses labels"
         default: return "\(what)\(name.map { " \($0)" } ?? "") is lacking for \(entries)"
@@ -195,6 +197,10 @@ extension NodeReport.Lack {
         switch what {
         case "nat_chain":
             NodeReport.Hint(command: "nft list chains", why: "load the master's nat rules here")
+        case "address":
+            NodeReport.Hint(
+                command: "nft list ruleset",
+                why: "translate to an address that moves: snat to it, not masquerade")
         case "helper":
             NodeReport.Hint(
                 command: "modprobe nf_conntrack_\((name ?? "").replacing("-", with: "_"))",

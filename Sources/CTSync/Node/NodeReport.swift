@@ -186,9 +186,9 @@ extension NodeReport {
 
     /// Something that entries of the master need and this node does not have.
     struct Lack: Sendable {
-        /// `nat_chain`, `nat`, `labels`, `helper`.
+        /// `nat_chain`, `nat`, `labels`, `address`, `helper`.
         var what: String
-        /// Of a helper.
+        /// Of a helper, or the address.
         var name: String?
         var count: UInt64
     }

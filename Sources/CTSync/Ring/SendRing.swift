@@ -361,8 +361,9 @@ final class SendRing: @unchecked Sendable {
         }
     }
 
-    /// Bytes of a MASTER_ANNOUNCE.
+    /// Bytes of a MASTER_ANNOUNCE without addresses, and the most.
     static let announcementByteCount = PacketHeader.byteCount + Announcement.byteCount
+    static let largestAnnouncement = PacketHeader.byteCount + Announcement.maximumByteCount
 
     /// Writes a MASTER_ANNOUNCE that names the last packet sent.
     ///
@@ -377,13 +378,13 @@ final class SendRing: @unchecked Sendable {
             type: .MASTER_ANNOUNCE, nodeID: identity.1, epoch: identity.0,
             sequence: sent.load(ordering: .acquiring))
         header.flags = currentFlags
-        header.length = UInt16(Self.announcementByteCount)
-        let packet = UnsafeMutableRawBufferPointer(
-            rebasing: target[..<Self.announcementByteCount])
+        let length = PacketHeader.byteCount + announcement.byteCount
+        header.length = UInt16(length)
+        let packet = UnsafeMutableRawBufferPointer(rebasing: target[..<length])
         var bytes = packet.mutableBytes
         announcement.write(&bytes)
         finish(&header, packet, clockMicroseconds, hasChecksum ? checksum : nil)
-        return Self.announcementByteCount
+        return length
     }
 
     private func finish(

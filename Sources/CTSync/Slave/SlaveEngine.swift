@@ -53,6 +53,7 @@ final class SlaveEngine {
         expectations = try ExpectationInjector(try kernel.makeRequests())
         adoption = Adoption(try kernel.makeWalk())
         check = KernelCheck(try kernel.makeWalk(), intervalSeconds: reconcileSeconds)
+        injector.mayDisplace = { [unowned slave] entry in !slave.filter.isNodesOwn(entry) }
     }
 
     /// What it holds of the master.
@@ -123,8 +124,9 @@ final class SlaveEngine {
         if adoption.isRunning { adoption.cancel() }
         check.postpone(now: now)
         inject(now)
-        // No parent will come any more.
+        // No parent will come any more, and what was in the way may have gone.
         table.giveUpWaiting()
+        table.retryRefused()
         inject(now)
     }
 
@@ -280,6 +282,7 @@ final class SlaveEngine {
         status.updated = injector.updated
         status.deleted = injector.deleted
         status.refusals = injector.refusals
+        status.displaced = injector.displaced
         status.injectionFailures = injectionFailures
         status.checks = check.checkCount
         status.proof = check.proof

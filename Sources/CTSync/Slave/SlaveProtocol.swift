@@ -367,7 +367,10 @@ final class SlaveProtocol {
 
     private func hear(_ announcement: RawSpan) {
         do throws(WireError) {
-            announced = try Announcement.read(announcement)
+            var next = try Announcement.read(announcement)
+            next.addresses = announced.addresses
+            Announcement.readAddresses(announcement, into: &next.addresses)
+            announced = next
         } catch {
             preconditionFailure("an announcement was checked when it came: \(error)")
         }
@@ -543,6 +546,11 @@ final class SlaveProtocol {
     /// Asks for an initsync; the replicas stay meanwhile.
     func requireInitsync(now: Instant) {
         wantInitsync(at: now)
+        wantsCheck = true
+    }
+
+    /// Has the kernel's table compared: something may be missing from it.
+    func requireCheck() {
         wantsCheck = true
     }
 

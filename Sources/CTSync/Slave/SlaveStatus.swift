@@ -33,6 +33,8 @@ struct SlaveStatus: Sendable {
     var updated: UInt64 = 0
     var deleted: UInt64 = 0
     var refusals: [UInt64] = []
+    /// Entries of others that were in the way of replicas and were removed.
+    var displaced: UInt64 = 0
     var injectionFailures: UInt64 = 0
     /// Comparisons of the kernel with the replica table, and what differed.
     var checks: UInt64 = 0

@@ -1,28 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// What a master says of itself in a MASTER_ANNOUNCE: 52 bytes, no less than a slave's report, so that
-/// an answer to one is never larger than the packet that it answers.
+/// an answer to one is never larger than the packet that it answers; then addresses.
 ///
 /// ```
-/// | 0 basis: epoch 8, sequence 8 | 16 entries 4 | 20 rules 4 | 24 zero: room 28 |
+/// | 0 basis: epoch 8, sequence 8 | 16 entries 4 | 20 rules 4 | 24 count 1 | 25 zero: room 27 |
+/// | 52 address 16 | ...
 /// ```
-struct Announcement: Equatable, Sendable, BitwiseCopyable {
+///
+/// The addresses are those that stay with the node when another is promoted: it had them as slave. An
+/// IPv4 address is written as IPv6 has it, ::ffff:a.b.c.d.
+struct Announcement: Equatable, Sendable {
     /// What it had when it was promoted, and what it was handed since.
     var basis = Basis.none
     /// About how many connections it replicates; 0 if it does not say.
     var entryCount: UInt32 = 0
     /// The fingerprint of its rules of what is replicated; 0 if it does not say.
     var rules: UInt32 = 0
+    /// At most `addressLimit`.
+    var addresses: [HostAddress] = []
+
+    /// Bytes on the wire without addresses.
+    static let byteCount = SlaveReport.byteCount
+    /// The most addresses.
+    static let addressLimit = 16
+    /// Bytes with the most addresses.
+    static let maximumByteCount = byteCount + addressLimit * addressByteCount
+    private static let addressByteCount = 16
+    private static let countOffset = 24
+    private static let mapped: UInt64 = 0xFFFF_0000_0000
 
     /// Bytes on the wire.
-    static let byteCount = SlaveReport.byteCount
+    var byteCount: Int { Self.byteCount + addresses.count * Self.addressByteCount }
 
     func write(_ packet: inout MutableRawSpan) {
         let place = PacketHeader.byteCount
         basis.write(&packet, at: place)
         packet.setBig(place + 16, entryCount)
         packet.setBig(place + 20, rules)
-        for offset in 24..<Self.byteCount { packet.setByte(place + offset, 0) }
+        for offset in Self.countOffset..<Self.byteCount { packet.setByte(place + offset, 0) }
+        precondition(addresses.count <= Self.addressLimit)
+        packet.setByte(place + Self.countOffset, UInt8(addresses.count))
+        for (index, host) in addresses.enumerated() {
+            let offset = place + Self.byteCount + index * Self.addressByteCount
+            let isIPv4 = host.family == .ipv4
+            packet.setBig(offset, host.address.high)
+            packet.setBig(offset + 8, host.address.low | (isIPv4 ? Self.mapped : 0))
+        }
     }
 
     /// Whether it says that its rules are others than those of this fingerprint.
@@ -30,14 +54,41 @@ struct Announcement: Equatable, Sendable, BitwiseCopyable {
         rules != 0 && fingerprint != 0 && rules != fingerprint
     }
 
-    /// Reads one.
+    /// Reads one, without its addresses.
     ///
     /// - Throws: `WireError.message` where the packet ends before it.
     static func read(_ packet: RawSpan) throws(WireError) -> Announcement {
         let place = PacketHeader.byteCount
         guard place + byteCount <= packet.byteCount else { throw .message }
+        let count = Int(packet.byte(place + countOffset))
+        guard place + byteCount + count * addressByteCount <= packet.byteCount else {
+            throw .message
+        }
         return Announcement(
             basis: Basis.read(packet, at: place), entryCount: packet.big(place + 16),
             rules: packet.big(place + 20))
+    }
+
+    /// Puts the addresses of one that was read in the place of others, if they differ.
+    static func readAddresses(_ packet: RawSpan, into addresses: inout [HostAddress]) {
+        let place = PacketHeader.byteCount
+        let count = min(Int(packet.byte(place + countOffset)), addressLimit)
+        guard
+            addresses.count != count
+                || !(0..<count).allSatisfy({ index in
+                    addresses[index] == address(packet, index)
+                })
+        else { return }
+        addresses = (0..<count).map { address(packet, $0) }
+    }
+
+    private static func address(_ packet: RawSpan, _ index: Int) -> HostAddress {
+        let offset = PacketHeader.byteCount + byteCount + index * addressByteCount
+        let high: UInt64 = packet.big(offset)
+        let low: UInt64 = packet.big(offset + 8)
+        if high == 0, low >> 32 == mapped >> 32 {
+            return HostAddress(.ipv4, Address(ipv4: UInt32(truncatingIfNeeded: low)))
+        }
+        return HostAddress(.ipv6, Address(high: high, low: low))
     }
 }

@@ -91,6 +91,12 @@ final class SimulatedLookup: EntryLookup {
         try kernel.calls.attempt("query of an entry")
         return kernel.shown(copy key)
     }
+
+    func entry(withReplyOf entry: borrowing Entry) throws(SystemError) -> Entry? {
+        try kernel.calls.attempt("query of an entry")
+        return kernel.table.key(replying: Key(entry.reply, zone: entry.key.zone))
+            .flatMap { kernel.shown($0) }
+    }
 }
 
 extension SimulatedKernel {

@@ -54,6 +54,9 @@ final class SimulatedTable {
     /// The entry of a key.
     func entry(_ key: Key) -> Entry? { slots[key]?.entry }
 
+    /// The key of the entry with this reply tuple.
+    func key(replying reply: Key) -> Key? { replies[reply] }
+
     /// Lets time pass: what is due expires.
     func advance(to instant: Instant) {
         now = instant

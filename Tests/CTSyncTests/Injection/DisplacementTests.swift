@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+
+/// A replica whose tuple, or reply tuple, another entry of this node's kernel has.
+@Suite struct DisplacementTests {
+    private static let outside = Address(ipv4: 0x0A02_0001)
+
+    private static func masqueraded(_ source: UInt32) -> Entry {
+        var tuple = SampleEntries.tuple(ProtocolNumber.udp, 4_000, 53)
+        tuple.source = Address(ipv4: source)
+        return SampleEntries.entry(tuple) { $0.reply.destination = outside }
+    }
+
+    private let kernel = SimulatedKernel(Chance(seed: 1))
+    private let blocker = masqueraded(0x0A00_0063)
+    private let replica = masqueraded(0x0A00_0002)
+
+    private func make(mayDisplace: Bool) throws -> (Injector, ReplicaTable) {
+        kernel.advance(to: Duration.second)
+        #expect(kernel.table.insert(blocker, seconds: 60, .traffic) == 0)
+        let injector = try Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        injector.mayDisplace = { _ in mayDisplace }
+        return (injector, try ReplicaTable(capacity: 16, seed: 1))
+    }
+
+    @Test func theMastersWordWins() throws {
+        let (injector, table) = try make(mayDisplace: true)
+        _ = table.update(replica, isNew: true, isCopy: false, now: 1)
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.entry(replica.key) != nil && kernel.table.entry(blocker.key) == nil)
+        #expect(injector.displaced == 1 && table.refusedCount == 0)
+        table.assertValid { Issue.record("\($0)") }
+    }
+
+    @Test func theNodesOwnStaysAndTheReplicaIsTriedAgain() throws {
+        let (injector, table) = try make(mayDisplace: false)
+        _ = table.update(replica, isNew: true, isCopy: false, now: 1)
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.entry(replica.key) == nil && kernel.table.entry(blocker.key) != nil)
+        #expect(injector.displaced == 0 && table.refusedCount == 1)
+        _ = kernel.table.remove(blocker.key, .traffic)
+        table.retryRefused()
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.entry(replica.key) != nil && table.refusedCount == 0)
+        table.assertValid { Issue.record("\($0)") }
+    }
+
+    /// What the master said of it is not forgotten for what it says of another.
+    @Test func anotherReplicaStays() throws {
+        let (injector, table) = try make(mayDisplace: true)
+        _ = table.adopt(blocker, now: 1)
+        _ = table.update(replica, isNew: true, isCopy: false, now: 1)
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.entry(blocker.key) != nil)
+        #expect(injector.displaced == 0 && table.refusedCount == 1)
+    }
+
+    @Test func aConnectionThatStaysWithTheMasterIsCounted() throws {
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        _ = table.update(replica, isNew: true, isCopy: false, now: 1)
+        let plain = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, 1, 53))
+        _ = table.update(plain, isNew: true, isCopy: false, now: 1)
+        let stays = HostAddress(.ipv4, Self.outside)
+        let other = HostAddress(.ipv4, Address(ipv4: 1))
+        #expect(table.translated(to: [other, stays]) == [Stranded(address: stays, count: 1)])
+    }
+}
