@@ -44,6 +44,8 @@ PLACE = sed -e 's|/usr/sbin/|$(SBINDIR)/|g' -e 's|/usr/lib/ct_sync/|$(LIBDIR)/ct
 # Scripts beside the program, and scripts of the others.
 SBIN_SCRIPTS = conf/ct_sync-role
 LIB_SCRIPTS = conf/keepalived/ct_sync-notify conf/ct_sync-primary-backup conf/ct_sync-restart
+# Units beside the daemon's, off by default.
+MORE_UNITS = conf/systemd/ct_sync-flows.service
 DOCUMENTS = README.md WIRE.md CHANGELOG.md docs/filters.md docs/migration.md
 
 # NO_BUILD=1 takes the program that is there.
@@ -67,6 +69,10 @@ install: $(if $(NO_BUILD),,static)
 	$(PLACE) conf/systemd/ct_sync.service > $(DESTDIR)$(UNITDIR)/ct_sync.service
 	$(PLACE) conf/systemd/ct_sync-dark.service > $(DESTDIR)$(UNITDIR)/ct_sync-dark.service
 	$(PLACE) conf/systemd/ct_sync@.service > $(DESTDIR)$(UNITDIR)/ct_sync@.service
+	for unit in $(MORE_UNITS); do \
+		$(PLACE) $$unit > $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
+	install -d $(DESTDIR)$(SYSCONFDIR)/logrotate.d
+	install -m 644 conf/logrotate.d/ct_sync-flows $(DESTDIR)$(SYSCONFDIR)/logrotate.d
 	install -m 644 conf/sysctl.d/50-ct_sync.conf $(DESTDIR)$(LIBDIR)/sysctl.d
 	install -m 644 conf/tmpfiles.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d
 	install -m 644 conf/sysusers.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/sysusers.d
@@ -93,6 +99,8 @@ uninstall:
 		$(foreach script,$(SBIN_SCRIPTS),$(DESTDIR)$(SBINDIR)/$(notdir $(script))) \
 		$(DESTDIR)$(UNITDIR)/ct_sync.service $(DESTDIR)$(UNITDIR)/ct_sync@.service \
 		$(DESTDIR)$(UNITDIR)/ct_sync-dark.service \
+		$(foreach unit,$(MORE_UNITS),$(DESTDIR)$(UNITDIR)/$(notdir $(unit))) \
+		$(DESTDIR)$(SYSCONFDIR)/logrotate.d/ct_sync-flows \
 		$(DESTDIR)$(LIBDIR)/sysctl.d/50-ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/tmpfiles.d/ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/sysusers.d/ct_sync.conf \

@@ -10,7 +10,7 @@ enum Commands {
     /// In the order in which they are shown.
     static let all: [any ParsableCommand.Type] = [
         StatusCommand.self, PromoteCommand.self, DemoteCommand.self,
-        L2DropCommand.self, DumpCommand.self,
+        L2DropCommand.self, DumpCommand.self, FlowsCommand.self,
         FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
         ImportConntrackdCommand.self, HelpCommand.self, CompletionCommand.self,
         GenerateCommand.self,
