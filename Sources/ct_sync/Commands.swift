@@ -9,8 +9,10 @@ import CTSync
 enum Commands {
     /// In the order in which they are shown.
     static let all: [any ParsableCommand.Type] = [
-        StatusCommand.self, PromoteCommand.self, DemoteCommand.self,
-        L2DropCommand.self, DumpCommand.self, FlowsCommand.self,
+        StatusCommand.self, WatchCommand.self, MonitorCommand.self, PromoteCommand.self,
+        DemoteCommand.self,
+        L2DropCommand.self, DumpCommand.self, FlowsCommand.self, MetricsCommand.self,
+        ExporterCommand.self,
         FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
         ImportConntrackdCommand.self, HelpCommand.self, CompletionCommand.self,
         GenerateCommand.self,
