@@ -153,6 +153,36 @@ extension ClusterTests {
             }
         }
 
+        /// As fast as one thread makes connections, tens of thousands a second, with a change each:
+        /// each event is shown or counted.
+        @Test func nothingIsLostSilently() throws {
+            try withCluster { cluster in
+                let host = cluster.firewalls[0].host
+                try host.set(["net.netfilter.nf_conntrack_events": 1])
+                let log = cluster.directory + "/flows.log"
+                let flows = try Flows(["--log", log, "destination", "10.2.0.2"], cluster, host)
+                let count = 40_000
+                let began = Stopwatch.seconds()
+                try MadeEntries.apply(
+                    (0..<count).flatMap { [.create($0), .mark($0, 7), .delete($0)] }, in: host)
+                let rate = Int(Double(count) / (Stopwatch.seconds() - began))
+                var events = 0
+                var missed = 0
+                try eventually(
+                    "each of \(3 * count) events", within: 60, every: 0.2,
+                    detail: { "\(events) events, \(missed) missed" }
+                ) {
+                    let lines = flows.lines(log)
+                    let losses = lines.filter { $0.contains(" event=missed ") }
+                    missed = losses.compactMap { Int($0.split(separator: "=").last ?? "") }
+                        .reduce(0, +)
+                    events = lines.count - losses.count
+                    return events + missed == 3 * count
+                }
+                print("\(rate) connections/s: \(events) events shown, \(missed) counted as missed")
+            }
+        }
+
         @Test func aSummaryCountsEventsAndTheTable() throws {
             try withCluster { cluster in
                 let host = cluster.firewalls[0].host

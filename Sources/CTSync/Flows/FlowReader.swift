@@ -5,12 +5,15 @@ import Glibc
 
 /// The conntrack events of this namespace for a person or a log, and how many of them were missed.
 ///
-/// The kernel drops what the socket's buffer has no room for, and says only that it did (ENOBUFS);
-/// how many they were stands in /proc/net/netlink.
+/// The kernel drops what the socket's buffer has no room for, says so once (ENOBUFS), and from then on
+/// drops everything until the buffer is empty. How many they were stands in /proc/net/netlink, and is
+/// read when that is over.
 final class FlowReader {
     private let socket: EventSocket
     private let criteria: ReplicationRule
     private var entry = Entry(Key(.none))
+    /// Whether the kernel has begun to drop events and may go on.
+    private var isCongested = false
 
     /// Events that were dropped since the start.
     private(set) var missed: UInt64 = 0
@@ -47,8 +50,11 @@ final class FlowReader {
             let drain = try socket.receiveDatagrams { datagram in
                 read(datagram, time, body)
             }
-            if drain.overrun { countMissed() }
-            if drain.isDrained { return }
+            isCongested = isCongested || drain.overrun
+            guard drain.isDrained else { continue }
+            if isCongested { countMissed() }
+            isCongested = false
+            return
         }
     }
 
