@@ -115,7 +115,7 @@ lint:
 		Fuzz/Package.swift Fuzz/Sources
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
 	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \
-		Sources/ConntrackdImport
+		Sources/ct_sync-exporter Sources/ConntrackdImport
 
 clean:
 	rm -rf .build

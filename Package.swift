@@ -25,7 +25,7 @@ let package = Package(
         // The logging interface; the back end with journal priorities is ours.
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         // The HTTP server of ct_sync-exporter; the daemon does not link it.
-        .package(url: "https://github.com/swhitty/FlyingFox", exact: "0.27.1"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
     ],
     targets: [
         // Opens the ctnetlink sockets; its parser is the yardstick of our event reader in tests.
@@ -66,7 +66,12 @@ let package = Package(
         // A process of its own: the metrics and the page of a node by HTTP.
         .executableTarget(
             name: "ct_sync-exporter",
-            dependencies: ["CTSync", .product(name: "FlyingFox", package: "FlyingFox")],
+            dependencies: [
+                "CTSync",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: strict),
         // Counts allocations, for the tests that show that the data path makes none.
         .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import CTSync
-import FlyingFox
-import FlyingSocks
-import Foundation
+import Glibc
 import Synchronization
 
 /// The program: asks the daemon once a second, and answers HTTP with what it said last.
 ///
-/// A thread asks, the server answers from what it has found; so no client, however slow or many,
+/// The first thread asks, another serves from what was found; so no client, however slow or many,
 /// reaches the daemon.
 @main
 enum Exporter {
@@ -16,19 +14,19 @@ enum Exporter {
     static let samples = 600
 
     /// Reads the flags, which `ct_sync exporter` has checked, and runs.
-    static func main() async {
+    static func main() {
         do {
             let flags = try flags(CommandLine.arguments.dropFirst())
             let listen = try ListenAddress(text: flags["--listen"] ?? "127.0.0.1:9378")
+            let controlFile = flags["--control-file"] ?? Configuration.defaultControlFile
             let desk = Desk()
-            watch(desk, flags["--control-file"] ?? Configuration.defaultControlFile)
-            try await serve(desk, listen)
+            desk.ask(controlFile)
+            let server = try Server(desk, listen)
+            watch(desk, controlFile, server)
         } catch let error as ConfigurationError {
-            say(error.sentence)
-            exit(error.exitStatus)
+            fail(error.sentence, error.exitStatus)
         } catch {
-            say("the exporter ends: \(error)")
-            exit(75)
+            fail("the exporter cannot listen: \(error)", 75)
         }
     }
 
@@ -48,42 +46,26 @@ enum Exporter {
         return flags
     }
 
-    private static func say(_ sentence: String) {
-        FileHandle.standardError.write(Data("ct_sync: \(sentence)\n".utf8))
+    /// Asks for ever; returns only if the server has ended.
+    private static func watch(_ desk: Desk, _ controlFile: String, _ server: Server) {
+        var next = Clock.now()
+        while server.isOpen {
+            let now = Clock.now()
+            if now < next { usleep(UInt32((next - now) / 1_000)) }
+            desk.ask(controlFile)
+            next = max(next + Duration.second, Clock.now())
+        }
+        fail("the exporter does not listen any more", 75)
     }
 
-    private static func watch(_ desk: Desk, _ controlFile: String) {
-        let thread = Thread {
-            var next = Date()
-            while true {
-                desk.ask(controlFile)
-                next = max(next.addingTimeInterval(1), Date())
-                Thread.sleep(until: next)
-            }
-        }
-        thread.name = "ct_sync_ask"
-        thread.start()
-    }
-
-    private static func serve(_ desk: Desk, _ listen: ListenAddress) async throws {
-        let server =
-            listen.isIPv6
-            ? HTTPServer(
-                address: try sockaddr_in6.inet6(ip6: listen.address, port: listen.port),
-                timeout: 10, logger: .disabled)
-            : HTTPServer(
-                address: try sockaddr_in.inet(ip4: listen.address, port: listen.port),
-                timeout: 10, logger: .disabled)
-        for route in Answers.all {
-            await server.appendRoute(HTTPRoute(route.path)) { request in
-                route.answer(desk, request)
-            }
-        }
-        try await server.run()
+    private static func fail(_ sentence: String, _ status: Int32) {
+        let line = "ct_sync: \(sentence)\n"
+        _ = write(STDERR_FILENO, line, line.utf8.count)
+        exit(status)
     }
 }
 
-/// What was found last, for all threads.
+/// What was found last, for both threads.
 final class Desk: Sendable {
     private let seen = Mutex(Observation(samples: Exporter.samples))
 
@@ -93,9 +75,6 @@ final class Desk: Sendable {
     /// Asks the daemon, which may take two seconds, and takes what it says.
     func ask(_ controlFile: String) {
         let answer = Observation.ask(controlFile: controlFile)
-        let time = UInt64(Date().timeIntervalSince1970 * 1e6)
-        seen.withLock {
-            _ = $0.take(answer.status, trouble: answer.trouble, time: time)
-        }
+        seen.withLock { _ = $0.take(answer.status, trouble: answer.trouble) }
     }
 }

@@ -28,6 +28,7 @@ enum Page {
         <header>
           <h1><span id="dot" class="dot"></span><span id="host">ct_sync</span></h1>
           <p id="verdict" role="status">asking the node ...</p>
+          <p id="facts"></p>
           <p id="age" class="quiet"></p>
         </header>
         <main>

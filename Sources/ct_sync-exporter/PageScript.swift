@@ -183,6 +183,7 @@ enum PageScript {
           verdict(status.verdict, status.well ? "good" : "bad");
           byId("age").textContent = "node " + status.node_id + ", up " + time(status.uptime_seconds);
           byId("version").textContent = "ct_sync " + status.version;
+          byId("facts").textContent = status.facts.map((fact) => fact.text).join("; ");
           remarks(status);
           nodes(status);
           link(status);

@@ -26,10 +26,11 @@ package struct Observation: Sendable {
 
     /// Takes an answer, or the lack of one.
     ///
+    /// - Parameter time: in microseconds since 1970.
     /// - Returns: the transitions that it shows.
     @discardableResult
     package mutating func take(
-        _ status: StatusReport?, trouble: String = "", time: UInt64
+        _ status: StatusReport?, trouble: String = "", time: UInt64 = Clock.wallMicroseconds()
     ) -> [Transition] {
         self.status = status
         self.trouble = trouble
@@ -44,7 +45,7 @@ package struct Observation: Sendable {
     @discardableResult
     package mutating func ask(controlFile: String) -> [Transition] {
         let answer = Self.ask(controlFile: controlFile)
-        return take(answer.status, trouble: answer.trouble, time: Clock.wallMicroseconds())
+        return take(answer.status, trouble: answer.trouble)
     }
 
     /// Asks a daemon for its status, for two seconds at most.
