@@ -58,6 +58,13 @@ extension Metrics {
             "How often events were lost, by where there was no room.", by: "where",
             ["kernel": "counters.overruns", "ring": "counters.ring_overruns"]),
         Metric(
+            "ct_sync_flush_held_entries", .gauge,
+            "Entries that a device's end took from a master and that its slaves keep.",
+            at: "counters.flush_held.entries"),
+        Metric(
+            "ct_sync_flush_held_total", .counter, "How many entries were kept so.",
+            at: "counters.flush_held.total"),
+        Metric(
             "ct_sync_initsyncs_total", .counter, "Walks of the whole table.", by: "direction",
             ["in": "counters.initsyncs_received", "out": "counters.initsyncs_sent"]),
         Metric(
