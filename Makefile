@@ -3,7 +3,8 @@
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
 PACKAGES := arptables conntrack conntrackd dpkg-dev ebtables fish groff-base iproute2 iptables \
 	keepalived libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libssl-dev \
-	libxml2-utils lintian man-db nftables pkg-config resource-agents rpm strace systemd tcpdump zsh
+	libxml2-utils lintian man-db nftables pkg-config prometheus resource-agents rpm strace systemd \
+	tcpdump tmux zsh
 
 # Replication in the demo: on or off.
 SYNC ?= on
@@ -119,7 +120,7 @@ lint:
 		Fuzz/Package.swift Fuzz/Sources
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
 	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \
-		Sources/ConntrackdImport
+		Sources/ct_sync-exporter Sources/ConntrackdImport
 
 clean:
 	rm -rf .build

@@ -17,12 +17,15 @@ let package = Package(
     products: [
         .library(name: "CTSync", targets: ["CTSync"]),
         .executable(name: "ct_sync", targets: ["ct_sync"]),
+        .executable(name: "ct_sync-exporter", targets: ["ct_sync-exporter"]),
     ],
     dependencies: [
         // Flags, subcommands, --help and --version of the executable.
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         // The logging interface; the back end with journal priorities is ours.
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        // The HTTP server of ct_sync-exporter; the daemon does not link it.
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
     ],
     targets: [
         // Opens the ctnetlink sockets; its parser is the yardstick of our event reader in tests.
@@ -58,6 +61,16 @@ let package = Package(
                 "ConntrackdImport", "CTSync",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        // A process of its own: the metrics and the page of a node by HTTP.
+        .executableTarget(
+            name: "ct_sync-exporter",
+            dependencies: [
+                "CTSync",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict),
         // Counts allocations, for the tests that show that the data path makes none.
@@ -104,6 +117,7 @@ let package = Package(
             name: "ClusterTests",
             dependencies: [
                 "CNetfilterConntrack", "CTSync", "ClusterSupport", "LibraryReader", "ct_sync",
+                "ct_sync-exporter",
             ],
             swiftSettings: strict),
     ]

@@ -28,6 +28,9 @@ OCFDIR ?= /usr/lib/ocf/resource.d/ct_sync
 
 STATIC = .build/static
 STATIC_BINARY = $(STATIC)/release/ct_sync
+# Equal functions are kept once: generic code repeats itself.
+STATIC_FLAGS = -c release --static-swift-stdlib --scratch-path $(STATIC) \
+	-Xlinker -z -Xlinker now -Xlinker --icf=all
 # What all packages are made of.
 STAGED = .build/staged
 
@@ -35,16 +38,20 @@ STAGED = .build/staged
 	test-managers test-packages
 
 static:
-	CT_SYNC_COMMIT=$$(packaging/version commit) \
-		swift build -c release --static-swift-stdlib --product ct_sync --scratch-path $(STATIC) \
-		-Xlinker -z -Xlinker now
+	for program in ct_sync ct_sync-exporter; do \
+		CT_SYNC_COMMIT=$$(packaging/version commit) \
+			swift build $(STATIC_FLAGS) --product $$program || exit 1; done
 
 # Pieces that name the program's place are written for PREFIX=/usr.
 PLACE = sed -e 's|/usr/sbin/|$(SBINDIR)/|g' -e 's|/usr/lib/ct_sync/|$(LIBDIR)/ct_sync/|g'
 # Scripts beside the program, and scripts of the others.
 SBIN_SCRIPTS = conf/ct_sync-role
 LIB_SCRIPTS = conf/keepalived/ct_sync-notify conf/ct_sync-primary-backup conf/ct_sync-restart
-DOCUMENTS = README.md WIRE.md CHANGELOG.md docs/filters.md docs/migration.md docs/security.md
+# Units beside the daemon's, off by default.
+MORE_UNITS = conf/systemd/ct_sync-flows.service conf/systemd/ct_sync-metrics.service \
+	conf/systemd/ct_sync-metrics.timer conf/systemd/ct_sync-exporter.service
+DOCUMENTS = README.md WIRE.md CHANGELOG.md docs/filters.md docs/migration.md docs/security.md \
+	docs/monitoring.md
 
 # NO_BUILD=1 takes the program that is there.
 install: $(if $(NO_BUILD),,static)
@@ -56,6 +63,9 @@ install: $(if $(NO_BUILD),,static)
 		$(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	strip --strip-all --remove-section=.comment -o $(DESTDIR)$(SBINDIR)/ct_sync $(STATIC_BINARY)
 	chmod 755 $(DESTDIR)$(SBINDIR)/ct_sync
+	strip --strip-all --remove-section=.comment \
+		-o $(DESTDIR)$(LIBDIR)/ct_sync/ct_sync-exporter $(STATIC_BINARY)-exporter
+	chmod 755 $(DESTDIR)$(LIBDIR)/ct_sync/ct_sync-exporter
 	for script in $(SBIN_SCRIPTS); do \
 		$(PLACE) $$script > $(DESTDIR)$(SBINDIR)/$${script##*/} && \
 		chmod 755 $(DESTDIR)$(SBINDIR)/$${script##*/} || exit 1; done
@@ -67,6 +77,10 @@ install: $(if $(NO_BUILD),,static)
 	$(PLACE) conf/systemd/ct_sync.service > $(DESTDIR)$(UNITDIR)/ct_sync.service
 	$(PLACE) conf/systemd/ct_sync-dark.service > $(DESTDIR)$(UNITDIR)/ct_sync-dark.service
 	$(PLACE) conf/systemd/ct_sync@.service > $(DESTDIR)$(UNITDIR)/ct_sync@.service
+	for unit in $(MORE_UNITS); do \
+		$(PLACE) $$unit > $(DESTDIR)$(UNITDIR)/$${unit##*/} || exit 1; done
+	install -d $(DESTDIR)$(SYSCONFDIR)/logrotate.d
+	install -m 644 conf/logrotate.d/ct_sync-flows $(DESTDIR)$(SYSCONFDIR)/logrotate.d
 	install -m 644 conf/sysctl.d/50-ct_sync.conf $(DESTDIR)$(LIBDIR)/sysctl.d
 	install -m 644 conf/tmpfiles.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/tmpfiles.d
 	install -m 644 conf/sysusers.d/ct_sync.conf $(DESTDIR)$(LIBDIR)/sysusers.d
@@ -76,7 +90,9 @@ install: $(if $(NO_BUILD),,static)
 		> $(DESTDIR)$(DOCDIR)/examples/keepalived-l2drop.conf
 	install -m 644 conf/nftables/ct_sync-link.nft conf/pacemaker/ct_sync.crmsh \
 		$(DESTDIR)$(DOCDIR)/examples
-	install -m 644 conf/ct_sync.conf $(DESTDIR)$(DOCDIR)/examples
+	install -m 644 conf/ct_sync.conf conf/prometheus/alerts.yml $(DESTDIR)$(DOCDIR)/examples
+	install -m 644 conf/grafana/ct_sync.json $(DESTDIR)$(DOCDIR)/examples/grafana.json
+	$(PLACE) conf/snmp/ct_sync.snmpd.conf > $(DESTDIR)$(DOCDIR)/examples/ct_sync.snmpd.conf
 	install -m 644 $(DOCUMENTS) $(DESTDIR)$(DOCDIR)
 	for page in man/*; do \
 		gzip -9 --no-name < $$page \
@@ -93,6 +109,8 @@ uninstall:
 		$(foreach script,$(SBIN_SCRIPTS),$(DESTDIR)$(SBINDIR)/$(notdir $(script))) \
 		$(DESTDIR)$(UNITDIR)/ct_sync.service $(DESTDIR)$(UNITDIR)/ct_sync@.service \
 		$(DESTDIR)$(UNITDIR)/ct_sync-dark.service \
+		$(foreach unit,$(MORE_UNITS),$(DESTDIR)$(UNITDIR)/$(notdir $(unit))) \
+		$(DESTDIR)$(SYSCONFDIR)/logrotate.d/ct_sync-flows \
 		$(DESTDIR)$(LIBDIR)/sysctl.d/50-ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/tmpfiles.d/ct_sync.conf \
 		$(DESTDIR)$(LIBDIR)/sysusers.d/ct_sync.conf \
@@ -127,6 +145,7 @@ test-packaging: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY)
 	Tests/packaging/completions.sh $(STATIC_BINARY)
 	Tests/packaging/units.sh
+	Tests/monitoring/rules.sh
 	Tests/packaging/hardened.sh $(STATIC_BINARY)
 	Tests/packaging/deb.sh .build/deb
 	Tests/packaging/systemd.sh .build/deb

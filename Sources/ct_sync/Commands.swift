@@ -9,8 +9,10 @@ import CTSync
 enum Commands {
     /// In the order in which they are shown.
     static let all: [any ParsableCommand.Type] = [
-        StatusCommand.self, HistoryCommand.self, CheckCommand.self, VerifyCommand.self,
-        PromoteCommand.self, DemoteCommand.self, L2DropCommand.self, DumpCommand.self,
+        StatusCommand.self, WatchCommand.self, MonitorCommand.self, HistoryCommand.self,
+        CheckCommand.self, VerifyCommand.self, PromoteCommand.self, DemoteCommand.self,
+        L2DropCommand.self, DumpCommand.self, FlowsCommand.self, MetricsCommand.self,
+        ExporterCommand.self,
         FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,
         GenkeyCommand.self, RekeyCommand.self, ImportConntrackdCommand.self, HelpCommand.self,
         CompletionCommand.self,

@@ -51,7 +51,8 @@ for prefix in /usr/local /opt/ct_sync; do
     check "installed again, the configuration stays" "grep -q administrator $root/etc/ct_sync.conf"
     "$unpacked/install.sh" --destdir "$root" --prefix "$prefix" --remove
     check "removed, only the configuration is left" \
-        "[ \"\$(cd $root && find . -type f -o -type l)\" = ./etc/ct_sync.conf ]"
+        "[ \"\$(cd $root && find . -type f -o -type l | sort | tr '\n' ' ')\" \
+            = './etc/ct_sync.conf ./etc/logrotate.d/ct_sync-flows ' ]"
 done
 "$unpacked/install.sh" --nonsense 2> "$scratch/words"
 check "a wrong flag: 64" "[ $? -eq 64 ] && grep -q '^usage' $scratch/words"

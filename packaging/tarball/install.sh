@@ -65,7 +65,7 @@ for file in $files; do
     rm -f "$target"
     case $file in
         # Programs, and what is compressed, name no place.
-        usr/sbin/ct_sync | *.gz) cp "root/$file" "$target" ;;
+        usr/sbin/ct_sync | usr/lib/ct_sync/ct_sync-exporter | *.gz) cp "root/$file" "$target" ;;
         *)
             sed -e "s|/usr/sbin/|$prefix/sbin/|g" -e "s|/usr/lib/ct_sync/|$prefix/lib/ct_sync/|g" \
                 "root/$file" > "$target"

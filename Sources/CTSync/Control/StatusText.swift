@@ -33,7 +33,8 @@ package struct StatusText {
     private static let column = 73
     /// State words, red if the node is not well.
     private static let states = [
-        "NOT IN SYNC", "NOT READY", "STILL DARK", "NOT DARK", "ALONE", "in sync", "MASTER",
+        "NOT IN SYNC", "NOT READY", "STILL DARK", "NOT DARK", "ALONE", "NO DAEMON", "in sync",
+        "MASTER",
     ]
 
     private var head: [String] {
@@ -47,9 +48,13 @@ package struct StatusText {
     }
 
     private func colored(_ verdict: String) -> String {
-        guard hasColor else { return verdict }
-        let color = status["well"] == .flag(true) ? "32" : "31"
-        for state in Self.states {
+        hasColor ? Self.colored(verdict, isWell: status["well"] == .flag(true)) : verdict
+    }
+
+    /// A verdict with its state word in colour.
+    static func colored(_ verdict: String, isWell: Bool) -> String {
+        let color = isWell ? "32" : "31"
+        for state in states {
             guard let range = verdict.firstRange(of: state) else { continue }
             return verdict[..<range.lowerBound] + "\u{1B}[1;\(color)m\(state)\u{1B}[0m"
                 + verdict[range.upperBound...]

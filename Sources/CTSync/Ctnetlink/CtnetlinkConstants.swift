@@ -21,12 +21,15 @@ let CTA_HELP: UInt16 = 5
 let CTA_NAT_SRC: UInt16 = 6
 let CTA_TIMEOUT: UInt16 = 7
 let CTA_MARK: UInt16 = 8
+let CTA_COUNTERS_ORIG: UInt16 = 9
+let CTA_COUNTERS_REPLY: UInt16 = 10
 let CTA_ID: UInt16 = 12
 let CTA_NAT_DST: UInt16 = 13
 let CTA_TUPLE_MASTER: UInt16 = 14
 let CTA_SEQ_ADJ_ORIG: UInt16 = 15
 let CTA_SEQ_ADJ_REPLY: UInt16 = 16
 let CTA_ZONE: UInt16 = 18
+let CTA_TIMESTAMP: UInt16 = 20
 let CTA_LABELS: UInt16 = 22
 let CTA_LABELS_MASK: UInt16 = 23
 let CTA_SYNPROXY: UInt16 = 24
@@ -75,6 +78,12 @@ let CTA_NAT_V6_MINIP: UInt16 = 4
 let CTA_NAT_V6_MAXIP: UInt16 = 5
 let CTA_PROTONAT_PORT_MIN: UInt16 = 1
 let CTA_PROTONAT_PORT_MAX: UInt16 = 2
+
+// enum ctattr_counters, ctattr_tstamp
+let CTA_COUNTERS_PACKETS: UInt16 = 1
+let CTA_COUNTERS_BYTES: UInt16 = 2
+let CTA_TIMESTAMP_START: UInt16 = 1
+let CTA_TIMESTAMP_STOP: UInt16 = 2
 
 // enum ctattr_seqadj, ctattr_synproxy, ctattr_help
 let CTA_SEQADJ_CORRECTION_POS: UInt16 = 1

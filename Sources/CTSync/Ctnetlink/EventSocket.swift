@@ -107,6 +107,23 @@ package final class EventSocket {
         try receive(body, expected: { kind, _ in body(kind, Entry(Key(.none))) })
     }
 
+    /// Takes up to 64 datagrams with one system call and hands each to the body as it came.
+    ///
+    /// - Throws: `SystemError` of recvmmsg(2), but not for ENOBUFS and EAGAIN.
+    func receiveDatagrams(_ body: (RawSpan) -> Void) throws(SystemError) -> EventDrain {
+        var drain = EventDrain()
+        do throws(SystemError) {
+            drain.messages = try batch.receive(from: raw)
+        } catch {
+            guard error.errno == ENOBUFS else { throw error }
+            drain.overrun = true
+            return drain
+        }
+        for index in 0..<drain.messages { body(batch[index].bytes) }
+        drain.isDrained = drain.messages < DatagramBatch.capacity
+        return drain
+    }
+
     /// Reads a datagram's messages; how many it had.
     private func read(
         _ datagram: UnsafeRawBufferPointer, _ body: (CtnetlinkKind, borrowing Entry) -> Void,

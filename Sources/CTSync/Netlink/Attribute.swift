@@ -83,6 +83,10 @@ extension RawSpan {
     @inline(__always)
     func uint32(_ attribute: Attribute) throws(NetlinkError) -> UInt32 { try number(attribute) }
 
+    /// The value of an attribute of eight bytes.
+    @inline(__always)
+    func uint64(_ attribute: Attribute) throws(NetlinkError) -> UInt64 { try number(attribute) }
+
     @inline(__always)
     private func number<Number: FixedWidthInteger & BitwiseCopyable>(
         _ attribute: Attribute

@@ -77,8 +77,19 @@ package enum EntryLine {
     }
 
     private static func protocolName(_ tuple: Tuple) -> String {
-        let known = ReplicationRule.protocols.first { $0.1 == tuple.protocolNumber }
-        return known?.0 ?? "\(tuple.protocolNumber)"
+        protocolName(tuple.protocolNumber)
+    }
+
+    /// The name of a protocol, or its number.
+    static func protocolName(_ number: UInt8) -> String {
+        let known = ReplicationRule.protocols.first { $0.1 == number }
+        return known?.0 ?? "\(number)"
+    }
+
+    /// The name of a TCP state.
+    static func stateName(tcp state: UInt8) -> String {
+        let names = ReplicationRule.stateNames
+        return Int(state) < names.count ? names[Int(state)] : "\(state)"
     }
 
     private static func stateName(_ entry: Entry) -> String {
@@ -118,7 +129,7 @@ package enum EntryLine {
 
     private static let numbers: Set<String> = [
         "sport", "dport", "type", "code", "id", "srckey", "dstkey", "timeout", "mark", "zone",
-        "age",
+        "age", "packets", "bytes", "duration", "portid", "count", "lines",
     ]
 
     /// The words as an object of JSON: numbers as such, the status as a list.
@@ -133,7 +144,7 @@ package enum EntryLine {
             if key == "status" {
                 let names = parts[1] == "-" ? [] : parts[1].split(separator: ",")
                 value = "[" + names.map { quoted($0) }.joined(separator: ",") + "]"
-            } else if numbers.contains(plain), UInt64(parts[1]) != nil {
+            } else if numbers.contains(plain), isNumber(parts[1]) {
                 value = String(parts[1])
             } else {
                 value = quoted(parts[1])
@@ -141,6 +152,12 @@ package enum EntryLine {
             members.append("\(quoted(key)):\(value)")
         }
         return "{" + members.joined(separator: ",") + "}"
+    }
+
+    /// Whether it is a number of JSON: digits, perhaps a point and more digits.
+    private static func isNumber(_ text: some StringProtocol) -> Bool {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count <= 2 && parts.allSatisfy { UInt64($0) != nil }
     }
 
     private static func quoted(_ text: some StringProtocol) -> String {

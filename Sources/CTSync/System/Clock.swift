@@ -25,7 +25,7 @@ package enum Clock {
     }
 
     /// CLOCK_REALTIME in microseconds since 1970.
-    static func wallMicroseconds() -> UInt64 {
+    package static func wallMicroseconds() -> UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1_000

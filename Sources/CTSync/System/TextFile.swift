@@ -3,8 +3,8 @@
 internal import CCTSyncShims
 import Glibc
 
-/// Small text files: the configuration, and what /proc says.
-enum TextFile {
+/// Small text files: the configuration, what /proc says, what is written for others to read.
+package enum TextFile {
     /// Reads a file whole; bytes that are no UTF-8 are replaced.
     ///
     /// - Parameter limit: the most bytes it may have.
@@ -18,6 +18,30 @@ enum TextFile {
             if count == 0 { return String(decoding: bytes, as: UTF8.self) }
             bytes += chunk[..<count]
             guard bytes.count <= limit else { throw SystemError("read \(path)", errno: EFBIG) }
+        }
+    }
+
+    /// Replaces a file in one step: a reader finds the old text or the new one.
+    ///
+    /// - Throws: `SystemError` of open(2), write(2) or rename(2); the old file stays.
+    package static func replace(_ path: String, with text: String) throws(SystemError) {
+        // Beside it, and of a name that no reader of *.prom or *.json takes for one.
+        let new = "\(path).\(getpid()).new"
+        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC
+        do throws(SystemError) {
+            let file = try Descriptor("open \(new)") { ctsync_open(new, flags, 0o644) }
+            let bytes = Array(text.utf8)
+            var written = 0
+            while written < bytes.count {
+                let start = written
+                written += try retrying("write \(new)") {
+                    bytes[start...].withUnsafeBytes { write(file.raw, $0.baseAddress, $0.count) }
+                }
+            }
+            try retrying("rename \(new)") { rename(new, path) }
+        } catch {
+            unlink(new)
+            throw error
         }
     }
 }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ArgumentParser
+import CTSync
+import Glibc
+
+/// `ct_sync monitor`: the node's transitions as a stream.
+struct MonitorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ct_sync monitor",
+        abstract: "Shows the node's transitions as they come.",
+        discussion: """
+            First how it is, then each change of the role, of the sync, of the other nodes and of \
+            l2drop, with how long it was otherwise, until SIGTERM or SIGINT. A daemon that does not \
+            answer is a transition too. It looks four times a second.
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "The daemon's control file.", valueName: "path"))
+    var controlFile = Configuration.defaultControlFile
+
+    @Flag(help: "Shows each as a JSON object on a line of its own.")
+    var json = false
+
+    @Option(help: ArgumentHelp("Ends after so many transitions.", valueName: "number"))
+    var count: Int?
+
+    /// Between two looks, in microseconds.
+    private static let interval: UInt32 = 250_000
+
+    func run() throws {
+        var seen = Observation(samples: 2)
+        var shown = 0
+        while true {
+            for transition in seen.ask(controlFile: controlFile) {
+                // Each as it comes, into a pipe too.
+                let line = (json ? transition.json : transition.line) + "\n"
+                guard write(STDOUT_FILENO, line, line.utf8.count) > 0 else { return }
+                shown += 1
+                if shown == count { return }
+            }
+            usleep(Self.interval)
+        }
+    }
+}
