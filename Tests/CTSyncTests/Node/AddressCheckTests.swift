@@ -30,7 +30,7 @@ import Testing
         let announcement = Announcement(
             basis: Basis(epoch: 1, sequence: 2), entryCount: 3, rules: 4,
             addresses: [Self.host(1), ipv6])
-        var bytes = [UInt8](repeating: 0xFF, count: PacketHeader.byteCount + 68)
+        var bytes = [UInt8](repeating: 0xFF, count: PacketHeader.byteCount + 84)
         bytes.withUnsafeMutableBytes {
             var span = $0.mutableBytes
             announcement.write(&span)
@@ -39,7 +39,7 @@ import Testing
         #expect(
             content == [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
                 + [0, 0, 0, 3, 0, 0, 0, 4, 2]
-                + [UInt8](repeating: 0, count: 11)
+                + [UInt8](repeating: 0, count: 27)
                 + [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 10, 2, 0, 1]
                 + [0x20, 1, 0x0D, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2])
         var found: [HostAddress] = []
