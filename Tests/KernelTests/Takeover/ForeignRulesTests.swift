@@ -85,8 +85,12 @@ import Testing
         #expect(withoutOurs(try rules(hosts)) == withoutOurs(before))
         try hosts.inNode { try second.lift() }
         #expect(try rules(hosts) == before)
+        // Its owner is gone: the tables are anybody's.
+        do {
+            let third = try hosts.inNode { try L2Drop(syncdev: "sync", backend: backend) }
+            try hosts.inNode { try third.raise() }
+        }
         try hosts.inNode {
-            try second.raise()
             try L2Drop.off()
             try second.lift()
         }
