@@ -113,7 +113,7 @@ final class Injector {
         }
         let isThere = operation == .create && errno == EEXIST
         let found = isThere ? find(place, table) : nil
-        let isBlocked = isThere && !table.isCreateOnly && displace(found, place, table)
+        let isBlocked = isThere && displace(found, place, table, now)
         switch table.failed(
             operation, place, errno, now: now, found: isBlocked ? nil : found,
             isBlocked: isBlocked)
@@ -136,7 +136,9 @@ final class Injector {
     /// nor the node's own: it is removed with the next batch, ahead of the replica's next creation.
     ///
     /// - Returns: whether it is another connection.
-    private func displace(_ found: Entry?, _ place: UInt32, _ table: ReplicaTable) -> Bool {
+    private func displace(
+        _ found: Entry?, _ place: UInt32, _ table: ReplicaTable, _ now: UInt32
+    ) -> Bool {
         let key = table.book.pool.replicas[Int(place)].key
         if let found, found.key == key { return false }
         var blocker = found
@@ -148,8 +150,24 @@ final class Injector {
             }
         }
         guard let blocker, blocker.key != key else { return false }
+        guard !table.isCreateOnly else { return giveWay(blocker, table, now) }
         guard table.book.alivePlace(blocker.key) == nil, mayDisplace(blocker) else { return true }
         if requests.delete(blocker.key, tag: Self.noTag) { displaced += 1 }
+        return true
+    }
+
+    /// Removes, for what a node of a later word hands over, a replica that no packet has touched.
+    ///
+    /// - Returns: whether it goes.
+    private func giveWay(_ blocker: Entry, _ table: ReplicaTable, _ now: UInt32) -> Bool {
+        guard table.takesLaterWord, StandbyTime.mayBe(blocker.timeoutSeconds),
+            mayDisplace(blocker)
+        else { return false }
+        if table.book.alivePlace(blocker.key) != nil {
+            _ = table.delete(blocker.key, now: now)
+        } else if requests.delete(blocker.key, tag: Self.noTag) {
+            displaced += 1
+        }
         return true
     }
 

@@ -53,7 +53,7 @@ extension ReplicaTable {
             move(place, errno == ENOENT ? .deleted : .deletionRefused)
             return errno == ENOENT ? .ignored : .refused
         }
-        if isCreateOnly, operation == .create, errno == EEXIST {
+        if isCreateOnly, operation == .create, errno == EEXIST, !isBlocked {
             move(place, .written)
             return .ignored
         }

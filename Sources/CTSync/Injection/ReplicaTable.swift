@@ -37,6 +37,8 @@ package final class ReplicaTable {
     var kernel: KernelBook
     /// While a master takes a table over: what its kernel has already is newer and stays.
     var isCreateOnly = false
+    /// Whether the node that hands it over has the later word: what no packet has touched gives way.
+    var takesLaterWord = false
     /// Whether an entry of the kernel found no place: nobody would remove it.
     private(set) var isAdoptionPartial = false
 

@@ -82,6 +82,7 @@ final class SlaveEngine {
         from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant
     ) {
         table.isCreateOnly = true
+        table.takesLaterWord = isAhead
         slave.isKeptHere = { [unowned self] handed in !isAhead || isNewer(than: handed) }
         slave.takeOver(from: claim, at: peer, now: now)
     }

@@ -176,7 +176,9 @@ extension SimulatedNode {
         // Those of connections of this node's own are left out.
         let filter = filter.current
         let mine = kernel.table.expectations.filter { filter.mayAdmit($0) }
-        let theirs = other.kernel.table.expectations.filter { filter.mayAdmit($0) }
+        let theirs = other.kernel.table.expectations.filter {
+            filter.mayAdmit($0) && other.filter.current.mayAdmit($0)
+        }
         if let lost = theirs.first(where: { item in !mine.contains { $0.key == item.key } }) {
             return "slave \(index) lacks the expectation \(lost.key)"
         }
