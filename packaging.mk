@@ -50,8 +50,8 @@ LIB_SCRIPTS = conf/keepalived/ct_sync-notify conf/ct_sync-primary-backup conf/ct
 # Units beside the daemon's, off by default.
 MORE_UNITS = conf/systemd/ct_sync-flows.service conf/systemd/ct_sync-metrics.service \
 	conf/systemd/ct_sync-metrics.timer conf/systemd/ct_sync-exporter.service
-DOCUMENTS = README.md WIRE.md CHANGELOG.md docs/filters.md docs/migration.md docs/security.md \
-	docs/monitoring.md
+# In the folders that they have here, so that the links between them lead somewhere.
+DOCUMENTS = README.md WIRE.md CHANGELOG.md SECURITY.md CONTRIBUTING.md
 
 # NO_BUILD=1 takes the program that is there.
 install: $(if $(NO_BUILD),,static)
@@ -59,7 +59,8 @@ install: $(if $(NO_BUILD),,static)
 		$(DESTDIR)$(LIBDIR)/sysctl.d $(DESTDIR)$(LIBDIR)/tmpfiles.d \
 		$(DESTDIR)$(LIBDIR)/sysusers.d $(DESTDIR)$(LIBDIR)/modules-load.d \
 		$(DESTDIR)$(OCFDIR) $(DESTDIR)$(MANDIR)/man8 \
-		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR) \
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)/docs \
+		$(DESTDIR)$(SYSCONFDIR) \
 		$(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	strip --strip-all --remove-section=.comment -o $(DESTDIR)$(SBINDIR)/ct_sync $(STATIC_BINARY)
 	chmod 755 $(DESTDIR)$(SBINDIR)/ct_sync
@@ -94,6 +95,7 @@ install: $(if $(NO_BUILD),,static)
 	install -m 644 conf/grafana/ct_sync.json $(DESTDIR)$(DOCDIR)/examples/grafana.json
 	$(PLACE) conf/snmp/ct_sync.snmpd.conf > $(DESTDIR)$(DOCDIR)/examples/ct_sync.snmpd.conf
 	install -m 644 $(DOCUMENTS) $(DESTDIR)$(DOCDIR)
+	install -m 644 docs/*.md $(DESTDIR)$(DOCDIR)/docs
 	for page in man/*; do \
 		gzip -9 --no-name < $$page \
 			> $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}.gz || exit 1; done
