@@ -34,7 +34,7 @@ STATIC_FLAGS = -c release --static-swift-stdlib --scratch-path $(STATIC) \
 # What all packages are made of.
 STAGED = .build/staged
 
-.PHONY: static install uninstall staged deb rpm tarball release documents test-packaging \
+.PHONY: static install uninstall staged deb rpm tarball release documents docs-check test-packaging \
 	test-managers test-packages
 
 static:
@@ -142,9 +142,15 @@ documents:
 	swift build --product ct_sync
 	packaging/write-documents .build/debug/ct_sync
 
+# Holds documents and program together, and does what docs/operating.md says on a pair of machines.
+DEMO = $(firstword $(wildcard .build/testing/release/demo .build/release/demo))
+
+docs-check: deb
+	Tests/packaging/documentation.sh $(STATIC_BINARY) .build/deb/ct-sync_*.deb $(DEMO)
+	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md
+
 # As root; keepalived is among the cluster tests.
-test-packaging: deb
-	Tests/packaging/documentation.sh $(STATIC_BINARY)
+test-packaging: docs-check
 	Tests/packaging/completions.sh $(STATIC_BINARY)
 	Tests/packaging/units.sh
 	Tests/monitoring/rules.sh

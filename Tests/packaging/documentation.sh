@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Holds the documents against the program: each flag of --help stands in the man page and the other way
-# round, the README names no other, what the program generates stands in the sample file and the man
-# pages as generated, and the man pages are sound.
+# round, what the program generates stands in the sample file and the man pages as generated, the man
+# pages are sound, and what Tests/docs/check looks at.
 #
-#   Tests/packaging/documentation.sh [PATH_OF_CT_SYNC]
+#   Tests/packaging/documentation.sh [PATH_OF_CT_SYNC [PACKAGE [PATH_OF_DEMO]]]
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 binary=${1:-.build/release/ct_sync}
 [ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+[ $# -gt 0 ] || set -- "$binary"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failures=0
@@ -44,14 +45,6 @@ sed -e 's/\\-/-/g' man/ct_sync.8 | awk '/^\.SH/ { isThere = $2 == "COMMANDS" }
     isThere && term { print $2 }
     { term = $1 == ".TP" }' | sort > "$scratch/man"
 same "commands in ct_sync(8)" "$scratch/commands" "$scratch/man"
-grep -v systemctl README.md | flags > "$scratch/readme"
-if comm -13 "$scratch/flags" "$scratch/readme" | grep .; then
-    echo "FAIL  README.md names these flags, which there are not"
-    failures=$((failures + 1))
-else
-    echo "ok    flags in README.md"
-fi
-
 packaging/write-documents "$binary" "$scratch/written"
 for document in conf/ct_sync.conf man/ct_sync.8 man/ct_sync.conf.5; do
     same "$document is as generated" "$scratch/written/$document" "$document"
@@ -113,5 +106,7 @@ for page in man/*; do
         echo "ok    $page"
     fi
 done
+
+Tests/docs/check "$@" || failures=$((failures + 1))
 
 [ "$failures" -eq 0 ]
