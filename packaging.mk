@@ -148,6 +148,7 @@ DEMO = $(firstword $(wildcard .build/testing/release/demo .build/release/demo))
 docs-check: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY) .build/deb/ct-sync_*.deb $(DEMO)
 	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md
+	Tests/docs/run .build/deb/ct-sync_*.deb man/ct_sync.8
 
 # As root; keepalived is among the cluster tests.
 test-packaging: docs-check

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# A Markdown document in the pieces that the checks look at.
+# A Markdown document, or a manual page, in the pieces that the checks look at.
 
 package Document;
 
@@ -10,15 +10,34 @@ use warnings;
 # Blocks and directives in their order, each with the number of its first line:
 #   { kind => 'block', line, language, marks => { run => 1, file => PATH, ... }, text => [LINES] }
 #   { kind => 'directive', line, words }      of <!-- docs: WORDS -->
-# and in `prose` the lines outside of blocks, by number.
+# and in `prose` the lines outside of blocks, by number. In a manual page a block is what stands between
+# .EX and .EE, a directive is a comment "docs: WORDS", and "docs: run" marks the next block.
 sub read_from {
     my ($class, $path) = @_;
     open my $file, '<:encoding(UTF-8)', $path or die "$path: $!\n";
     my $self = bless { path => $path, parts => [], prose => {}, lines => 0 }, $class;
-    my $block;
+    my ($block, $isMarked);
+    my $isManual = $path =~ /\.[1-9]$/;
     while (defined(my $line = <$file>)) {
         chomp $line;
         $self->{lines}++;
+        if ($isManual) {
+            if ($line eq '.EE') { undef $block; next }
+            if ($block) { push @{ $block->{text} }, manual_text($line); next }
+            if ($line eq '.EX') {
+                $block = {
+                    kind => 'block', line => $., language => '', text => [],
+                    marks => { $isMarked ? (run => 1) : () },
+                };
+                push @{ $self->{parts} }, $block;
+                $isMarked = 0;
+            } elsif ($line eq '.\\" docs: run') {
+                $isMarked = 1;
+            } elsif ($line =~ /^\.\\" docs: (.*)$/) {
+                push @{ $self->{parts} }, { kind => 'directive', line => $., words => $1 };
+            }
+            next;
+        }
         if ($block) {
             if ($line eq $block->{indent} . '```') { undef $block; next }
             push @{ $block->{text} }, $line =~ s/^\Q$block->{indent}\E//r;
@@ -43,6 +62,16 @@ sub read_from {
     return $self;
 }
 
+# A line of a manual page as it is shown.
+sub manual_text {
+    my ($line) = @_;
+    $line =~ s/^\\&//;
+    $line =~ s/\\-/-/g;
+    $line =~ s/\\f[IRBP]//g;
+    $line =~ s/\\e/\\/g;
+    return $line;
+}
+
 # The commands of a console block, with what is printed after each: { host, command, output }. The host is
 # nil for a bare "# ". A line that ends in a backslash goes on in the next.
 sub commands {
@@ -65,9 +94,11 @@ sub commands {
     return @commands;
 }
 
-# Numbers and times have a placeholder, addresses and names are kept; blanks are one.
+# Numbers and times have a placeholder, addresses and names are kept; blanks are one. A line that
+# ends in a backslash goes on in the next.
 sub plain {
     my ($text) = @_;
+    $text =~ s/\\\n//g;
     my @kept;
     $text =~ s{(?<![\w.])(\d+\.\d+\.\d+\.\d+(?:/\d+)?)}{push @kept, $1; "\x01" . chr(0x100 + $#kept)}ge;
     $text =~ s/(?<![A-Za-z_\x01])\d+(?:[.,:]\d+)*/N/g;

@@ -38,10 +38,10 @@ done > "$scratch/help"
 flags < "$scratch/help" > "$scratch/flags"
 
 # -man's "\-" is a dash, "\~" a space.
-sed -e 's/\\-/-/g' -e 's/\\~/ /g' man/ct_sync.8 | flags > "$scratch/man"
+sed -e '/^\.\\"/d' -e 's/\\-/-/g' -e 's/\\~/ /g' man/ct_sync.8 | flags > "$scratch/man"
 same "flags in ct_sync(8)" "$scratch/flags" "$scratch/man"
 printf '%s\n' $commands | sort > "$scratch/commands"
-sed -e 's/\\-/-/g' man/ct_sync.8 | awk '/^\.SH/ { isThere = $2 == "COMMANDS" }
+sed -e 's/\\-/-/g' -e 's/\\~/ /g' man/ct_sync.8 | awk '/^\.SH/ { isThere = $2 == "COMMANDS" }
     isThere && term { print $2 }
     { term = $1 == ".TP" }' | sort > "$scratch/man"
 same "commands in ct_sync(8)" "$scratch/commands" "$scratch/man"
