@@ -30,7 +30,7 @@ help:
 	@echo 'make unit              the tests that need neither root nor namespaces'
 	@echo 'make sanitized         the same under the thread and the address sanitizer'
 	@echo 'make fuzz SECONDS=600  runs each fuzzer that long'
-	@echo 'make docs-check        the documents: links, commands, outputs; runs docs/operating.md, as root'
+	@echo 'make docs-check        the documents: links, commands, outputs; does what they say, as root'
 	@echo 'make test-packages     builds all packages and tests them, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
 	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'

@@ -142,13 +142,12 @@ documents:
 	swift build --product ct_sync
 	packaging/write-documents .build/debug/ct_sync
 
-# Holds documents and program together, and does what docs/operating.md says on a pair of machines.
+# Holds documents and program together, and does what they say on pairs of machines.
 DEMO = $(firstword $(wildcard .build/testing/release/demo .build/release/demo))
 
 docs-check: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY) .build/deb/ct-sync_*.deb $(DEMO)
-	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md
-	Tests/docs/run .build/deb/ct-sync_*.deb man/ct_sync.8
+	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md man/ct_sync.8
 
 # As root; keepalived is among the cluster tests.
 test-packaging: docs-check
@@ -173,3 +172,4 @@ test-packages: release
 	Tests/packaging/tarball.sh .build/tarball
 	Tests/packaging/upgrade.sh $(STAGED)
 	Tests/managers/migration.sh $(STATIC_BINARY)
+	Tests/docs/run .build/deb/ct-sync_*.deb docs/migration.md

@@ -52,7 +52,7 @@ sub read_from {
             push @{ $self->{parts} }, $block;
             next;
         }
-        if ($line =~ /^<!-- docs: (.*) -->$/) {
+        if ($line =~ /^ *<!-- docs: (.*) -->$/) {
             push @{ $self->{parts} }, { kind => 'directive', line => $., words => $1 };
             next;
         }
