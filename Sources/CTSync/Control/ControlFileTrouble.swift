@@ -38,7 +38,7 @@ struct ControlFileTrouble {
 
     /// The file holds the role.
     mutating func end(_ log: Logger) {
-        if !told.isEmpty { log.notice("the control file is in order again") }
+        if !told.isEmpty { log.notice("the control file can be used again") }
         told.removeAll()
         retryAt = nil
     }

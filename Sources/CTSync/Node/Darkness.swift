@@ -55,7 +55,7 @@ final class Darkness {
             announcer =
                 configuration.announcesNeighbours ? try NeighbourAnnouncer(excluding: open) : nil
         } catch {
-            throw ConfigurationError("neighbours cannot be told of a takeover: \(error)")
+            throw ConfigurationError("addresses cannot be announced after a takeover: \(error)")
         }
         do throws(L2DropError) {
             if try drop.adopt() { log.notice("l2drop is on, as the last daemon left it") }
@@ -165,7 +165,7 @@ final class Darkness {
     private func follow() {
         let wasClosed = isClosed || hasToClose
         do throws(L2DropError) {
-            if try drop.eventsArrived() { log.info("l2drop covers the devices of now") }
+            if try drop.eventsArrived() { log.info("l2drop covers the new devices") }
             if hasToFollow { succeeded() }
             hasToFollow = false
         } catch {
@@ -197,7 +197,7 @@ final class Darkness {
         do throws(SystemError) {
             try announcer?.announce()
         } catch {
-            log.warning("the neighbours have not been told: \(error)")
+            log.warning("the addresses cannot be announced to the neighbours: \(error)")
         }
     }
 }
