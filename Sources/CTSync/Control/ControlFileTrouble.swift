@@ -25,7 +25,7 @@ struct ControlFileTrouble {
         retryAt = now + Self.pause
     }
 
-    /// Takes note of a failure, and waits before the next attempt.
+    /// Records a failure, and waits before the next attempt.
     mutating func tell(_ error: SystemError, _ log: Logger, now: Instant) {
         wait(now: now)
         guard told.insert(error.description).inserted else { return }

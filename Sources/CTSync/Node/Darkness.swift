@@ -34,7 +34,7 @@ final class Darkness {
     /// The reasons that have been logged since all was well, without the numbers of lines in them.
     private var logged: Set<String> = []
 
-    /// Why the node is not dark as slave, or still dark as master; empty where it is as it should be.
+    /// Why the node is not dark as slave, or still dark as master; empty if it is as it should be.
     private(set) var failure = ""
 
     /// Finds the backend, takes over what a killed daemon left; changes nothing else.
@@ -153,7 +153,7 @@ final class Darkness {
         }
     }
 
-    /// How long `work` may wait; nil where only an event brings something to do.
+    /// How long `work` may wait; nil if only an event brings something to do.
     func patience(now: Instant) -> UInt64? {
         var due: [Instant] = []
         if hasToTidy || hasToClose || hasToFollow { due.append(retryAt) }
@@ -161,7 +161,7 @@ final class Darkness {
         return due.min().map { $0 > now ? $0 - now : 0 }
     }
 
-    /// Follows the devices and the rules, also where `off` has taken them.
+    /// Follows the devices and the rules, even if `off` has taken them.
     private func follow() {
         let wasClosed = isClosed || hasToClose
         do throws(L2DropError) {

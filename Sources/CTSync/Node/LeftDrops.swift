@@ -12,7 +12,7 @@ final class LeftDrops {
     private let log: Logger
     private var named: Set<String> = []
 
-    /// Why an earlier daemon's drop is still on; empty where none is.
+    /// Why an earlier daemon's drop is still on; empty if none is.
     private(set) var failure = ""
 
     /// Looks at nothing yet.
