@@ -102,6 +102,7 @@ sub plain {
     my @kept;
     $text =~ s{(?<![\w.])(\d+\.\d+\.\d+\.\d+(?:/\d+)?)}{push @kept, $1; "\x01" . chr(0x100 + $#kept)}ge;
     $text =~ s/(?<![A-Za-z_\x01])\d+(?:[.,:]\d+)*/N/g;
+    $text =~ s/\bN (?:us|ms|s|min|h|d)\b(?: N (?:s|min|h)\b)?/TIME/g;
     $text =~ s/\x01(.)/$kept[ord($1) - 0x100]/ge;
     $text =~ s/[ \t]+/ /g;
     $text =~ s/^ | $//gm;

@@ -68,7 +68,7 @@ else
 fi
 
 # Reasons and drop counters that the code can show.
-sed -n 's/.*case [a-zA-Z]* = "\(.*\)"$/\1/p' Sources/CTSync/Slave/SlaveProtocol.swift \
+sed -n 's/^ *case [a-zA-Z0-9]* = "\(.*\)"$/\1/p' Sources/CTSync/Node/NodeReport+Reason.swift \
     > "$scratch/reasons"
 [ -s "$scratch/reasons" ] || failures=$((failures + 1))
 while read -r reason; do
