@@ -147,7 +147,7 @@ DEMO = $(firstword $(wildcard .build/testing/release/demo .build/release/demo))
 
 docs-check: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY) .build/deb/ct-sync_*.deb $(DEMO)
-	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md man/ct_sync.8
+	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md docs/migration.md man/ct_sync.8
 
 # As root; keepalived is among the cluster tests.
 test-packaging: docs-check
@@ -172,4 +172,3 @@ test-packages: release
 	Tests/packaging/tarball.sh .build/tarball
 	Tests/packaging/upgrade.sh $(STAGED)
 	Tests/managers/migration.sh $(STATIC_BINARY)
-	Tests/docs/run .build/deb/ct-sync_*.deb docs/migration.md
