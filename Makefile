@@ -3,8 +3,7 @@
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
 PACKAGES := arptables conntrack conntrackd dpkg-dev ebtables fish groff-base iproute2 iptables \
 	keepalived libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libssl-dev \
-	libxml2-utils lintian man-db nftables pkg-config prometheus resource-agents rpm strace systemd \
-	tcpdump tmux zsh
+	libxml2-utils lintian man-db nftables perl pkg-config procps prometheus resource-agents rpm strace systemd tcpdump tmux zsh
 
 # Replication in the demo: on or off.
 SYNC ?= on
@@ -30,6 +29,7 @@ help:
 	@echo 'make unit              the tests that need neither root nor namespaces'
 	@echo 'make sanitized         the same under the thread and the address sanitizer'
 	@echo 'make fuzz SECONDS=600  runs each fuzzer that long'
+	@echo 'make docs-check        the documents: links, commands, outputs; does what they say, as root'
 	@echo 'make test-packages     builds all packages and tests them, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
 	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'

@@ -34,7 +34,7 @@ STATIC_FLAGS = -c release --static-swift-stdlib --scratch-path $(STATIC) \
 # What all packages are made of.
 STAGED = .build/staged
 
-.PHONY: static install uninstall staged deb rpm tarball release documents test-packaging \
+.PHONY: static install uninstall staged deb rpm tarball release documents docs-check test-packaging \
 	test-managers test-packages
 
 static:
@@ -50,8 +50,8 @@ LIB_SCRIPTS = conf/keepalived/ct_sync-notify conf/ct_sync-primary-backup conf/ct
 # Units beside the daemon's, off by default.
 MORE_UNITS = conf/systemd/ct_sync-flows.service conf/systemd/ct_sync-metrics.service \
 	conf/systemd/ct_sync-metrics.timer conf/systemd/ct_sync-exporter.service
-DOCUMENTS = README.md WIRE.md CHANGELOG.md docs/filters.md docs/migration.md docs/security.md \
-	docs/monitoring.md
+# In the folders that they have here, so that the links between them lead somewhere.
+DOCUMENTS = README.md WIRE.md CHANGELOG.md SECURITY.md CONTRIBUTING.md
 
 # NO_BUILD=1 takes the program that is there.
 install: $(if $(NO_BUILD),,static)
@@ -59,7 +59,8 @@ install: $(if $(NO_BUILD),,static)
 		$(DESTDIR)$(LIBDIR)/sysctl.d $(DESTDIR)$(LIBDIR)/tmpfiles.d \
 		$(DESTDIR)$(LIBDIR)/sysusers.d $(DESTDIR)$(LIBDIR)/modules-load.d \
 		$(DESTDIR)$(OCFDIR) $(DESTDIR)$(MANDIR)/man8 \
-		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(SYSCONFDIR) \
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)/docs \
+		$(DESTDIR)$(SYSCONFDIR) \
 		$(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	strip --strip-all --remove-section=.comment -o $(DESTDIR)$(SBINDIR)/ct_sync $(STATIC_BINARY)
 	chmod 755 $(DESTDIR)$(SBINDIR)/ct_sync
@@ -94,6 +95,7 @@ install: $(if $(NO_BUILD),,static)
 	install -m 644 conf/grafana/ct_sync.json $(DESTDIR)$(DOCDIR)/examples/grafana.json
 	$(PLACE) conf/snmp/ct_sync.snmpd.conf > $(DESTDIR)$(DOCDIR)/examples/ct_sync.snmpd.conf
 	install -m 644 $(DOCUMENTS) $(DESTDIR)$(DOCDIR)
+	install -m 644 docs/*.md $(DESTDIR)$(DOCDIR)/docs
 	for page in man/*; do \
 		gzip -9 --no-name < $$page \
 			> $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}.gz || exit 1; done
@@ -140,9 +142,15 @@ documents:
 	swift build --product ct_sync
 	packaging/write-documents .build/debug/ct_sync
 
+# Holds documents and program together, and does what they say on pairs of machines.
+DEMO = $(firstword $(wildcard .build/testing/release/demo .build/release/demo))
+
+docs-check: deb
+	Tests/packaging/documentation.sh $(STATIC_BINARY) .build/deb/ct-sync_*.deb $(DEMO)
+	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md docs/migration.md man/ct_sync.8
+
 # As root; keepalived is among the cluster tests.
-test-packaging: deb
-	Tests/packaging/documentation.sh $(STATIC_BINARY)
+test-packaging: docs-check
 	Tests/packaging/completions.sh $(STATIC_BINARY)
 	Tests/packaging/units.sh
 	Tests/monitoring/rules.sh

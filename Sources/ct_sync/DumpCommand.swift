@@ -10,11 +10,11 @@ struct DumpCommand: ParsableCommand {
         commandName: "ct_sync dump",
         abstract: "Shows the replicated connections.",
         discussion: """
-            On a slave: the replicas, each with its age (seconds since the master said its timeout) \
+            On a slave: the replicas, each with its age (seconds since the master told its timeout) \
             and origin (live: an event of the master; initsync: a walk of its table; kernel: found \
             here at the start, not confirmed yet). On a master: the connections of its table that \
             it replicates. Criteria are those of --replicate: ct_sync dump protocol tcp source \
-            192.0.2.0/24. Exit status 0: all shown; 1: not, and why; 2: no daemon there.
+            192.0.2.0/24. Exit status 0: all shown; 1: refused, and why; 2: no daemon there.
             """)
 
     @OptionGroup var daemon: DaemonRequest

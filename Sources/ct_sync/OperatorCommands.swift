@@ -12,9 +12,9 @@ struct FlushCommand: ParsableCommand {
         discussion: """
             On a slave: forgets the replicas, deletes them from the kernel and asks the master for \
             an initsync; refused without --yes while no master is heard. On a master: refused \
-            without --yes; with it deletes what it replicates from its own table and from its \
-            slaves' with it, which cuts those connections off. Entries that are not replicated \
-            stay. Exit status 0: done; 1: not, and why; 2: no daemon there.
+            without --yes; with it deletes the connections that it replicates from its own table, \
+            which cuts them off, and its slaves follow. Entries that are not replicated stay. Exit \
+            status 0: done; 1: not done, and why; 2: no daemon there.
             """)
 
     @OptionGroup var daemon: DaemonRequest
@@ -32,11 +32,11 @@ struct FlushCommand: ParsableCommand {
 struct ResyncCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ct_sync resync",
-        abstract: "Has the master's table sent once more.",
+        abstract: "Has the master send its whole table again.",
         discussion: """
             On a slave: asks the master for an initsync now; the replicas stay meanwhile. On a \
             master: walks the table for all slaves. It does not wait for the end: ct_sync status \
-            shows it. Exit status 0: asked for; 1: not, and why; 2: no daemon there.
+            shows it. Exit status 0: asked for; 1: refused, and why; 2: no daemon there.
             """)
 
     @OptionGroup var daemon: DaemonRequest
@@ -52,8 +52,8 @@ struct InitsyncRateCommand: ParsableCommand {
         commandName: "ct_sync initsync-rate",
         abstract: "Shows or sets the packets per second of this node's initsyncs.",
         discussion: """
-            A new rate holds at once, for an initsync that runs too, until the daemon's restart. \
-            Exit status 0: done; 1: not, and why; 2: no daemon there.
+            A new rate holds at once, also for a running initsync, until the daemon's restart. Exit \
+            status 0: done; 1: refused, and why; 2: no daemon there.
             """)
 
     @OptionGroup var daemon: DaemonRequest

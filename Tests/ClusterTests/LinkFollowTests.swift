@@ -32,7 +32,7 @@ extension ClusterTests {
                 try node.host.ip("link set sync0 down\nlink set sync0 name other0")
                 try node.host.ip("link set other0 up")
                 try eventually("a word about it") {
-                    node.log.contains("sync0 is called other0 now")
+                    node.log.contains("sync0 was renamed to other0")
                 }
                 try restoreAddresses(of: node, on: "other0")
                 try expectReplication(cluster)
@@ -93,7 +93,9 @@ extension ClusterTests {
                     to: cluster.firewalls[0], atLeast: 3_000)
                 try setMTU(1_400, cluster)
                 try eventually("the new MTU") {
-                    cluster.firewalls.allSatisfy { $0.log.contains("MTU of 1400 bytes now") }
+                    cluster.firewalls.allSatisfy {
+                        $0.log.contains("MTU of the sync device is 1400 bytes now")
+                    }
                 }
                 let before = try fragments(cluster.firewalls[0])
                 try MadeEntries.create(3_000..<6_000, in: cluster.firewalls[0].host)

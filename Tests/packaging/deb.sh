@@ -47,7 +47,7 @@ for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notif
     usr/share/bash-completion/completions/ct_sync usr/share/zsh/vendor-completions/_ct_sync \
     usr/share/fish/vendor_completions.d/ct_sync.fish \
     usr/share/doc/ct-sync/changelog.gz usr/share/doc/ct-sync/CHANGELOG.md \
-    usr/share/doc/ct-sync/migration.md; do
+    usr/share/doc/ct-sync/docs/migration.md; do
     echo "$contents" | grep " \./$file$" > /dev/null || fail "the package lacks /$file"
 done
 echo "$contents" | awk '$2 != "root/root" { exit 1 }' || fail "files of other owners"

@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Holds the documents against the program: each flag of --help stands in the man page and the other way
-# round, the README names no other, what the program generates stands in the sample file and the man
-# pages as generated, and the man pages are sound.
+# round, what the program generates stands in the sample file and the man pages as generated, the man
+# pages are sound, and what Tests/docs/check looks at.
 #
-#   Tests/packaging/documentation.sh [PATH_OF_CT_SYNC]
+#   Tests/packaging/documentation.sh [PATH_OF_CT_SYNC [PACKAGE [PATH_OF_DEMO]]]
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 binary=${1:-.build/release/ct_sync}
 [ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+[ $# -gt 0 ] || set -- "$binary"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failures=0
@@ -37,21 +38,13 @@ done > "$scratch/help"
 flags < "$scratch/help" > "$scratch/flags"
 
 # -man's "\-" is a dash, "\~" a space.
-sed -e 's/\\-/-/g' -e 's/\\~/ /g' man/ct_sync.8 | flags > "$scratch/man"
+sed -e '/^\.\\"/d' -e 's/\\-/-/g' -e 's/\\~/ /g' man/ct_sync.8 | flags > "$scratch/man"
 same "flags in ct_sync(8)" "$scratch/flags" "$scratch/man"
 printf '%s\n' $commands | sort > "$scratch/commands"
-sed -e 's/\\-/-/g' man/ct_sync.8 | awk '/^\.SH/ { isThere = $2 == "COMMANDS" }
+sed -e 's/\\-/-/g' -e 's/\\~/ /g' man/ct_sync.8 | awk '/^\.SH/ { isThere = $2 == "COMMANDS" }
     isThere && term { print $2 }
     { term = $1 == ".TP" }' | sort > "$scratch/man"
 same "commands in ct_sync(8)" "$scratch/commands" "$scratch/man"
-flags < README.md > "$scratch/readme"
-if comm -13 "$scratch/flags" "$scratch/readme" | grep .; then
-    echo "FAIL  README.md names these flags, which there are not"
-    failures=$((failures + 1))
-else
-    echo "ok    flags in README.md"
-fi
-
 packaging/write-documents "$binary" "$scratch/written"
 for document in conf/ct_sync.conf man/ct_sync.8 man/ct_sync.conf.5; do
     same "$document is as generated" "$scratch/written/$document" "$document"
@@ -75,13 +68,12 @@ else
 fi
 
 # Reasons and drop counters that the code can show.
-sed -n 's/.*case [a-zA-Z]* = "\(.*\)"$/\1/p' Sources/CTSync/Slave/SlaveProtocol.swift \
+sed -n 's/^ *case [a-zA-Z0-9]* = "\(.*\)"$/\1/p' Sources/CTSync/Node/NodeReport+Reason.swift \
     > "$scratch/reasons"
 [ -s "$scratch/reasons" ] || failures=$((failures + 1))
-tr '\n' ' ' < README.md > "$scratch/one-line"
 while read -r reason; do
-    if ! grep -qF "$reason" "$scratch/one-line"; then
-        echo "FAIL  README.md does not name the reason \"$reason\""
+    if ! grep -qF "| \`$reason\` |" docs/troubleshooting.md; then
+        echo "FAIL  docs/troubleshooting.md does not name the reason \"$reason\""
         failures=$((failures + 1))
     fi
 done < "$scratch/reasons"
@@ -114,5 +106,7 @@ for page in man/*; do
         echo "ok    $page"
     fi
 done
+
+Tests/docs/check "$@" || failures=$((failures + 1))
 
 [ "$failures" -eq 0 ]

@@ -6,7 +6,7 @@
 package struct Entry: Equatable, Sendable, BitwiseCopyable {
     /// Original tuple and zone.
     package var key: Key
-    /// The reply tuple; it differs from the original's inverse where addresses are translated.
+    /// The reply tuple; it differs from the original's inverse if addresses are translated.
     package var reply: Tuple
     /// Which of the following were said.
     package var fields: Fields = []

@@ -64,7 +64,7 @@ package struct ExpectFunctionName: Equatable, Sendable, BitwiseCopyable {
     @inline(__always)
     init() {}
 
-    /// A name from its bytes; nil where it is longer than 30 of them.
+    /// A name from its bytes; nil if it is longer than 30 of them.
     init?(_ bytes: RawSpan) {
         let half = min(bytes.byteCount, 15)
         guard bytes.byteCount <= Self.maximumByteCount,

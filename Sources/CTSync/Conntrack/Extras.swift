@@ -55,7 +55,7 @@ package struct HelperName: Equatable, Sendable, BitwiseCopyable {
     @inline(__always)
     init() {}
 
-    /// A name from its bytes; nil where it is longer than 15 of them.
+    /// A name from its bytes; nil if it is longer than 15 of them.
     @inline(__always)
     init?(_ bytes: RawSpan) {
         guard bytes.byteCount <= Self.maximumByteCount else { return nil }

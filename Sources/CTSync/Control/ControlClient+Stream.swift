@@ -11,7 +11,7 @@ extension ControlClient {
     ///   - timeoutMilliseconds: how long the daemon may be silent.
     ///   - body: takes each line but the last.
     /// - Returns: the answer's errno: 0 for success.
-    /// - Throws: `SystemError`; ENOENT and ECONNREFUSED where no daemon is there, EPROTO for an
+    /// - Throws: `SystemError`; ENOENT and ECONNREFUSED if no daemon is there, EPROTO for an
     ///   answer that ends too early or is none.
     package static func request(
         controlFile: String, _ lines: [ControlLine], timeoutMilliseconds: Int = 5_000,

@@ -11,8 +11,8 @@ package enum ControlClient {
     ///   - lines: the request, such as `get=status`.
     ///   - timeoutMilliseconds: how long to wait for the whole answer.
     /// - Returns: the answer's lines without the last one, which was `errno=0`.
-    /// - Throws: `SystemError`; ENOENT and ECONNREFUSED where no daemon is there, the answer's own
-    ///   errno where it is not 0, EPROTO for an answer that is none.
+    /// - Throws: `SystemError`; ENOENT and ECONNREFUSED if no daemon is there, the answer's own
+    ///   errno if it is not 0, EPROTO for an answer that is none.
     package static func request(
         controlFile: String, _ lines: [ControlLine], timeoutMilliseconds: Int = 2_000
     ) throws(SystemError) -> [ControlLine] {

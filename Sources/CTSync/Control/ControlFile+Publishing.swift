@@ -3,7 +3,7 @@
 internal import CCTSyncShims
 import Glibc
 
-/// The three ways of `publish(_:)`; each returns nil where the next one is to be tried.
+/// The three ways of `publish(_:)`; each returns nil if the next one is to be tried.
 extension ControlFile {
     /// Looks without touching the file: perhaps there is nothing to do, or not yet.
     ///
@@ -62,7 +62,7 @@ extension ControlFile {
         return try left.hasWord ? .changed : .published
     }
 
-    /// What a publication comes to without writing: nil where the role is to be written.
+    /// What a publication comes to without writing: nil if the role is to be written.
     private func compare(
         _ file: borrowing Descriptor, _ role: Role
     ) throws(SystemError) -> Publication? {
@@ -98,7 +98,7 @@ extension ControlFile {
 
 /// The calls beneath.
 extension ControlFile {
-    /// Opens a file; nil where there is none. Never waits for a lease or a pipe.
+    /// Opens a file; nil if there is none. Never waits for a lease or a pipe.
     static func open(_ path: String, _ flags: CInt = O_RDONLY) throws(SystemError) -> Descriptor? {
         do throws(SystemError) {
             return try Descriptor("open \(path)") { ctsync_open(path, flags | O_NONBLOCK, 0) }
@@ -115,7 +115,7 @@ extension ControlFile {
         return stat(path, &status) != 0
     }
 
-    /// What stands in a file; nil where there is none.
+    /// What stands in a file; nil if there is none.
     static func snapshot(_ path: String) throws(SystemError) -> ControlFileSnapshot? {
         guard let file = try open(path) else { return nil }
         return try ControlFileSnapshot(of: file)
@@ -154,7 +154,7 @@ extension ControlFile {
         return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
-    /// Makes a directory and those above it, where they are missing.
+    /// Makes a directory and those above it, if they are missing.
     static func makeDirectory(_ path: String) throws(SystemError) {
         if mkdir(path, 0o755) == 0 || errno == EEXIST { return }
         guard errno == ENOENT, path.contains("/") else {
@@ -166,7 +166,7 @@ extension ControlFile {
         }
     }
 
-    /// Watches a directory that may have been made anew since the start.
+    /// Watches a directory that may have been made again since the start.
     func watch(_ directory: String) throws(SystemError) {
         let raw = notifications.raw
         let mask = UInt32(IN_CLOSE_WRITE) | UInt32(IN_MOVED_TO) | UInt32(IN_DELETE)

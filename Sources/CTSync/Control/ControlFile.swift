@@ -44,10 +44,10 @@ struct ControlFile: ~Copyable {
         case busy
     }
 
-    /// The path, always opened anew: another file may be moved over it.
+    /// The path, opened each time: another file may be moved over it.
     let path: String
     let notifications: Descriptor
-    /// What was last taken or written; nil where there was no file.
+    /// What was last taken or written; nil if there was no file.
     var known: ControlFileSnapshot?
     /// What the file was last made to hold.
     private var published: Role?
@@ -59,9 +59,9 @@ struct ControlFile: ~Copyable {
     /// open for writing. One for each publication that met a reader.
     static let displacedLimit = 32
 
-    /// Watches the file's directory, which is made where it is missing; the file is left as it is.
+    /// Watches the file's directory, which is made if it is missing; the file is left as it is.
     ///
-    /// - Throws: `SystemError` where the directory cannot be made or watched.
+    /// - Throws: `SystemError` if the directory cannot be made or watched.
     init(path: String) throws(SystemError) {
         signal(SIGIO, SIG_IGN)
         let directory = ControlFile.directory(of: path)
@@ -85,7 +85,7 @@ struct ControlFile: ~Copyable {
 
     /// Finds out what was written; to be called when `raw` is readable.
     ///
-    /// - Throws: `SystemError` where the file cannot be read.
+    /// - Throws: `SystemError` if the file cannot be read.
     mutating func take() throws(SystemError) -> Request {
         drain()
         guard let file = try ControlFile.open(path) else {
@@ -112,7 +112,7 @@ struct ControlFile: ~Copyable {
 
     /// Writes the role, unless something newer than the last `take()` stands there.
     ///
-    /// - Throws: `SystemError` where the file cannot be written.
+    /// - Throws: `SystemError` if the file cannot be written.
     mutating func publish(_ role: Role) throws(SystemError) -> Publication {
         isPublishing = true
         let outcome = try outcome(of: role)

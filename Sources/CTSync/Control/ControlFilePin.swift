@@ -6,7 +6,7 @@ internal import CCTSyncShims
 final class ControlFilePin {
     private let descriptor: Descriptor
 
-    /// Pins an open file; nil where /proc is not mounted, and then the pin is done without.
+    /// Pins an open file; nil if /proc is not mounted, and then the pin is done without.
     init?(_ file: borrowing Descriptor) {
         let pinned = ctsync_pin(file.raw)
         guard pinned >= 0 else { return nil }

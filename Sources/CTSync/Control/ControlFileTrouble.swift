@@ -25,7 +25,7 @@ struct ControlFileTrouble {
         retryAt = now + Self.pause
     }
 
-    /// Takes note of a failure, and waits before the next attempt.
+    /// Records a failure, and waits before the next attempt.
     mutating func tell(_ error: SystemError, _ log: Logger, now: Instant) {
         wait(now: now)
         guard told.insert(error.description).inserted else { return }
@@ -38,7 +38,7 @@ struct ControlFileTrouble {
 
     /// The file holds the role.
     mutating func end(_ log: Logger) {
-        if !told.isEmpty { log.notice("the control file is in order again") }
+        if !told.isEmpty { log.notice("the control file can be used again") }
         told.removeAll()
         retryAt = nil
     }

@@ -4,7 +4,7 @@
 package struct ControlLine: Sendable, Equatable {
     /// What stands before the first `=`.
     package let key: String
-    /// What stands behind it.
+    /// What follows it.
     package let value: String
 
     /// A line from its parts, neither of which holds a line break, nor the key a `=`.
@@ -15,7 +15,7 @@ package struct ControlLine: Sendable, Equatable {
 
     /// Reads the lines before the first empty one.
     ///
-    /// - Returns: nil where a line has no `=` or nothing before it, or where a byte is no text.
+    /// - Returns: nil if a line has no `=` or nothing before it, or if a byte is no text.
     static func parse(_ bytes: some Collection<UInt8>) -> [ControlLine]? {
         guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
         var lines: [ControlLine] = []

@@ -7,7 +7,7 @@ import Glibc
 protocol ControlStream: AnyObject {
     /// Adds the next lines, a piece that takes no longer than a millisecond or two; maybe none yet.
     ///
-    /// - Returns: nil where more may follow, else the answer's errno(3).
+    /// - Returns: nil if more may follow, else the answer's errno(3).
     func next(_ lines: inout [ControlLine]) -> CInt?
 }
 

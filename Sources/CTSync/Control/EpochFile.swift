@@ -12,7 +12,7 @@ struct EpochFile: ~Copyable {
     let path: String
     /// The epoch in the file; 0 for none.
     private(set) var epoch: UInt64
-    /// Why it could not be read or written last; nil where it could.
+    /// Why it could not be read or written last; nil if it could.
     private(set) var trouble: SystemError?
 
     /// Reads the file of a control file.

@@ -6,7 +6,7 @@ import Glibc
 /// Keeps a second daemon off a control file; the kernel takes it back when the process dies.
 ///
 /// Its file has two lines: the process id, and the highest epoch that this node has made or followed.
-/// The epoch outlives the process, so that a master started again makes a higher one also where the
+/// The epoch outlives the process, so that a master started again makes a higher one even if the
 /// clock has been set back.
 ///
 /// Whoever can open the file can take its lock and keep the daemon from starting: it is the daemon's
@@ -27,7 +27,7 @@ struct InstanceLock: ~Copyable {
     /// A process that was killed has the lock until the kernel has taken its memory back, some tens
     /// of milliseconds: it is waited for, so that a daemon can be started again at once.
     /// The file stays when the lock is given back: taking it away could split the lock in two.
-    /// - Throws: `ConfigurationError` where another daemon has it, or where it cannot be made.
+    /// - Throws: `ConfigurationError` if another daemon has it, or if it cannot be made.
     init(controlFile: String) throws(ConfigurationError) {
         let path = controlFile + InstanceLock.suffix
         let file = try InstanceLock.open(path)

@@ -38,7 +38,7 @@ package enum EntryCodec {
     ///   - entry: set where the kind is `new`, `update` or `destroy`. What the message did not say
     ///     is not in its `fields`; its status is as the kernel gave it.
     /// - Returns: what the message is.
-    /// - Throws: `NetlinkError` where the bytes are no message of the kernel's; the entry is then
+    /// - Throws: `NetlinkError` if the bytes are no message of the kernel's; the entry is then
     ///   of no use.
     package static func read(
         _ message: RawSpan, into entry: inout Entry

@@ -31,7 +31,7 @@ package enum ExpectationCodec {
 
     /// Reads one message of the kind `expectNew` or `expectDestroy`.
     ///
-    /// - Throws: `NetlinkError` where the bytes are no message of the kernel's.
+    /// - Throws: `NetlinkError` if the bytes are no message of the kernel's.
     package static func read(
         _ message: RawSpan, into expectation: inout Expectation
     ) throws(NetlinkError) {

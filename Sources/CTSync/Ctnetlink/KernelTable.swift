@@ -20,29 +20,29 @@ protocol KernelTable: Sendable {
 
 /// Requests that change a table: queued, sent together, their refusals read afterwards.
 ///
-/// Each queueing call returns false where the batch is full and must be sent first.
+/// Each queueing call returns false if the batch is full and must be sent first.
 protocol KernelRequests: AnyObject {
     /// Requests in which something was replaced because no kernel takes it, since the start.
     var replacedCount: UInt64 { get }
-    /// Makes an entry, its address translation included; EEXIST where tuple or reply tuple is taken,
-    /// ENOENT where its parent is not there.
+    /// Makes an entry, its address translation included; EEXIST if tuple or reply tuple is taken,
+    /// ENOENT if its parent is not there.
     func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
-    /// Changes what can be changed of an entry; ENOENT where there is none, EBUSY where it cannot.
+    /// Changes what can be changed of an entry; ENOENT if there is none, EBUSY if it cannot.
     func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool
     /// Changes an entry's timeout and nothing else.
     func updateTimeout(_ key: borrowing Key, timeoutSeconds: UInt32, tag: UInt32) -> Bool
     /// Sets or clears IP_CT_TCP_FLAG_BE_LIBERAL of a TCP entry, and nothing else.
     func updateLiberal(_ key: borrowing Key, _ isLiberal: Bool, tag: UInt32) -> Bool
-    /// Removes an entry, its expectations with it; ENOENT where there is none.
+    /// Removes an entry, its expectations with it; ENOENT if there is none.
     func delete(_ key: borrowing Key, tag: UInt32) -> Bool
-    /// Makes an expectation; ENOENT where its parent is not there, EOPNOTSUPP where that has no
-    /// helper, EEXIST where it is there already. It gets the timeout of the helper's policy.
+    /// Makes an expectation; ENOENT if its parent is not there, EOPNOTSUPP if that has no
+    /// helper, EEXIST if it is there already. It gets the timeout of the helper's policy.
     func create(_ expectation: borrowing Expectation, tag: UInt32) -> Bool
-    /// Changes an expectation's timeout; ENOENT where there is none.
+    /// Changes an expectation's timeout; ENOENT if there is none.
     func updateTimeout(
         _ expectation: borrowing Expectation, timeoutSeconds: UInt32, tag: UInt32
     ) -> Bool
-    /// Removes an expectation; ENOENT where there is none.
+    /// Removes an expectation; ENOENT if there is none.
     func delete(expectation key: borrowing Key, tag: UInt32) -> Bool
     /// Sends what is queued; the queue is empty afterwards, also when it throws.
     ///
@@ -121,7 +121,7 @@ extension TableWalk {
 
 /// Where events come from, in the order in which they happened.
 protocol EventSource: AnyObject {
-    /// What to poll for POLLIN; -1 where there is nothing to poll.
+    /// What to poll for POLLIN; -1 if there is nothing to poll.
     var raw: CInt { get }
     /// Messages that could not be read, since it was opened: lost events.
     var malformed: UInt64 { get }
@@ -132,8 +132,8 @@ protocol EventSource: AnyObject {
     var isOwnDoing: Bool { get }
     /// Has the kernel keep back what it can tell that the rules leave out.
     ///
-    /// - Returns: false where it can tell nothing.
-    /// - Throws: `SystemError` where it refuses; everything comes then.
+    /// - Returns: false if it can tell nothing.
+    /// - Throws: `SystemError` if it refuses; everything comes then.
     func keepBack(_ rules: [ReplicationRule]) throws(SystemError) -> Bool
     /// Takes some events and hands each to one of the bodies.
     ///

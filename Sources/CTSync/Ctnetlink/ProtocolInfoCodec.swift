@@ -89,9 +89,9 @@ enum ProtocolInfoCodec {
         }
     }
 
-    /// The kernel takes the window scales only where both directions' flags have WINDOW_SCALE. In
+    /// The kernel takes the window scales only if both directions' flags have WINDOW_SCALE. In
     /// SYN_SENT the other side has not spoken yet: it is given the flag and a scale of 0, and the
-    /// kernel sets both anew from its SYN/ACK (tcp_init_sender, nf_conntrack_proto_tcp.c).
+    /// kernel sets both again from its SYN/ACK (tcp_init_sender, nf_conntrack_proto_tcp.c).
     @inline(__always)
     private static func writeTCP(_ info: ProtocolInfo, to writer: inout NetlinkWriter) {
         let mask = TCPFlag.transferable

@@ -2,8 +2,8 @@
 
 /// Requests about expectations; they share a batch's memory and answers with those about entries.
 extension RequestBatch {
-    /// Makes an expectation; ENOENT where its parent is not there, EOPNOTSUPP where that has
-    /// no helper or there is none of the name, EEXIST where it is there already.
+    /// Makes an expectation; ENOENT if its parent is not there, EOPNOTSUPP if that has
+    /// no helper or there is none of the name, EEXIST if it is there already.
     ///
     /// The kernel gives it the timeout of its helper's policy, whatever is asked: set it afterwards.
     ///
@@ -17,7 +17,7 @@ extension RequestBatch {
         return end(ExpectationCodec.writeCreation(expectation, to: &writer))
     }
 
-    /// Changes an expectation's timeout; ENOENT where there is none.
+    /// Changes an expectation's timeout; ENOENT if there is none.
     ///
     /// - Returns: false when the batch is full: send it first.
     func updateTimeout(
@@ -31,7 +31,7 @@ extension RequestBatch {
         return end()
     }
 
-    /// Removes an expectation; ENOENT where there is none.
+    /// Removes an expectation; ENOENT if there is none.
     ///
     /// - Returns: false when the batch is full: send it first.
     package func delete(expectation key: borrowing Key, tag: UInt32) -> Bool {

@@ -61,7 +61,7 @@ package final class RequestBatch {
         self.socket = socket
     }
 
-    /// Makes an entry, its address translation included; EEXIST where tuple or reply tuple is taken.
+    /// Makes an entry, its address translation included; EEXIST if tuple or reply tuple is taken.
     ///
     /// Sent are status, mark, timeout, zone and what `fields` says is there.
     ///
@@ -76,7 +76,7 @@ package final class RequestBatch {
                 entry, timeoutSeconds: timeoutSeconds, status: status, to: &writer))
     }
 
-    /// Changes what can be changed of an entry; ENOENT where there is none.
+    /// Changes what can be changed of an entry; ENOENT if there is none.
     ///
     /// An entry made with a master has IPS_EXPECTED, and the kernel answers EBUSY to a status that
     /// disagrees about it: so it is sent where `fields` has `parent`.
@@ -91,7 +91,7 @@ package final class RequestBatch {
                 entry, timeoutSeconds: timeoutSeconds, status: status, to: &writer))
     }
 
-    /// Changes an entry's timeout and nothing else; ENOENT where there is none.
+    /// Changes an entry's timeout and nothing else; ENOENT if there is none.
     ///
     /// - Returns: false when the batch is full: send it first.
     func updateTimeout(_ key: borrowing Key, timeoutSeconds: UInt32, tag: UInt32) -> Bool {
@@ -102,7 +102,7 @@ package final class RequestBatch {
     }
 
     /// Sets or clears IP_CT_TCP_FLAG_BE_LIBERAL in both directions of a TCP entry, and nothing else;
-    /// ENOENT where there is none.
+    /// ENOENT if there is none.
     ///
     /// - Returns: false when the batch is full: send it first.
     func updateLiberal(_ key: borrowing Key, _ isLiberal: Bool, tag: UInt32) -> Bool {
@@ -113,7 +113,7 @@ package final class RequestBatch {
         return end()
     }
 
-    /// Removes an entry; ENOENT where there is none.
+    /// Removes an entry; ENOENT if there is none.
     ///
     /// - Returns: false when the batch is full: send it first.
     package func delete(_ key: borrowing Key, tag: UInt32) -> Bool {

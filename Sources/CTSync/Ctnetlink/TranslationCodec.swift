@@ -22,7 +22,7 @@ enum TranslationCodec {
 
     /// Reads CTA_TUPLE_REPLY.
     ///
-    /// - Returns: CTA_TUPLE_ZONE, or -1 where there is none.
+    /// - Returns: CTA_TUPLE_ZONE, or -1 if there is none.
     @inline(__always)
     static func read(
         _ message: RawSpan, _ nest: Attribute, _ family: Family, into entry: inout Entry

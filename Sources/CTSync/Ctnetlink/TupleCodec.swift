@@ -24,7 +24,7 @@ enum TupleCodec {
 
     /// Reads a tuple's nest.
     ///
-    /// - Returns: CTA_TUPLE_ZONE, or -1 where there is none.
+    /// - Returns: CTA_TUPLE_ZONE, or -1 if there is none.
     @inline(__always)
     static func read(
         _ message: RawSpan, _ nest: Attribute, _ family: Family, into tuple: inout Tuple

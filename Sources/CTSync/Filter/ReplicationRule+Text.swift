@@ -54,7 +54,7 @@ extension ReplicationRule {
 
     /// Checks criteria of the command line.
     ///
-    /// - Throws: `ConfigurationError` where a word is not understood.
+    /// - Throws: `ConfigurationError` if a word is not understood.
     package static func check(criteria words: [String]) throws(ConfigurationError) {
         do throws(RuleMistake) {
             _ = try ReplicationRule(criteria: words)

@@ -47,7 +47,7 @@ package struct ReplicationRule: Sendable, Equatable, BitwiseCopyable {
         return true
     }
 
-    /// Whether the criteria hold that can change; nil where that hangs on a TCP state not said.
+    /// Whether the criteria hold that can change; nil if that hangs on a TCP state not said.
     ///
     /// The kernel says the mark whenever it is not 0, and the status always.
     @inline(__always)

@@ -20,7 +20,7 @@ struct SocketFilter {
     /// BPF_MAXINSNS
     static let sizeLimit = 4_096
 
-    /// Makes the program of these rules; nil where it could drop nothing.
+    /// Makes the program of these rules; nil if it could drop nothing.
     init?(_ rules: [ReplicationRule]) {
         guard let last = rules.last else { return nil }
         let canDrop = last.isAccept || rules.contains { !$0.isAccept && Self.isDecidable($0) }
@@ -86,7 +86,7 @@ extension SocketFilter {
 
         private mutating func pass() { add(BPF_RET_K, UInt32.max) }
 
-        /// Passes the message where the accumulator is 0: an attribute was not found.
+        /// Passes the message if the accumulator is 0: an attribute was not found.
         private mutating func passUnlessFound() {
             add(BPF_JEQ_K, 0, ifTrue: 0, ifFalse: 1)
             pass()
@@ -155,7 +155,7 @@ extension SocketFilter {
             add(BPF_RET_K, passes ? UInt32.max : 0)
         }
 
-        /// Goes on where the accumulator has this value, else to the next rule.
+        /// Goes on if the accumulator has this value, else to the next rule.
         private mutating func mustEqual(_ value: UInt32) {
             pending.append(program.count)
             add(BPF_JEQ_K, value)

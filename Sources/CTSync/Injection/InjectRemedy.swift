@@ -9,7 +9,7 @@ enum InjectOperation: UInt32 {
     case delete = 2
 }
 
-/// What is done where the kernel refuses an operation.
+/// What is done if the kernel refuses an operation.
 enum InjectRemedy: Equatable {
     /// Nothing: what was asked for is so already.
     case ignored

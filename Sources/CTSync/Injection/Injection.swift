@@ -4,7 +4,7 @@
 struct Injection: BitwiseCopyable {
     var state = KernelState.absent
     var parenthood = Parenthood.asSaid
-    /// How often the task was refused and asked for anew in another way.
+    /// How often the task was refused and asked for again in another way.
     var attempts: UInt8 = 0
     var marks: Marks = []
     /// When the kernel was last given the long timeout, in seconds of the slave's clock.

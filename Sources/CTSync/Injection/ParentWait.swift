@@ -34,7 +34,7 @@ struct ParentWait: ~Copyable {
         waiters = memory.base.bindMemory(to: Waiter.self, capacity: Self.capacity)
     }
 
-    /// Adds one that is not there; false where too many wait.
+    /// Adds one that is not there; false if too many wait.
     mutating func add(_ place: UInt32, now: UInt32) -> Bool {
         guard count < Self.capacity else { return false }
         waiters[count] = Waiter(place: place, deadlineSeconds: now &+ Self.patienceSeconds)

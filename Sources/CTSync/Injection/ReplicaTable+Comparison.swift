@@ -2,7 +2,7 @@
 
 /// What is held beside what another node hands over.
 extension ReplicaTable {
-    /// The reply tuple of a replica; nil where there is none.
+    /// The reply tuple of a replica; nil if there is none.
     func reply(_ key: Key) -> Tuple? {
         let place = book.pool.find(key)
         return place == ReplicaPool.noPlace ? nil : book.pool.replicas[Int(place)].reply

@@ -40,7 +40,7 @@ extension ReplicaTable {
     ///   - now: seconds of the slave's clock.
     ///   - includesUnread: whether the kernel's table was not read whole since this node is slave:
     ///     what has a replica's time may then be one that an earlier process held.
-    /// - Returns: nil where the entry is no replica, or a packet has set its timeout since it was
+    /// - Returns: nil if the entry is no replica, or a packet has set its timeout since it was
     ///   held.
     func remainingTime(
         of entry: borrowing Entry, now: UInt32, includesUnread: Bool = false

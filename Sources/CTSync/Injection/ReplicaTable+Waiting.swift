@@ -62,7 +62,7 @@ extension ReplicaTable {
     /// its way, or what it waited for, may have changed.
     ///
     /// A connection whose parent is gone is made one that nobody expected: the kernel would refuse it
-    /// for ever. If the parent comes after all, the connection is made anew.
+    /// for ever. If the parent comes after all, the connection is made again.
     func tryAgain(_ place: UInt32, _ verdict: Ledger.Verdict) {
         let isRelated = book.pool.replicas[Int(place)].fields.contains(.parent)
         let isMade = kernel[place].parenthood == .awaited && !kernel[place].state.hasNothing
@@ -122,7 +122,7 @@ extension ReplicaTable {
         move(place, .becameAnother)
     }
 
-    /// Has orphans made anew whose parent has come after all: no packet passes here yet, so
+    /// Has orphans made again whose parent has come after all: no packet passes here yet, so
     /// nothing is lost with them.
     private func lookAtOrphans() {
         guard orphans.count > 0 else { return }
@@ -151,7 +151,7 @@ extension ReplicaTable {
         return book.alivePlace(key)
     }
 
-    /// One that is about to be made anew is not there: two that were expected by each other, at
+    /// One that is about to be made again is not there: two that were expected by each other, at
     /// different times, would wait for each other for ever.
     private func isParentInKernel(of place: UInt32) -> Bool {
         guard let parent = parent(of: place) else { return false }

@@ -44,7 +44,7 @@ package final class ReplicaTable {
 
     /// Entries that wait for their parent, and what became of those that did.
     var waiting: ParentWait
-    /// Entries made without it: they are made anew if it comes after all.
+    /// Entries made without it: they are made again if it comes after all.
     var orphans: ParentWait
     /// The expectations of the master: they come and go with its entries.
     let expectations: ExpectationTable
@@ -122,7 +122,7 @@ package final class ReplicaTable {
     /// Takes over an entry that the slave's kernel has already, unconfirmed: the next initsync
     /// keeps or removes it. What the stream has said of it meanwhile stands, and the kernel follows.
     ///
-    /// A TCP entry that packets have passed is made anew with the master's next word: the windows
+    /// A TCP entry that packets have passed is made again with the master's next word: the windows
     /// that the kernel remembers of it may be those of a time when this node was master, and
     /// ctnetlink can set a window in no other way.
     ///

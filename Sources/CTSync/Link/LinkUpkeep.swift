@@ -109,7 +109,7 @@ final class LinkUpkeep {
         do throws(NftablesError) {
             try rules?.remove()
         } catch {
-            log.warning("the rules of the sync link stay: \(error)")
+            log.warning("the rules of the sync link cannot be removed: \(error)")
         }
     }
 
@@ -196,7 +196,7 @@ final class LinkUpkeep {
         show(socket.join())
         // After a flood of notifications it may well be the same one.
         if device.index != tied.index || place != .present {
-            log.notice("the sync device \(name) is another one now; it is used")
+            log.notice("the sync device \(name) was replaced; the new one is used")
         }
         tell(device, after: tied)
         protect()
@@ -222,7 +222,7 @@ final class LinkUpkeep {
         let current = String(
             decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         if place != .renamed(current) {
-            log.warning("the sync device \(name) is called \(current) now; it is still used")
+            log.warning("the sync device \(name) was renamed to \(current); it is still used")
         }
         place = .renamed(current)
         do throws(SystemError) {
@@ -236,7 +236,7 @@ final class LinkUpkeep {
         if device.mtu != old.mtu {
             log.notice(
                 """
-                the sync device has an MTU of \(device.mtu) bytes now, packets of at most \
+                the MTU of the sync device is \(device.mtu) bytes now; packets have at most \
                 \(socket.packetByteCount)
                 """)
         }
@@ -272,6 +272,6 @@ final class LinkUpkeep {
 
     private func isFine(_ part: Part) {
         guard let sentence = troubles.removeValue(forKey: part) else { return }
-        log.notice("over: \(sentence)")
+        log.notice("solved: \(sentence)")
     }
 }

@@ -36,7 +36,7 @@ struct InitsyncPace {
         paidUntil = 0
     }
 
-    /// Takes note of packets just sent.
+    /// Records packets just sent.
     ///
     /// - Parameter wasAskedAgain: whether a slave asked for a packet again since the last call.
     /// - Returns: when the next may follow.

@@ -45,7 +45,7 @@ struct InitsyncSchedule {
         return number
     }
 
-    /// Takes note of the packet that the begin is in.
+    /// Records the packet that the begin is in.
     mutating func began(in sequence: UInt64) {
         lastBegin = sequence
     }

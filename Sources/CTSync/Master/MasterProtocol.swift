@@ -257,10 +257,14 @@ final class MasterProtocol: Sendable {
             switch step {
             case .take:
                 ring.setPartial(true)
-                // What it takes is none of its events: a walk has to tell the slaves.
+                // What it takes is none of its events: a walk has to tell the slaves. It has no event
+                // to wait for, and an idle kernel has none.
+                let hasPassed = slaves.lossesPassed == slaves.losses
                 slaves.losses += 1
+                if hasPassed { slaves.lossesPassed = slaves.losses }
                 ring.setIncomplete(true)
                 slaves.schedule.isPostponed = true
+                slaves.schedule.require()
             case .becameWhole:
                 ring.setPartial(false)
                 births.end()

@@ -25,7 +25,7 @@ struct PeerList: ~Copyable {
         peers.deallocate()
     }
 
-    /// Takes note of a packet from a slave.
+    /// Records a packet from a slave.
     mutating func heard(_ nodeID: UInt8, _ peer: Peer) {
         peers[Int(nodeID)] = peer
     }

@@ -65,7 +65,7 @@ struct Retransmission: ~Copyable {
         return queued
     }
 
-    /// The next packet to send again; nil where there is none.
+    /// The next packet to send again; nil if there is none.
     mutating func next() -> Item? {
         guard count > 0 else { return nil }
         let item = items[head]

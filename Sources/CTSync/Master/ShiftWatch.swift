@@ -37,7 +37,7 @@ final class ShiftWatch {
     /// When the next entry is to be read.
     var due: Instant? { count > 0 ? items[0].due : nil }
 
-    /// Takes note of an entry's zone.
+    /// Records an entry's zone.
     @inline(__always)
     func heard(zone: UInt16) {
         guard zone != lastZone else { return }
@@ -46,7 +46,7 @@ final class ShiftWatch {
         zones.append(zone)
     }
 
-    /// Takes note of a new expectation; false where there is no room, and the shift may be missed.
+    /// Records a new expectation; false if there is no room, and the shift may be missed.
     func add(_ expectation: borrowing Expectation, now: Instant) -> Bool {
         guard expectation.isTranslated else { return true }
         var key = expectation.key

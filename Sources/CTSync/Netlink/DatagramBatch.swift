@@ -46,7 +46,7 @@ struct DatagramBatch: ~Copyable {
         return Int(received ?? 0)
     }
 
-    /// A received datagram's bytes; empty where it did not fit.
+    /// A received datagram's bytes; empty if it did not fit.
     subscript(index: Int) -> UnsafeRawBufferPointer {
         precondition(index >= 0 && index < Self.capacity)
         let cut = headers[index].header.msg_flags & CInt(MSG_TRUNC) != 0

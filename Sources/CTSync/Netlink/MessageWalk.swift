@@ -8,7 +8,7 @@ extension RawSpan {
         return length
     }
 
-    /// The offset of the message behind the one at an offset; nil where its length cannot be true.
+    /// The offset of the message behind the one at an offset; nil if its length cannot be true.
     @inline(__always)
     func nextMessage(after offset: Int) -> Int? {
         messageLength(at: offset).map { Swift.min(offset + (($0 + 3) & ~3), byteCount) }

@@ -232,8 +232,8 @@ package final class Daemon {
         if let trouble = epochFile.trouble, !hadTrouble {
             log.warning(
                 """
-                the epoch cannot be kept beyond a boot (\(trouble)); a boot with the clock behind \
-                then waits for the others' word
+                the epoch cannot be saved for the next boot (\(trouble)); if the clock is behind \
+                then, this node learns the epoch from the others
                 """)
         }
     }

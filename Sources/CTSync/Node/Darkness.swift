@@ -34,7 +34,7 @@ final class Darkness {
     /// The reasons that have been logged since all was well, without the numbers of lines in them.
     private var logged: Set<String> = []
 
-    /// Why the node is not dark as slave, or still dark as master; empty where it is as it should be.
+    /// Why the node is not dark as slave, or still dark as master; empty if it is as it should be.
     private(set) var failure = ""
 
     /// Finds the backend, takes over what a killed daemon left; changes nothing else.
@@ -55,7 +55,7 @@ final class Darkness {
             announcer =
                 configuration.announcesNeighbours ? try NeighbourAnnouncer(excluding: open) : nil
         } catch {
-            throw ConfigurationError("neighbours cannot be told of a takeover: \(error)")
+            throw ConfigurationError("addresses cannot be announced after a takeover: \(error)")
         }
         do throws(L2DropError) {
             if try drop.adopt() { log.notice("l2drop is on, as the last daemon left it") }
@@ -153,7 +153,7 @@ final class Darkness {
         }
     }
 
-    /// How long `work` may wait; nil where only an event brings something to do.
+    /// How long `work` may wait; nil if only an event brings something to do.
     func patience(now: Instant) -> UInt64? {
         var due: [Instant] = []
         if hasToTidy || hasToClose || hasToFollow { due.append(retryAt) }
@@ -161,11 +161,11 @@ final class Darkness {
         return due.min().map { $0 > now ? $0 - now : 0 }
     }
 
-    /// Follows the devices and the rules, also where `off` has taken them.
+    /// Follows the devices and the rules, even if `off` has taken them.
     private func follow() {
         let wasClosed = isClosed || hasToClose
         do throws(L2DropError) {
-            if try drop.eventsArrived() { log.info("l2drop covers the devices of now") }
+            if try drop.eventsArrived() { log.info("l2drop covers the new devices") }
             if hasToFollow { succeeded() }
             hasToFollow = false
         } catch {
@@ -197,7 +197,7 @@ final class Darkness {
         do throws(SystemError) {
             try announcer?.announce()
         } catch {
-            log.warning("the neighbours have not been told: \(error)")
+            log.warning("the addresses cannot be announced to the neighbours: \(error)")
         }
     }
 }

@@ -12,7 +12,7 @@ final class LeftDrops {
     private let log: Logger
     private var named: Set<String> = []
 
-    /// Why an earlier daemon's drop is still on; empty where none is.
+    /// Why an earlier daemon's drop is still on; empty if none is.
     private(set) var failure = ""
 
     /// Looks at nothing yet.
@@ -30,20 +30,20 @@ final class LeftDrops {
         do throws(L2DropError) {
             found = try L2Drop.status().map(\.name)
         } catch {
-            return log.info("whether a drop was left cannot be seen: \(error)")
+            return log.info("cannot tell whether an earlier daemon left the node dark: \(error)")
         }
         for name in found where name != own && named.insert(name).inserted {
             log.warning(
                 """
-                the node is dark by \(name), which is another control file's; where no daemon runs \
-                for it any more, run ct_sync l2drop off
+                the node is dark by \(name), which belongs to another control file; if no daemon \
+                runs for that any more, run ct_sync l2drop off
                 """)
         }
         failure = ""
         guard !isManaged, found.contains(own) else { return }
         do throws(L2DropError) {
             try L2Drop.remove { $0 == own }
-            log.notice("l2drop, which an earlier daemon had left on, is off")
+            log.notice("l2drop, left on by an earlier daemon, is off now")
         } catch {
             failure = "the node is still dark: \(error)"
             log.critical("\(failure)")

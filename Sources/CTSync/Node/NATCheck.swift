@@ -54,7 +54,7 @@ struct NATCheck {
         return try nftables?.run("list chains").contains("type nat hook") ?? false
     }
 
-    /// The lines of a file of /proc; none where it cannot be read: the module is not there.
+    /// The lines of a file of /proc; none if it cannot be read: the module is not there.
     private static func lines(_ path: String) -> [Substring] {
         do throws(SystemError) {
             return try TextFile.read(path).split(separator: "\n")

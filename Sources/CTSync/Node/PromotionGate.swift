@@ -19,7 +19,7 @@ struct PromotionGate {
     ///
     /// A silent master ends no initsync, so nothing is waited for then.
     ///
-    /// - Parameter reason: why the slave is not in sync; nil where it is.
+    /// - Parameter reason: why the slave is not in sync; nil if it is.
     mutating func mustWait(_ reason: SlaveProtocol.OutOfSync?, now: Instant) -> Bool {
         let mayEnd = reason == .initsync || reason == .gap || reason == .adopting
         let until = deadline ?? now + patience

@@ -16,7 +16,7 @@ struct RoleMachine: Sendable {
         self.nodeID = nodeID
     }
 
-    /// Takes note of a claim.
+    /// Records a claim.
     mutating func heard(_ claim: MasterClaim) {
         highest = max(highest, claim)
     }

@@ -28,7 +28,7 @@ package struct ConfigurationFile: Sendable, Equatable {
         try self.init(text: text, path: path)
     }
 
-    /// Reads the default file; nil where there is none.
+    /// Reads the default file; nil if there is none.
     ///
     /// - Throws: `ConfigurationError` for one that cannot be read or holds anything else.
     package static func ifPresent(

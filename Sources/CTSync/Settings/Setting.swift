@@ -36,7 +36,7 @@ package struct Setting: Sendable, Equatable {
 
     /// Splits `name=value`.
     ///
-    /// - Throws: `ConfigurationError` where there is no `=` or no name before it.
+    /// - Throws: `ConfigurationError` if there is no `=` or no name before it.
     package init(word: some StringProtocol, _ origin: Origin) throws(ConfigurationError) {
         guard let equals = word.firstIndex(of: "="), equals != word.startIndex else {
             let place =

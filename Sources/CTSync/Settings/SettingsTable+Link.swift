@@ -5,7 +5,7 @@ extension SettingsTable {
     static let link = [
         SettingDescription(
             "control-file", .controlFile, into: \.controlFile,
-            "The file that takes and shows the role."),
+            "The file that shows the role and through which it is changed."),
         SettingDescription(
             "group", .group, into: \.group,
             unless: "224.0.0.254 and ff02::114, both until another node has been heard",
@@ -20,10 +20,10 @@ extension SettingsTable {
             "port", .number(1...65_535), into: \.port, "The UDP port of the sync link."),
         SettingDescription(
             "peer", .peer, each: \.peers,
-            "Another node, to be sent to by itself and not by multicast; with peers nobody else is "
-                + "heard.",
-            details: "All of them are of one family. A link-local one may have the sync device as "
-                + "its scope (fe80::1%eth2). Not together with `group`.",
+            "The address of another node: packets go to it instead of the group, and only peers "
+                + "are heard.",
+            details: "All peers are of one family. A link-local address may have the sync device "
+                + "as its scope (fe80::1%eth2). Not together with `group`.",
             example: "172.31.255.2", check: isOfOneFamily),
         SettingDescription(
             "key-file", .path(), into: \.keyFile,
@@ -52,7 +52,7 @@ extension SettingsTable {
         SettingDescription(
             "reconcile", .number(0...86_400, "seconds", named: "seconds"),
             into: \.reconcileSeconds,
-            "Seconds between two walks that find what no event told of; 0 for never.",
+            "Seconds between two walks that find what no event has told; 0 for never.",
             details: "A master walks its whole table at the rate of an initsync, a slave compares "
                 + "its kernel's with what it holds."),
         SettingDescription(
@@ -65,25 +65,25 @@ extension SettingsTable {
         SettingDescription(
             "ring-slots", .powerOfTwo(64...1_048_576, named: "packets"), into: \.ringSlots,
             "Packets that are kept to be sent again, a power of two.",
-            details: "Each has the room of the sync device's MTU."),
+            details: "Each takes as much memory as the sync device's MTU."),
         SettingDescription(
             "max-entries", .number(1...1_073_741_824, named: "entries"), into: \.maxEntries,
             unless: "the kernel's net.netfilter.nf_conntrack_max",
-            "Entries that a slave holds.", example: "262144"),
+            "The most entries that a slave holds.", example: "262144"),
         SettingDescription(
             "require-sync", .number(0...86_400, "seconds", named: "seconds"),
             into: \.requireSyncSeconds,
-            "Seconds that a promotion in the middle of an initsync waits for its end, at most.",
-            details: "Then it is obeyed all the same."),
+            "The most seconds that a promotion in the middle of an initsync waits for its end.",
+            details: "After that it is carried out all the same."),
         SettingDescription(
             "log-level", .logLevel, into: \.logLevel,
-            "The least important messages that are logged."),
+            "The least important level that is logged."),
         SettingDescription(
             "replicate", .replicationRule, .words("all connections"), isRepeatable: true,
             "Which connections are replicated, as \"accept protocol tcp state ESTABLISHED\" or "
                 + "\"ignore destination 192.0.2.0/24\"; the first rule that holds decides, then "
                 + "the opposite of the last.",
-            "All nodes are given the same rules. Rules on the command line replace those of the "
+            "Give all nodes the same rules. Rules on the command line replace those of the "
                 + "file.", "\"ignore destination 192.0.2.0/24\"", take: addRule),
         SettingDescription(
             "own-connections", .flag, into: \.ownConnections,

@@ -6,22 +6,22 @@ extension SettingsTable {
         SettingDescription(
             "syncdev", .device, into: \.syncdev, unless: .required,
             "The device of the sync link.",
-            details: "A cable or a VLAN of its own between the firewalls. It must be there and "
+            details: "A cable or a VLAN of its own between the firewalls. It must exist and "
                 + "have an address.",
             example: "eth2"),
         SettingDescription(
             "state", .role, into: \.state,
             unless: "what the control file of a killed daemon says, else slave",
             "The role to start in.",
-            details: "To be left out if a cluster manager gives the role: a master that was killed "
-                + "then starts again as master, and otherwise the start is as slave. What a "
+            details: "Leave it out if a cluster manager gives the role: a master that was killed "
+                + "then starts again as master, and any other node as slave. What a "
                 + "manager wrote to the control file before the start counts too.",
             example: "0"),
         SettingDescription(
             "id", .number(0...255), into: \.nodeID,
             unless: .words("a number from 1 to 255 made of `/etc/machine-id`"),
-            "This node's number, 0 to 255, unlike that of every other node on the link.",
-            details: "Log and status say which number was made. Of two machines, one pair in 255 "
+            "This node's number, 0 to 255. Each node on the link needs another one.",
+            details: "Log and status show the number that was made. One pair of machines in 255 "
                 + "gets the same.",
             example: "1"),
     ]
@@ -47,11 +47,11 @@ extension SettingsTable {
         SettingDescription(
             "l2drop-on-exit", .choice([("keep", false), ("open", true)]),
             into: \.l2dropOpensOnExit,
-            "What becomes of the drop at an orderly stop of a slave."),
+            "Whether the drop stays on or is taken off at an orderly stop of a slave."),
         SettingDescription(
             "announce-neighbours", .flag, into: \.announcesNeighbours,
             "1 announces the node's addresses by gratuitous ARP and unsolicited neighbour "
                 + "advertisements when the drop is lifted.",
-            details: "They are announced a few times more in the seconds after."),
+            details: "They are announced a few more times in the seconds after."),
     ]
 }

@@ -15,7 +15,7 @@ struct GapTimer {
     private var interval = shortest
     private var progress: UInt64 = 0
 
-    /// Takes note of what is missing after a packet.
+    /// Records what is missing after a packet.
     ///
     /// - Parameters:
     ///   - hasGap: whether anything is.

@@ -14,7 +14,7 @@ struct SlaveCounters: Sendable {
     var lost: UInt64 = 0
     /// Packets that arrived after they were asked for again.
     var recovered: UInt64 = 0
-    /// Streams begun anew, as their master said less than was heard.
+    /// Streams begun again, as their master said less than was heard.
     var restarts: UInt64 = 0
     /// Packets too far ahead to be kept.
     var beyond: UInt64 = 0

@@ -10,7 +10,7 @@ import Glibc
 enum ChildProcess {
     /// How a program ended.
     package struct Outcome {
-        /// The exit status; 128 and the signal's number where a signal ended it.
+        /// The exit status; 128 and the signal's number if a signal ended it.
         let status: CInt
         /// What it wrote to its standard output and error.
         let output: String
@@ -19,7 +19,7 @@ enum ChildProcess {
     /// The directories in which programs are looked for, in this order.
     static let directories = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"]
 
-    /// The path of a program; nil where no directory holds it.
+    /// The path of a program; nil if no directory holds it.
     static func find(_ program: String) -> String? {
         directories.lazy.map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
     }
@@ -30,7 +30,7 @@ enum ChildProcess {
     ///   - path: where it is.
     ///   - arguments: what it is given, without its name.
     ///   - input: what it reads from its standard input.
-    /// - Throws: `SystemError` where it cannot be started; how it ends is no error here.
+    /// - Throws: `SystemError` if it cannot be started; how it ends is no error here.
     static func run(
         _ path: String, _ arguments: [String], input: String = ""
     ) throws(SystemError) -> Outcome {

@@ -15,7 +15,7 @@ struct Descriptor: ~Copyable, Sendable {
 
     /// Takes over what a call returned.
     ///
-    /// - Throws: `SystemError` with errno where the call returned less than zero.
+    /// - Throws: `SystemError` with errno if the call returned less than zero.
     init(_ call: @autoclosure () -> String, _ open: () -> CInt) throws(SystemError) {
         raw = try retrying(call(), open)
     }

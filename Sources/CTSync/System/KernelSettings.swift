@@ -36,7 +36,7 @@ enum KernelSettings {
         try read("nf_conntrack_count")
     }
 
-    /// Reads one of these sysctls; EBADMSG where it is no number.
+    /// Reads one of these sysctls; EBADMSG if it is no number.
     ///
     /// - Throws: `SystemError` of open(2) or read(2).
     static func read(_ name: String) throws(SystemError) -> UInt64 {

@@ -16,7 +16,7 @@ final class Nftables {
     /// Makes a context whose output and errors are kept in memory.
     ///
     /// - Parameter isStateless: lists no counters' values (nft's -s).
-    /// - Throws: `NftablesError` where libnftables has none to give.
+    /// - Throws: `NftablesError` if libnftables has none to give.
     init(isStateless: Bool = false) throws(NftablesError) {
         guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else {
             throw NftablesError(commands: "", message: "nft_ctx_new failed")
@@ -53,7 +53,7 @@ final class Nftables {
     /// Has the kernel examine commands as `run` would, without doing them.
     ///
     /// - Parameter commands: what nft(8) would read from a file.
-    /// - Throws: `NftablesError` where `run` would throw it.
+    /// - Throws: `NftablesError` if `run` would throw it.
     func check(_ commands: String) throws(NftablesError) {
         nft_ctx_set_dry_run(context, true)
         defer { nft_ctx_set_dry_run(context, false) }

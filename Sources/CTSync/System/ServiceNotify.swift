@@ -9,7 +9,7 @@ import Glibc
 struct ServiceNotify: ~Copyable {
     /// Within which time the manager wants to hear `WATCHDOG=1` again, halved; nil for no watchdog.
     let watchdogInterval: UInt64?
-    /// The socket; -1 where nobody listens.
+    /// The socket; -1 if nobody listens.
     private let raw: CInt
     private var address = sockaddr_un()
     private var addressLength: socklen_t = 0
@@ -23,7 +23,7 @@ struct ServiceNotify: ~Copyable {
 
     /// A notifier as an environment asks for it.
     ///
-    /// - Parameter environment: looks a variable up; nil where it is not set.
+    /// - Parameter environment: looks a variable up; nil if it is not set.
     init(environment: (String) -> String?) {
         watchdogInterval = Self.watchdogInterval(environment)
         guard let name = environment("NOTIFY_SOCKET"),

@@ -43,7 +43,7 @@ final class DeviceMonitor {
     /// The devices as they are now.
     ///
     /// - Throws: `SystemError` of the socket or of the kernel's refusal; EBADMSG for an answer that
-    ///   cannot be read; ETIMEDOUT where none comes.
+    ///   cannot be read; ETIMEDOUT if none comes.
     func devices() throws(SystemError) -> [Device] {
         for _ in 0..<8 {
             if let devices = try list() { return devices }
@@ -51,7 +51,7 @@ final class DeviceMonitor {
         throw SystemError("list of devices, which never stops changing", errno: EAGAIN)
     }
 
-    /// One dump; nil where it was interrupted by a change.
+    /// One dump; nil if it was interrupted by a change.
     private func list() throws(SystemError) -> [Device]? {
         let socket = try Descriptor("rtnetlink socket") {
             ctsync_netlink_open(Self.netlinkRoute, 0)

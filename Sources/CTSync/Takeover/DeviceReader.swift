@@ -11,7 +11,7 @@ struct DeviceReader {
 
     /// Reads the messages.
     ///
-    /// - Throws: `NetlinkError` where a length cannot be true, or of the kernel's refusal.
+    /// - Throws: `NetlinkError` if a length cannot be true, or of the kernel's refusal.
     init(_ bytes: RawSpan) throws(NetlinkError) {
         var offset = 0
         while offset < bytes.byteCount {

@@ -14,7 +14,7 @@ package struct L2DropStatus: Equatable, Sendable {
 extension L2Drop {
     /// The drops of all instances and both backends.
     ///
-    /// - Throws: `L2DropError` where nftables or an installed program refuses to list its rules.
+    /// - Throws: `L2DropError` if nftables or an installed program refuses to list its rules.
     package static func status() throws(L2DropError) -> [L2DropStatus] {
         var found: [L2DropStatus] = []
         for table in try NetdevL2Drop.tables(try console()) {

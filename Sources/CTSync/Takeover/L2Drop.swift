@@ -18,7 +18,7 @@ package final class L2Drop {
     private let rules: RulesetMonitor
     private let epoll: Descriptor
     private let wanted: [String]
-    /// What is in the kernel; nil where that is not certain.
+    /// What is in the kernel; nil if that is not certain.
     private var plan: DarkPlan?
     /// Whether rules have been taken away since the last look, perhaps ours.
     private var isSuspect = false

@@ -9,10 +9,10 @@ enum L2DropOffMark {
     /// Not `L2Drop.prefix`: it is no drop.
     static let name = "ct_sync_l2off"
 
-    /// Sets it, and has the daemons look (a removal is what `RulesetMonitor` hears), also where it
+    /// Sets it, and has the daemons look (a removal is what `RulesetMonitor` hears), even if it
     /// is set already.
     ///
-    /// - Throws: `L2DropError` where the kernel has none of the families.
+    /// - Throws: `L2DropError` if the kernel has none of the families.
     static func set() throws(L2DropError) {
         let nftables = try L2Drop.console()
         var refusal = ""

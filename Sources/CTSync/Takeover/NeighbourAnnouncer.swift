@@ -34,7 +34,7 @@ final class NeighbourAnnouncer {
     /// Announces every address of every Ethernet device that is up, once.
     ///
     /// - Returns: what was sent.
-    /// - Throws: `SystemError` where the devices or addresses cannot be listed.
+    /// - Throws: `SystemError` if the devices or addresses cannot be listed.
     @discardableResult
     func announce() throws(SystemError) -> Round {
         _ = try monitor.drain()

@@ -17,7 +17,7 @@ package struct NetdevL2Drop: L2DropBackend {
     /// Asks the kernel what it has.
     ///
     /// - Parameter table: the name of its tables.
-    /// - Throws: `L2DropError` where there is no netdev family with ingress and egress hooks.
+    /// - Throws: `L2DropError` if there is no netdev family with ingress and egress hooks.
     init(table: String) throws(L2DropError) {
         var ruleset = NetdevRuleset(table: table)
         do throws(NftablesError) {

@@ -71,7 +71,7 @@ struct TablesL2Drop: L2DropBackend {
         for device in plan.open where !Self.canWrite(device) {
             throw L2DropError("l2drop-backend tables cannot write the device name \(device)")
         }
-        // What can be put on is, also where one program refuses.
+        // What can be put on is, even if one program refuses.
         try Self.withAll(programs) { (program) throws(L2DropError) in
             let listing = try program.rules(mine: isMine)
             let open = Self.open(plan, program)
@@ -205,7 +205,7 @@ struct TablesL2Drop: L2DropBackend {
         }
     }
 
-    /// Does something with each program, also where it has failed with another.
+    /// Does something with each program, even if it has failed with another.
     ///
     /// - Throws: all failures, in one sentence.
     private static func withAll(

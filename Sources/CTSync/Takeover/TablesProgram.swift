@@ -77,7 +77,7 @@ struct TablesProgram {
 
     /// Makes a chain that nothing jumps to, with rules as ours, and takes it away again.
     ///
-    /// - Throws: `L2DropError` where the program or the kernel refuses.
+    /// - Throws: `L2DropError` if the program or the kernel refuses.
     func check(_ chain: String) throws(L2DropError) {
         // What a daemon left that was killed here.
         try remove(try rules { $0 == chain })
@@ -126,7 +126,7 @@ struct TablesProgram {
 
     /// Runs one of the program's names to its end.
     ///
-    /// - Throws: `L2DropError` with the package where it is missing, with its words where it fails.
+    /// - Throws: `L2DropError` with the package if it is missing, with its words if it fails.
     @discardableResult
     func run(
         _ program: String, _ arguments: [String], _ input: String

@@ -37,7 +37,7 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
 
     /// Reads the one at an offset; the caller has checked that the packet holds so many bytes.
     ///
-    /// - Throws: `WireError.message` where it is shorter.
+    /// - Throws: `WireError.message` if it is shorter.
     static func read(
         _ packet: RawSpan, at offset: Int, byteCount length: Int
     ) throws(WireError) -> Bracket {

@@ -15,7 +15,7 @@
 /// | timeout                          | CTA_TIMEOUT, seconds                             | 4     |
 /// | mark                             | CTA_MARK                                         | 4     |
 /// | tcp, sctp                        | see `ProtocolInfoPart`                           | 4, 9  |
-/// | reply                            | `TuplePart`; only where it is not the inverse    | 12, 36|
+/// | reply                            | `TuplePart`; only if it is not the inverse       | 12, 36|
 /// | parent, helper, labels, ...      | see `ExtrasPart`                                 |       |
 ///
 /// A TCP state update of an IPv4 connection takes 16 + 4 + 6 + 6 = 32 bytes, a deletion 16.
@@ -101,7 +101,7 @@ enum EntryMessage {
     /// Reads an UPDATE or a DELETE.
     ///
     /// - Parameter end: the message's.
-    /// - Throws: `WireError.message` where an attribute runs past it or has a length that is not its
+    /// - Throws: `WireError.message` if an attribute runs past it or has a length that is not its
     ///   type's.
     static func read(
         _ packet: RawSpan, at offset: Int, before end: Int, _ kind: MessageKind,

@@ -118,7 +118,7 @@ enum ExpectationMessage {
     /// Reads an UPDATE or a DELETE.
     ///
     /// - Parameter end: the message's.
-    /// - Throws: `WireError.message` where an attribute runs past it or has a length that is not its
+    /// - Throws: `WireError.message` if an attribute runs past it or has a length that is not its
     ///   type's, or one is missing that must be there.
     static func read(
         _ packet: RawSpan, at offset: Int, before end: Int, _ kind: MessageKind,

@@ -35,7 +35,7 @@ enum KeyPart {
     /// Writes all of it but the length, which `finish` writes.
     ///
     /// - Parameter kind: resource, type, `MessageKind.new` and `.initsync`.
-    /// - Returns: the offset behind it.
+    /// - Returns: the offset after it.
     @inline(__always)
     static func write(
         _ key: borrowing Key, _ kind: MessageKind, _ packet: inout MutableRawSpan, at offset: Int
@@ -68,7 +68,7 @@ enum KeyPart {
     /// - Parameters:
     ///   - end: the message's.
     ///   - place: set to the offset behind the key.
-    /// - Throws: `WireError.message` where the message ends before it, or the zone's direction is
+    /// - Throws: `WireError.message` if the message ends before it, or the zone's direction is
     ///   none.
     @inline(__always)
     static func read(

@@ -2,12 +2,12 @@
 
 /// Reads the messages of a packet, one after the other.
 enum MessageReader {
-    /// Reads the message at an offset and moves the offset behind it.
+    /// Reads the message at an offset and moves the offset past it.
     ///
     /// Attributes of unknown type are stepped over; so are, by their length, messages of an unknown
     /// resource or type, of which only `kind` is set.
     ///
-    /// - Throws: `WireError.message` where a length runs past the packet or does not fit its part.
+    /// - Throws: `WireError.message` if a length runs past the packet or does not fit its part.
     static func read(
         _ packet: RawSpan, at offset: inout Int, into message: inout Message
     ) throws(WireError) {
@@ -33,7 +33,7 @@ enum MessageReader {
     /// Checks that a packet holds as many whole messages as its header says.
     ///
     /// - Parameter scratch: overwritten.
-    /// - Throws: `WireError.message` where it does not.
+    /// - Throws: `WireError.message` if it does not.
     static func validate(
         _ packet: RawSpan, count: UInt16, scratch: inout Message
     ) throws(WireError) {

@@ -127,7 +127,7 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
     /// Reads and checks a packet's header.
     ///
     /// - Parameter checksum: nil for a packet that was sealed.
-    /// - Throws: the first `WireError` that a ladder of checks finds; `message` where the numbers
+    /// - Throws: the first `WireError` that a ladder of checks finds; `message` if the numbers
     ///   contradict the type or each other.
     static func read(
         _ packet: RawSpan, _ checksum: PacketChecksum?

@@ -21,7 +21,7 @@ struct SealHello: Equatable, Sendable, BitwiseCopyable {
         datagram.setBig(SealEnvelope.byteCount + 16, answer)
     }
 
-    /// Reads it; bytes behind it are stepped over.
+    /// Reads it; bytes after it are stepped over.
     static func read(_ datagram: RawSpan) throws(WireError) -> SealHello {
         guard datagram.byteCount >= datagramByteCount else { throw .message }
         return SealHello(

@@ -37,7 +37,7 @@ struct SequenceRange: Equatable, Sendable, BitwiseCopyable {
 
     /// Reads the range of this number in a NACK.
     ///
-    /// - Throws: `WireError.message` where the packet ends before it, it is empty, or it counts past
+    /// - Throws: `WireError.message` if the packet ends before it, it is empty, or it counts past
     ///   the last number there is.
     static func read(_ packet: RawSpan, index: Int) throws(WireError) -> SequenceRange {
         let place = PacketHeader.byteCount + index * byteCount

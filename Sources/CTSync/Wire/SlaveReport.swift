@@ -43,7 +43,7 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
 
     /// Reads the report of a packet that has so many ranges before it.
     ///
-    /// - Throws: `WireError.message` where the packet ends before it.
+    /// - Throws: `WireError.message` if the packet ends before it.
     static func read(_ packet: RawSpan, after ranges: Int) throws(WireError) -> SlaveReport {
         let place = PacketHeader.byteCount + ranges * SequenceRange.byteCount
         guard place + byteCount <= packet.byteCount else { throw .message }

@@ -10,7 +10,7 @@
 /// bytes  4/16         4/16         2            2
 /// ```
 ///
-/// Ports are ICMP's id and (type << 8 | code), GRE's keys, 0 where there are none.
+/// Ports are ICMP's id and (type << 8 | code), GRE's keys, 0 if there are none.
 enum TuplePart {
     /// Bytes of a tuple of a family.
     @inline(__always)

@@ -23,7 +23,7 @@ import Testing
 
     private static func slavePacket(
         _ type: PacketHeader.PacketType, _ sequence: UInt64, epoch: UInt64 = 100,
-        ranges: [SequenceRange] = []
+        ranges: [SequenceRange] = [], report: SlaveReport = SlaveReport()
     ) -> [UInt8] {
         var header = PacketHeader(type: type, nodeID: 2, epoch: epoch, sequence: sequence)
         header.messageCount = UInt16(ranges.count)
@@ -32,7 +32,7 @@ import Testing
             withUnsafeBytes(of: range.first.bigEndian) { content += Array($0) }
             withUnsafeBytes(of: range.count.bigEndian) { content += Array($0) }
         }
-        return PacketBytes.sealed(header, content + PacketBytes.report())
+        return PacketBytes.sealed(header, content + PacketBytes.report(report))
     }
 
     /// Whether the packets say that events were lost.
@@ -174,6 +174,25 @@ import Testing
         #expect(Self.walk(master, ring))
         #expect(try !Self.isIncomplete(ring))
         #expect(master.losses == 2)
+    }
+
+    /// A master that takes a table over, on a kernel that has nothing to tell.
+    @Test func aTakeOverIsToldByAWalkWithoutAnyEvent() throws {
+        let (master, ring) = try Self.make()
+        var report = SlaveReport()
+        report.holding.basis = Basis(epoch: 50, sequence: 7)
+        _ = Self.receive(master, Self.slavePacket(.NACK, 1, report: report))
+        guard case .take(2, _, _) = master.nextOfWholeness(now: 2) else {
+            Issue.record("nothing is taken over")
+            return
+        }
+        #expect(try Self.isIncomplete(ring))
+        // Not before all is taken and the timers run.
+        #expect(!Self.walk(master, ring))
+        master.took(from: 2)
+        master.timersRun()
+        #expect(Self.walk(master, ring))
+        #expect(try !Self.isIncomplete(ring))
     }
 
     @Test func aNewTermForgetsTheOldOnesSlaves() throws {
