@@ -3,7 +3,8 @@
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
 PACKAGES := arptables conntrack conntrackd dpkg-dev ebtables fish groff-base iproute2 iptables \
 	keepalived libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev libssl-dev \
-	libxml2-utils lintian man-db nftables perl pkg-config procps prometheus resource-agents rpm strace systemd tcpdump tmux zsh
+	libxml2-utils lintian man-db nftables perl pkg-config procps prometheus resource-agents rpm strace \
+	systemd tcpdump tmux zsh
 
 # Replication in the demo: on or off.
 SYNC ?= on

@@ -271,7 +271,8 @@ sub end {
     kill 'KILL', @{ $self->{starters} };
     waitpid $_, 0 for @children;
     for my $group (@{ $self->{groups} }) {
-        for (1 .. 20) {
+        # The last processes may still be ending.
+        for (1 .. 100) {
             last unless -d $group;
             system("find '$group' -depth -type d -exec rmdir {} + 2> /dev/null");
             last unless -d $group;

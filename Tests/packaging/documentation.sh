@@ -58,7 +58,9 @@ if ! grep -q 'syncdev "absent0" cannot be used' "$scratch/words"; then
     echo "FAIL  conf/ct_sync.conf: $(cat "$scratch/words")"
     failures=$((failures + 1))
 fi
-sed -e 's/^#options/options/' -e '/ group=/d' conf/ct_sync.conf > "$scratch/all.conf"
+"$binary" genkey "$scratch/key"
+sed -e 's/^#options/options/' -e '/ group=/d' -e "s| key-file=.*| key-file=$scratch/key|" conf/ct_sync.conf \
+    > "$scratch/all.conf"
 complaint "$scratch/all.conf" > "$scratch/words"
 if grep -q 'syncdev "absent0" cannot be used' "$scratch/words"; then
     echo "ok    conf/ct_sync.conf is understood, with all of it"

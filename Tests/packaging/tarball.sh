@@ -28,6 +28,7 @@ check() {
 tar -xJf "$1" -C "$scratch"
 unpacked=$(echo "$scratch"/ct_sync-*)
 check "it is one directory with a script in it" "[ -x $unpacked/install.sh ] && [ -f $unpacked/LICENSE ]"
+check "and the documents" "[ -f $unpacked/README.md ] && [ -f $unpacked/docs/operating.md ]"
 
 for prefix in /usr/local /opt/ct_sync; do
     root=$scratch/root$prefix
@@ -53,6 +54,8 @@ for prefix in /usr/local /opt/ct_sync; do
     check "removed, only the configuration is left" \
         "[ \"\$(cd $root && find . -type f -o -type l | sort | tr '\n' ' ')\" \
             = './etc/ct_sync.conf ./etc/logrotate.d/ct_sync-flows ' ]"
+    check "and no directory of its own" "! find $root -type d -name 'ct[_-]sync' -path '*/lib/*' \
+        -o -type d -path '*/share/doc/ct-sync*' | grep ."
 done
 "$unpacked/install.sh" --nonsense 2> "$scratch/words"
 check "a wrong flag: 64" "[ $? -eq 64 ] && grep -q '^usage' $scratch/words"
