@@ -38,6 +38,10 @@ extension ClusterTests {
                 // The same connection on both: the slave's stays when the master's ends.
                 try MadeEntries.create(1..<2, in: second.host)
                 try first.start(role: .master)
+                // Before that it takes over what a node has that nobody else may have.
+                try eventually("a whole master", detail: { first.statusLine }) {
+                    try first.status()?.text.contains("\"whole\": true") == true
+                }
                 try second.start(role: .slave, ["--replicate", "ignore protocol udp"])
                 // What it leaves out would be lost at a takeover: it says so.
                 try eventually("rules that differ", detail: { second.statusLine }) {

@@ -29,6 +29,9 @@ extension ClusterTests {
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try cluster.startDaemons()
                 try first.waitUntilWell()
+                try eventually("it says so", detail: { first.log }) {
+                    try Self.has(Self.events(first), ["1 of 1 slaves could take over now"])
+                }
                 kill(try #require(first.daemon).pid, SIGSTOP)
                 defer { kill(first.daemon?.pid ?? 0, SIGCONT) }
                 try eventually("a silent master", detail: { second.log }) {

@@ -32,16 +32,18 @@ package final class RequestBatch {
 
     /// Takes the memory and opens the socket.
     ///
+    /// - Parameter isTold: whether what it changes is an operator's doing, which a master's slaves are
+    ///   told; else it is the daemon's own (`OwnPorts`).
     /// - Throws: `SystemError` of mmap(2), socket(2) or setsockopt(2).
-    package convenience init() throws(SystemError) {
-        try self.init(receiveBufferBytes: Self.receiveBufferBytes)
+    package convenience init(isTold: Bool = false) throws(SystemError) {
+        try self.init(receiveBufferBytes: Self.receiveBufferBytes, isTold: isTold)
     }
 
     deinit {
         OwnPorts.remove(port)
     }
 
-    init(receiveBufferBytes: CInt) throws(SystemError) {
+    init(receiveBufferBytes: CInt, isTold: Bool = false) throws(SystemError) {
         let memory = try MappedMemory(byteCount: Self.bufferBytes)
         let socket = try Descriptor("netlink socket") {
             ctsync_netlink_open(NETLINK_NETFILTER, 0)
@@ -54,7 +56,7 @@ package final class RequestBatch {
         try retrying("netlink send buffer") {
             ctsync_set_send_buffer(raw, CInt(2 * Self.bufferBytes))
         }
-        port = try OwnPorts.add(raw)
+        port = isTold ? 0 : try OwnPorts.add(raw)
         writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         errors = try DatagramBatch()
         self.memory = memory

@@ -93,7 +93,8 @@ struct Wholeness {
             let holding = peer.report.holding
             // What it holds of this master's own stream is no news.
             let isNews = holding.basis.epoch < epoch && holding.basis > basis
-            let isOther = holding.hasMore || lacks && holding.hasUnproved
+            // Later, what an earlier process has left there is of another time.
+            let isOther = holding.hasMore || lacks && !isWhole && holding.hasUnproved
             guard isNews || isOther && !Self.isIn(taken, nodeID), !Self.isIn(left, nodeID),
                 peers.isHeard(nodeID, since: Self.silence, now: now)
             else { return }

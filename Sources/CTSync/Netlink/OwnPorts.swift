@@ -23,7 +23,7 @@ enum OwnPorts {
         return port
     }
 
-    /// Forgets one: its socket is closed.
+    /// Forgets one, if it was there: its socket is closed.
     static func remove(_ port: UInt32) {
         ports.withLock { ports in
             if let index = ports.firstIndex(of: port) { ports.remove(at: index) }

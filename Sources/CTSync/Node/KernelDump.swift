@@ -44,7 +44,7 @@ final class KernelFlush: ControlStream {
         self.node = node
         began = node.engine.roleSince
         dump = try TableDump()
-        batch = try RequestBatch()
+        batch = try RequestBatch(isTold: true)
         try dump.start()
     }
 

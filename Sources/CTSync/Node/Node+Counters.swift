@@ -41,6 +41,7 @@ extension Node {
         report.add("events", master.intake.eventCount)
         report.add(
             "events_filtered_by_kernel", role == .master && master.intake.isFilteredByKernel)
+        report.add("whole", role == .master && master.exchange.isWhole)
         report.add("sequence", role == .master ? master.ring.lastSent : slave.applied)
     }
 
