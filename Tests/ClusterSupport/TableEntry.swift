@@ -133,13 +133,16 @@ package struct TableEntry: Hashable, Sendable, Comparable, CustomStringConvertib
             ATTR_REPL_NAT_SEQ_OFFSET_BEFORE, ATTR_REPL_NAT_SEQ_OFFSET_AFTER,
         ].map { nfct_attr_is_set(entry, $0) > 0 ? nfct_get_attr_u32(entry, $0) : 0 }
         timeoutSeconds = nfct_get_attr_u32(entry, ATTR_TIMEOUT)
+        // A connection that is half open is let pass on a standby whatever its windows.
+        let isHalfOpen = nfct_get_attr_u8(entry, ATTR_TCP_STATE) < 3
+        let compared: UInt8 = isHalfOpen ? 0x01 | 0x02 : 0x01 | 0x02 | 0x08
         tcp =
             protocolNumber != UInt8(InternetProtocol.tcp)
             ? nil
             : TCP(
                 state: nfct_get_attr_u8(entry, ATTR_TCP_STATE),
                 flags: [ATTR_TCP_FLAGS_ORIG, ATTR_TCP_FLAGS_REPL]
-                    .map { nfct_get_attr_u8(entry, $0) & (0x01 | 0x02 | 0x08) },
+                    .map { nfct_get_attr_u8(entry, $0) & compared },
                 scale: [ATTR_TCP_WSCALE_ORIG, ATTR_TCP_WSCALE_REPL]
                     .map { nfct_get_attr_u8(entry, $0) })
     }

@@ -13,7 +13,9 @@ extension ClusterTests {
             entry.id = 0
             entry.timeoutSeconds = 0
             entry.status.subtract([.IPS_SRC_NAT_DONE, .IPS_DST_NAT_DONE])
-            let flags = TCPFlag.transferable
+            // A connection that is half open is let pass whatever its windows.
+            let isHalfOpen = entry.protocolInfo.state < TCPState.established
+            let flags = TCPFlag.transferable & (isHalfOpen ? 0xF7 : 0xFF)
             entry.protocolInfo.originalFlags &= flags
             entry.protocolInfo.replyFlags &= flags
             return entry

@@ -92,11 +92,17 @@ enum ProtocolInfoCodec {
     /// The kernel takes the window scales only if both directions' flags have WINDOW_SCALE. In
     /// SYN_SENT the other side has not spoken yet: it is given the flag and a scale of 0, and the
     /// kernel sets both again from its SYN/ACK (tcp_init_sender, nf_conntrack_proto_tcp.c).
+    ///
+    /// That SYN/ACK acknowledges a SYN which this kernel has not seen, and by chance of the initial
+    /// sequence number is invalid to it half of the time: until the connection is established its
+    /// windows mean nothing. The state that follows sets the flag back.
     @inline(__always)
     private static func writeTCP(_ info: ProtocolInfo, to writer: inout NetlinkWriter) {
         let mask = TCPFlag.transferable
-        let originalFlags = info.originalFlags & mask
-        var replyFlags = info.replyFlags & mask
+        let isHalfOpen = info.state == TCPState.synSent || info.state == TCPState.synRecv
+        let added = isHalfOpen ? TCPFlag.beLiberal : 0
+        let originalFlags = info.originalFlags & mask | added
+        var replyFlags = info.replyFlags & mask | added
         var replyScale = info.windowScales & 0x0F
         let isHalfScaled = originalFlags & ~replyFlags & TCPFlag.windowScale != 0
         if info.state == TCPState.synSent, isHalfScaled {

@@ -39,6 +39,10 @@ package final class ReplicaTable {
     var isCreateOnly = false
     /// Whether the node that hands it over has the later word: what no packet has touched gives way.
     var takesLaterWord = false
+    /// Whether adopted TCP entries that packets have passed are made again without waiting for the
+    /// master: after a demotion, when no packet passes here any more. Its next word may come too late
+    /// for the next promotion, as a transfer makes no events.
+    var remakesWorn = false
     /// Whether an entry of the kernel found no place: nobody would remove it.
     private(set) var isAdoptionPartial = false
 
@@ -122,9 +126,9 @@ package final class ReplicaTable {
     /// Takes over an entry that the slave's kernel has already, unconfirmed: the next initsync
     /// keeps or removes it. What the stream has said of it meanwhile stands, and the kernel follows.
     ///
-    /// A TCP entry that packets have passed is made again with the master's next word: the windows
-    /// that the kernel remembers of it may be those of a time when this node was master, and
-    /// ctnetlink can set a window in no other way.
+    /// A TCP entry that packets have passed is made again with the master's next word, or at once
+    /// (`remakesWorn`): the windows that the kernel remembers of it may be those of a time when this
+    /// node was master, and ctnetlink can set a window in no other way.
     ///
     /// - Parameters:
     ///   - entry: from a dump; its timeout is the kernel's.
@@ -142,6 +146,7 @@ package final class ReplicaTable {
         }
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
         kernel.adopt(place, as: isWorn ? .replace : .change, heldAtSeconds: now &- age)
+        if isWorn, remakesWorn { kernel.move(place, .confirmed) }
         if book.hasEnded(entry.key) { kill(place) }
         return .applied
     }

@@ -67,6 +67,8 @@ final class SlaveEngine {
     func begin(after claim: MasterClaim, holding: Holding, now: Instant) {
         table.removeAll()
         table.isCreateOnly = false
+        // A process that begins may be a master's that was restarted: packets still pass.
+        table.remakesWorn = claim != .none
         isFinished = false
         slave.restart(after: claim, holding: holding)
         slave.hasAdopted = false

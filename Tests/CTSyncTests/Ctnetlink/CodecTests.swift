@@ -15,7 +15,15 @@ import Testing
         for entry in Self.entries {
             let (kind, read) = try page.read(WrittenMessages.told(entry))
             #expect(kind == .update)
-            #expect(read == entry, "\(read.summary) is not \(entry.summary)")
+            var told = entry
+            // The windows of a connection that is half open mean nothing to the kernel it goes to.
+            if entry.key.tuple.protocolNumber == ProtocolNumber.tcp,
+                [TCPState.synSent, TCPState.synRecv].contains(entry.protocolInfo.state)
+            {
+                told.protocolInfo.originalFlags |= TCPFlag.beLiberal
+                told.protocolInfo.replyFlags |= TCPFlag.beLiberal
+            }
+            #expect(read == told, "\(read.summary) is not \(told.summary)")
         }
     }
 

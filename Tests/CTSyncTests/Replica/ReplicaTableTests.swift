@@ -283,6 +283,17 @@ import Testing
         #expect(Set(bench.kernel.entries.keys) == [Self.tcp(1).key])
     }
 
+    /// A node that was master a moment ago, and may be so again before the new one speaks of it.
+    @Test func afterADemotionWhatPacketsHavePassedIsMadeAnewAtOnce() throws {
+        let bench = try Bench()
+        bench.table.remakesWorn = true
+        bench.kernel.make(Self.tcp(1))
+        #expect(bench.table.adopt(Self.tcp(1), now: 1) == .applied)
+        #expect(bench.table.adopt(Self.tcp(2), isTouched: false, now: 1) == .applied)
+        #expect(bench.apply() == 2)
+        #expect(Set(bench.kernel.entries.keys) == [Self.tcp(1).key])
+    }
+
     /// The dump was read before the kernel was last written.
     @Test func anAdoptedEntryThatIsNotThereIsMade() throws {
         let bench = try Bench()
