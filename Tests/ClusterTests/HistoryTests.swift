@@ -28,7 +28,10 @@ extension ClusterTests {
             try withCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try cluster.startDaemons()
-                try first.waitUntilWell()
+                // It looks at itself once a second: what it has not seen it cannot tell.
+                try eventually("a master with a slave", detail: { first.log }) {
+                    try Self.has(Self.events(first), ["1 of 1 slaves could take over now"])
+                }
                 kill(try #require(first.daemon).pid, SIGSTOP)
                 defer { kill(first.daemon?.pid ?? 0, SIGCONT) }
                 try eventually("a silent master", detail: { second.log }) {
