@@ -18,7 +18,7 @@ final class LinkOpener {
     private let link: any SyncLink
     private let own: UInt8
     private let hello = DatagramBuffers(count: 1, byteCount: SealHello.datagramByteCount)
-    private let checksum = PacketChecksum()
+    private let checksum: PacketChecksum
     private var foreign = ForeignCluster()
     private var report = SealReport()
 
@@ -30,6 +30,7 @@ final class LinkOpener {
     /// - Throws: `SystemError` of mmap(2), or with ENOMEM.
     init(_ sealer: LinkSealer, link: any SyncLink, reach: Int) throws(SystemError) {
         seal = sealer.seal
+        checksum = sealer.seal.checksum
         self.sealer = sealer
         self.link = link
         own = seal.session.id.nodeID

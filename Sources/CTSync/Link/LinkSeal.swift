@@ -20,12 +20,17 @@ final class LinkSeal: Sendable {
     private let latest = Mutex(SealReport())
 
     /// The seal of a node that starts now, without a key.
-    init(nodeID: UInt8) throws(ConfigurationError) {
+    ///
+    /// - Parameter cluster: the cluster's name.
+    init(nodeID: UInt8, cluster: String = "") throws(ConfigurationError) {
         var random = SystemRandomNumberGenerator()
         session = SealSession(
             nodeID: nodeID, salt: random.next(upperBound: UInt64.max) + 1,
-            keys: try SealKeyRing([], cluster: ""))
+            keys: try SealKeyRing([], cluster: cluster))
     }
+
+    /// What packets that are not sealed have.
+    var checksum: PacketChecksum { PacketChecksum(cluster: session.keys.cluster) }
 
     /// What is done about it now.
     var mode: SealMode { SealMode(rawValue: current.load(ordering: .acquiring)) ?? .off }

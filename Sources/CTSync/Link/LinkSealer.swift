@@ -8,11 +8,12 @@ final class LinkSealer {
 
     let seal: LinkSeal
     private let sealer: Sealer
-    private let checksum = PacketChecksum()
+    private let checksum: PacketChecksum
 
     /// - Throws: `SystemError` with ENOMEM.
     init(_ seal: LinkSeal) throws(SystemError) {
         self.seal = seal
+        checksum = seal.checksum
         sealer = try Sealer(seal.session)
     }
 

@@ -23,7 +23,8 @@ final class KeyUpkeep {
     init(
         _ configuration: Configuration, log: Logger, reader: @escaping Reader
     ) throws(ConfigurationError) {
-        seal = try LinkSeal(nodeID: configuration.nodeID)
+        seal = try LinkSeal(
+            nodeID: configuration.nodeID, cluster: configuration.cluster ?? "")
         self.log = log
         self.reader = reader
         start = try load(configuration)

@@ -30,6 +30,8 @@ package struct Configuration: Sendable, Equatable {
     package var port: UInt16 = 3781
     /// The other nodes, all of one family, where packets go to each instead of to a group.
     package var peers: [HostAddress] = []
+    /// The name that the cluster's nodes share; nil for none.
+    var cluster: String?
     /// The file with the cluster's keys; nil for systemd's credential, or none.
     var keyFile: String?
     /// What is done about packets that are not sealed, if there is a key.

@@ -20,6 +20,26 @@ extension SettingKind where Value == String {
             })
     }
 
+    /// The name of a cluster.
+    static var clusterName: SettingKind {
+        SettingKind(
+            "name", allowed: "a name of 1 to 32 letters, digits, dots, hyphens and underscores",
+            show: { $0 },
+            parse: { text in
+                let isPlain = text.utf8.allSatisfy {
+                    switch $0 {
+                    case UInt8(ascii: "a")...UInt8(ascii: "z"),
+                        UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."),
+                        UInt8(ascii: "-"), UInt8(ascii: "_"):
+                        true
+                    default: false
+                    }
+                }
+                return isPlain && (1...32).contains(text.utf8.count) ? text : nil
+            })
+    }
+
     /// A control file: its path leaves room for the names beside it in a socket's address.
     static var controlFile: SettingKind {
         path(upTo: ControlSocket.pathLimit - ControlSocket.suffix.utf8.count)

@@ -26,6 +26,13 @@ extension SettingsTable {
                 + "as its scope (fe80::1%eth2). Not together with `group`.",
             example: "172.31.255.2", check: isOfOneFamily),
         SettingDescription(
+            "cluster", .clusterName, into: \.cluster, unless: "no name",
+            "The name of the cluster, the same on all its nodes.",
+            details: "It keeps clusters apart that share a wire, a group and a port, by a copied "
+                + "configuration say: packets of another cluster are counted and named in the "
+                + "status, and never followed or answered. It costs no byte, and is no secret.",
+            example: "edge-berlin"),
+        SettingDescription(
             "key-file", .path(), into: \.keyFile,
             unless: "systemd's credential `ct_sync.key` if the service has one, else packets are "
                 + "not sealed",
