@@ -150,6 +150,12 @@ final class MasterProtocol: Sendable {
             let isSilent = report.silentMilliseconds >= Self.silenceMilliseconds
             return report.known > slaves.claim && isSilent ? .outbid(report.known) : .none
         }
+        // Nobody else is sent what this slave asks for; one that moves is silent at its old address.
+        guard slaves.peers.isAt(peer, header.nodeID, since: Self.addressPatience, now: now) else {
+            slaves.counters.stale += 1
+            slaves.drops.note(DropRecord.stale, packet, from: peer, now: now)
+            return .none
+        }
         slaves.peers.heard(
             header.nodeID,
             PeerList.Peer(
@@ -162,6 +168,9 @@ final class MasterProtocol: Sendable {
         try watchPath(packet, header, report, &slaves)
         return consequence
     }
+
+    /// For how long after it was last heard a slave is known by its address.
+    static let addressPatience = 2 * Duration.second
 
     /// A claim whose maker was not heard for so long is nobody's any more.
     static let silenceMilliseconds: UInt32 = 1_000
@@ -183,12 +192,18 @@ final class MasterProtocol: Sendable {
         _ slaves: inout Slaves
     ) throws(WireError) -> Consequence {
         guard header.messageCount > 0 else { return .none }
+        let newest = ring.lastSent
+        let kept = UInt64(ring.slotCount)
+        let oldest = newest > kept ? newest - kept + 1 : 1
+        guard newest >= oldest else { return .none }
         slaves.counters.nacks += 1
         slaves.wasAskedAgain = true
         var queued = 0
         for index in 0..<Int(header.messageCount) {
             let range = try SequenceRange.read(packet, index: index)
-            queued += slaves.retransmission.request(range, from: peer, now: now)
+            queued += slaves.retransmission.request(
+                range, of: header.nodeID, at: peer, kept: oldest...newest,
+                byteCount: ring.slotByteCount, now: now)
         }
         slaves.counters.asked += UInt64(queued)
         return queued > 0 ? .sendAgain : .none

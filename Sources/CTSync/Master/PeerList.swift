@@ -36,6 +36,16 @@ struct PeerList: ~Copyable {
         return last != 0 && now < last + silence
     }
 
+    /// Whether a slave's packets may come from there: it is not known by another address of the same
+    /// family.
+    func isAt(
+        _ address: PeerAddress, _ nodeID: UInt8, since patience: UInt64, now: Instant
+    ) -> Bool {
+        let known = peers[Int(nodeID)].address
+        return !isHeard(nodeID, since: patience, now: now) || known.family != address.family
+            || known.address == address.address
+    }
+
     /// Calls `body` with each slave heard so far, by id.
     func visit(_ body: (UInt8, Peer) -> Void) {
         for nodeID in 0..<256 where peers[nodeID].lastHeard != 0 {

@@ -25,6 +25,7 @@ extension PacketHeader {
         case .SYNC:
             try MessageReader.validate(packet, count: header.messageCount, scratch: &scratch)
         case .NACK:
+            guard header.messageCount <= SequenceRange.maximumCount else { throw .message }
             for index in 0..<Int(header.messageCount) {
                 _ = try SequenceRange.read(packet, index: index)
             }

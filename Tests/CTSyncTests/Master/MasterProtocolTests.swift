@@ -118,8 +118,35 @@ import Testing
         #expect(master.peers.isEmpty)
     }
 
+    /// Packets that have been sent.
+    private static func send(_ count: Int, _ ring: SendRing) {
+        for _ in 0..<count {
+            _ = ring.append(Bracket(number: 1), .UPDATE)
+            ring.flush()
+        }
+        ring.markSent(count)
+    }
+
+    /// A forged NACK in a slave's name moves neither its address nor any packet.
+    @Test func aSlaveIsAnsweredWhereItIs() throws {
+        let (master, ring) = try Self.make()
+        Self.send(12, ring)
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 7)) == .none)
+        let nack = Self.slavePacket(.NACK, 3, ranges: [SequenceRange(first: 3, count: 2)])
+        let elsewhere = PeerAddress(address: Address(ipv4: 0xC633_6401), family: .ipv4, port: 9)
+        func forge(_ now: Instant) -> MasterProtocol.Consequence {
+            nack.withUnsafeBytes { master.receive($0.bytes, from: elsewhere, now: now) }
+        }
+        #expect(forge(2) == .none)
+        #expect(master.hasNothingAgain)
+        #expect(master.peers.map(\.address) == [PacketBytes.peer])
+        // One that has moved is silent where it was.
+        #expect(forge(2 + MasterProtocol.addressPatience) == .sendAgain)
+    }
+
     @Test func aNackQueuesWhatItNames() throws {
-        let (master, _) = try Self.make()
+        let (master, ring) = try Self.make()
+        Self.send(12, ring)
         #expect(Self.receive(master, Self.slavePacket(.NACK, 7)) == .none)
         let ranges = [SequenceRange(first: 3, count: 2), SequenceRange(first: 9, count: 1)]
         let nack = Self.slavePacket(.NACK, 3, ranges: ranges)

@@ -76,10 +76,13 @@ import Testing
         var isEmpty: Bool { retransmission.isEmpty }
         var dropped: UInt64 { retransmission.dropped }
         func reset() { retransmission.reset() }
-        func request(_ first: UInt64, _ count: UInt32, _ peer: UInt32, _ now: Instant) -> Int {
+        func request(
+            _ first: UInt64, _ count: UInt32, _ peer: UInt32, _ now: Instant,
+            kept: ClosedRange<UInt64> = 1...(1 << 40), byteCount: Int = 1
+        ) -> Int {
             retransmission.request(
-                SequenceRange(first: first, count: count), from: MasterTimersTests.peer(peer),
-                now: now)
+                SequenceRange(first: first, count: count), of: UInt8(peer),
+                at: MasterTimersTests.peer(peer), kept: kept, byteCount: byteCount, now: now)
         }
         func all() -> [UInt64] {
             var sequences: [UInt64] = []
@@ -118,6 +121,25 @@ import Testing
         #expect(again.request(10_000, 7, 1, 0) == 7)
         again.reset()
         #expect(again.isEmpty)
+    }
+
+    @Test func onlyWhatIsKeptIsSentAgain() {
+        let again = Again()
+        #expect(again.request(1, .max, 1, 0, kept: 5...7) == 3)
+        #expect(again.all() == [5, 6, 7])
+        #expect(again.request(.max, 9, 1, 0, kept: 5...7) == 0)
+        #expect(again.request(1, 4, 1, 0, kept: 5...7) == 0)
+        #expect(again.request(6, 0, 1, 0, kept: 5...7) == 0)
+    }
+
+    @Test func aSlaveHasABudgetASecond() {
+        let again = Again()
+        let packet = Retransmission.bytesPerSecond / 8
+        let (now, end) = (5 * Duration.second, 6 * Duration.second)
+        #expect(again.request(1, 100, 1, now, byteCount: packet) == 8)
+        #expect(again.request(200, 1, 1, end - 1, byteCount: packet) == 0)
+        #expect(again.request(1, 2, 2, end - 1, byteCount: packet) == 2)
+        #expect(again.request(200, 1, 1, end, byteCount: packet) == 1)
     }
 
     // MARK: InitsyncPace
