@@ -24,6 +24,8 @@ final class SyncSocket: Sendable {
     static let bufferBytes: CInt = 8 * 1024 * 1024
     /// Bytes of the largest packet that is received, whatever the other nodes' MTU.
     static let largestPacket = 9_216
+    /// How long a full send buffer is waited for.
+    private static let fullMilliseconds: CInt = 60
     /// How often a packet goes out in the families that no peer is heard in.
     static let everywhereInterval = 1 * Duration.second
 
@@ -229,7 +231,10 @@ final class SyncSocket: Sendable {
                 done += Int(sent)
             } else if errno == EAGAIN {
                 var polled = pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)
-                poll(&polled, 1, 100)
+                guard poll(&polled, 1, Self.fullMilliseconds) == 0 else { continue }
+                // The link is stuck: what does not fit is lost like what it refuses.
+                refusal.store(EAGAIN, ordering: .relaxed)
+                return refused + UInt64(count - done)
             } else if errno != EINTR {
                 refusal.store(errno, ordering: .relaxed)
                 refused += 1

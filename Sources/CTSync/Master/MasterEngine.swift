@@ -74,6 +74,6 @@ final class MasterEngine: Sendable {
     func close(_ term: Term, now: Instant, wallMicroseconds: UInt64) {
         initsync.close(term.walk)
         _ = intake.drain(term.events, now: now)
-        sender.finish(term.sending, wallMicroseconds: wallMicroseconds)
+        sender.finish(term.sending, wallMicroseconds: wallMicroseconds) { now }
     }
 }

@@ -153,6 +153,6 @@ final class MasterThreads {
             }
             engine.ring.wokeUp()
         }
-        engine.sender.finish(term, wallMicroseconds: Clock.wallMicroseconds())
+        engine.sender.finish(term, wallMicroseconds: Clock.wallMicroseconds()) { Clock.now() }
     }
 }

@@ -19,6 +19,8 @@ final class Sender: Sendable {
     static let longestInterval = 1 * Duration.second
     /// How often nodes that only open sealed packets are given one before the others are sealed.
     static let beaconInterval = 1 * Duration.second
+    /// How long the end of a term sends; a send on a stuck link may take as long once more.
+    private static let lastSending = 60 * Duration.millisecond
     private static let batch = 64
     private static let againBatch = 16
 
@@ -116,9 +118,12 @@ final class Sender: Sendable {
         return sent + again > 0 ? .none : .until(term.announceAt)
     }
 
-    /// Sends all that is closed, at the end of a term.
-    func finish(_ term: Term, wallMicroseconds: UInt64) {
-        while sendLive(term, wallMicroseconds) > 0 {}
+    /// Sends all that is closed, at the end of a term; on a stuck link what it takes in a short time.
+    ///
+    /// - Parameter now: the clock.
+    func finish(_ term: Term, wallMicroseconds: UInt64, now: () -> Instant) {
+        let deadline = now() + Self.lastSending
+        while sendLive(term, wallMicroseconds) > 0, now() < deadline {}
     }
 
     private func sendLive(_ term: Term, _ wallMicroseconds: UInt64) -> Int {

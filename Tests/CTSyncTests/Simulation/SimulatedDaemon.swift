@@ -329,7 +329,9 @@ final class SimulatedDaemon: NodeParts {
     func lastWord() -> [UInt8]? {
         guard let term else { return nil }
         if master.intake.drain(term.events, now: node.now) { walkThread.wake() }
-        master.sender.finish(term.sending, wallMicroseconds: node.clock.wallMicroseconds)
+        master.sender.finish(term.sending, wallMicroseconds: node.clock.wallMicroseconds) {
+            node.now
+        }
         let length = master.ring.writeAnnouncement(
             Announcement(basis: master.exchange.basis), target,
             clockMicroseconds: node.clock.wallMicroseconds)

@@ -198,4 +198,31 @@ import Testing
             #expect(try refused() == 0)
         }
     }
+    /// A link that takes nothing does not hold a demotion: what does not fit counts as refused.
+    @Test func aStuckLinkIsNotWaitedForForLong() throws {
+        try NetworkNamespace.run {
+            try NetworkNamespace.shell("ip link add a0 mtu 9000 type veth peer name b0 mtu 9000")
+            for device in ["b0", "a0"] {
+                try NetworkNamespace.shell("ip link set \(device) up")
+            }
+            try NetworkNamespace.shell("ip addr add 192.0.2.1/24 dev a0")
+            // It keeps all that it is given, more than the socket may have under way.
+            try NetworkNamespace.shell(
+                "tc qdisc add dev a0 root tbf rate 8bit burst 9100 limit 1000000000")
+            let node = try SyncSocket(
+                device: SyncDevice(named: "a0"), group: HostAddress(text: "224.0.0.254"),
+                peers: [], port: Self.port)
+            _ = node.join()
+            node.use(heard: [])
+            let packets = DatagramBuffers(count: 64, byteCount: 8_900)
+            for index in 0..<64 { packets.point(index, at: packets.own(index)) }
+            var refused: UInt64 = 0
+            // 64 MB.
+            for _ in 0..<120 where refused == 0 {
+                refused = node.send(packets, count: 64, to: nil)
+            }
+            #expect(refused > 0)
+            #expect(node.lastRefusal == EAGAIN)
+        }
+    }
 }
