@@ -15,9 +15,11 @@ TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 
 # How long `make fuzz` runs each of the fuzzers.
 SECONDS ?= 60
+# How long `make soak` runs.
+MINUTES ?= 30
 FUZZERS := packets ctnetlink configuration rules control
 
-.PHONY: help packages build demo takeovers bench bench-comparison test unit sanitized fuzz corpus lint clean
+.PHONY: help packages build demo takeovers bench bench-comparison test unit sanitized fuzz soak corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
@@ -30,6 +32,7 @@ help:
 	@echo 'make unit              the tests that need neither root nor namespaces'
 	@echo 'make sanitized         the same under the thread and the address sanitizer'
 	@echo 'make fuzz SECONDS=600  runs each fuzzer that long'
+	@echo 'make soak MINUTES=60   runs the simulated cluster that long'
 	@echo 'make docs-check        the documents: links, commands, outputs; does what they say, as root'
 	@echo 'make test-packages     builds all packages and tests them, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
@@ -90,6 +93,12 @@ sanitized: packages
 	swift build $(subst testing,asan,$(TESTING)) --sanitize=address --build-tests
 	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/style/leaks \
 		swift test $(subst testing,asan,$(TESTING)) --sanitize=address --skip-build $(UNIT)
+
+# Every schedule in which a promise breaks, up to twenty, with its seed.
+soak: packages
+	swift build $(TESTING) --build-tests
+	CTSYNC_MINUTES=$(MINUTES) CTSYNC_FAILURES=20 \
+		swift test $(TESTING) --skip-build --filter SimulationTests
 
 # A package of its own, which no other build contains. What a fuzzer finds in its time is kept in
 # .build/fuzz/corpus; an input that ends it is left as .build/fuzz/NAME-crash-*, and is given to

@@ -70,9 +70,16 @@ final class ExpectationInjector {
 
     private func send(_ replicas: ReplicaTable, _ now: Instant) throws(SystemError) {
         defer { asked.removeAll() }
-        let outcome = try requests.send { tag, errno in asked.refused(tag, errno) }
-        guard !outcome.lostErrors else {
-            throw SystemError("errors of injected expectations", errno: ENOBUFS)
+        do throws(SystemError) {
+            let outcome = try requests.send { tag, errno in asked.refused(tag, errno) }
+            guard !outcome.lostErrors else {
+                throw SystemError("errors of injected expectations", errno: ENOBUFS)
+            }
+        } catch {
+            for index in 0..<asked.count {
+                replicas.expectations.move(asked[index].place, .unanswered)
+            }
+            throw error
         }
         for index in 0..<asked.count {
             let request = asked[index]

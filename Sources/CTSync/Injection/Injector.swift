@@ -52,7 +52,7 @@ final class Injector {
     ///
     /// - Parameter now: seconds of the slave's clock.
     /// - Throws: `SystemError` if the socket fails; the table does not know then what the kernel has:
-    ///   it is to be emptied, and filled from a dump.
+    ///   it is to be emptied, and filled from a dump, or what was asked is to be asked again.
     func apply(_ table: ReplicaTable, now: UInt32) throws(SystemError) {
         table.lookAtWaiting(now: now)
         var rounds = 0
@@ -91,10 +91,15 @@ final class Injector {
 
     private func send(_ table: ReplicaTable, _ now: UInt32) throws(SystemError) {
         defer { asked.removeAll() }
-        let outcome = try requests.send { tag, errno in asked.refused(tag, errno) }
-        guard !outcome.lostErrors else {
+        do throws(SystemError) {
+            let outcome = try requests.send { tag, errno in asked.refused(tag, errno) }
+            guard !outcome.lostErrors else {
+                throw SystemError("errors of an injected batch", errno: ENOBUFS)
+            }
+        } catch {
             // What became of the batch is not known.
-            throw SystemError("errors of an injected batch", errno: ENOBUFS)
+            for index in 0..<asked.count { table.move(asked[index].place, .unanswered) }
+            throw error
         }
         for index in 0..<asked.count {
             let request = asked[index]

@@ -62,6 +62,8 @@ enum KernelState: Equatable, BitwiseCopyable {
         /// It was its turn, but too little is known of it.
         case passedOver
 
+        /// What it was asked for may have been done or not: it is asked again.
+        case unanswered
         /// The kernel has created or changed it.
         case written
         /// The kernel has deleted what it had, or had nothing.
@@ -85,6 +87,7 @@ enum KernelState: Equatable, BitwiseCopyable {
         case .lostWithParent: afterLoss(isWanted: false)
         case .deletionAsked(let isHalf): isHalf ? .absent : .creating
         case .passedOver: hasNothing ? .absent : .held
+        case .unanswered: self
         case .written: afterWriting
         case .deleted: self == .removing ? .absent : self
         case .deletionRefused: self == .removing ? .refused(.remove) : .refused(.replace)

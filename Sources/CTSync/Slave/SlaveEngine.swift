@@ -21,6 +21,9 @@ final class SlaveEngine {
     /// How often those are looked at that wait for a parent, when no packet comes.
     static let waitInterval = 20 * Duration.millisecond
 
+    /// How often a batch is sent that fails when the node ceases to be slave.
+    private static let attempts = 3
+
     let slave: SlaveProtocol
     let injector: Injector
     let expectations: ExpectationInjector
@@ -213,14 +216,18 @@ final class SlaveEngine {
 
     /// Brings the kernel to what the table says.
     func inject(_ now: Instant) {
-        do throws(SystemError) {
-            try injector.apply(table, now: Self.seconds(now))
-            try expectations.apply(table, now: now)
-        } catch {
-            // What the kernel has is not known any more: read it, and have it confirmed.
-            injectionFailures += 1
-            guard !isFinished else { return }
-            begin(after: slave.master, holding: slave.holding, now: now)
+        for _ in 0..<(isFinished ? Self.attempts : 1) {
+            do throws(SystemError) {
+                try injector.apply(table, now: Self.seconds(now))
+                try expectations.apply(table, now: now)
+                return
+            } catch {
+                injectionFailures += 1
+                if !isFinished {
+                    // What the kernel has is not known any more: read it, and have it confirmed.
+                    begin(after: slave.master, holding: slave.holding, now: now)
+                }
+            }
         }
     }
 

@@ -69,6 +69,8 @@ struct Schedule {
     var steps: [Step]
     /// Whether what happens is printed.
     var isTraced = false
+    /// The call of a node's daemon that fails, counted from 1.
+    var failing: (node: Int, call: Int)?
 
     /// What kinds of things happen in a schedule.
     struct Flavour: OptionSet {
@@ -149,6 +151,18 @@ struct Schedule {
         case 5: .limit(node, chance.one(of: [5, 20, 1_000]))
         default: .loseHelpers(node, chance.happens(300))
         }
+    }
+
+    /// Two nodes that change their roles, and one that is stopped and started; a call of one fails.
+    init(failing call: Int, of node: Int) {
+        self.init(seed: 4)
+        nodeCount = 2
+        stepCount = 700
+        steps = [
+            Step(at: 150, action: .order(1, .master)), Step(at: 330, action: .order(0, .master)),
+            Step(at: 450, action: .stop(1)), Step(at: 480, action: .start(1, nil)),
+        ]
+        failing = (node, call)
     }
 
     /// The same without some of its steps.

@@ -75,7 +75,19 @@ final class SimulatedCluster {
             node.kernel.eventCapacity = capacity
             _ = node.kernel.table.insert(
                 Self.ownEntry(node.own), seconds: 1_000_000, .traffic)
-            try node.start()
+            if let (index, call) = schedule.failing, index == node.index {
+                node.kernel.calls.failing = call
+            }
+            try start(node)
+        }
+    }
+
+    /// Starts a daemon; one that a call failed is started again, as systemd does.
+    private func start(_ node: SimulatedNode, _ state: Role? = nil) throws {
+        do {
+            try node.start(state)
+        } catch  where node.kernel.calls.failed != nil {
+            try node.start(state)
         }
     }
 
@@ -183,7 +195,7 @@ final class SimulatedCluster {
         case .start(let node, let state):
             guard nodes[node].daemon == nil else { return }
             if state == .master { owe(to: node) }
-            try nodes[node].start(state)
+            try start(nodes[node], state)
             if nodes[node].role == .master { active = node }
         case .reboot(let node):
             excuse(node)

@@ -205,10 +205,13 @@ final class SimulatedCalls {
     var failing = 0
     /// The name of the one that did.
     private(set) var failed: String?
+    /// All names, in their order.
+    private(set) var names: [String] = []
 
     /// Makes a call.
     func attempt(_ name: String) throws(SystemError) {
         count += 1
+        names.append(name)
         guard count == failing else { return }
         failed = name
         throw SystemError(name, errno: EMFILE)

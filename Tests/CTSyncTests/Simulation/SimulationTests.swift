@@ -13,6 +13,25 @@ import Testing
         getenv(name).flatMap { UInt64(String(cString: $0)) }
     }
 
+    /// Each call that a daemon makes fails, once: at the start, in a promotion, in a demotion, in an
+    /// initsync, at a stop. Of those that it makes all the time, some.
+    @Test(arguments: [0, 1])
+    func everyCallFailsOnce(_ node: Int) throws {
+        let (failure, cluster) = SimulationRun.failure(of: Schedule(failing: 0, of: node))
+        try #require(failure == nil, "none fails: \(failure!)")
+        let names = try #require(cluster).nodes[node].kernel.calls.names
+        var seen: [String: Int] = [:]
+        for (index, name) in names.enumerated() {
+            seen[name, default: 0] += 1
+            guard seen[name]! <= 20 || seen[name]! % 50 == 0 else { continue }
+            let (failure, cluster) = SimulationRun.failure(
+                of: Schedule(failing: index + 1, of: node))
+            #expect(cluster?.nodes[node].kernel.calls.failed == name)
+            #expect(failure == nil, "call \(index + 1), \(name), of node \(node): \(failure!)")
+        }
+        #expect(seen.count > 8, "\(seen)")
+    }
+
     @Test func everyScheduleKeepsThePromises() throws {
         let only = Self.setting("CTSYNC_SEED")
         let first = Self.setting("CTSYNC_FIRST") ?? 1
