@@ -29,8 +29,9 @@ OCFDIR ?= /usr/lib/ocf/resource.d/ct_sync
 STATIC = .build/static
 STATIC_BINARY = $(STATIC)/release/ct_sync
 # Equal functions are kept once: generic code repeats itself.
-STATIC_FLAGS = -c release --static-swift-stdlib --scratch-path $(STATIC) \
-	-Xlinker -z -Xlinker now -Xlinker --icf=all
+# Relative relocations are packed (glibc 2.36): a megabyte less.
+STATIC_FLAGS = -c release --static-swift-stdlib --scratch-path $(STATIC) -Xswiftc -use-ld=lld \
+	-Xlinker -z -Xlinker now -Xlinker --icf=all -Xlinker -z -Xlinker pack-relative-relocs
 # What all packages are made of.
 STAGED = .build/staged
 
