@@ -73,8 +73,9 @@ extension NodeReport {
             ])
     }
 
-    /// So many requests without an answer are no accident: they take 1.4 s.
-    static let requestPatience = 3
+    /// So many requests without an answer are no accident: they take 3 s, and a master that has just been
+    /// promoted may let one wait for a second or two.
+    static let requestPatience = 5
 
     private var noMaster: Problem {
         let sinceStart = uptime < roleAge + 2 * Duration.second
