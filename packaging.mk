@@ -151,7 +151,8 @@ docs-check: deb
 	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md docs/migration.md man/ct_sync.8
 
 # As root; keepalived is among the cluster tests.
-test-packaging: docs-check
+test-packaging: deb
+	Tests/packaging/documentation.sh $(STATIC_BINARY) .build/deb/ct-sync_*.deb $(DEMO)
 	Tests/packaging/completions.sh $(STATIC_BINARY)
 	Tests/packaging/units.sh
 	Tests/monitoring/rules.sh
@@ -166,7 +167,7 @@ test-managers: static
 	Tests/managers/import-conntrackd.sh $(STATIC_BINARY)
 
 # What takes long, or Debian's checker: the packages as they are released.
-test-packages: release
+test-packages: release docs-check
 	Tests/packaging/lint.sh .build/deb
 	Tests/packaging/reproducible.sh $(STAGED)
 	Tests/packaging/rpm.sh .build/rpm
