@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Glibc
+
 /// The requests of a batch that has not been answered yet, in their order, and their answers.
 ///
 /// A tag is a request's number in the batch below the batch's own number, so that the late answer to
@@ -38,6 +40,26 @@ struct AskedRequests<Operation: BitwiseCopyable>: ~Copyable {
     mutating func append(_ operation: Operation, _ place: UInt32) {
         requests[count] = Request(operation: operation, place: place, errno: 0)
         count += 1
+    }
+
+    /// Sends the batch that they are in, and takes the answers.
+    ///
+    /// - Parameters:
+    ///   - name: the batch's, for the error.
+    ///   - unanswered: called with each place if what became of the batch is not known.
+    /// - Throws: `SystemError` of the sending; ENOBUFS if answers were lost.
+    func send(
+        _ socket: any KernelRequests, _ name: StaticString, unanswered: (UInt32) -> Void
+    ) throws(SystemError) {
+        do throws(SystemError) {
+            let outcome = try socket.send { tag, errno in refused(tag, errno) }
+            guard !outcome.lostErrors else {
+                throw SystemError("errors of \(name)", errno: ENOBUFS)
+            }
+        } catch {
+            for index in 0..<count { unanswered(requests[index].place) }
+            throw error
+        }
     }
 
     /// Takes a refusal.

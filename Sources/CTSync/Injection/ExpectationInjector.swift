@@ -70,16 +70,8 @@ final class ExpectationInjector {
 
     private func send(_ replicas: ReplicaTable, _ now: Instant) throws(SystemError) {
         defer { asked.removeAll() }
-        do throws(SystemError) {
-            let outcome = try requests.send { tag, errno in asked.refused(tag, errno) }
-            guard !outcome.lostErrors else {
-                throw SystemError("errors of injected expectations", errno: ENOBUFS)
-            }
-        } catch {
-            for index in 0..<asked.count {
-                replicas.expectations.move(asked[index].place, .unanswered)
-            }
-            throw error
+        try asked.send(requests, "injected expectations") {
+            replicas.expectations.move($0, .unanswered)
         }
         for index in 0..<asked.count {
             let request = asked[index]

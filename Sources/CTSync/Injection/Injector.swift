@@ -91,16 +91,7 @@ final class Injector {
 
     private func send(_ table: ReplicaTable, _ now: UInt32) throws(SystemError) {
         defer { asked.removeAll() }
-        do throws(SystemError) {
-            let outcome = try requests.send { tag, errno in asked.refused(tag, errno) }
-            guard !outcome.lostErrors else {
-                throw SystemError("errors of an injected batch", errno: ENOBUFS)
-            }
-        } catch {
-            // What became of the batch is not known.
-            for index in 0..<asked.count { table.move(asked[index].place, .unanswered) }
-            throw error
-        }
+        try asked.send(requests, "an injected batch") { table.move($0, .unanswered) }
         for index in 0..<asked.count {
             let request = asked[index]
             take(request.operation, request.place, request.errno, table, now)
