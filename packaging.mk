@@ -148,7 +148,8 @@ DEMO = $(firstword $(wildcard .build/testing/release/demo .build/release/demo))
 
 docs-check: deb
 	Tests/packaging/documentation.sh $(STATIC_BINARY) .build/deb/ct-sync_*.deb $(DEMO)
-	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md docs/migration.md man/ct_sync.8
+	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md docs/migration.md \
+		docs/security.md docs/monitoring.md man/ct_sync.8
 
 # As root; keepalived is among the cluster tests.
 test-packaging: deb

@@ -19,15 +19,25 @@ package struct NeverHappened: Error, CustomStringConvertible {
 ///   - seconds: the deadline.
 ///   - every: seconds between two looks.
 ///   - detail: what to show when it never held.
-/// - Throws: `NeverHappened`, and what the condition throws.
+/// A condition that throws does not hold yet: a server that is starting refuses, or answers what
+/// nobody can read. The last error is part of the message of a failure.
+///
+/// - Throws: `NeverHappened`.
 package func eventually(
     _ what: String, within seconds: Double = 10, every: Double = 0.01,
     detail: () -> String = { "" }, _ condition: () throws -> Bool
 ) throws {
     let deadline = Stopwatch.seconds() + seconds
-    while try !condition() {
+    while true {
+        var failure = ""
+        do {
+            if try condition() { return }
+        } catch {
+            failure = "\(error)"
+        }
         if Stopwatch.seconds() >= deadline {
-            throw NeverHappened(what, within: seconds, last: detail())
+            let last = [detail(), failure].filter { !$0.isEmpty }.joined(separator: "\n")
+            throw NeverHappened(what, within: seconds, last: last)
         }
         pause(every)
     }

@@ -84,7 +84,7 @@ extension ClusterTests {
                             return "\(firing.sorted())\n\(log.suffix(1_000))"
                         }
                     ) {
-                        do { try look() } catch is CallFailed { return false }
+                        try look()
                         return condition()
                     }
                 }

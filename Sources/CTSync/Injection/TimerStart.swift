@@ -135,17 +135,18 @@ final class TimerStart: Sendable {
     private func startExpectations(
         _ table: ExpectationTable, _ batch: any KernelRequests, now: UInt32
     ) throws(SystemError) {
+        var failure: SystemError?
         for place in table.places {
             guard let (expectation, seconds) = table.remainingTime(at: place, now: now) else {
                 continue
             }
-            if !batch.updateTimeout(expectation, timeoutSeconds: seconds, tag: 0) {
-                try batch.send { _, _ in }
-                _ = batch.updateTimeout(expectation, timeoutSeconds: seconds, tag: 0)
+            let isAsked = batch.append(sending: &failure) {
+                batch.updateTimeout(expectation, timeoutSeconds: seconds, tag: 0)
             }
-            started.wrappingAdd(1, ordering: .relaxed)
+            if isAsked { started.wrappingAdd(1, ordering: .relaxed) }
         }
         // Refused is only what has gone meanwhile.
         try batch.send { _, _ in }
+        if let failure { throw failure }
     }
 }

@@ -42,11 +42,12 @@ package enum SealKeyFile {
     /// A new key as a line of such a file.
     package static func newLine() -> String { SealKey.random().text + "\n" }
 
-    /// The path of systemd's credential, if the service has been given one.
+    /// The path of systemd's credential, if the service has been given one; also of one that cannot
+    /// be read, which is an error and no reason to do without.
     static func credential() -> String? {
         guard let directory = getenv("CREDENTIALS_DIRECTORY") else { return nil }
         let path = String(cString: directory) + "/" + credentialName
-        return access(path, F_OK) == 0 ? path : nil
+        return access(path, F_OK) == 0 || errno != ENOENT ? path : nil
     }
 
     private static func content(_ path: String) throws(ConfigurationError) -> [UInt8] {
