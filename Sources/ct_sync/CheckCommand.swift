@@ -10,7 +10,8 @@ struct CheckCommand: ParsableCommand {
         abstract: "Looks whether a takeover would work, item by item.",
         discussion: """
             On a slave: whether it could become master now; on a master: whether its slaves could. \
-            What is not well is followed by what to type. Exit status as of monitoring plugins: 0: \
+            The sysctls of the nodes are compared; keepalived's and Pacemaker's files are read, if \
+            they are there. What is not well is followed by what to type. Exit status as of monitoring plugins: 0: \
             all is well; 1: warnings; 2: a takeover would fail, or no daemon answers.
             """)
 
@@ -29,11 +30,12 @@ struct CheckCommand: ParsableCommand {
             line.value.split(separator: "\t", omittingEmptySubsequences: false).map { String($0) }
         }.filter { $0.count == 4 }
         var worst: Int32 = 0
-        for item in items {
-            let level = Int32(item[0]) ?? 2
+        let manager = ManagerCheck(ManagerCheck.Node(try source.report())).items
+        for item in items.map({ (Int32($0[0]) ?? 2, $0[1], $0[2], $0[3]) }) + manager {
+            let (level, name, text, remedy) = item
             worst = max(worst, level)
-            print("\(["ok  ", "warn", "FAIL"][Int(min(max(level, 0), 2))])  \(item[1]): \(item[2])")
-            if !item[3].isEmpty { print("      try   \(item[3])") }
+            print("\(["ok  ", "warn", "FAIL"][Int(min(max(level, 0), 2))])  \(name): \(text)")
+            if !remedy.isEmpty { print("      try   \(remedy)") }
         }
         throw ExitCode(worst)
     }

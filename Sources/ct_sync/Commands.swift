@@ -10,7 +10,8 @@ enum Commands {
     /// In the order in which they are shown.
     static let all: [any ParsableCommand.Type] = [
         StatusCommand.self, WatchCommand.self, MonitorCommand.self, HistoryCommand.self,
-        CheckCommand.self, VerifyCommand.self, PromoteCommand.self, DemoteCommand.self,
+        CheckCommand.self, VerifyCommand.self, RehearseCommand.self, PromoteCommand.self,
+        DemoteCommand.self,
         L2DropCommand.self, DumpCommand.self, FlowsCommand.self, MetricsCommand.self,
         ExporterCommand.self,
         FlushCommand.self, ResyncCommand.self, InitsyncRateCommand.self,

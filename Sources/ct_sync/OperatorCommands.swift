@@ -14,7 +14,7 @@ struct FlushCommand: ParsableCommand {
             an initsync; refused without --yes while no master is heard. On a master: refused \
             without --yes; with it deletes the connections that it replicates from its own table, \
             which cuts them off, and its slaves follow. Entries that are not replicated stay. Exit \
-            status 0: done; 1: not done, and why; 2: no daemon there.
+            status 0: done; 1: not done, and why; 2: no daemon there; 77: not allowed.
             """)
 
     @OptionGroup var daemon: DaemonRequest
@@ -36,7 +36,8 @@ struct ResyncCommand: ParsableCommand {
         discussion: """
             On a slave: asks the master for an initsync now; the replicas stay meanwhile. On a \
             master: walks the table for all slaves. It does not wait for the end: ct_sync status \
-            shows it. Exit status 0: asked for; 1: refused, and why; 2: no daemon there.
+            shows it. Exit status 0: asked for; 1: refused, and why; 2: no daemon there; 77: not \
+            allowed.
             """)
 
     @OptionGroup var daemon: DaemonRequest
@@ -53,7 +54,7 @@ struct InitsyncRateCommand: ParsableCommand {
         abstract: "Shows or sets the packets per second of this node's initsyncs.",
         discussion: """
             A new rate holds at once, also for a running initsync, until the daemon's restart. Exit \
-            status 0: done; 1: refused, and why; 2: no daemon there.
+            status 0: done; 1: refused, and why; 2: no daemon there; 77: not allowed.
             """)
 
     @OptionGroup var daemon: DaemonRequest
@@ -104,9 +105,14 @@ struct DaemonRequest: ParsableArguments {
             if number == 0 { return 0 }
             return fail(refusal ?? String(cString: strerror(number)), 1)
         } catch {
-            let isAbsent = [ENOENT, ECONNREFUSED].contains(error.errno)
-            let reason = isAbsent ? "no daemon answers beside \(controlFile): " : ""
-            return fail("\(reason)\(error)", isAbsent ? 2 : 1)
+            switch error.errno {
+            case ENOENT, ECONNREFUSED:
+                return fail("no daemon answers beside \(controlFile): \(error)", 2)
+            case EACCES, EPERM:
+                return fail("you may not order the daemon beside \(controlFile): \(error)", 77)
+            default:
+                return fail("\(error)", 1)
+            }
         }
     }
 

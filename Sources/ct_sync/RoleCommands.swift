@@ -11,7 +11,7 @@ struct PromoteCommand: ParsableCommand {
         abstract: "Makes the node master.",
         discussion: """
             Exit status 0: it is master; 1: it is not, or it is but the node is still dark, and why; \
-            2: no daemon there.
+            2: no daemon there; 77: not allowed.
             """)
 
     @OptionGroup var change: RoleChange
@@ -28,7 +28,7 @@ struct DemoteCommand: ParsableCommand {
         abstract: "Makes the node slave.",
         discussion: """
             Exit status 0: it is slave; 1: it is not, or it is but the node is not dark, and why; \
-            2: no daemon there.
+            2: no daemon there; 77: not allowed.
             """)
 
     @OptionGroup var change: RoleChange
@@ -75,6 +75,7 @@ struct RoleChange: ParsableArguments {
         } catch {
             let isAbsent = [ENOENT, ECONNREFUSED].contains(error.errno)
             if isAbsent { return fail("no daemon answers beside \(controlFile): \(error)", 2) }
+            if error.errno == EACCES { return fail("you may not order the daemon: \(error)", 77) }
             // The order was given, and may yet be obeyed.
             guard error.errno == ETIMEDOUT else { return fail("\(error)") }
             say("no answer within \(timeout) seconds: whether it becomes \(role) is not known")

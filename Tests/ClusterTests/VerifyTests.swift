@@ -3,6 +3,8 @@
 import ClusterSupport
 import Testing
 
+@testable import CTSync
+
 extension ClusterTests {
     /// `ct_sync verify` and `ct_sync check`.
     @Suite struct VerifyTests {
@@ -11,6 +13,22 @@ extension ClusterTests {
 
         private static func conntrack(_ node: Firewall, _ line: String) throws {
             try node.host.run(["conntrack"] + words(line))
+        }
+
+        /// Gives the entry of the tuple labels; a rule of the node has to use some.
+        private static func setLabels(_ node: Firewall, _ low: UInt64) throws {
+            try node.host.inside {
+                let (dump, batch) = (try TableDump(), try RequestBatch())
+                try dump.start()
+                while try dump.step({ (each: borrowing Entry) in
+                    var entry = copy each
+                    guard entry.key.tuple.sourcePort == 1000 else { return }
+                    entry.fields.insert(.labels)
+                    entry.extras.labelsLow = low
+                    _ = batch.update(entry, timeoutSeconds: entry.timeoutSeconds, tag: 0)
+                }) {}
+                try batch.send { _, number in Issue.record("errno \(number)") }
+            }
         }
 
         /// What is done to the standby's kernel by hand, and what `verify` then shows.
@@ -37,6 +55,9 @@ extension ClusterTests {
                 name: "timeout", change: { try conntrack($0, "-U \(tuple) -t 100") },
                 here: "sport=1000", master: "sport=1000"),
             Hand(
+                name: "labels", change: { try setLabels($0, 0xABCD) }, here: "abcd",
+                master: "1234"),
+            Hand(
                 name: "translation",
                 change: {
                     try conntrack($0, "-D \(tuple)")
@@ -62,10 +83,15 @@ extension ClusterTests {
         @Test(arguments: hands) func whatHandsDoIsFound(_ hand: Hand) throws {
             try withReportingCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                for node in [first, second] {
+                    try node.host.nft(
+                        "table inet uses { chain labels { ct label set 1 accept; }; }")
+                }
                 try cluster.startDaemons()
                 try Self.conntrack(
                     first,
                     "-I \(Self.tuple) -t 600 --state ESTABLISHED -u SEEN_REPLY,ASSURED -m 5")
+                try Self.setLabels(first, 0x1234)
                 try MadeEntries.create(0..<50, in: first.host)
                 try second.waitForEqualTable(to: first, atLeast: 51)
                 try eventually("nothing differs", detail: { second.statusLine }) {
@@ -126,10 +152,26 @@ extension ClusterTests {
                 try cluster.startDaemons()
                 try first.waitUntilWell()
                 #expect(try Self.result(second).status == 0)
-                for node in [first, second] {
-                    let check = try node.command(["check"])
-                    #expect(check.status == 0, "\(check.output)")
-                    #expect(!check.output.contains("FAIL") && !check.output.contains("warn"))
+                // What the slave has just found the master hears with its report of the next second.
+                for node in [second, first] {
+                    var last = ""
+                    try eventually("a check without a fault", every: 0.1, detail: { last }) {
+                        let check = try node.command(["check"])
+                        last = check.output
+                        let hasPeer = last.contains("ok    settings: as on node")
+                        return check.status == 0 && hasPeer
+                    }
+                    #expect(!last.contains("FAIL") && !last.contains("warn"), "\(last)")
+                }
+                // Side by side, on both nodes.
+                try second.host.set(["net.netfilter.nf_conntrack_tcp_timeout_close_wait": 33])
+                for (node, place) in [(second, "33 here, 60 on node 1"), (first, "on node 2")] {
+                    var last = ""
+                    try eventually("a timeout that differs", every: 0.2, detail: { last }) {
+                        last = try node.command(["check"]).output
+                        let name = "warn  nf_conntrack_tcp_timeout_close_wait: "
+                        return last.contains(name) && last.contains(place)
+                    }
                 }
                 try second.host.run(["sysctl", "-qw", "net.ipv4.ip_forward=0"])
                 let check = try second.command(["check"])

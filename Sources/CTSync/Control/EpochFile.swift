@@ -50,6 +50,14 @@ struct EpochFile: ~Copyable {
         }
     }
 
+    /// Writes the file as it is: a rehearsal.
+    ///
+    /// - Throws: `SystemError` if an epoch could not be recorded.
+    func rehearse() throws(SystemError) {
+        try ControlFile.makeDirectory(ControlFile.directory(of: path))
+        try write("\(epoch)\n")
+    }
+
     private func write(_ text: String) throws(SystemError) {
         let scratch = path + ".new"
         let bytes = Array(text.utf8)

@@ -70,6 +70,17 @@ final class MasterEngine: Sendable {
         return Term(events: events, walk: walk, sending: sender.open())
     }
 
+    /// Has what a term needs of the kernel, and gives it back.
+    ///
+    /// - Throws: `SystemError` as `open`.
+    func rehearse(_ kernel: any KernelTable, now: Instant) throws(SystemError) {
+        _ = try intake.open(kernel)
+        _ = initsync.open(
+            try kernel.makeWalk(), try kernel.makeLookup(), try kernel.openAddressLosses(),
+            now: now)
+        _ = sender.open()
+    }
+
     /// Ends a term in the thread that has all of it: what the kernel has said so far is still sent.
     func close(_ term: Term, now: Instant, wallMicroseconds: UInt64) {
         initsync.close(term.walk)

@@ -159,7 +159,8 @@ final class MasterProtocol: Sendable {
         slaves.peers.heard(
             header.nodeID,
             PeerList.Peer(
-                address: peer, lastHeard: now, applied: header.sequence &- 1, report: report))
+                address: peer, lastHeard: now, applied: header.sequence &- 1, report: report,
+                traits: SlaveReport.traits(packet, after: Int(header.messageCount))))
         if header.type == .SLAVE_INITSYNC {
             slaves.counters.initsyncRequests += 1
             return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
@@ -420,6 +421,8 @@ final class MasterProtocol: Sendable {
         var applied: UInt64
         /// What it says of itself.
         var report: SlaveReport
+        /// What it says of its kernel; nil before it has.
+        var traits: Traits?
     }
 
     /// The slaves heard in this epoch, by id.
@@ -430,7 +433,7 @@ final class MasterProtocol: Sendable {
                 list.append(
                     Peer(
                         nodeID: nodeID, address: peer.address, lastHeard: peer.lastHeard,
-                        applied: peer.applied, report: peer.report))
+                        applied: peer.applied, report: peer.report, traits: peer.traits))
             }
             return list
         }

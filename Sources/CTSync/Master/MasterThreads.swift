@@ -93,6 +93,16 @@ final class MasterThreads {
         threads.join(stopping: sendStop)
     }
 
+    /// Has the sockets and threads of a term, and gives them back: nothing is listened to or sent.
+    ///
+    /// - Throws: `SystemError` as `start`.
+    func rehearse() throws(SystemError) {
+        try engine.rehearse(kernel, now: Clock.now())
+        for name in ["ct_sync_event", "ct_sync_init", "ct_sync_send"] {
+            try WorkerThread(named: name) {}.join()
+        }
+    }
+
     private static func startListening(
         _ engine: MasterEngine, _ parts: SendableBox<MasterEngine.Term>, _ stop: StopSign,
         _ walkWake: WakeUp

@@ -10,6 +10,8 @@ struct PeerList: ~Copyable {
         var applied: UInt64
         /// What it says of itself.
         var report = SlaveReport()
+        /// What it says of its kernel, once a second; nil before it has.
+        var traits: Traits?
     }
 
     private let peers: UnsafeMutablePointer<Peer>
@@ -25,8 +27,10 @@ struct PeerList: ~Copyable {
         peers.deallocate()
     }
 
-    /// Records a packet from a slave.
+    /// Records a packet from a slave; what one without traits has said of them stays.
     mutating func heard(_ nodeID: UInt8, _ peer: Peer) {
+        var peer = peer
+        if peer.traits == nil { peer.traits = peers[Int(nodeID)].traits }
         peers[Int(nodeID)] = peer
     }
 

@@ -53,6 +53,7 @@ final class Sender: Sendable {
     /// Used by one thread at a time, as a term is.
     private let sealing: SendableBox<LinkSealer?>
     private let addresses = Mutex<[HostAddress]>([])
+    private let traits = Mutex<Traits?>(nil)
     private let packets = Atomic<UInt64>(0)
     private let bytes = Atomic<UInt64>(0)
     private let again = Atomic<UInt64>(0)
@@ -85,6 +86,11 @@ final class Sender: Sendable {
     /// The addresses that stay with this node when another is promoted; the first few are announced.
     func setAddresses(_ fixed: [HostAddress]) {
         addresses.withLock { $0 = Array(fixed.prefix(Announcement.addressLimit)) }
+    }
+
+    /// What its kernel is set to, as the announcements say from now on.
+    func setTraits(_ own: Traits) {
+        traits.withLock { $0 = own }
     }
 
     /// Takes the memory of a term.
@@ -158,7 +164,8 @@ final class Sender: Sendable {
         let said = said.load(ordering: .relaxed)
         let announcement = Announcement(
             basis: master.basis, entryCount: UInt32(said >> 32),
-            rules: UInt32(truncatingIfNeeded: said), addresses: addresses.withLock { $0 })
+            rules: UInt32(truncatingIfNeeded: said), addresses: addresses.withLock { $0 },
+            traits: traits.withLock { $0 })
         let room = UnsafeMutableRawBufferPointer(rebasing: memory[LinkSealer.room...])
         let length = ring.writeAnnouncement(
             announcement, room, clockMicroseconds: wallMicroseconds,

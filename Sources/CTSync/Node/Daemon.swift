@@ -351,10 +351,13 @@ package final class Daemon {
             return answerRekey()
         case (.get, "check"):
             let troubles = [epochFile.trouble.map { "the epoch is not kept: \($0)" }]
-            let facts = NodeCheck.Facts.ofThisMachine(
-                reconcileSeconds: configuration.reconcileSeconds,
-                fileTroubles: troubles.compactMap { $0 } + trouble.sentences)
+            let facts = node.facts(fileTroubles: troubles.compactMap { $0 } + trouble.sentences)
             return ControlReply(NodeCheck(node.nodeReport(), facts).lines)
+        case (.set, "rehearse"):
+            return node.rehearse { () throws(SystemError) in
+                try epochFile.rehearse()
+                return "\(epochFile.path) written, as it was"
+            }
         case (.get, "history"):
             return observer.answer(request)
         default:

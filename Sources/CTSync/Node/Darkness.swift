@@ -127,6 +127,31 @@ final class Darkness {
         announce()
     }
 
+    /// The steps of `open` in a rehearsal: frames are made and not sent, rules looked for and left.
+    func rehearse(_ rehearsal: inout Rehearsal) {
+        if let announcer {
+            rehearsal.take("announce") {
+                do throws(SystemError) {
+                    let count = try announcer.announce(isRehearsal: true).sentFrames
+                    return .done("\(count) frames for the neighbours made, none sent")
+                } catch {
+                    return .failed("the addresses cannot be announced: \(error)")
+                }
+            }
+        }
+        rehearsal.take("l2drop", isWaitedFor: false) {
+            do throws(L2DropError) {
+                if try drop.isWhole() {
+                    return .done("dark by \(backend), all rules there; not opened")
+                }
+                if drop.isTakenOff { return .done("taken off at the console: nothing to open") }
+                return .failed(failure.isEmpty ? "not all rules are there" : failure)
+            } catch {
+                return .failed("\(error)")
+            }
+        }
+    }
+
     /// Takes the rules away for good.
     func remove() {
         do throws(L2DropError) {

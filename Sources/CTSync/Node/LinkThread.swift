@@ -20,11 +20,12 @@ final class LinkThread: Sendable {
         case endTakingOver
         case stop
         case visit(@Sendable (SlaveEngine) -> Void)
+        case catchUp
 
         var endsSlave: Bool {
             switch self {
             case .slave, .slaveAgain, .master, .stop: true
-            case .takeOver, .endTakingOver, .visit: false
+            case .takeOver, .endTakingOver, .visit, .catchUp: false
             }
         }
     }
@@ -145,6 +146,11 @@ final class LinkThread: Sendable {
         give(.stop)
     }
 
+    /// As slave, applies everything that has arrived, as `becomeMaster` does, and stays slave.
+    func catchUp() {
+        give(.catchUp)
+    }
+
     /// Runs a short piece of work on the thread, which owns the replica table while slave; returns its
     /// result when the kernel has what it changed.
     func visit<Result: Sendable>(_ body: @escaping @Sendable (SlaveEngine) -> Result) -> Result {
@@ -202,6 +208,8 @@ final class LinkThread: Sendable {
                 case .visit(let body):
                     body(state.engine)
                     if mode == .slave { state.engine.inject(Clock.now()) }
+                case .catchUp:
+                    if mode == .slave { catchUp(state) }
                 case .slave(let claim, let holding):
                     mode = .slave
                     state.engine.begin(after: claim, holding: holding, now: Clock.now())
@@ -247,12 +255,23 @@ final class LinkThread: Sendable {
 
     /// Applies what had arrived when the order came; under a flood, what is read in a short time.
     private func finish(_ state: State) {
-        let deadline = Clock.now() + Self.lastReading
         state.handover.end()
-        while receive(state) == Self.batch, Clock.now() < deadline {}
+        readWaiting(state)
         let now = Clock.now()
         state.engine.finish(now: now)
         publish(state, now)
+    }
+
+    private func catchUp(_ state: State) {
+        readWaiting(state)
+        let now = Clock.now()
+        state.engine.inject(now)
+        publish(state, now)
+    }
+
+    private func readWaiting(_ state: State) {
+        let deadline = Clock.now() + Self.lastReading
+        while receive(state) == Self.batch, Clock.now() < deadline {}
     }
 
     private func workAsSlave(_ state: State) {

@@ -68,7 +68,8 @@ extension Node {
             NodeReport.Peer(
                 nodeID: slave.master.nodeID, role: .master,
                 address: HostAddress(address.family, address.address).description,
-                heardAge: Self.elapsed(since: slave.lastHeard, now))
+                heardAge: Self.elapsed(since: slave.lastHeard, now),
+                traits: slave.announced.traits)
         ]
     }
 
@@ -80,7 +81,8 @@ extension Node {
                 address: HostAddress(peer.address.family, peer.address.address).description,
                 heardAge: Self.elapsed(since: peer.lastHeard, now),
                 isInSync: peer.report.isInSync, entries: Int(peer.report.entryCount),
-                behindPackets: sent > peer.applied ? sent - peer.applied : 0)
+                behindPackets: sent > peer.applied ? sent - peer.applied : 0,
+                traits: peer.traits)
         }
         report.isWhole = master.exchange.isWhole
         report.aloneAge = report.readySlaves > 0 ? nil : Self.elapsed(since: aloneSince, now)

@@ -34,6 +34,9 @@ final class Node {
     private(set) var addressCheck = AddressCheck()
     private var ownAddresses: [HostAddress] = []
     private var addressesAt: Instant = 0
+    private var traits = TraitsUpkeep()
+    /// The last rehearsal of a promotion, and when it ended.
+    private(set) var lastRehearsal: (at: Instant, result: Rehearsal)?
 
     /// Takes all memory and sockets; starts nothing but the link's thread, idle.
     ///
@@ -173,6 +176,12 @@ final class Node {
         steps.end()
     }
 
+    /// Keeps what a rehearsal came to.
+    func rehearsed(_ rehearsal: Rehearsal) {
+        lastRehearsal = (Clock.now(), rehearsal)
+        log.info("rehearsal by hand: \(rehearsal.sentence)")
+    }
+
     // MARK: Housekeeping
 
     /// Since when no slave could have taken over, for a master.
@@ -187,6 +196,14 @@ final class Node {
             peer.report.isInSync && now <= peer.lastHeard + NodeReport.Peer.patience
         }
         if isReady { readyAt = now }
+    }
+
+    /// Has the other nodes told what this kernel is set to and lacks.
+    func tellTraits(_ report: NodeReport, now: Instant) {
+        traits.look(now: now)
+        guard let next = traits.change(report) else { return }
+        master.sender.setTraits(next)
+        link.visit { $0.slave.traits = next }
     }
 
     /// As slave, looks whether what it holds would be translated after a takeover.

@@ -22,9 +22,14 @@ struct NodeCheck {
         var remedy = ""
     }
 
-    /// What the kernel is set to, by the names of the sysctls; absent ones are not there.
+    /// What is not in the report.
     struct Facts {
-        var values: [String: UInt64] = [:]
+        /// What this kernel is set to.
+        var traits = Traits()
+        /// What is there for the time after an opening.
+        var outside = Outside()
+        /// The last rehearsal, and its age.
+        var rehearsal: (age: UInt64, result: Rehearsal)?
         /// Why files could not be written.
         var fileTroubles: [String] = []
         /// Between two comparisons; 0 for none.
@@ -32,8 +37,8 @@ struct NodeCheck {
     }
 
     private(set) var items: [Item] = []
-    private let report: NodeReport
-    private let facts: Facts
+    let report: NodeReport
+    let facts: Facts
 
     /// Looks at everything.
     init(_ report: NodeReport, _ facts: Facts) {
@@ -45,12 +50,15 @@ struct NodeCheck {
             checkProof()
             checkLacks()
         }
+        checkPeers()
         checkRoom()
         checkKernel()
         checkNode()
+        checkOutside()
+        checkForecast()
     }
 
-    private mutating func add(
+    mutating func add(
         _ level: Level, _ name: String, _ text: String, _ remedy: String = ""
     ) {
         items.append(Item(level: level, name: name, text: text, remedy: remedy))
@@ -117,10 +125,16 @@ struct NodeCheck {
     private mutating func checkLacks() {
         let lacks = report.lacks.filter { $0.count > 0 }
         for lack in lacks {
-            let level: Level = lack.what == "labels" || lack.what == "helper" ? .warn : .fail
-            add(level, lack.what.replacing("_", with: " "), lack.sentence, lack.hint.command)
+            add(
+                Self.level(lack: lack.what), lack.what.replacing("_", with: " "), lack.sentence,
+                lack.hint.command)
         }
         if lacks.isEmpty { add(.ok, "nat, helpers", "nothing is lacking for what is held") }
+    }
+
+    /// Without labels and helpers a connection goes on all the same.
+    static func level(lack: String) -> Level {
+        ["labels", "helper"].contains(lack) ? .warn : .fail
     }
 
     private mutating func checkRoom() {
@@ -135,9 +149,7 @@ struct NodeCheck {
         } else {
             add(.ok, "room", text)
         }
-        if let buckets = facts.values["nf_conntrack_buckets"], buckets > 0,
-            UInt64(limit) > 8 * buckets
-        {
+        if let buckets = facts.traits[.buckets], buckets > 0, UInt64(limit) > 8 * UInt64(buckets) {
             add(
                 .warn, "buckets", "\(Words.number(buckets)) for \(Words.number(limit)) entries",
                 "sysctl -w net.netfilter.nf_conntrack_buckets=\(limit / 4)")
@@ -145,7 +157,7 @@ struct NodeCheck {
     }
 
     private mutating func checkKernel() {
-        switch facts.values["nf_conntrack_events"] {
+        switch facts.traits[.events] {
         case 0: add(.fail, "events", "off", "sysctl -w net.netfilter.nf_conntrack_events=1")
         case 1: add(.ok, "events", "on")
         default:
@@ -153,7 +165,7 @@ struct NodeCheck {
                 .warn, "events", "only while somebody listens",
                 "sysctl -w net.netfilter.nf_conntrack_events=1")
         }
-        if facts.values["ip_forward"] == 0 {
+        if facts.traits[.forwarding] == 0 {
             add(.fail, "forwarding", "IPv4 is not forwarded", "sysctl -w net.ipv4.ip_forward=1")
         } else {
             add(.ok, "forwarding", "IPv4 is forwarded")
@@ -172,11 +184,24 @@ struct NodeCheck {
             add(.warn, "files", trouble, "df; ls -ld /run/ct_sync")
         }
         if facts.fileTroubles.isEmpty { add(.ok, "files", "control file and epoch are kept") }
+    }
+
+    /// How long a takeover would take, by the last one and by a rehearsal.
+    private mutating func checkForecast() {
+        var texts: [String] = []
         if let micros = report.promotionMicroseconds {
-            add(.ok, "takeover", "the last promotion took \(Words.time(micros * 1_000))")
-        } else {
-            add(.ok, "takeover", "none since the daemon runs")
+            texts.append("the last promotion took \(Words.time(micros * 1_000))")
         }
+        if let (age, result) = facts.rehearsal {
+            texts.append("a rehearsal \(Words.time(age)) ago: \(result.sentence)")
+            if report.role == .slave, !result.isReady {
+                return add(.warn, "takeover", texts.joined(separator: ", "), "ct_sync rehearse")
+            }
+        }
+        if texts.isEmpty {
+            texts = ["none since the daemon runs; ct_sync rehearse on a slave times one"]
+        }
+        add(.ok, "takeover", texts.joined(separator: ", "))
     }
 
     // MARK: The answer
@@ -187,30 +212,6 @@ struct NodeCheck {
             let fields = ["\(item.level.rawValue)", item.name, item.text, item.remedy]
             return ControlLine(
                 "item", fields.map { $0.replacing("\t", with: " ") }.joined(separator: "\t"))
-        }
-    }
-}
-
-extension NodeCheck.Facts {
-    /// Those of this machine.
-    static func ofThisMachine(reconcileSeconds: UInt32, fileTroubles: [String]) -> Self {
-        var facts = Self()
-        facts.reconcileSeconds = UInt64(reconcileSeconds)
-        facts.fileTroubles = fileTroubles
-        for name in ["nf_conntrack_buckets", "nf_conntrack_events"] {
-            facts.values[name] = value { () throws(SystemError) in try KernelSettings.read(name) }
-        }
-        facts.values["ip_forward"] = value { () throws(SystemError) in
-            try UInt64(TextFile.read("/proc/sys/net/ipv4/ip_forward").prefix { $0.isNumber }) ?? 0
-        }
-        return facts
-    }
-
-    private static func value(_ read: () throws(SystemError) -> UInt64) -> UInt64? {
-        do throws(SystemError) {
-            return try read()
-        } catch {
-            return nil
         }
     }
 }

@@ -85,7 +85,11 @@ extension NodeReport {
 
     private var masterFacts: [String] {
         let all = "\(connections(entriesHeld))\(share)"
-        return knownSlaves > 0 && aloneAge == nil ? ["\(all); \(redundancy)"] : [all]
+        guard knownSlaves > 0, aloneAge == nil else { return [all] }
+        let proofs = peers.filter(\.isReady).compactMap { peer in
+            peer.verified.map { "slave \(peer.nodeID) \($0.sentence)" }
+        }
+        return ["\(all); \(redundancy)"] + proofs
     }
 
     private func connections(_ count: Int) -> String {
@@ -100,13 +104,8 @@ extension NodeReport {
         return " (\(entriesHeld * 100 / entriesLimit) % of \(Words.number(entriesLimit)))"
     }
 
-    /// `verified 42 s ago: 104,382 entries, 0 differed`
-    var proof: String? {
-        guard let verified else { return nil }
-        return "verified \(Words.time(verified.age)) ago: "
-            + "\(Words.count(verified.entries, "entry", "entries")), "
-            + "\(Words.number(verified.differed)) differed"
-    }
+    /// The last comparison in one sentence; nil before the first.
+    var proof: String? { verified?.sentence }
 
     private var readiness: String {
         guard let backend = l2drop.backend else { return "l2drop is not used" }
@@ -132,4 +131,12 @@ extension NodeReport {
 
     /// The id of the master that a slave follows; 0 for none.
     var masterID: UInt8 { peers.first { $0.role == .master }?.nodeID ?? 0 }
+}
+
+extension NodeReport.Verified {
+    /// `verified 42 s ago: 104,382 entries, 0 differed`
+    var sentence: String {
+        "verified \(Words.time(age)) ago: \(Words.count(entries, "entry", "entries")), "
+            + "\(Words.number(differed)) differed"
+    }
 }

@@ -102,6 +102,8 @@ extension NodeReport {
         var isInSync = false
         var entries: Int?
         var behindPackets: UInt64?
+        /// What it says of its kernel; nil if it has not.
+        var traits: Traits?
 
         /// A slave reports every second; three reports may be lost.
         static let patience = 3_500 * Duration.millisecond

@@ -36,6 +36,7 @@ struct Observer {
         node.tellAnnouncements()
         let report = node.nodeReport()
         node.lookAtDevice(report)
+        node.tellTraits(report, now: now)
         due = now + (report.needsWitness ? Self.closeInterval : Self.interval)
         service.show(report.statusLine)
         tell(report, node.link.status.transitions, now)

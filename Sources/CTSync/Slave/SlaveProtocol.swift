@@ -79,6 +79,9 @@ final class SlaveProtocol {
     private(set) var progress = InitsyncProgress()
     /// What the master has announced of itself.
     private(set) var announced = Announcement()
+    /// What this kernel is set to and lacks; told with the report of each second to a master that has
+    /// told its own, so that no packet is answered by a larger one.
+    var traits: Traits?
     /// The last slave that said that it hears no master.
     private(set) var stranger: Stranger?
     /// The fingerprint of this node's rules; 0 for one that is not compared.
@@ -616,7 +619,10 @@ final class SlaveProtocol {
                 ranges += 1
             }
         }
-        return (seal(.NACK, ranges: ranges, now, wallMicroseconds, target), masterAddress)
+        let traits = ranges == 0 && announced.traits != nil ? traits : nil
+        return (
+            seal(.NACK, ranges: ranges, now, wallMicroseconds, target, traits), masterAddress
+        )
     }
 
     /// Writes what a slave that hears no master tells everybody, so that people can see it: a NACK of
@@ -642,17 +648,19 @@ final class SlaveProtocol {
 
     private func seal(
         _ type: PacketHeader.PacketType, ranges: Int, _ now: Instant, _ wallMicroseconds: UInt64,
-        _ target: UnsafeMutableRawBufferPointer
+        _ target: UnsafeMutableRawBufferPointer, _ traits: Traits? = nil
     ) -> Int {
         var header = PacketHeader(
             type: type, nodeID: nodeID, epoch: master.epoch, sequence: ring.expected)
         let place = PacketHeader.byteCount + ranges * SequenceRange.byteCount
-        let length = place + SlaveReport.byteCount
+        let end = place + SlaveReport.byteCount
+        let length = end + (traits == nil ? 0 : Traits.byteCount)
         header.length = UInt16(length)
         header.messageCount = UInt16(ranges)
         header.clockMicroseconds = wallMicroseconds
         var bytes = UnsafeMutableRawBufferPointer(rebasing: target[..<length]).mutableBytes
         report(now).write(&bytes, at: place)
+        traits?.write(&bytes, at: end)
         header.seal(&bytes, checksum)
         return length
     }

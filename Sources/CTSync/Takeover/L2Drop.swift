@@ -113,6 +113,14 @@ package final class L2Drop {
         }
     }
 
+    /// Whether the rules that it put on are all there; false if it has none on.
+    ///
+    /// - Throws: `L2DropError` if they cannot be listed.
+    func isWhole() throws(L2DropError) -> Bool {
+        guard isRaised, let plan else { return false }
+        return try backend.isWhole(plan)
+    }
+
     /// Takes over rules of this instance that are there: those of a daemon that was killed, also
     /// where it had the other backend.
     ///

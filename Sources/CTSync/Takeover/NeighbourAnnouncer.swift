@@ -33,10 +33,11 @@ final class NeighbourAnnouncer {
 
     /// Announces every address of every Ethernet device that is up, once.
     ///
-    /// - Returns: what was sent.
+    /// - Parameter isRehearsal: makes the frames and sends none.
+    /// - Returns: what was sent, or would be.
     /// - Throws: `SystemError` if the devices or addresses cannot be listed.
     @discardableResult
-    func announce() throws(SystemError) -> Round {
+    func announce(isRehearsal: Bool = false) throws(SystemError) -> Round {
         _ = try monitor.drain()
         var devices: [String: Device] = [:]
         for device in try monitor.devices() where isAnnounced(device) {
@@ -48,6 +49,10 @@ final class NeighbourAnnouncer {
             let name = interface.device.split(separator: ":").first.map(String.init) ?? ""
             guard let device = devices[name], let network = interface.network else { return }
             for frame in Self.frames(for: network, on: device) {
+                guard !isRehearsal else {
+                    round.sentFrames += 1
+                    continue
+                }
                 let sent = frame.withUnsafeBytes {
                     ctsync_packet_send(self.socket.raw, device.index, $0.baseAddress, $0.count)
                 }

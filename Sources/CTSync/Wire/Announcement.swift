@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// What a master says of itself in a MASTER_ANNOUNCE: 52 bytes, no less than a slave's report, so that
-/// an answer to one is never larger than the packet that it answers; then addresses.
+/// an answer to one is never larger than the packet that it answers; then addresses, then traits.
 ///
 /// ```
 /// | 0 basis: epoch 8, sequence 8 | 16 entries 4 | 20 rules 4 | 24 count 1 | 25 zero: room 27 |
-/// | 52 address 16 | ...
+/// | 52 address 16 | ... | traits
 /// ```
 ///
 /// The addresses are those that stay with the node when another is promoted: it had them as slave. An
@@ -19,19 +19,24 @@ struct Announcement: Equatable, Sendable {
     var rules: UInt32 = 0
     /// At most `addressLimit`.
     var addresses: [HostAddress] = []
+    /// What its kernel is set to; nil if it does not say.
+    var traits: Traits?
 
     /// Bytes on the wire without addresses.
     static let byteCount = SlaveReport.byteCount
     /// The most addresses.
     static let addressLimit = 16
-    /// Bytes with the most addresses.
-    static let maximumByteCount = byteCount + addressLimit * addressByteCount
+    /// Bytes with the most addresses, and traits.
+    static let maximumByteCount = byteCount + addressLimit * addressByteCount + Traits.byteCount
     private static let addressByteCount = 16
     private static let countOffset = 24
     private static let mapped: UInt64 = 0xFFFF_0000_0000
 
     /// Bytes on the wire.
-    var byteCount: Int { Self.byteCount + addresses.count * Self.addressByteCount }
+    var byteCount: Int {
+        Self.byteCount + addresses.count * Self.addressByteCount
+            + (traits == nil ? 0 : Traits.byteCount)
+    }
 
     func write(_ packet: inout MutableRawSpan) {
         let place = PacketHeader.byteCount
@@ -47,6 +52,8 @@ struct Announcement: Equatable, Sendable {
             packet.setBig(offset, host.address.high)
             packet.setBig(offset + 8, host.address.low | (isIPv4 ? Self.mapped : 0))
         }
+        traits?.write(
+            &packet, at: place + Self.byteCount + addresses.count * Self.addressByteCount)
     }
 
     /// Whether it says that its rules are others than those of this fingerprint.
@@ -61,12 +68,11 @@ struct Announcement: Equatable, Sendable {
         let place = PacketHeader.byteCount
         guard place + byteCount <= packet.byteCount else { throw .message }
         let count = Int(packet.byte(place + countOffset))
-        guard place + byteCount + count * addressByteCount <= packet.byteCount else {
-            throw .message
-        }
+        let end = place + byteCount + count * addressByteCount
+        guard end <= packet.byteCount else { throw .message }
         return Announcement(
             basis: Basis.read(packet, at: place), entryCount: packet.big(place + 16),
-            rules: packet.big(place + 20))
+            rules: packet.big(place + 20), traits: Traits.read(packet, at: end))
     }
 
     /// Puts the addresses of one that was read in the place of others, if they differ.

@@ -41,6 +41,13 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
         holding.latest.write(&packet, at: place + 36)
     }
 
+    /// The traits behind the report of a packet that has so many ranges before it; nil without.
+    static func traits(_ packet: RawSpan, after ranges: Int) -> Traits? {
+        Traits.read(
+            packet,
+            at: PacketHeader.byteCount + ranges * SequenceRange.byteCount + byteCount)
+    }
+
     /// Reads the report of a packet that has so many ranges before it.
     ///
     /// - Throws: `WireError.message` if the packet ends before it.
