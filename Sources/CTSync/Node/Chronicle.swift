@@ -122,6 +122,12 @@ struct Chronicle {
 
     // MARK: Conditions
 
+    /// A transition is told after the report that it came before: what it belongs to may have begun
+    /// later than it.
+    private static func age(since: Instant, _ now: Instant) -> UInt64 {
+        now - min(since, now)
+    }
+
     private mutating func lookAtProblem(_ report: NodeReport, _ now: Instant) {
         guard let problem = report.problem else {
             endProblem(report, now)
@@ -132,7 +138,7 @@ struct Chronicle {
         if condition == nil { condition = Condition(problem: problem, since: now) }
         condition?.problem = problem
         guard let current = condition else { return }
-        let age = now - current.since
+        let age = Self.age(since: current.since, now)
         if let said = current.said {
             let count = Self.repetitions.count { $0 <= age }
             guard isOther || count > said else { return }
@@ -165,7 +171,7 @@ struct Chronicle {
         let again = hasBeenWell ? " again" : ""
         say(
             report, .state,
-            "\(report.statusLine)\(again) after \(Words.time(now - condition.since)) "
+            "\(report.statusLine)\(again) after \(Words.time(Self.age(since: condition.since, now))) "
                 + "(\(condition.problem.sentence))")
     }
 
@@ -175,7 +181,7 @@ struct Chronicle {
             let key = warning.reason.rawValue
             let known = remarks[key] ?? Condition(problem: warning, since: now)
             remarks[key] = known
-            let age = now - known.since
+            let age = Self.age(since: known.since, now)
             let count = Self.repetitions.count { $0 <= age }
             guard age >= delay(warning.reason, known.since), count > known.said ?? -1 else {
                 continue
@@ -191,7 +197,8 @@ struct Chronicle {
             guard known.said != nil else { continue }
             say(
                 report, .remark,
-                "over after \(Words.time(now - known.since)): \(known.problem.sentence)",
+                "over after \(Words.time(Self.age(since: known.since, now))): "
+                    + known.problem.sentence,
                 reason: known.problem.reason)
         }
     }

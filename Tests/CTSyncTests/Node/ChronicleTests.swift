@@ -41,6 +41,17 @@ import Testing
                 == ["SLAVE of node 1, in sync after 900 ms (an initsync is asked for)"])
     }
 
+    /// The link's thread noted the transition, and the report was made before it said so.
+    @Test func aTransitionThatIsToldAfterALaterReport() {
+        var bench = Bench(SampleReport.slave)
+        #expect(
+            bench.look(SampleReport.slave(.silent), after: 5)
+                == ["SLAVE, NOT IN SYNC: node 1 is silent"])
+        bench.now -= 1_000
+        #expect(bench.look(SampleReport.slave(.silent)) == [])
+        #expect(bench.look(SampleReport.slave).count == 1)
+    }
+
     @Test func aConditionIsSaidAtOnceAndThenLessAndLess() {
         var bench = Bench(SampleReport.slave)
         #expect(
