@@ -89,11 +89,11 @@ unit: packages
 
 # The simulated cluster is part of the unit tests. What XCTest and Foundation leak is not ours.
 sanitized: packages
-	swift build $(subst testing,tsan,$(TESTING)) --sanitize=thread --build-tests
-	swift test $(subst testing,tsan,$(TESTING)) --sanitize=thread --skip-build $(UNIT)
-	swift build $(subst testing,asan,$(TESTING)) --sanitize=address --build-tests
+	swift build $(subst .build/testing,.build/tsan,$(TESTING)) --sanitize=thread --build-tests
+	swift test $(subst .build/testing,.build/tsan,$(TESTING)) --sanitize=thread --skip-build $(UNIT)
+	swift build $(subst .build/testing,.build/asan,$(TESTING)) --sanitize=address --build-tests
 	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/style/leaks \
-		swift test $(subst testing,asan,$(TESTING)) --sanitize=address --skip-build $(UNIT)
+		swift test $(subst .build/testing,.build/asan,$(TESTING)) --sanitize=address --skip-build $(UNIT)
 
 # Every schedule in which a promise breaks, up to twenty, with its seed.
 soak: packages
