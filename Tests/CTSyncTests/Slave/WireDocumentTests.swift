@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+import Testing
+
+@testable import CTSync
+
+/// WIRE.md names the timers' constants, and says what they are.
+@Suite struct WireDocumentTests {
+    private static let timers: [String: (UInt64, unit: UInt64)] = [
+        "GapTimer.reorderWait": (GapTimer.reorderWait, Duration.millisecond),
+        "GapTimer.shortest": (GapTimer.shortest, Duration.millisecond),
+        "GapTimer.longest": (GapTimer.longest, Duration.millisecond),
+        "InitsyncRequest.shortest": (InitsyncRequest.shortest, Duration.millisecond),
+        "InitsyncRequest.longest": (InitsyncRequest.longest, Duration.millisecond),
+        "SlaveProtocol.fullRetry": (SlaveProtocol.fullRetry, Duration.second),
+        "SlaveProtocol.reportInterval": (SlaveProtocol.reportInterval, Duration.second),
+        "SlaveProtocol.silence": (SlaveProtocol.silence, Duration.second),
+        "SlaveProtocol.answerInterval": (SlaveProtocol.answerInterval, Duration.millisecond),
+        "SlaveProtocol.regressionPatience": (SlaveProtocol.regressionPatience, Duration.second),
+        "ParentWait.patienceSeconds": (
+            UInt64(ParentWait.patienceSeconds) * Duration.second, Duration.second
+        ),
+        "ExpectationTable.retryInterval": (ExpectationTable.retryInterval, Duration.millisecond),
+        "ReplicaTable.holdSeconds": (
+            UInt64(ReplicaTable.holdSeconds) * Duration.second, Duration.second
+        ),
+        "ReplicaTable.renewSeconds": (
+            UInt64(ReplicaTable.renewSeconds) * Duration.second, Duration.second
+        ),
+        "Sender.announceInterval": (Sender.announceInterval, Duration.millisecond),
+        "Sender.longestInterval": (Sender.longestInterval, Duration.second),
+        "Retransmission.pause": (Retransmission.pause, Duration.millisecond),
+        "Wholeness.patience": (Wholeness.patience, Duration.second),
+        "MasterProtocol.silenceMilliseconds": (
+            UInt64(MasterProtocol.silenceMilliseconds) * Duration.millisecond,
+            Duration.millisecond
+        ),
+    ]
+
+    private static func text() throws -> String {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        return try String(contentsOf: root.appendingPathComponent("WIRE.md"), encoding: .utf8)
+    }
+
+    @Test func namesTheTimersAsTheyAre() throws {
+        let text = try Self.text()
+        var said: [String: Substring] = [:]
+        for row in text.matches(of: /\| `(\w+\.\w+)` \| ([0-9]+ m?s) \|/) {
+            said[String(row.1)] = row.2
+        }
+        #expect(Set(said.keys) == Set(Self.timers.keys))
+        for (name, (time, unit)) in Self.timers {
+            let symbol = unit == Duration.second ? "s" : "ms"
+            #expect(said[name] == "\(time / unit) \(symbol)", "\(name)")
+            #expect(time % unit == 0, "\(name)")
+        }
+    }
+
+    /// What the status says of a slave is in the table of its states.
+    @Test func namesTheStates() throws {
+        let text = try Self.text()
+        for state in [SlaveProtocol.OutOfSync.noMaster, .adopting, .initsync, .gap, .silent] {
+            #expect(text.contains("| `\(state.rawValue)` |"), "\(state)")
+        }
+    }
+}
