@@ -19,13 +19,17 @@ SECONDS ?= 60
 MINUTES ?= 30
 FUZZERS := packets ctnetlink configuration rules control
 
-.PHONY: help packages build demo takeovers bench bench-comparison test unit sanitized fuzz soak corpus lint clean
+# How many `make role-changes` makes.
+CHANGES ?= 500
+
+.PHONY: help packages build demo takeovers role-changes bench bench-comparison test unit sanitized fuzz soak corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
 	@echo 'make demo              a takeover between two firewalls in namespaces, as root'
 	@echo 'make demo SYNC=off     the same without replication: the connections die'
 	@echo 'make takeovers         ways of a takeover by traffic and set-up: what survives, as root'
+	@echo 'make role-changes CHANGES=500  that many role changes under load and loss, as root'
 	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
 	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
@@ -61,6 +65,10 @@ demo: build
 takeovers: build
 	swift build $(TESTING) --build-tests
 	@CTSYNC_MATRIX=1 swift test $(TESTING) --skip-build --filter TakeoverMatrix | grep -E '^\||✘'
+
+role-changes: build
+	swift build $(TESTING) --build-tests
+	CTSYNC_ROLE_CHANGES=$(CHANGES) swift test $(TESTING) --skip-build --filter RoleChangeTests
 
 bench: build
 	swift build -c release --product bench-takeover

@@ -8,8 +8,13 @@ package final class Daemon: Sendable {
     private let child: ChildProcess
 
     /// Starts it; the log is appended to.
-    package init(arguments: [String], in host: Namespace, logFile: String) throws {
-        child = try ChildProcess(host.words([try Self.binary()] + arguments), logFile: logFile)
+    ///
+    /// - Parameter prefix: words that start it, such as those of env(1).
+    package init(
+        arguments: [String], through prefix: [String] = [], in host: Namespace, logFile: String
+    ) throws {
+        child = try ChildProcess(
+            host.words(prefix + [try Self.binary()] + arguments), logFile: logFile)
     }
 
     /// Its process: `ip netns exec` becomes the program it starts.

@@ -168,13 +168,18 @@ package final class Firewall: Sendable {
     }
 
     /// Starts the daemon and waits until its control file says its role.
-    package func start(role: NodeRole, _ extra: [String] = []) throws {
-        try start(words: flags(role: role) + extra, role: role)
+    package func start(
+        role: NodeRole, _ extra: [String] = [], through prefix: [String] = []
+    ) throws {
+        try start(words: flags(role: role) + extra, role: role, through: prefix)
     }
 
     /// The same with a command line of one's own, which must give it this role.
-    package func start(words: [String], role: NodeRole) throws {
-        let daemon = try Daemon(arguments: words, in: host, logFile: logFile)
+    package func start(
+        words: [String], role: NodeRole, through prefix: [String] = []
+    ) throws {
+        let daemon = try Daemon(
+            arguments: words, through: prefix, in: host, logFile: logFile)
         current.withLock { $0 = daemon }
         try eventually("\(name) running as \(role)", detail: { log }) {
             try checkDaemon()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ClusterSupport
+import Glibc
 import Testing
 
 @testable import CTSync
@@ -99,8 +100,12 @@ extension ClusterTests {
                     return status == 0
                         && output.hasPrefix("51 entries verified, 0 differed, 0 only here")
                 }
+                // Some take two commands; what stands between them would be put right.
+                second.daemon?.signal(SIGSTOP)
+                defer { second.daemon?.signal(SIGCONT) }
                 try hand.change(second)
-                // What was written a moment ago may be older than what was read: not yet compared.
+                second.daemon?.signal(SIGCONT)
+                // Put right without being asked; the next comparison tells of it.
                 var last = ""
                 try eventually("the difference", every: 0.3, detail: { last }) {
                     let (status, output) = try Self.result(second)

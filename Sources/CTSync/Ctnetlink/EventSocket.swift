@@ -32,12 +32,16 @@ package final class EventSocket {
     /// - Parameters:
     ///   - receiveBufferBytes: asked with SO_RCVBUFFORCE, so past net.core.rmem_max.
     ///   - expectations: also new and destroyed expectations.
+    ///   - begins: new ones at all.
     /// - Throws: `SystemError` of the calls beneath nfct_open.
-    package init(receiveBufferBytes: Int, expectations: Bool = false) throws(SystemError) {
-        var groups =
-            NF_NETLINK_CONNTRACK_NEW | NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY
+    package init(
+        receiveBufferBytes: Int, expectations: Bool = false, begins: Bool = true
+    ) throws(SystemError) {
+        var groups = NF_NETLINK_CONNTRACK_UPDATE | NF_NETLINK_CONNTRACK_DESTROY
+        if begins { groups |= NF_NETLINK_CONNTRACK_NEW }
         if expectations {
-            groups |= NF_NETLINK_CONNTRACK_EXP_NEW | NF_NETLINK_CONNTRACK_EXP_DESTROY
+            groups |= NF_NETLINK_CONNTRACK_EXP_DESTROY
+            if begins { groups |= NF_NETLINK_CONNTRACK_EXP_NEW }
         }
         let batch = try DatagramBatch()
         guard let handle = nfct_open(UInt8(NFNL_SUBSYS_CTNETLINK), groups) else {

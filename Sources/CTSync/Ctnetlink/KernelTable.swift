@@ -16,6 +16,12 @@ protocol KernelTable: Sendable {
     func openEvents() throws(SystemError) -> any EventSource
     /// Listens for lost addresses, after which the kernel deletes what was masqueraded to them.
     func openAddressLosses() throws(SystemError) -> any AddressLosses
+    /// Subscribes to what others than this process change or end, packets' changes left out.
+    func openChanges() throws(SystemError) -> any EventSource
+    /// How a setting is.
+    func setting(_ setting: KernelSetting) throws(SystemError) -> UInt64
+    /// Changes a setting.
+    func set(_ setting: KernelSetting, to value: UInt64) throws(SystemError)
 }
 
 /// Requests that change a table: queued, sent together, their refusals read afterwards.
@@ -107,9 +113,14 @@ protocol TableWalk: AnyObject {
     ) throws(SystemError) -> Bool
     /// Gives up a running walk.
     func cancel()
+    /// What a walk rests on, as it is now.
+    func conditions() throws(SystemError) -> WalkConditions
 }
 
 extension TableWalk {
+    /// A table that nobody else changes.
+    func conditions() throws(SystemError) -> WalkConditions { WalkConditions() }
+
     /// A table that does not tell protocols apart.
     func startSCTP(_ family: Family) throws(SystemError) { try start() }
 
@@ -156,8 +167,25 @@ struct Kernel: KernelTable {
 
     func openAddressLosses() throws(SystemError) -> any AddressLosses { try AddressMonitor() }
 
+    func openChanges() throws(SystemError) -> any EventSource {
+        let socket = try EventSocket(
+            receiveBufferBytes: Self.changeBufferBytes, expectations: true, begins: false)
+        try socket.attach(SocketFilter(droppingCausesOf: OwnPorts.all))
+        return socket
+    }
+
+    func setting(_ setting: KernelSetting) throws(SystemError) -> UInt64 {
+        try KernelSettings.read(setting.rawValue)
+    }
+
+    func set(_ setting: KernelSetting, to value: UInt64) throws(SystemError) {
+        try KernelSettings.write(setting.rawValue, value)
+    }
+
     /// Asked of the kernel for the event socket.
     static let eventBufferBytes = 32 * 1024 * 1024
+    /// ... and for the socket of what others change.
+    static let changeBufferBytes = 4 * 1024 * 1024
 }
 
 extension RequestBatch: KernelRequests {}
@@ -171,4 +199,6 @@ extension EventSocket: EventSource {
 }
 extension TableDump: TableWalk {
     package func start() throws(SystemError) { try start(family: nil) }
+
+    func conditions() throws(SystemError) -> WalkConditions { try WalkConditions(of: Kernel()) }
 }

@@ -37,6 +37,14 @@ struct SocketFilter {
         program = writer.program
     }
 
+    /// Makes the program that drops what these netlink ports have caused, and what packets change:
+    /// what is left is another hand's doing, or an end.
+    init(droppingCausesOf ports: [UInt32]) {
+        var writer = Writer()
+        writer.drop(causesOf: ports)
+        program = writer.program
+    }
+
     /// Whether the kernel knows all that the rule asks for.
     private static func isDecidable(_ rule: ReplicationRule) -> Bool {
         !rule.isChangeable && rule.zone == nil
@@ -137,6 +145,23 @@ extension SocketFilter {
             add(BPF_LD_W_ABS, SKF_AD_NLATTR_NEST)
             passUnlessFound()
             add(BPF_ST, cell)
+        }
+
+        mutating func drop(causesOf ports: [UInt32]) {
+            // nlmsg_pid in host order, which BPF loads as if it were the network's.
+            add(BPF_LD_W_ABS, 12)
+            for port in ports {
+                add(BPF_JEQ_K, port.bigEndian, ifTrue: 0, ifFalse: 1)
+                add(BPF_RET_K, 0)
+            }
+            add(BPF_JEQ_K, 0, ifTrue: 1, ifFalse: 0)
+            pass()
+            // The low byte of nlmsg_type: 0 is IPCTNL_MSG_CT_NEW, which a change has too.
+            let kindOffset: UInt32 = UInt16(1).littleEndian == 1 ? 4 : 5
+            add(BPF_LD_B_ABS, kindOffset)
+            add(BPF_JEQ_K, 0, ifTrue: 0, ifFalse: 1)
+            add(BPF_RET_K, 0)
+            pass()
         }
 
         mutating func rule(_ rule: ReplicationRule) {

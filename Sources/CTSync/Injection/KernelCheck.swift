@@ -18,6 +18,8 @@ struct KernelCheck: ~Copyable {
     private(set) var proof = KernelProof()
     /// The same of the one that runs.
     private var current = KernelProof()
+    /// What was put right between the checks, for the proof of the next.
+    private var between = KernelProof()
     /// Entries that the table does not know, to be looked up again at the end.
     private var unknown: [Entry] = []
     /// When the next step, or the next check, is due; nil for never.
@@ -37,6 +39,16 @@ struct KernelCheck: ~Copyable {
     init(_ dump: any TableWalk, intervalSeconds: UInt32) {
         self.dump = dump
         interval = UInt64(intervalSeconds) * Duration.second
+    }
+
+    /// Whether one runs.
+    var isRunning: Bool { stage != .idle }
+
+    /// Takes note of an entry that differed, and was noticed without a check.
+    mutating func note(here: Entry?, said: Entry?) {
+        repairedCount += 1
+        between.differed += 1
+        between.note(here: here, said: said)
     }
 
     /// Gives up a check that runs; the next begins after the interval.
@@ -113,6 +125,9 @@ struct KernelCheck: ~Copyable {
         repairedCount += UInt64(repaired)
         current.differed += repaired
         guard isDone else { return }
+        current.differed += between.differed
+        for other in between.differences { current.note(here: other.here, said: other.said) }
+        between = KernelProof()
         current.at = now
         current.entries = table.aliveCount
         proof = current

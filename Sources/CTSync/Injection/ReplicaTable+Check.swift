@@ -11,15 +11,16 @@ extension ReplicaTable {
     /// Marks an entry that the kernel has as seen; it is put right if it is another than the replica,
     /// or if packets have passed: its time is not the long one any more, its windows are of now.
     ///
+    /// - Parameter isFresh: it was read after the last request was answered.
     /// - Returns: whether it is.
-    func checkIsDifferent(_ entry: Entry, now: UInt32) -> Bool {
+    func checkIsDifferent(_ entry: Entry, isFresh: Bool = false, now: UInt32) -> Bool {
         let place = book.pool.find(entry.key)
         guard place != ReplicaPool.noPlace else { return false }
         kernel[place].marks.insert(.seen)
         // What was read may be older than what was just written.
-        guard kernel[place].state == .held, now &- kernel[place].heldAtSeconds > 1 else {
-            return false
-        }
+        guard kernel[place].state == .held,
+            isFresh || now &- kernel[place].heldAtSeconds > 1
+        else { return false }
         let said = request(at: place)
         if entry.isAcknowledged || Self.mustBecomeAnother(entry, said) {
             move(place, .becameAnother)
@@ -51,6 +52,30 @@ extension ReplicaTable {
             missing += 1
         }
         return missing
+    }
+
+    /// Whether the kernel should have a connection of the master's.
+    func isHere(_ key: Key) -> Bool {
+        let place = book.pool.find(key)
+        guard place != ReplicaPool.noPlace else { return false }
+        return book.pool.replicas[Int(place)].standing == .alive && !kernel[place].state.hasNothing
+    }
+
+    /// The kernel has lost a connection that it should have: it is made again.
+    func isLost(_ key: Key) {
+        guard isHere(key) else { return }
+        move(book.pool.find(key), .missing)
+    }
+
+    /// Makes again what was made since then: it would send no events as the entry of a master.
+    func remake(since seconds: UInt32) {
+        for place in places
+        where book.pool.replicas[Int(place)].standing == .alive
+            && kernel[place].state == .held
+            && Int32(bitPattern: kernel[place].heldAtSeconds &- seconds) >= 0
+        {
+            move(place, .becameAnother)
+        }
     }
 
     /// Whether it has a replica of a connection, or had until its deletion went to the kernel.
@@ -86,6 +111,14 @@ extension ExpectationTable {
             {
                 kernel[place].marks.insert(.seen)
             }
+        }
+    }
+
+    /// Whether the kernel should have an expectation of the master's.
+    func isHere(_ expectation: Expectation) -> Bool {
+        places.contains { place in
+            isHeld(place) && !kernel[place].state.hasNothing
+                && book.said[Int(place)].expectation.key.tuple == expectation.key.tuple
         }
     }
 

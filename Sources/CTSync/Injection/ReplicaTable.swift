@@ -193,6 +193,14 @@ package final class ReplicaTable {
         expectations.beginInitsync()
     }
 
+    /// Whether there is anything that nobody has spoken of since the last begin.
+    var hasUnconfirmed: Bool {
+        places.contains { place in
+            let replica = book.pool.replicas[Int(place)]
+            return replica.standing == .alive && !book.ledger.isConfirmed(replica.word)
+        }
+    }
+
     /// Ends an initsync.
     ///
     /// - Parameter isComplete: whether every packet of it arrived; only then are unconfirmed

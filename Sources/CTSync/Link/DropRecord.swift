@@ -13,6 +13,7 @@ struct DropRecord: Sendable {
     }
 
     /// The places after those of `WireError`.
+    static let sameID = 24
     static let unsealed = 25
     static let anotherKey = 26
     static let tag = 27

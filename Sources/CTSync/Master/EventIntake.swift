@@ -8,7 +8,8 @@ import Synchronization
 ///    packet in place.
 /// 2. Read again what a helper may have changed without an event (`ShiftWatch`).
 /// 3. Keep back deletions that are a flush of masqueraded connections (`FlushHold`).
-/// 4. Drained: close the packet, so that nothing waits for company.
+/// 4. Drained: close the packet, so that nothing waits for company. Once a second see that the kernel
+///    sends events at all.
 ///
 /// Thread: `ct_sync_event`, for one term as master. Memory is the event socket's and the ring's.
 /// Events that the kernel dropped (ENOBUFS), that could not be read, or that the ring had no place
@@ -26,12 +27,14 @@ final class EventIntake: Sendable {
         /// Whether it was looked for lost addresses since the events at hand were read.
         fileprivate var hasLooked = false
         fileprivate var lookAt: Instant = 0
+        private let kernel: any KernelTable
 
         fileprivate init(
             _ source: any EventSource, _ kernel: any KernelTable, _ flush: FlushHold
         ) throws(SystemError) {
             self.source = source
             self.flush = flush
+            self.kernel = kernel
             tagged = TagWatch(try kernel.makeWalk())
             losses = try kernel.openAddressLosses()
             sieve = EventSieve(try kernel.makeLookup())
@@ -39,11 +42,13 @@ final class EventIntake: Sendable {
             shifts = try ShiftWatch(try kernel.makeLookup())
         }
 
-        /// When `drain` has something to do besides events; nil for never.
-        var due: Instant? {
-            let due = min(
-                flush.due ?? .max, min(shifts.due ?? .max, tagged.due ?? .max))
-            return due == .max ? nil : due
+        /// When `drain` has something to do besides events.
+        var due: Instant {
+            min(lookAt, flush.due ?? .max, min(shifts.due ?? .max, tagged.due ?? .max))
+        }
+
+        fileprivate func keepEvents() throws(SystemError) -> KeptSetting.State {
+            try KeptSetting.events.keep(in: kernel)
         }
     }
 
@@ -58,6 +63,8 @@ final class EventIntake: Sendable {
     private let hasKernelFilter = Atomic<Bool>(false)
     private let kernelFilterFailures = Atomic<UInt64>(0)
     private let lossFailures = Atomic<UInt64>(0)
+    private let offs = Atomic<UInt64>(0)
+    private let settingFailures = Atomic<UInt64>(0)
     private static let lookInterval = 1 * Duration.second
 
     init(ring: SendRing, master: MasterProtocol, filter: FilterBox, flush: FlushHold) {
@@ -82,6 +89,11 @@ final class EventIntake: Sendable {
 
     /// How often lost addresses could not be heard; a flush is then told as the end it seems to be.
     var lossFailureCount: UInt64 { lossFailures.load(ordering: .relaxed) }
+
+    /// How often nf_conntrack_events was found to be off.
+    var offCount: UInt64 { offs.load(ordering: .relaxed) }
+    /// How often it could not be read.
+    var settingFailureCount: UInt64 { settingFailures.load(ordering: .relaxed) }
 
     /// Subscribes to events, before anything reads the table.
     func open(_ kernel: any KernelTable) throws(SystemError) -> Term {
@@ -123,6 +135,7 @@ final class EventIntake: Sendable {
             } catch {
                 // The socket cannot tell what it lost, nor what it still has.
                 lostEvents(overruns)
+                term.lookAt = now + Self.lookInterval
                 ring.flush()
                 return false
             }
@@ -130,7 +143,10 @@ final class EventIntake: Sendable {
         readShifted(term, filter, now)
         readTags(term, filter, now)
         // Nobody else reads what waits there, and its buffer is finite.
-        if now >= term.lookAt { lookForLosses(term, now) }
+        if now >= term.lookAt {
+            lookForLosses(term, now)
+            keepEvents(term)
+        }
         let isFlushOver = flush.isOver(now: now)
         if isFlushOver { master.requireInitsync() }
         // An event that cannot be read is a lost event.
@@ -226,6 +242,26 @@ final class EventIntake: Sendable {
             try term.losses.look { loss in flush.opens(loss, now: now) }
         } catch {
             lossFailures.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
+    /// What changed while there were no events is lost, as in an overrun.
+    private func keepEvents(_ term: Term) {
+        do throws(SystemError) {
+            switch try term.keepEvents() {
+            case .right, .set, .tolerable:
+                if master.areEventsOff { lostEvents(overruns) }
+                master.areEventsOff = false
+            case .mended:
+                master.areEventsOff = false
+                offs.wrappingAdd(1, ordering: .relaxed)
+                lostEvents(overruns)
+            case .wrong:
+                if !master.areEventsOff { offs.wrappingAdd(1, ordering: .relaxed) }
+                master.areEventsOff = true
+            }
+        } catch {
+            settingFailures.wrappingAdd(1, ordering: .relaxed)
         }
     }
 

@@ -2,12 +2,11 @@
 
 /// How fast an initsync may go: a number of packets per second, or as fast as the slaves keep up.
 ///
-/// Without a number it starts at `initialRate`, doubles every `step` in which no slave asked for a
-/// packet again, and halves in one where a slave did.
+/// Without a number it starts at `initialRate` and doubles every `step`; what bounds it is what the
+/// slaves say that they have applied (`MasterProtocol.mayWalk`).
 struct InitsyncPace {
     /// Packets per second at which an unlimited initsync starts.
     static let initialRate: UInt64 = 2_000
-    private static let lowestRate: UInt64 = 500
     private static let highestRate: UInt64 = 1_000_000
     private static let step = 20 * Duration.millisecond
     /// What may be sent at once after a pause.
@@ -38,17 +37,11 @@ struct InitsyncPace {
 
     /// Records packets just sent.
     ///
-    /// - Parameter wasAskedAgain: whether a slave asked for a packet again since the last call.
     /// - Returns: when the next may follow.
-    mutating func spend(_ packets: UInt64, wasAskedAgain: Bool, now: Instant) -> Instant {
-        if configured == 0 {
-            if wasAskedAgain {
-                rate = max(rate / 2, Self.lowestRate)
-                stepEnds = now + Self.step
-            } else if now >= stepEnds {
-                rate = min(rate * 2, Self.highestRate)
-                stepEnds = now + Self.step
-            }
+    mutating func spend(_ packets: UInt64, now: Instant) -> Instant {
+        if configured == 0, now >= stepEnds {
+            rate = min(rate * 2, Self.highestRate)
+            stepEnds = now + Self.step
         }
         let earliest = now > Self.burst ? now - Self.burst : 0
         paidUntil = max(paidUntil, earliest) + packets * Duration.second / rate

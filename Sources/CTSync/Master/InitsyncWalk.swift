@@ -9,6 +9,8 @@ import Synchronization
 /// 2. Append the begin, then the entries and the expectations, 32 KiB of a kernel dump at a time,
 ///    then the end.
 /// 3. After each piece wait as the pace says; it may be changed while a walk runs.
+/// 4. The end proves that what was not named is gone only if the kernel was the same all the while
+///    (`WalkConditions`).
 ///
 /// Thread: `ct_sync_init`, for one term as master. Memory is the dump's and the ring's, and room for
 /// one piece of the dump. It leaves half of the ring to the live stream; what does not fit waits. A
@@ -42,8 +44,10 @@ final class InitsyncWalk: Sendable {
         /// Entries of the table that this walk has read, and those of them that are replicated.
         fileprivate var seen: UInt64 = 0
         fileprivate var chosen: UInt64 = 0
-        /// Bytes of the piece, for the pace.
-        fileprivate var byteCount = 0
+        /// What the walk rests on, as it was when it began.
+        fileprivate var conditions = WalkConditions()
+        /// `SendRing.walkedCount` up to which the pace has been paid.
+        fileprivate var paid: UInt64 = 0
 
         fileprivate init(
             _ dump: any TableWalk, _ query: any EntryLookup, _ losses: any AddressLosses,
@@ -66,6 +70,7 @@ final class InitsyncWalk: Sendable {
     private let entries = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
     private let reconciliations = Atomic<UInt64>(0)
+    private let unproved = Atomic<UInt64>(0)
     /// Of the last walk: entries of the table in the upper half, those replicated in the lower.
     private let lastWalk = Atomic<UInt64>(0)
     private let reconcileInterval: UInt64
@@ -88,6 +93,8 @@ final class InitsyncWalk: Sendable {
 
     /// Entries sent by walks.
     var entryCount: UInt64 { entries.load(ordering: .relaxed) }
+    /// Walks that proved nothing: the kernel's hash or settings have changed meanwhile.
+    var unprovedCount: UInt64 { unproved.load(ordering: .relaxed) }
     /// Walks begun because of the time only.
     var reconciliationCount: UInt64 { reconciliations.load(ordering: .relaxed) }
     /// About how many entries are replicated: of those that the table has now as large a part as the
@@ -163,11 +170,12 @@ final class InitsyncWalk: Sendable {
     }
 
     private func takeUp(_ term: Term, _ now: Instant) -> Pause {
-        if let number = master.beginInitsync() {
+        if let number = master.beginInitsync(now: now) {
             term.number = number
             term.stage = .begin
             return .none
         }
+        if let due = master.repairDue, due > now { return .until(due) }
         guard reconcileInterval > 0 else { return .untilWoken }
         guard now >= term.lastWalk + reconcileInterval else {
             return .until(term.lastWalk + reconcileInterval)
@@ -186,9 +194,10 @@ final class InitsyncWalk: Sendable {
         master.initsyncBegan(in: sequence)
         term.packetsPerSecond = packetsPerSecond
         term.pace = InitsyncPace(packetsPerSecond: term.packetsPerSecond, now: now)
-        _ = master.takeAskedAgain()
+        term.paid = ring.walkedCount
         term.pending.removeAll(keepingCapacity: true)
         term.pendingExpectations.removeAll(keepingCapacity: true)
+        term.conditions = try term.dump.conditions()
         try term.dump.start()
         (term.seen, term.chosen) = (0, 0)
         term.isMore = true
@@ -197,6 +206,7 @@ final class InitsyncWalk: Sendable {
     }
 
     private func walkEntries(_ term: Term, _ now: Instant) throws(SystemError) -> Pause {
+        guard master.mayWalk(now: now) else { return wait(term, until: now + Self.patience) }
         if term.pending.isEmpty {
             guard term.isMore else {
                 try term.dump.startExpectations()
@@ -205,40 +215,42 @@ final class InitsyncWalk: Sendable {
                 return .none
             }
             let filter = filter.current
-            term.byteCount = 0
             term.isMore = try term.dump.step { entry in
                 term.seen += 1
                 guard filter.admits(entry) else { return }
                 term.chosen += 1
                 var whole = copy entry
                 whole.prepareForReplication()
-                if !term.pending.isEmpty || !append(whole, term) { term.pending.append(whole) }
+                if !term.pending.isEmpty || !append(whole) { term.pending.append(whole) }
             }
         } else {
-            let appended = term.pending.prefix { append($0, term) }.count
+            let appended = term.pending.prefix { append($0) }.count
             term.pending.removeFirst(appended)
         }
         ring.flush()
         guard term.pending.isEmpty else { return wait(term, until: now + Self.patience) }
-        term.pace.set(packetsPerSecond: packetsPerSecond)
-        let packets = UInt64((term.byteCount + ring.slotByteCount - 1) / ring.slotByteCount)
-        return wait(
-            term,
-            until: term.pace.spend(packets, wasAskedAgain: master.takeAskedAgain(), now: now))
+        return pay(term, now)
     }
 
-    private func append(_ entry: Entry, _ term: Term) -> Bool {
+    /// Waits as long as the packets cost that the last piece has taken.
+    private func pay(_ term: Term, _ now: Instant) -> Pause {
+        term.pace.set(packetsPerSecond: packetsPerSecond)
+        let walked = ring.walkedCount
+        defer { term.paid = walked }
+        return wait(term, until: term.pace.spend(walked - term.paid, now: now))
+    }
+
+    private func append(_ entry: Entry) -> Bool {
         guard ring.appendUpdate(entry, bits: MessageKind.initsync) == .appended else {
             return false
         }
         entries.wrappingAdd(1, ordering: .relaxed)
-        // Key, status, timeout and TCP state: what most entries take.
-        term.byteCount += entry.key.tuple.family == .ipv4 ? 32 : 56
         return true
     }
 
     /// The expectations, after the entries that they need: at most nf_conntrack_expect_max.
     private func walkExpectations(_ term: Term, _ now: Instant) throws(SystemError) -> Pause {
+        guard master.mayWalk(now: now) else { return wait(term, until: now + Self.patience) }
         if term.pendingExpectations.isEmpty {
             guard term.isMore else {
                 term.stage = .end
@@ -257,7 +269,10 @@ final class InitsyncWalk: Sendable {
             term.pendingExpectations.removeFirst(appended)
         }
         ring.flush()
-        return term.pendingExpectations.isEmpty ? .none : wait(term, until: now + Self.patience)
+        guard term.pendingExpectations.isEmpty else {
+            return wait(term, until: now + Self.patience)
+        }
+        return pay(term, now)
     }
 
     private func append(_ expectation: borrowing Expectation) -> Bool {
@@ -273,11 +288,13 @@ final class InitsyncWalk: Sendable {
         // What the kernel flushed during the walk may not have reached the event listener yet.
         try term.losses.look { loss in flush.opens(loss, now: now) }
         bracket.isSparing = flush.spares()
+        bracket.isProved = term.conditions.prove(try term.dump.conditions(), seen: term.seen)
         guard ring.append(bracket, .DELETE) != nil else {
             return wait(term, until: now + Self.patience)
         }
         term.stage = .idle
         term.lastWalk = now
+        if !bracket.isProved { unproved.wrappingAdd(1, ordering: .relaxed) }
         lastWalk.store(
             min(term.seen, 0xFFFF_FFFF) << 32 | min(term.chosen, 0xFFFF_FFFF), ordering: .relaxed)
         master.initsyncEnded(isWhole: true)

@@ -16,6 +16,8 @@ struct MasterCounters: Sendable {
     var bad = InlineArray<7, UInt64>(repeating: 0)
     /// Dropped: the sender has this node's id.
     var ownID: UInt64 = 0
+    /// Packets of a slave whose id another node has too.
+    var sameID: UInt64 = 0
     /// Dropped: of another epoch.
     var stale: UInt64 = 0
 

@@ -41,7 +41,6 @@ final class MasterProtocol: Sendable {
         var stranger: Stranger?
         var claim = MasterClaim.none
         var wholeness = Wholeness(epoch: 0, holding: Holding(), lacks: false, now: 0)
-        var wasAskedAgain = false
         var path = PathWatch()
         var pathLimit = PathLimit()
         var foreign = ForeignCluster()
@@ -53,6 +52,11 @@ final class MasterProtocol: Sendable {
         var lossesAtBegin: UInt64 = 0
         /// ... and when the last walk that was whole began.
         var lossesRepaired: UInt64 = 0
+        /// The kernel sends no events, and cannot be made to.
+        var areEventsOff = false
+        /// Whether the next walk is because events were lost, and when it may begin.
+        var isRepairDue = false
+        var repairs = Backoff()
     }
 
     /// The connections that began while this master is partial.
@@ -92,6 +96,9 @@ final class MasterProtocol: Sendable {
             slaves.path.reset()
             slaves.lossesPassed = slaves.losses
             slaves.lossesRepaired = slaves.losses
+            slaves.areEventsOff = false
+            slaves.isRepairDue = false
+            slaves.repairs = Backoff()
         }
     }
 
@@ -152,6 +159,7 @@ final class MasterProtocol: Sendable {
         }
         // Nobody else is sent what this slave asks for; one that moves is silent at its old address.
         guard slaves.peers.isAt(peer, header.nodeID, since: Self.addressPatience, now: now) else {
+            slaves.peers.heardElsewhere(header.nodeID, peer, now: now)
             slaves.counters.stale += 1
             slaves.drops.note(DropRecord.stale, packet, from: peer, now: now)
             return .none
@@ -161,6 +169,12 @@ final class MasterProtocol: Sendable {
             PeerList.Peer(
                 address: peer, lastHeard: now, applied: header.sequence &- 1, report: report,
                 traits: SlaveReport.traits(packet, after: Int(header.messageCount))))
+        if let rival = slaves.peers.rival(
+            of: header.nodeID, since: Self.addressPatience, now: now)
+        {
+            slaves.counters.sameID += 1
+            slaves.drops.note(DropRecord.sameID, packet, from: rival, now: now)
+        }
         if header.type == .SLAVE_INITSYNC {
             slaves.counters.initsyncRequests += 1
             return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
@@ -198,7 +212,6 @@ final class MasterProtocol: Sendable {
         let oldest = newest > kept ? newest - kept + 1 : 1
         guard newest >= oldest else { return .none }
         slaves.counters.nacks += 1
-        slaves.wasAskedAgain = true
         var queued = 0
         for index in 0..<Int(header.messageCount) {
             let range = try SequenceRange.read(packet, index: index)
@@ -313,7 +326,7 @@ final class MasterProtocol: Sendable {
             }
             return Holding(
                 basis: said, latest: said,
-                hasMore: slaves.lossesRepaired != slaves.losses)
+                hasMore: slaves.lossesRepaired != slaves.losses || slaves.areEventsOff)
         }
     }
 
@@ -344,8 +357,21 @@ final class MasterProtocol: Sendable {
         slaves.withLock { slaves in
             guard slaves.lossesPassed != slaves.losses else { return false }
             slaves.lossesPassed = slaves.losses
+            slaves.isRepairDue = true
             slaves.schedule.require()
             return true
+        }
+    }
+
+    /// Whether the kernel sends no events and cannot be made to: as long as that is so, every packet
+    /// says that no slave is in sync, and walks are all that the slaves hear.
+    var areEventsOff: Bool {
+        get { slaves.withLock { $0.areEventsOff } }
+        set {
+            slaves.withLock { slaves in
+                slaves.areEventsOff = newValue
+                if newValue { ring.setIncomplete(true) }
+            }
         }
     }
 
@@ -357,13 +383,27 @@ final class MasterProtocol: Sendable {
         slaves.withLock { $0.schedule.isPostponed = false }
     }
 
-    /// Takes up the next walk, if one is wanted.
+    /// Takes up the next walk, if one is wanted. Those that repair lost events back off: a kernel that
+    /// loses events is not helped by a walk after the other.
     ///
     /// - Returns: its number.
-    func beginInitsync() -> UInt32? {
+    func beginInitsync(now: Instant) -> UInt32? {
         slaves.withLock { slaves in
+            let isRepair = slaves.isRepairDue || slaves.areEventsOff
+            guard !isRepair || slaves.repairs.isOver(now: now) else { return nil }
             slaves.lossesAtBegin = slaves.lossesPassed
-            return slaves.schedule.begin()
+            guard let number = slaves.schedule.begin() else { return nil }
+            if isRepair { slaves.repairs.began(now: now) }
+            slaves.isRepairDue = false
+            return number
+        }
+    }
+
+    /// When a walk that is wanted, and waits because of those before, may begin.
+    var repairDue: Instant? {
+        slaves.withLock { slaves in
+            let waits = slaves.schedule.isWanted && !slaves.schedule.isPostponed
+            return waits && !slaves.schedule.isRunning ? slaves.repairs.due : nil
         }
     }
 
@@ -371,7 +411,9 @@ final class MasterProtocol: Sendable {
     func initsyncBegan(in sequence: UInt64) {
         slaves.withLock { slaves in
             slaves.schedule.began(in: sequence)
-            if slaves.losses == slaves.lossesAtBegin { ring.setIncomplete(false) }
+            if slaves.losses == slaves.lossesAtBegin, !slaves.areEventsOff {
+                ring.setIncomplete(false)
+            }
         }
     }
 
@@ -390,11 +432,18 @@ final class MasterProtocol: Sendable {
         slaves.withLock { ($0.schedule.number, $0.schedule.isRunning || $0.schedule.isWanted) }
     }
 
-    /// Whether a slave asked for a packet again since the last call.
-    func takeAskedAgain() -> Bool {
+    /// How many packets a walk may be ahead of what the slowest slave has applied.
+    var window: UInt64 { UInt64(min(ring.slotCount / 4, 1_024)) }
+
+    /// A slave that has applied nothing for so long takes no part in a walk: it will ask for another.
+    static let walkPatience = 1 * Duration.second
+
+    /// Whether a walk may go on: it is not too far ahead of any slave that takes part in it.
+    func mayWalk(now: Instant) -> Bool {
         slaves.withLock { slaves in
-            defer { slaves.wasAskedAgain = false }
-            return slaves.wasAskedAgain
+            let last = ring.lastClosed
+            let slowest = slaves.peers.slowest(of: last, since: Self.walkPatience, now: now)
+            return slowest.map { last <= $0 || last - $0 <= window } ?? true
         }
     }
 

@@ -129,11 +129,9 @@ final class MasterThreads {
     ) {
         var lastWake: Instant = 0
         while !stop.isStopped {
-            let time = term.due.map { due in
-                let now = Clock.now()
-                return Int64(max(due, now) - now)
-            }
-            _ = ctsync_wait(term.source.raw, stop.wake.raw, time ?? -1)
+            let (due, before) = (term.due, Clock.now())
+            _ = ctsync_wait(
+                term.source.raw, stop.wake.raw, Int64(max(due, before) - before))
             let now = Clock.now()
             if engine.intake.drain(term, now: now) { walkWake.signal() }
             if now < lastWake + busy { stop.sleep(until: now + moderation) }

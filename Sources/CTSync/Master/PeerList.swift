@@ -12,6 +12,10 @@ struct PeerList: ~Copyable {
         var report = SlaveReport()
         /// What it says of its kernel, once a second; nil before it has.
         var traits: Traits?
+        /// When it had last applied more than before.
+        var advancedAt: Instant = 0
+        /// Another address from which packets of its id have come, and when.
+        var rival: (address: PeerAddress, at: Instant)?
     }
 
     private let peers: UnsafeMutablePointer<Peer>
@@ -29,9 +33,38 @@ struct PeerList: ~Copyable {
 
     /// Records a packet from a slave; what one without traits has said of them stays.
     mutating func heard(_ nodeID: UInt8, _ peer: Peer) {
+        let before = peers[Int(nodeID)]
         var peer = peer
-        if peer.traits == nil { peer.traits = peers[Int(nodeID)].traits }
+        if peer.traits == nil { peer.traits = before.traits }
         peers[Int(nodeID)] = peer
+        peers[Int(nodeID)].rival = before.rival
+        let hasAdvanced = before.lastHeard == 0 || peer.applied > before.applied
+        peers[Int(nodeID)].advancedAt = hasAdvanced ? peer.lastHeard : before.advancedAt
+    }
+
+    /// Records that a packet of a slave's id came from elsewhere than it is.
+    mutating func heardElsewhere(_ nodeID: UInt8, _ address: PeerAddress, now: Instant) {
+        peers[Int(nodeID)].rival = (address, now)
+    }
+
+    /// The other address of its id, if both were heard lately: there are two nodes of that id.
+    func rival(of nodeID: UInt8, since patience: UInt64, now: Instant) -> PeerAddress? {
+        guard let rival = peers[Int(nodeID)].rival, now < rival.at + patience else { return nil }
+        return rival.address
+    }
+
+    /// What the slowest has applied of those that take part in a walk: that were heard lately and get
+    /// on, or have all; nil if none does.
+    func slowest(of last: UInt64, since patience: UInt64, now: Instant) -> UInt64? {
+        var slowest: UInt64?
+        for nodeID in 0..<256 {
+            let peer = peers[nodeID]
+            guard peer.lastHeard != 0, now < peer.lastHeard + patience,
+                peer.applied >= last || now < peer.advancedAt + patience
+            else { continue }
+            slowest = min(slowest ?? peer.applied, peer.applied)
+        }
+        return slowest
     }
 
     /// Whether a slave was heard so recently.

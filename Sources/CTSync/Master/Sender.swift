@@ -164,8 +164,8 @@ final class Sender: Sendable {
         let said = said.load(ordering: .relaxed)
         let announcement = Announcement(
             basis: master.basis, entryCount: UInt32(said >> 32),
-            rules: UInt32(truncatingIfNeeded: said), addresses: addresses.withLock { $0 },
-            traits: traits.withLock { $0 })
+            rules: UInt32(truncatingIfNeeded: said), areEventsOff: master.areEventsOff,
+            addresses: addresses.withLock { $0 }, traits: traits.withLock { $0 })
         let room = UnsafeMutableRawBufferPointer(rebasing: memory[LinkSealer.room...])
         let length = ring.writeAnnouncement(
             announcement, room, clockMicroseconds: wallMicroseconds,

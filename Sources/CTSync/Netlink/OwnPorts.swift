@@ -13,6 +13,9 @@ enum OwnPorts {
         port != 0 && ports.withLock { $0.contains(port) }
     }
 
+    /// All of them.
+    static var all: [UInt32] { ports.withLock { $0 } }
+
     /// Takes note of a socket's port.
     ///
     /// - Throws: `SystemError` of getsockname(2).

@@ -94,7 +94,7 @@ package final class Daemon {
         self.lock = lock
         self.epochFile = epochFile
         viewSocket = Self.viewSocket(configuration, log)
-        Self.setEvents(log)
+        Self.keepSettings(log)
         node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
     }
 
@@ -151,15 +151,16 @@ package final class Daemon {
         }
     }
 
-    private static func setEvents(_ log: Logger) {
-        do throws(SystemError) {
-            try KernelSettings.setEvents()
-        } catch {
-            log.warning(
-                """
-                connections made before this start may end unnoticed (\(error)); \
-                set net.netfilter.nf_conntrack_events=1 with sysctl
-                """)
+    /// Sets what is not as it should be, and says what cannot be set; the engines look again.
+    private static func keepSettings(_ log: Logger) {
+        for kept in KeptSetting.all {
+            do throws(SystemError) {
+                let state = try kept.keep(in: Kernel())
+                guard let sentence = kept.sentence(state), state != .mended else { continue }
+                log.warning("\(sentence)")
+            } catch {
+                log.warning("it is not known whether \(kept.loss): \(error)")
+            }
         }
     }
 

@@ -85,6 +85,7 @@ extension Node {
                 traits: peer.traits)
         }
         report.isWhole = master.exchange.isWhole
+        report.areEventsOff = master.exchange.areEventsOff
         report.aloneAge = report.readySlaves > 0 ? nil : Self.elapsed(since: aloneSince, now)
     }
 
@@ -131,6 +132,7 @@ extension Node {
         } + [
             drop(
                 "own_id", DropRecord.ownID, slave.counters.ownID + heard.ownID + before.ownID),
+            drop("same_id", DropRecord.sameID, slave.counters.sameID + heard.sameID),
             drop("stale", DropRecord.stale, slave.counters.stale + heard.stale),
             drop("unsealed", DropRecord.unsealed, before.unsealed),
             drop("another_key", DropRecord.anotherKey, before.anotherKey),

@@ -60,7 +60,7 @@ extension NodeReport {
     /// Packets that are not taken.
     private var dropped: Problem? {
         let order = ["own_id", "version", "cluster", "checksum"]
-        for reason in order + drops.map(\.reason) {
+        for reason in order + drops.map(\.reason) where reason != "same_id" {
             guard let drop = drops.first(where: { $0.reason == reason && isRecent($0) }) else {
                 continue
             }
@@ -71,6 +71,13 @@ extension NodeReport {
 
     private func isRecent(_ drop: Drop) -> Bool {
         drop.age.map { $0 < Self.evidenceAge } ?? false
+    }
+
+    /// Nodes that share an id, while that is to be heard, whether or not the node is well.
+    var identityConflicts: [Problem] {
+        ["own_id", "same_id"].compactMap { reason in
+            drops.first { $0.reason == reason && isRecent($0) }.flatMap { problem($0) }
+        }
     }
 
     private func problem(_ drop: Drop) -> Problem? {
@@ -84,6 +91,12 @@ extension NodeReport {
                 "another node has our id \(nodeID) (from \(from)); give each its own in "
                     + "/etc/ct_sync.conf", detail: detail,
                 tries: [Hint(command: "grep '^id' /etc/ct_sync.conf", why: "on both nodes")])
+        case "same_id":
+            return Problem(
+                .sameID,
+                "another node, at \(from), has the id of one that is heard; give each its own in "
+                    + "/etc/ct_sync.conf", detail: detail,
+                tries: [Hint(command: "grep '^id' /etc/ct_sync.conf", why: "on all nodes")])
         case "version":
             let (theirs, ours) = (drop.detail >> 4, PacketHeader.version >> 4)
             let older = theirs > ours ? "this node" : "that node"

@@ -5,7 +5,9 @@ extension NodeReport {
     /// Why the node is not well; nil if it is.
     var problem: Problem? {
         if let failure = l2drop.failure { return Problem(.l2drop, failure) }
-        guard role == .slave else { return aloneAge == nil ? nil : alone }
+        guard role == .slave else {
+            return areEventsOff ? silentKernel : aloneAge == nil ? nil : alone
+        }
         if let outOfSync { return problem(outOfSync) }
         return lacking
     }
@@ -41,6 +43,21 @@ extension NodeReport {
                         command: "sysctl net.netfilter.nf_conntrack_max",
                         why: "as large as on the master? max-entries as well?")
                 ])
+        case .eventsOff:
+            return Problem(
+                .eventsOff, "the kernel of node \(masterID) sends no events",
+                detail: "what changes there is seen by its walks only",
+                tries: [statusElsewhere("what does it say?", on: masterID)])
+        case .unwatched:
+            return Problem(
+                .unwatched, "changes of this kernel's table are not heard",
+                detail: "nf_conntrack_events is 0 and cannot be set, or there is no socket for it",
+                tries: [Self.events])
+        case .kernelChanged:
+            return Problem(
+                .kernelChanged,
+                "somebody else has changed this kernel's table; it is put right",
+                tries: [Hint(command: "ct_sync verify", why: "is it so again?")])
         case .rules:
             return Problem(
                 .rulesDiffer,
@@ -52,6 +69,18 @@ extension NodeReport {
                         why: "on both nodes: the same lines in the same order?")
                 ])
         }
+    }
+
+    private static let events = Hint(
+        command: "sysctl -w net.netfilter.nf_conntrack_events=1",
+        why: "what keeps it from being set?")
+
+    /// A master that does not hear what changes.
+    private var silentKernel: Problem {
+        Problem(
+            .eventsOff, "this kernel sends no events: changes are not replicated",
+            detail: "nf_conntrack_events is 0 and cannot be set; walks are all that slaves hear",
+            tries: [Self.events])
     }
 
     private static let kernelLog = Hint(command: "dmesg | tail", why: "what does the kernel say?")

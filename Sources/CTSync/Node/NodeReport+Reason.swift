@@ -9,6 +9,7 @@ extension NodeReport {
         case deviceGone = "device_gone"
         case linkDown = "link_down"
         case ownID = "own_id"
+        case sameID = "same_id"
         case anotherVersion = "another_version"
         case anotherCluster = "another_cluster"
         case damaged = "damaged"
@@ -34,6 +35,9 @@ extension NodeReport {
         case waitingForParent = "waiting_for_parent"
         case refusedEntries = "refused_entries"
         case tableFull = "table_full"
+        case eventsOff = "events_off"
+        case unwatched = "unwatched"
+        case kernelChanged = "kernel_changed"
         // A master without a slave that could take over.
         case alone = "alone"
         // A takeover would not be whole.

@@ -38,6 +38,7 @@ extension NodeReport {
         if problem.reason == .l2drop {
             return "\(name), \(role == .master ? "STILL DARK" : "NOT DARK")"
         }
+        if problem.reason == .eventsOff, role == .master { return "\(name), NOT REPLICATING" }
         if role == .master { return "\(name), ALONE" }
         return problem.reason == .lacking ? "\(name), in sync, NOT READY" : "\(name), NOT IN SYNC"
     }
@@ -45,6 +46,7 @@ extension NodeReport {
     private func problemAge(_ problem: Problem) -> UInt64? {
         switch problem.reason {
         case .l2drop, .lacking: nil
+        case .eventsOff where role == .master: nil
         default: role == .master ? aloneAge : syncAge
         }
     }

@@ -13,6 +13,7 @@ extension NodeReport {
                 Problem(
                     .promotionWaits, "the ordered promotion waits for the end of the initsync"))
         }
+        warnings += identityConflicts.filter { $0.reason != problem?.reason }
         if role == .master { addMaster(&warnings) }
         if role == .slave, let offset = clockOffsetMicroseconds,
             offset.magnitude > Self.clockTolerance

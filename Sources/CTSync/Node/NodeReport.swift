@@ -49,6 +49,8 @@ struct NodeReport: Sendable, Equatable {
     var aloneAge: UInt64?
     /// Whether it is known to hold all that any node holds.
     var isWhole = true
+    /// Whether its kernel sends no events, and cannot be made to.
+    var areEventsOff = false
 
     // MARK: Both
 

@@ -18,6 +18,14 @@ struct OverrunWatch {
         let slave = node.link.status
         let counters: [(String, UInt64, String)] = [
             ("overruns", node.master.intake.overrunCount, "events lost by the kernel"),
+            (
+                "events", node.master.intake.offCount + slave.eventsOff,
+                "times that net.netfilter.nf_conntrack_events was found to be 0"
+            ),
+            (
+                "unproved", node.master.initsync.unprovedCount,
+                "walks of the table that proved nothing: the kernel's hash or settings changed"
+            ),
             ("ring", node.master.intake.ringOverrunCount, "messages that found the ring full"),
             (
                 "filter", node.master.intake.kernelFilterFailureCount,

@@ -33,6 +33,9 @@ final class SendRing: @unchecked Sendable {
         var length = PacketHeader.byteCount
         var messageCount: UInt16 = 0
         var messages: UInt64 = 0
+        /// Whether the open packet has anything of a walk, and how many closed ones have.
+        var hasCopy = false
+        var walked: UInt64 = 0
     }
 
     /// Bytes in front of each packet, for its envelope.
@@ -102,7 +105,9 @@ final class SendRing: @unchecked Sendable {
     /// - Parameter flags: of all packets of it.
     func reset(epoch: UInt64, nodeID: UInt8, flags: PacketHeader.Flags = []) {
         standingFlags.store(flags.rawValue, ordering: .releasing)
-        state.withLock { $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages) }
+        state.withLock {
+            $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages, walked: $0.walked)
+        }
         closed.store(0, ordering: .releasing)
         sent.store(0, ordering: .releasing)
         floor.store(0, ordering: .releasing)
@@ -116,10 +121,9 @@ final class SendRing: @unchecked Sendable {
     /// - Parameter bits: `MessageKind.new`, `MessageKind.initsync` or none.
     @inline(__always)
     func appendUpdate(_ entry: Entry, bits: UInt8) -> Outcome {
-        // The initsync leaves half the ring to the live stream.
-        let reserve = bits & MessageKind.initsync != 0 ? slotCount / 2 : 0
+        let isCopy = bits & MessageKind.initsync != 0
         return state.withLock { state in
-            append(&state, reserve: reserve, byteCount: EntryMessage.byteCount(entry)) {
+            append(&state, isCopy: isCopy, byteCount: EntryMessage.byteCount(entry)) {
                 packet, offset in
                 EntryMessage.writeUpdate(entry, bits: bits, &packet, at: offset)
             } != nil ? .appended : .full
@@ -130,7 +134,7 @@ final class SendRing: @unchecked Sendable {
     @inline(__always)
     func appendDelete(_ key: Key) -> Outcome {
         state.withLock { state in
-            append(&state, reserve: 0, byteCount: KeyPart.byteCount(key)) { packet, offset in
+            append(&state, isCopy: false, byteCount: KeyPart.byteCount(key)) { packet, offset in
                 EntryMessage.writeDelete(key, &packet, at: offset)
             } != nil ? .appended : .full
         }
@@ -140,9 +144,9 @@ final class SendRing: @unchecked Sendable {
     ///
     /// - Parameter bits: `MessageKind.initsync` or none.
     func appendUpdate(_ expectation: Expectation, bits: UInt8) -> Outcome {
-        let reserve = bits & MessageKind.initsync != 0 ? slotCount / 2 : 0
+        let isCopy = bits & MessageKind.initsync != 0
         return state.withLock { state in
-            append(&state, reserve: reserve, byteCount: ExpectationMessage.byteCount(expectation)) {
+            append(&state, isCopy: isCopy, byteCount: ExpectationMessage.byteCount(expectation)) {
                 packet, offset in
                 ExpectationMessage.writeUpdate(expectation, bits: bits, &packet, at: offset)
             } != nil ? .appended : .full
@@ -152,8 +156,10 @@ final class SendRing: @unchecked Sendable {
     /// Appends that an expectation is gone.
     func appendDelete(_ expectation: Expectation) -> Outcome {
         state.withLock { state in
-            append(&state, reserve: 0, byteCount: ExpectationMessage.deleteByteCount(expectation)) {
-                packet, offset in
+            append(
+                &state, isCopy: false,
+                byteCount: ExpectationMessage.deleteByteCount(expectation)
+            ) { packet, offset in
                 ExpectationMessage.writeDelete(expectation, &packet, at: offset)
             } != nil ? .appended : .full
         }
@@ -164,7 +170,7 @@ final class SendRing: @unchecked Sendable {
     /// - Returns: the sequence number of the packet it is in; nil where the ring is full.
     func append(_ bracket: Bracket, _ type: MessageKind.MessageType) -> UInt64? {
         state.withLock { state in
-            let sequence = append(&state, reserve: 0, byteCount: Bracket.byteCount) {
+            let sequence = append(&state, isCopy: false, byteCount: Bracket.byteCount) {
                 packet, offset in
                 bracket.write(type, &packet, at: offset)
             }
@@ -228,7 +234,7 @@ final class SendRing: @unchecked Sendable {
     ///   fit.
     @inline(__always)
     private func append(
-        _ state: inout State, reserve: Int, byteCount: @autoclosure () -> Int,
+        _ state: inout State, isCopy: Bool, byteCount: @autoclosure () -> Int,
         _ write: (inout MutableRawSpan, Int) -> Int
     ) -> UInt64? {
         let limit = packetLimit.load(ordering: .relaxed)
@@ -237,8 +243,10 @@ final class SendRing: @unchecked Sendable {
         }
         if state.messageCount == 0 {
             let unsent = state.open - 1 - sent.load(ordering: .acquiring)
-            guard unsent < UInt64(slotCount - reserve) else { return nil }
+            // The initsync leaves half the ring to the live stream.
+            guard unsent < UInt64(isCopy ? slotCount / 2 : slotCount) else { return nil }
         }
+        if isCopy { state.hasCopy = true }
         var packet = slot(state.open).mutableBytes
         state.length += write(&packet, state.length)
         state.messageCount += 1
@@ -258,6 +266,8 @@ final class SendRing: @unchecked Sendable {
         state.open += 1
         state.length = PacketHeader.byteCount
         state.messageCount = 0
+        if state.hasCopy { state.walked += 1 }
+        state.hasCopy = false
         if senderSleeps.load(ordering: .sequentiallyConsistent) { wake?.signal() }
     }
 
@@ -289,6 +299,9 @@ final class SendRing: @unchecked Sendable {
 
     /// How many messages have been appended since the ring was made.
     var messageCount: UInt64 { state.withLock { $0.messages } }
+
+    /// How many closed packets have anything that a walk appended, since the ring was made.
+    var walkedCount: UInt64 { state.withLock { $0.walked } }
 
     /// The oldest packet that `copy` can find after this one was closed.
     @inline(__always)

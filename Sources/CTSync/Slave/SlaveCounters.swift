@@ -36,6 +36,8 @@ struct SlaveCounters: Sendable {
     var bad = InlineArray<7, UInt64>(repeating: 0)
     /// Dropped: the sender has this node's id.
     var ownID: UInt64 = 0
+    /// ... and of a node that has the id of the master, which is elsewhere.
+    var sameID: UInt64 = 0
     /// Dropped: of a master that a higher claim has superseded.
     var stale: UInt64 = 0
 

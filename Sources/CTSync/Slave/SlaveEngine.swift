@@ -10,8 +10,8 @@
 ///
 /// 1. `receive`: each packet goes to the protocol, which merges its messages into the replica table.
 /// 2. `work`: inject what that made dirty, and take what the kernel refused; read the kernel's own
-///    entries after becoming slave; compare the kernel with the table at intervals; renew long
-///    timeouts a few at a time.
+///    entries after becoming slave; put right what others have changed in the kernel; compare the
+///    kernel with the table at intervals; renew long timeouts a few at a time.
 /// 3. `output`: what is due: NACKs, requests for an initsync, reports.
 ///
 /// Thread: the link's. It owns the replica table while the node is slave. Memory is taken at start.
@@ -30,6 +30,8 @@ final class SlaveEngine {
     private let lookup: any EntryLookup
     private(set) var adoption: Adoption
     private(set) var check: KernelCheck
+    /// What others do to the kernel.
+    let watch: KernelWatch
     /// Whether a connection began since this node, a master that lacks something, was promoted.
     var beganInTerm: (Key) -> Bool = { _ in false }
     private var renewAt: Instant = 0
@@ -56,6 +58,7 @@ final class SlaveEngine {
         expectations = try ExpectationInjector(try kernel.makeRequests())
         adoption = Adoption(try kernel.makeWalk())
         check = KernelCheck(try kernel.makeWalk(), intervalSeconds: reconcileSeconds)
+        watch = KernelWatch(kernel, lookup)
         injector.mayDisplace = { [unowned slave] entry in !slave.filter.isNodesOwn(entry) }
     }
 
@@ -77,6 +80,7 @@ final class SlaveEngine {
         slave.hasAdopted = false
         hasUnread = true
         check.postpone(now: now)
+        watch.open(now: now)
         startAdoption()
     }
 
@@ -128,6 +132,7 @@ final class SlaveEngine {
     func finish(now: Instant) {
         isFinished = true
         if adoption.isRunning { adoption.cancel() }
+        watch.close()
         check.postpone(now: now)
         inject(now)
         // No parent will come any more, and what was in the way may have gone.
@@ -141,6 +146,8 @@ final class SlaveEngine {
         isFinished = false
         if !slave.hasAdopted { startAdoption() }
         check.postpone(now: now)
+        watch.open(now: now)
+        watch.requireCheck()
     }
 
     /// Begins to read the kernel's table; where that fails, it is tried again with the next renewal.
@@ -166,7 +173,9 @@ final class SlaveEngine {
         inject(now)
         guard slave.donor == nil else { return }
         adopt(now)
+        watch.look(table, &check, now: now)
         checkKernel(now)
+        slave.kernelDoubt = watch.doubt
         guard now >= renewAt else { return }
         renewAt = now + Self.renewInterval
         let rounds = Int(ReplicaTable.renewSeconds / 4)
@@ -183,6 +192,7 @@ final class SlaveEngine {
         if let due = slave.deadline { deadline = min(deadline, due) }
         if table.isWaiting { deadline = min(deadline, now + Self.waitInterval) }
         if let due = check.due { deadline = min(deadline, due) }
+        deadline = min(deadline, watch.due)
         return .until(deadline)
     }
 
@@ -298,6 +308,7 @@ final class SlaveEngine {
         status.proof = check.proof
         status.proof.differences = []
         status.repaired = check.repairedCount
+        status.eventsOff = watch.offCount
         status.related = RelatedStatus(table, injector, expectations)
         status.packetsSent = packetsSent
         status.bytesSent = bytesSent

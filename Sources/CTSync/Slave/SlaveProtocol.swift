@@ -16,6 +16,8 @@ final class SlaveProtocol {
     static let silence = 1 * Duration.second
     /// How often a slave tells the master how far it is, with a NACK that names nothing.
     static let reportInterval = 1 * Duration.second
+    /// ... and during an initsync, which goes as fast as it says.
+    static let walkReportInterval = 10 * Duration.millisecond
     /// When to ask for an initsync where the replica table was full: there may be room again.
     static let fullRetry = 30 * Duration.second
 
@@ -23,6 +25,8 @@ final class SlaveProtocol {
     static let answerInterval = 100 * Duration.millisecond
     /// How long the master may say less than was heard before its stream is begun anew.
     static let regressionPatience = 1 * Duration.second
+    /// For how long after a master had something its empty initsync is not believed.
+    static let emptinessPatience = 10 * Duration.second
 
     /// What a packet calls for besides what the protocol does itself.
     enum Consequence: Equatable {
@@ -60,6 +64,12 @@ final class SlaveProtocol {
         case expectationsRefused = "expectations refused by the kernel"
         /// The table of expectations is full.
         case expectationsFull = "expectation table full"
+        /// The master's kernel sends no events.
+        case eventsOff = "events off at the master"
+        /// This node's kernel sends no events: what others change in it is not heard.
+        case unwatched = "changes of the kernel's table not heard"
+        /// Somebody has changed this node's kernel table.
+        case kernelChanged = "kernel's table changed by others"
     }
 
     /// The master that is followed.
@@ -93,6 +103,9 @@ final class SlaveProtocol {
     /// Whether the kernel's own entries have been read; until then no initsync is asked for.
     var hasAdopted = true
 
+    /// Why this node's kernel may not have what the table says; nil if it has.
+    var kernelDoubt: OutOfSync?
+
     private let nodeID: UInt8
     private let checksum: PacketChecksum?
     private var foreign = ForeignCluster()
@@ -100,6 +113,7 @@ final class SlaveProtocol {
     private var gap = GapTimer()
     private var request = InitsyncRequest()
     private var reportAt: Instant = 0
+    private var reportedAt: Instant = 0
     private var helloAt: Instant = 0
     private var message = Message()
     /// Whether an initsync of this epoch is complete and nothing was lost since.
@@ -122,6 +136,9 @@ final class SlaveProtocol {
     /// Whether all of that is there.
     private(set) var hasTaken = false
     private var bracket: Bracket?
+    /// When this master was last heard to have anything, and whether its last whole initsync had.
+    private var heldAt: Instant = 0
+    private var hadCopies = false
     /// Where a lower claim came from, until it is answered.
     private var answerTo: PeerAddress?
     private var answeredAt: Instant = 0
@@ -195,6 +212,7 @@ final class SlaveProtocol {
         regression = nil
         progress = InitsyncProgress()
         announced = Announcement()
+        (heldAt, hadCopies) = (0, false)
     }
 
     /// What this node holds.
@@ -241,6 +259,7 @@ final class SlaveProtocol {
         if !hasAdopted { return .adopting }
         if now > lastHeard + Self.silence { return .silent }
         if announced.differs(from: rulesFingerprint) { return .rules }
+        if announced.areEventsOff { return .eventsOff }
         if !hasBase { return .initsync }
         if ring.hasGap { return .gap }
         if table.insufficientCount > 0 { return .insufficient }
@@ -250,7 +269,7 @@ final class SlaveProtocol {
         if isExpectationTableFull { return .expectationsFull }
         if table.expectations.waitingCount > 0 { return .expectationsWaiting }
         if table.expectations.refusedCount > 0 { return .expectationsRefused }
-        return nil
+        return kernelDoubt
     }
 
     /// Requests for an initsync that went out since one was last begun.
@@ -296,6 +315,10 @@ final class SlaveProtocol {
         guard claim >= master else {
             counters.stale += 1
             drops.note(DropRecord.stale, packet, from: peer, now: now)
+            if isRival(header, peer, now) {
+                counters.sameID += 1
+                drops.note(DropRecord.sameID, packet, from: peer, now: now)
+            }
             if now >= answeredAt + Self.answerInterval { answerTo = peer }
             return .none
         }
@@ -306,6 +329,14 @@ final class SlaveProtocol {
         take(header, packet, now)
         gap.update(hasGap: ring.hasGap, expected: ring.expected, now: now)
         return .none
+    }
+
+    /// Whether a master of a lower claim is another node with the id of the one that is heard.
+    private func isRival(_ header: PacketHeader, _ peer: PeerAddress, _ now: Instant) -> Bool {
+        guard header.nodeID == master.nodeID, let known = masterAddress,
+            now <= lastHeard + Self.silence
+        else { return false }
+        return known.family == peer.family && known.address != peer.address
     }
 
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
@@ -374,6 +405,7 @@ final class SlaveProtocol {
             next.addresses = announced.addresses
             Announcement.readAddresses(announcement, into: &next.addresses)
             announced = next
+            if hadCopies, next.entryCount > 0 { heldAt = lastHeard }
         } catch {
             preconditionFailure("an announcement was checked when it came: \(error)")
         }
@@ -436,6 +468,7 @@ final class SlaveProtocol {
                 counters.leftOut += 1
                 return
             }
+            heldAt = now
             if donor != nil, isNewerHere(message.entry) { return }
             switch table.update(
                 message.entry, isNew: message.kind.has(MessageKind.new),
@@ -530,8 +563,11 @@ final class SlaveProtocol {
             return
         }
         // A master that holds less than this node does not speak for what it has never had.
+        let isEmptied = isUnlikelyEmpty(now)
+        if isEmptied, isComplete { loseBase() }
         let isTold =
-            ended.isProved && !hasMore && (basis.epoch == master.epoch || ended.basis >= basis)
+            ended.isProved && !isEmptied && !hasMore
+            && (basis.epoch == master.epoch || ended.basis >= basis)
         let purges = isComplete && isTold && !ended.isSparing
         counters.purged += UInt64(table.endInitsync(isComplete: purges))
         guard isComplete, isTold else {
@@ -539,9 +575,17 @@ final class SlaveProtocol {
             return
         }
         counters.initsyncs += 1
+        hadCopies = progress.count > 0
         hasBase = true
         (hasPart, hasUnproved) = (false, false)
         if table.insufficientCount > 0 { wantInitsync(at: now + InitsyncRequest.shortest) }
+    }
+
+    /// Whether the initsync that has ended named nothing, would take something, and this master had
+    /// something a moment ago.
+    private func isUnlikelyEmpty(_ now: Instant) -> Bool {
+        progress.count == 0 && heldAt != 0 && now < heldAt + Self.emptinessPatience
+            && table.hasUnconfirmed
     }
 
     // MARK: An operator's orders
@@ -578,10 +622,15 @@ final class SlaveProtocol {
 
     // MARK: Output
 
+    /// When the next report is due.
+    private var reportDue: Instant {
+        bracket == nil ? reportAt : min(reportAt, reportedAt + Self.walkReportInterval)
+    }
+
     /// When `output` has something next; nil where only a packet can bring that about.
     var deadline: Instant? {
         guard masterAddress != nil else { return answerTo == nil ? nil : 0 }
-        var earliest = answerTo == nil ? reportAt : 0
+        var earliest = answerTo == nil ? reportDue : 0
         if let nack = gap.deadline { earliest = min(earliest, nack) }
         if hasAdopted, let asked = request.deadline { earliest = min(earliest, asked) }
         return earliest
@@ -606,8 +655,9 @@ final class SlaveProtocol {
             return (length, masterAddress)
         }
         let isNackDue = gap.deadline.map { $0 <= now } ?? false
-        guard isNackDue || reportAt <= now else { return nil }
+        guard isNackDue || reportDue <= now else { return nil }
         reportAt = now + Self.reportInterval
+        reportedAt = now
         var ranges = 0
         if isNackDue {
             gap.nackSent(now: now)

@@ -39,6 +39,8 @@ struct SlaveStatus: Sendable {
     /// Comparisons of the kernel with the replica table, and what differed.
     var checks: UInt64 = 0
     var repaired: UInt64 = 0
+    /// How often nf_conntrack_events was found to be off.
+    var eventsOff: UInt64 = 0
     /// What the last comparison came to, without the differences.
     var proof = KernelProof()
     var related = RelatedStatus()

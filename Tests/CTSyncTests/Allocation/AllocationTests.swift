@@ -128,7 +128,7 @@ import Testing
                 if ring.copy(item.sequence, to: target) != nil { again += 1 }
             }
             _ = ring.writeAnnouncement(Announcement(), target, clockMicroseconds: 1)
-            if let number = master.beginInitsync(),
+            if let number = master.beginInitsync(now: 1),
                 let begin = ring.append(Bracket(number: number), .UPDATE)
             {
                 master.initsyncBegan(in: begin)

@@ -55,7 +55,7 @@ import Testing
         #expect(said.messages == 0 && !said.isWalkWanted)
         let status = master.flush.status
         #expect(status.count == 3 && status.devices == ["wan0"])
-        #expect(master.term.due == status.until && master.flush.spares())
+        #expect(master.flush.due == status.until && master.flush.spares())
         // Another address is there: what ends at it is told.
         _ = master.kernel.table.remove(Key(SampleEntries.tuple(17, 4, 53)), .traffic)
         said = master.drain()
@@ -64,7 +64,7 @@ import Testing
         said = master.drain()
         #expect(said.messages == 0 && said.isWalkWanted)
         #expect(master.exchange.initsyncs.isRunning && !master.flush.spares())
-        #expect(master.flush.status == FlushHold.Status(total: 3) && master.term.due == nil)
+        #expect(master.flush.status == FlushHold.Status(total: 3) && master.flush.due == nil)
     }
 
     @Test func aFlushByHandIsTold() throws {

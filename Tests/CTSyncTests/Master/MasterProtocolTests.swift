@@ -45,8 +45,10 @@ import Testing
     }
 
     /// Begins and ends a walk; false where none is wanted.
-    private static func walk(_ master: MasterProtocol, _ ring: SendRing) -> Bool {
-        guard let number = master.beginInitsync(),
+    private static func walk(
+        _ master: MasterProtocol, _ ring: SendRing, now: Instant = 1
+    ) -> Bool {
+        guard let number = master.beginInitsync(now: now),
             let begin = ring.append(Bracket(number: number), .UPDATE)
         else { return false }
         master.initsyncBegan(in: begin)
@@ -114,7 +116,7 @@ import Testing
             #expect(Self.receive(master, packet) == .none)
         }
         #expect(master.counters.stale == 2)
-        #expect(master.beginInitsync() == nil)
+        #expect(master.beginInitsync(now: 1) == nil)
         #expect(master.peers.isEmpty)
     }
 
@@ -153,8 +155,6 @@ import Testing
         #expect(Self.receive(master, nack) == .sendAgain)
         #expect(Self.receive(master, nack) == .none)
         #expect(!master.hasNothingAgain)
-        #expect(master.takeAskedAgain())
-        #expect(!master.takeAskedAgain())
         var sequences: [UInt64] = []
         while let item = master.nextAgain() { sequences.append(item.sequence) }
         #expect(sequences == [3, 4, 9])
@@ -192,15 +192,97 @@ import Testing
         #expect(try !Self.isIncomplete(ring))
         // Lost while it runs: another one.
         master.requireInitsync()
-        let number = try #require(master.beginInitsync())
+        let number = try #require(master.beginInitsync(now: 1))
         master.lostEvents()
         master.initsyncBegan(in: ring.append(Bracket(number: number), .UPDATE) ?? 0)
         #expect(master.caughtUp())
         master.initsyncEnded(isWhole: true)
         #expect(try Self.isIncomplete(ring))
-        #expect(Self.walk(master, ring))
+        #expect(Self.walk(master, ring, now: 1 + Backoff.shortest))
         #expect(try !Self.isIncomplete(ring))
         #expect(master.losses == 2)
+    }
+
+    /// A kernel that loses events all the time is walked ever more seldom, whoever asks.
+    @Test func repairsBackOff() throws {
+        let (master, ring) = try Self.make()
+        var now: Instant = 1
+        var pauses: [UInt64] = []
+        for _ in 0..<8 {
+            master.lostEvents()
+            #expect(master.caughtUp())
+            let before = now
+            while !Self.walk(master, ring, now: now) {
+                _ = Self.receive(master, Self.slavePacket(.SLAVE_INITSYNC, 900), now: now)
+                let due = try #require(master.repairDue)
+                #expect(due > now && !Self.walk(master, ring, now: due - 1))
+                now = due
+            }
+            pauses.append((now - before) / Duration.second)
+        }
+        #expect(pauses == [0, 1, 2, 4, 8, 16, 30, 30])
+        // After a quiet time the first is at once again; what a slave asks for never waits.
+        master.requireInitsync()
+        #expect(Self.walk(master, ring, now: now))
+        now += 3 * Backoff.longest
+        master.lostEvents()
+        #expect(master.caughtUp() && Self.walk(master, ring, now: now))
+    }
+
+    /// As long as the kernel sends no events every packet says so, and walks back off.
+    @Test func aKernelWithoutEventsIsSaidWhateverIsWalked() throws {
+        let (master, ring) = try Self.make()
+        master.areEventsOff = true
+        #expect(try Self.isIncomplete(ring))
+        master.requireInitsync()
+        #expect(Self.walk(master, ring))
+        #expect(try Self.isIncomplete(ring))
+        master.requireInitsync()
+        #expect(!Self.walk(master, ring))
+        master.areEventsOff = false
+        master.lostEvents()
+        #expect(master.caughtUp() && Self.walk(master, ring, now: 1 + Backoff.shortest))
+        #expect(try !Self.isIncomplete(ring))
+    }
+
+    /// A walk is no more than a window ahead of the slowest slave that gets on.
+    @Test func aWalkIsAsFastAsTheSlowestThatGetsOn() throws {
+        let (master, ring) = try Self.make()
+        #expect(master.window == 4)
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 1), now: 1) == .none)
+        Self.send(4, ring)
+        #expect(master.mayWalk(now: 2))
+        Self.send(1, ring)
+        #expect(!master.mayWalk(now: 2))
+        // It has applied one; then no more, though it is heard.
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 2), now: 3) == .none)
+        #expect(master.mayWalk(now: 3))
+        Self.send(1, ring)
+        let later = 3 + MasterProtocol.walkPatience
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 2), now: later - 1) == .none)
+        #expect(!master.mayWalk(now: later - 1))
+        #expect(master.mayWalk(now: later))
+        // It gets on again.
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 3), now: later) == .none)
+        #expect(master.mayWalk(now: later))
+        Self.send(1, ring)
+        #expect(!master.mayWalk(now: later))
+    }
+
+    /// Two nodes of one id, as their master hears them: noted as long as both are there.
+    @Test func twoSlavesOfOneIdAreNoted() throws {
+        let (master, _) = try Self.make()
+        let elsewhere = PeerAddress(address: Address(ipv4: 0xC633_6401), family: .ipv4, port: 9)
+        let report = Self.slavePacket(.NACK, 1)
+        for now in [1, 2, 3] as [Instant] {
+            #expect(Self.receive(master, report, now: now) == .none)
+            _ = report.withUnsafeBytes { master.receive($0.bytes, from: elsewhere, now: now) }
+        }
+        #expect(master.counters.sameID == 2)
+        #expect(master.drops[DropRecord.sameID]?.peer == elsewhere)
+        let later = 3 + MasterProtocol.addressPatience
+        #expect(Self.receive(master, report, now: later) == .none)
+        #expect(master.counters.sameID == 2)
     }
 
     /// A master that takes a table over, on a kernel that has nothing to tell.
@@ -231,7 +313,7 @@ import Testing
         master.start(MasterClaim(epoch: 200, nodeID: 5))
         ring.reset(epoch: 200, nodeID: 5)
         #expect(master.hasNothingAgain)
-        #expect(master.beginInitsync() == nil)
+        #expect(master.beginInitsync(now: 1) == nil)
         #expect(master.peers.isEmpty)
         #expect(!master.caughtUp())
     }

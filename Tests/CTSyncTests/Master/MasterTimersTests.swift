@@ -151,7 +151,7 @@ import Testing
         let end = now + Duration.second
         while now < end {
             packets += 5
-            now = max(now, pace.spend(5, wasAskedAgain: packets % 3 == 0, now: now))
+            now = max(now, pace.spend(5, now: now))
         }
         #expect((1_000...1_005).contains(packets))
     }
@@ -159,7 +159,7 @@ import Testing
     @Test func aPauseIsNotMadeUpFor() {
         var pace = InitsyncPace(packetsPerSecond: 1_000, now: Duration.second)
         let now = 9 * Duration.second
-        let next = pace.spend(10, wasAskedAgain: false, now: now)
+        let next = pace.spend(10, now: now)
         // Of the pause 5 ms count, of the packets 10.
         #expect(next == now + 5 * Duration.millisecond)
     }
@@ -167,27 +167,22 @@ import Testing
     @Test func theRateMayChangeOnTheWay() {
         var pace = InitsyncPace(packetsPerSecond: 1_000, now: 0)
         pace.set(packetsPerSecond: 10)
-        #expect(pace.spend(1, wasAskedAgain: false, now: 0) == 100 * Duration.millisecond)
+        #expect(pace.spend(1, now: 0) == 100 * Duration.millisecond)
         pace.set(packetsPerSecond: 0)
-        let next = pace.spend(2, wasAskedAgain: false, now: 0)
+        let next = pace.spend(2, now: 0)
         // What was to be paid at the old rate is forgotten.
         #expect(next == 1 * Duration.millisecond)
     }
 
-    /// Without a number: faster while nobody asks again, slower when somebody does.
-    @Test func asFastAsTheSlavesKeepUp() {
+    /// Without a number it is faster and faster: what bounds it is what the slaves have applied.
+    @Test func withoutANumberItGetsFaster() {
         var pace = InitsyncPace(packetsPerSecond: 0, now: 0)
         var now: Instant = 0
-        func cost(_ wasAskedAgain: Bool) -> UInt64 {
+        let costs = (0..<12).map { _ in
             now += 20 * Duration.millisecond
-            return pace.spend(1, wasAskedAgain: wasAskedAgain, now: now) + 5 * Duration.millisecond
-                - now
+            return pace.spend(1, now: now) + 5 * Duration.millisecond - now
         }
-        let faster = (0..<12).map { _ in cost(false) }
-        #expect(faster.prefix(3) == [250_000, 125_000, 62_500])
-        #expect(faster.last == 1_000)
-        let slower = (0..<14).map { _ in cost(true) }
-        #expect(slower.prefix(3) == [2_000, 4_000, 8_000])
-        #expect(slower.last == 2_000_000)
+        #expect(costs.prefix(3) == [250_000, 125_000, 62_500])
+        #expect(costs.last == 1_000)
     }
 }

@@ -60,7 +60,7 @@ final class SimulatedDaemon: NodeParts {
     // MARK: As Daemon does
 
     func begin(as role: Role) throws {
-        if kernel.eventsSetting != 1 { kernel.eventsSetting = 1 }
+        if !kernel.isReadOnly { kernel.eventsSetting = 1 }
         engine.remember(
             epoch: max(node.storage.epoch, node.storage.diskEpoch),
             wallMicroseconds: node.clock.wallMicroseconds)

@@ -13,6 +13,8 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
     let calls = SimulatedCalls()
     /// nf_conntrack_events: 0 off, 1 on, 2 while somebody listens.
     var eventsSetting: UInt64 = 2 { didSet { settle() } }
+    /// /proc/sys cannot be written.
+    var isReadOnly = false
     /// How many events the socket's buffer holds.
     var eventCapacity = 64
     /// How many requests in a thousand fail for reasons of the kernel's own.
@@ -103,6 +105,29 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
         let source = SimulatedLosses()
         losses.append(source)
         return source
+    }
+
+    func openChanges() throws(SystemError) -> any EventSource {
+        try calls.attempt("socket of changes")
+        let source = SimulatedEvents(self, ofOthers: true)
+        listeners.append(Weak(source: source))
+        settle()
+        return source
+    }
+
+    func setting(_ setting: KernelSetting) throws(SystemError) -> UInt64 {
+        try calls.attempt("read of \(setting.rawValue)")
+        return switch setting {
+        case .events: eventsSetting
+        case .buckets: UInt64(1_024 >> resizes.quotientAndRemainder(dividingBy: 4).remainder)
+        case .count: UInt64(table.slots.count)
+        }
+    }
+
+    func set(_ setting: KernelSetting, to value: UInt64) throws(SystemError) {
+        try calls.attempt("write of \(setting.rawValue)")
+        guard !isReadOnly else { throw SystemError("write of \(setting.rawValue)", errno: EROFS) }
+        eventsSetting = value
     }
 
     /// An address is removed: what is masqueraded to it is flushed.

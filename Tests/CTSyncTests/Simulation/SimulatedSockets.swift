@@ -166,6 +166,8 @@ final class SimulatedWalk: TableWalk {
         expectations = nil
     }
 
+    func conditions() throws(SystemError) -> WalkConditions { try WalkConditions(of: kernel) }
+
     private func fill() {
         piece = []
         guard let from = cursor else { return }
@@ -210,8 +212,12 @@ final class SimulatedEvents: EventSource {
     private(set) var isOwnDoing = false
     let raw: CInt = -1
 
-    init(_ kernel: SimulatedKernel) {
+    /// Only what others than the daemon end, or change by hand, is heard.
+    private let isOfOthers: Bool
+
+    init(_ kernel: SimulatedKernel, ofOthers: Bool = false) {
         self.kernel = kernel
+        isOfOthers = ofOthers
     }
 
     /// Whether there is something to read.
@@ -220,6 +226,10 @@ final class SimulatedEvents: EventSource {
     func keepBack(_ rules: [ReplicationRule]) throws(SystemError) -> Bool { false }
 
     func append(_ kind: CtnetlinkKind, _ said: Entry, _ cause: SimulatedTable.Cause) {
+        if isOfOthers {
+            let isHeard = kind == .destroy || kind == .update && cause != .traffic
+            guard isHeard, cause != .daemon else { return }
+        }
         guard events.count < kernel.eventCapacity else {
             hasLost = true
             return
@@ -233,6 +243,8 @@ final class SimulatedEvents: EventSource {
     }
 
     func append(_ kind: CtnetlinkKind, _ expectation: Expectation) {
+        // The simulated table does not say who removes one.
+        guard !isOfOthers else { return }
         guard events.count < kernel.eventCapacity else {
             hasLost = true
             return

@@ -48,6 +48,8 @@ final class SimulatedTable {
     private(set) var orphans: Set<Key> = []
     /// When each key's entry went last, and why.
     private(set) var removals: [Key: (at: Instant, cause: Cause)] = [:]
+    /// Keys of which there was an entry that sends no events, as it was made while they were off.
+    private(set) var muted: Set<Key> = []
     private var replies: [Key: Key] = [:]
     private var nextExpiry: Instant = .max
 
@@ -93,6 +95,7 @@ final class SimulatedTable {
         var slot = Slot(entry: entry, expiresAt: now + UInt64(seconds) * Duration.second)
         slot.entry.timeoutSeconds = seconds
         slot.isMute = !isEventful
+        if slot.isMute { muted.insert(entry.key) }
         slots[entry.key] = slot
         replies[reply] = entry.key
         nextExpiry = min(nextExpiry, slot.expiresAt)

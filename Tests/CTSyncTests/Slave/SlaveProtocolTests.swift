@@ -67,6 +67,123 @@ import Testing
         #expect(bench.slave.deadline == bench.now + InitsyncRequest.shortest)
     }
 
+    /// One packet with a sequence of 2^61 in the true master's name does not end replication: the
+    /// master says less in every packet, and after a second the stream is begun anew.
+    @Test func aStreamThatWasLedAstrayIsBegunAnew() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        let far: UInt64 = 1 << 61
+        bench.receive(PacketBytes.sync(far, [], oldest: far))
+        #expect(bench.slave.applied == far)
+        let end = bench.now + SlaveProtocol.regressionPatience
+        while bench.now < end {
+            bench.receive(PacketBytes.announcement(2))
+            #expect(bench.slave.counters.restarts == 0)
+            bench.now += 100 * Duration.millisecond
+        }
+        bench.receive(PacketBytes.announcement(2))
+        #expect(bench.slave.counters.restarts == 1 && bench.slave.applied == 2)
+        #expect(try bench.output().first?.0.type == .SLAVE_INITSYNC)
+        bench.receive(PacketBytes.sync(3, [PacketBytes.bracket(.UPDATE, 2), Self.new]))
+        bench.receive(PacketBytes.sync(4, [PacketBytes.bracket(.DELETE, 2)]))
+        #expect(bench.slave.outOfSync(now: bench.now) == nil && bench.slave.table.aliveCount == 1)
+    }
+
+    /// A packet that was overtaken says less than was heard, and restarts nothing.
+    @Test func oldPacketsRestartNothing() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        bench.receive(PacketBytes.sync(3, []))
+        for number in 0..<30 as Range<UInt64> {
+            bench.receive(PacketBytes.announcement(1))
+            bench.receive(PacketBytes.sync(4 + number, []))
+            bench.now += 100 * Duration.millisecond
+        }
+        #expect(bench.slave.counters.restarts == 0 && bench.slave.applied == 33)
+    }
+
+    /// A master that had something a moment ago is not believed that it has nothing.
+    @Test func anEmptyInitsyncOfAMasterThatHeldTheTableTakesNothing() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        bench.receive(PacketBytes.sync(3, [Self.new]))
+        func walk(_ number: UInt32, _ sequence: UInt64, _ copies: [[UInt8]] = []) {
+            bench.receive(
+                PacketBytes.sync(sequence, [PacketBytes.bracket(.UPDATE, number)] + copies))
+            bench.receive(PacketBytes.sync(sequence + 1, [PacketBytes.bracket(.DELETE, number)]))
+        }
+        walk(2, 4)
+        #expect(bench.slave.table.aliveCount == 1)
+        #expect(bench.slave.outOfSync(now: bench.now) == .initsync)
+        // It has it again.
+        walk(3, 6, [PacketBytes.update(Self.entry, bits: MessageKind.initsync)])
+        #expect(bench.slave.outOfSync(now: bench.now) == nil)
+        // It says so long enough.
+        bench.now += SlaveProtocol.emptinessPatience
+        walk(4, 8)
+        #expect(bench.slave.table.aliveCount == 0)
+        #expect(bench.slave.outOfSync(now: bench.now) == nil)
+    }
+
+    /// The end of an initsync purges only what it proves.
+    @Test func anUnprovedInitsyncConfirmsAndTakesNothing() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        bench.receive(PacketBytes.sync(3, [Self.new]))
+        let other = SampleEntries.plain[1]
+        bench.receive(
+            PacketBytes.sync(
+                4,
+                [
+                    PacketBytes.bracket(.UPDATE, 2),
+                    PacketBytes.update(other, bits: MessageKind.initsync),
+                ]))
+        var end = [UInt8](repeating: 0, count: Bracket.byteCount)
+        end.withUnsafeMutableBytes { bytes in
+            var span = bytes.mutableBytes
+            var bracket = Bracket(number: 2, basis: Basis(epoch: .max, sequence: .max))
+            bracket.isProved = false
+            _ = bracket.write(.DELETE, &span, at: 0)
+        }
+        bench.receive(PacketBytes.sync(5, [end]))
+        #expect(bench.slave.table.aliveCount == 2 && bench.slave.counters.purged == 0)
+        #expect(bench.slave.counters.initsyncs == 1)
+    }
+
+    /// Another node with the id of the master that is followed.
+    @Test func twoMastersOfOneIdAreNoted() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        bench.receive(PacketBytes.announcement(2, epoch: 99))
+        #expect(bench.slave.counters.stale == 1 && bench.slave.counters.sameID == 0)
+        let elsewhere = PeerAddress(address: Address(ipv4: 0xC633_6401), family: .ipv4, port: 9)
+        bench.receive(PacketBytes.announcement(2, epoch: 99), from: elsewhere)
+        #expect(bench.slave.counters.sameID == 1)
+        #expect(bench.slave.drops[DropRecord.sameID]?.peer == elsewhere)
+        // The true one is silent: its packets may come from anywhere.
+        bench.now += SlaveProtocol.silence + 1
+        bench.receive(PacketBytes.announcement(2, epoch: 99), from: elsewhere)
+        #expect(bench.slave.counters.sameID == 1)
+    }
+
+    /// A master whose kernel sends no events says so.
+    @Test func aMasterThatHearsNothingIsNotFollowedBlindly() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        var header = PacketHeader(type: .MASTER_ANNOUNCE, nodeID: 1, epoch: 100, sequence: 2)
+        header.oldest = 1
+        var bytes = [UInt8](repeating: 0, count: PacketHeader.byteCount + Announcement.byteCount)
+        bytes.withUnsafeMutableBytes { buffer in
+            var span = buffer.mutableBytes
+            Announcement(areEventsOff: true).write(&span)
+        }
+        bench.receive(
+            PacketBytes.sealed(header, Array(bytes.dropFirst(PacketHeader.byteCount))))
+        #expect(bench.slave.outOfSync(now: bench.now) == .eventsOff)
+        bench.receive(PacketBytes.announcement(2))
+        #expect(bench.slave.outOfSync(now: bench.now) == nil)
+    }
+
     /// The link is trusted to tell the truth, but nothing that it tells ends the daemon.
     @Test func jumpsOfAnySizeAreCountedAndSurvived() throws {
         let bench = try Bench()
@@ -156,7 +273,8 @@ import Testing
         }
         #expect(bench.slave.applied == 40)
         #expect(bench.slave.outOfSync(now: bench.now) == .initsync)
-        bench.receive(PacketBytes.sync(41, [PacketBytes.bracket(.UPDATE, 2)]))
+        let copy = PacketBytes.update(SampleEntries.plain[1], bits: MessageKind.initsync)
+        bench.receive(PacketBytes.sync(41, [PacketBytes.bracket(.UPDATE, 2), copy]))
         bench.receive(PacketBytes.sync(42, [PacketBytes.bracket(.DELETE, 2)]))
         #expect(bench.slave.outOfSync(now: bench.now) == nil)
         #expect(bench.slave.counters.purged == 1)

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+/// Hears what anybody else does to a slave's kernel, so that "in sync" is a statement about the kernel
+/// and not only about the books.
+///
+/// 1. A few times a second take the events of others than this process. A replica that was deleted, or
+///    that a hand has changed, is read, and put right.
+/// 2. Events that were lost, an expectation that was deleted, and more ends without a hand than are
+///    likely, call for a comparison of the whole table; these back off.
+/// 3. nf_conntrack_events is looked at each second. What was made while it was off is made again.
+///
+/// While any of that is to be done, or nothing can be heard, the slave is not in sync (`doubt`).
+/// What packets change is left to the comparison at its interval: a takeover may have begun.
+/// Thread: the link's, while the node is slave. Memory is the socket's, taken when it becomes so.
+final class KernelWatch {
+    /// How often the events are taken.
+    static let interval = 250 * Duration.millisecond
+    private static let settingInterval = 1 * Duration.second
+    /// Batches of events taken at once; the rest waits for the next packet.
+    private static let batchLimit = 32
+    /// Ends without a hand that are repaired at once: a full kernel ends one entry for each it makes.
+    private static let endLimit = 64
+
+    private let kernel: any KernelTable
+    private let lookup: any EntryLookup
+    private var source: (any EventSource)?
+    /// Whether it was deaf since the kernel was compared.
+    private var wasDeaf = false
+    private var areEventsOff = false
+    private var hasMore = false
+    private var wantsCheck = false
+    /// What `KernelCheck.checkCount` must exceed; nil if no check is waited for.
+    private var awaited: UInt64?
+    private var backoff = Backoff()
+    /// Replicas to be read.
+    private var changed: [Key] = []
+    private static let changedLimit = 1_024
+    private var settingAt: Instant = 0
+    /// When nf_conntrack_events was last seen on, in seconds.
+    private var onAtSeconds: UInt32 = 0
+    /// Whether the last look found anything.
+    private var hasFound = false
+    /// When there is something to do next.
+    private(set) var due: Instant = 0
+    /// How often nf_conntrack_events was found to be off.
+    private(set) var offCount: UInt64 = 0
+    private(set) var failureCount: UInt64 = 0
+
+    init(_ kernel: any KernelTable, _ lookup: any EntryLookup) {
+        self.kernel = kernel
+        self.lookup = lookup
+        changed.reserveCapacity(Self.changedLimit)
+    }
+
+    /// Begins to listen; what was changed before is not known.
+    func open(now: Instant) {
+        close()
+        (wasDeaf, areEventsOff, hasFound, wantsCheck, awaited) = (false, false, false, false, nil)
+        settingAt = 0
+        onAtSeconds = Self.seconds(now)
+        due = now
+        listen()
+    }
+
+    /// Ceases to listen.
+    func close() {
+        source = nil
+    }
+
+    /// The kernel is to be compared as soon as it can be.
+    func requireCheck() {
+        wantsCheck = true
+    }
+
+    /// Why the kernel may not have what the books say; nil if it has.
+    var doubt: SlaveProtocol.OutOfSync? {
+        if source == nil || areEventsOff { return .unwatched }
+        return hasFound || hasMore || wantsCheck || awaited != nil ? .kernelChanged : nil
+    }
+
+    /// Takes what was heard.
+    ///
+    /// - Parameter check: begun if the whole table is to be compared.
+    func look(_ table: ReplicaTable, _ check: inout KernelCheck, now: Instant) {
+        guard now >= due || hasMore else { return }
+        due = now + Self.interval
+        hasFound = false
+        listen()
+        if now >= settingAt { keepSetting(table, now) }
+        if source != nil { take(table, &check, now) }
+        compare(&check, now)
+    }
+
+    private func listen() {
+        guard source == nil else { return }
+        do throws(SystemError) {
+            source = try kernel.openChanges()
+            if wasDeaf { wantsCheck = true }
+            wasDeaf = false
+        } catch {
+            failureCount += 1
+            wasDeaf = true
+        }
+    }
+
+    private func keepSetting(_ table: ReplicaTable, _ now: Instant) {
+        settingAt = now + Self.settingInterval
+        do throws(SystemError) {
+            switch try KeptSetting.events.keep(in: kernel) {
+            case .right, .set, .tolerable: areEventsOff = false
+            case .wrong:
+                if !areEventsOff { offCount += 1 }
+                areEventsOff = true
+                return
+            case .mended:
+                if !areEventsOff { offCount += 1 }
+                areEventsOff = false
+                table.remake(since: onAtSeconds)
+                wantsCheck = true
+            }
+            onAtSeconds = Self.seconds(now)
+        } catch {
+            failureCount += 1
+        }
+    }
+
+    // MARK: Events
+
+    private func take(_ table: ReplicaTable, _ check: inout KernelCheck, _ now: Instant) {
+        guard let source else { return }
+        var ends = 0
+        hasMore = true
+        do throws(SystemError) {
+            for _ in 0..<Self.batchLimit {
+                let drain = try source.receive { kind, entry in
+                    guard !source.isOwnDoing, table.isHere(entry.key) else { return }
+                    if source.causedBy == 0 { ends += 1 }
+                    if kind == .destroy || source.causedBy != 0 { change(entry.key, ends) }
+                } expected: { kind, expectation in
+                    guard kind == .expectDestroy, source.causedBy != 0, !source.isOwnDoing,
+                        table.expectations.isHere(expectation)
+                    else { return }
+                    wantsCheck = true
+                }
+                if drain.overrun { wantsCheck = true }
+                hasMore = !drain.isDrained
+                guard hasMore else { break }
+                try read(table, &check, now)
+            }
+            try read(table, &check, now)
+        } catch {
+            failureCount += 1
+            wantsCheck = true
+            hasMore = false
+        }
+    }
+
+    private func change(_ key: Key, _ ends: Int) {
+        guard ends <= Self.endLimit, changed.count < Self.changedLimit else {
+            wantsCheck = true
+            return
+        }
+        changed.append(key)
+    }
+
+    /// Reads what was changed, and has it put right.
+    private func read(
+        _ table: ReplicaTable, _ check: inout KernelCheck, _ now: Instant
+    ) throws(SystemError) {
+        defer { changed.removeAll(keepingCapacity: true) }
+        for key in changed where table.isHere(key) {
+            let entry = try lookup.entry(key)
+            let said = table.said(key)
+            if let entry {
+                guard table.checkIsDifferent(entry, isFresh: true, now: Self.seconds(now)) else {
+                    continue
+                }
+            } else {
+                table.isLost(key)
+            }
+            hasFound = true
+            check.note(here: entry, said: said)
+        }
+    }
+
+    // MARK: The comparison
+
+    private func compare(_ check: inout KernelCheck, _ now: Instant) {
+        if let count = awaited {
+            if check.checkCount > count {
+                awaited = nil
+            } else if !check.isRunning {
+                // It failed, or an order has ended it.
+                (awaited, wantsCheck) = (nil, true)
+            }
+        }
+        guard wantsCheck, awaited == nil, backoff.isOver(now: now) else { return }
+        wantsCheck = false
+        awaited = check.checkCount
+        backoff.began(now: now)
+        check.begin(now: now)
+    }
+
+    private static func seconds(_ now: Instant) -> UInt32 {
+        UInt32(truncatingIfNeeded: now / Duration.second)
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+
+/// What a slave notices of other hands at its kernel, and when it is in sync again.
+@Suite struct KernelWatchTests {
+    /// A slave with a simulated kernel, in sync with a table of some entries.
+    private final class Bench {
+        let kernel = SimulatedKernel(Chance(seed: 1))
+        let engine: SlaveEngine
+        var now: Instant = 10 * Duration.second
+        static let entries = Array(SampleEntries.plain.prefix(4))
+
+        init(capacity: Int = 64) throws {
+            kernel.eventsSetting = 1
+            kernel.eventCapacity = capacity
+            let slave = try SlaveProtocol(
+                nodeID: 2, table: try ReplicaTable(capacity: 64, seed: 1),
+                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 16,
+                slotByteCount: 1_400)
+            engine = try SlaveEngine(slave, kernel)
+            engine.begin(after: .none, holding: Holding(), now: now)
+            for _ in 0..<4 { work() }
+            receive(PacketBytes.announcement(0))
+            receive(PacketBytes.sync(1, [PacketBytes.bracket(.UPDATE, 1)]))
+            for (index, entry) in Self.entries.enumerated() {
+                receive(
+                    PacketBytes.sync(
+                        UInt64(index) + 2, [PacketBytes.update(entry, bits: MessageKind.new)]))
+            }
+            receive(PacketBytes.sync(6, [PacketBytes.bracket(.DELETE, 1)]))
+            pass(2 * Duration.second)
+        }
+
+        func receive(_ packet: [UInt8]) {
+            _ = engine.receive(
+                packet.span.bytes, from: PacketBytes.peer, now: now, wallMicroseconds: 0)
+            work()
+        }
+
+        func work() { engine.work(now: now) }
+
+        /// Lets time pass, with the master's announcements.
+        func pass(_ time: UInt64, until isDone: () -> Bool = { false }) {
+            let end = now + time
+            while now < end, !isDone() {
+                now += 5 * Duration.millisecond
+                kernel.advance(to: now)
+                receive(PacketBytes.announcement(6))
+            }
+        }
+
+        var reason: SlaveProtocol.OutOfSync? { engine.slave.outOfSync(now: now) }
+        var count: Int { kernel.table.slots.count }
+    }
+
+    private static func make(capacity: Int = 64) throws -> Bench {
+        let bench = try Bench(capacity: capacity)
+        try #require(bench.reason == nil && bench.count == 4, "\(bench.reason as Any)")
+        return bench
+    }
+
+    @Test func aFlushedKernelIsNoticedWithinASecondAndFilledAgain() throws {
+        let bench = try Self.make()
+        bench.kernel.meddle { $0.flush(.hand) }
+        bench.pass(Duration.second) { bench.reason != nil }
+        #expect(bench.reason == .kernelChanged)
+        bench.pass(Duration.second) { bench.reason == nil }
+        #expect(bench.reason == nil && bench.count == 4)
+        #expect(bench.engine.check.repairedCount == 4)
+    }
+
+    @Test func aChangedEntryIsPutRight() throws {
+        let bench = try Self.make()
+        let key = Bench.entries[0].key
+        let mark = bench.kernel.table.entry(key)?.mark
+        bench.kernel.meddle { $0.change(key, saying: .mark, .hand) { $0.mark = 4_711 } }
+        bench.pass(Duration.second) { bench.reason != nil }
+        #expect(bench.reason == .kernelChanged)
+        bench.pass(Duration.second) { bench.reason == nil }
+        #expect(bench.kernel.table.entry(key)?.mark == mark && bench.reason == nil)
+    }
+
+    /// More than the socket's buffer holds: the whole table is compared.
+    @Test func lostEventsCallForAComparison() throws {
+        let bench = try Self.make(capacity: 1)
+        bench.kernel.meddle { $0.flush(.hand) }
+        let checks = bench.engine.check.checkCount
+        bench.pass(Duration.second) { bench.reason != nil }
+        #expect(bench.reason == .kernelChanged)
+        bench.pass(2 * Duration.second) { bench.reason == nil }
+        #expect(bench.reason == nil && bench.count == 4)
+        #expect(bench.engine.check.checkCount > checks)
+    }
+
+    /// What this process does itself, and what packets change, is nobody's hand.
+    @Test func itsOwnChangesAreNoOthers() throws {
+        let bench = try Self.make()
+        bench.receive(PacketBytes.sync(7, [PacketBytes.delete(Bench.entries[0].key)]))
+        bench.kernel.table.change(Bench.entries[1].key, saying: .status, .traffic) { _ in }
+        for _ in 0..<100 {
+            bench.now += 10 * Duration.millisecond
+            bench.receive(PacketBytes.announcement(7))
+            #expect(bench.reason == nil)
+        }
+        #expect(bench.count == 3 && bench.engine.check.repairedCount == 0)
+    }
+
+    /// nf_conntrack_events at 0: set again, and what was made meanwhile is made again, with events.
+    @Test func eventsThatWereOffAreSwitchedOn() throws {
+        let bench = try Self.make()
+        bench.kernel.eventsSetting = 0
+        let new = PacketBytes.update(SampleEntries.plain[4], bits: MessageKind.new)
+        bench.receive(PacketBytes.sync(7, [new]))
+        #expect(bench.kernel.table.slots[SampleEntries.plain[4].key]?.isMute == true)
+        let end = bench.now + 5 * Duration.second
+        while bench.now < end {
+            bench.now += 5 * Duration.millisecond
+            bench.kernel.advance(to: bench.now)
+            bench.receive(PacketBytes.announcement(7))
+        }
+        #expect(bench.kernel.eventsSetting == 1 && bench.engine.watch.offCount == 1)
+        #expect(bench.kernel.table.slots[SampleEntries.plain[4].key]?.isMute == false)
+    }
+
+    /// The same where nothing can be set: the slave does not say that it is in sync.
+    @Test func eventsThatCannotBeSwitchedOnAreSaid() throws {
+        let bench = try Self.make()
+        bench.kernel.isReadOnly = true
+        bench.kernel.eventsSetting = 0
+        bench.pass(2 * Duration.second) { bench.reason != nil }
+        #expect(bench.reason == .unwatched)
+        bench.kernel.eventsSetting = 1
+        bench.pass(3 * Duration.second) { bench.reason == nil }
+        #expect(bench.reason == nil)
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Testing
+
+extension ClusterTests {
+    /// What somebody does to the kernel underneath a running daemon, with no comparison at an interval.
+    @Suite struct HandTests {
+        private static let quiet = ["--reconcile", "0"]
+
+        /// `conntrack -F` on the standby.
+        @Test func aFlushedStandbyIsFilledAgainByItself() throws {
+            try withCluster { cluster in
+                try cluster.startDaemons(Self.quiet)
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try MadeEntries.create(0..<300, in: first.host)
+                try second.waitForEqualTable(to: first, atLeast: 300)
+                try second.flush()
+                try second.waitForEqualTable(to: first, atLeast: 300)
+                try Self.waitForHistory(second, "somebody else has changed this kernel's table")
+                try MadeEntries.apply((0..<50).map { .mark($0, 77) }, in: second.host)
+                try second.waitForEqualTable(to: first, atLeast: 300)
+                try cluster.waitInSync()
+            }
+        }
+
+        /// nf_conntrack_events=0 on the master: what happened meanwhile is read, and events are on.
+        @Test func eventsThatSomebodySwitchesOffAreOnAgain() throws {
+            try withCluster { cluster in
+                try cluster.startDaemons(Self.quiet)
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                for node in [first, second] {
+                    try node.host.set(["net.netfilter.nf_conntrack_events": 0])
+                }
+                try MadeEntries.create(0..<100, in: first.host)
+                try second.waitForEqualTable(to: first, atLeast: 100)
+                let words = ["cat", "/proc/sys/net/netfilter/nf_conntrack_events"]
+                for node in [first, second] {
+                    try eventually("events are on") { try node.host.run(words) == "1\n" }
+                }
+                try cluster.waitInSync()
+            }
+        }
+
+        private static func waitForHistory(_ node: Firewall, _ words: String) throws {
+            try eventually("the history says: \(words)", every: 0.2) {
+                try node.command(["history"]).output.contains(words)
+            }
+        }
+    }
+}
