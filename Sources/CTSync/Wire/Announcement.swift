@@ -4,7 +4,7 @@
 /// an answer to one is never larger than the packet that it answers; then addresses, then traits.
 ///
 /// ```
-/// | 0 basis: epoch 8, sequence 8 | 16 entries 4 | 20 rules 4 | 24 count 1 | 25 zero: room 27 |
+/// | 0 basis: epoch 8, sequence 8 | 16 entries 4 | 20 rules 4 | 24 count 1 | 25 link 1 | 26 zero: room 26 |
 /// | 52 address 16 | ... | traits
 /// ```
 ///
@@ -17,6 +17,8 @@ struct Announcement: Equatable, Sendable {
     var entryCount: UInt32 = 0
     /// The fingerprint of its rules of what is replicated; 0 if it does not say.
     var rules: UInt32 = 0
+    /// The link that it goes out by, counted from 1; 0 of a master with a single one.
+    var link: UInt8 = 0
     /// At most `addressLimit`.
     var addresses: [HostAddress] = []
     /// What its kernel is set to; nil if it does not say.
@@ -30,6 +32,7 @@ struct Announcement: Equatable, Sendable {
     static let maximumByteCount = byteCount + addressLimit * addressByteCount + Traits.byteCount
     private static let addressByteCount = 16
     private static let countOffset = 24
+    private static let linkOffset = 25
     private static let mapped: UInt64 = 0xFFFF_0000_0000
 
     /// Bytes on the wire.
@@ -46,6 +49,7 @@ struct Announcement: Equatable, Sendable {
         for offset in Self.countOffset..<Self.byteCount { packet.setByte(place + offset, 0) }
         precondition(addresses.count <= Self.addressLimit)
         packet.setByte(place + Self.countOffset, UInt8(addresses.count))
+        packet.setByte(place + Self.linkOffset, link)
         for (index, host) in addresses.enumerated() {
             let offset = place + Self.byteCount + index * Self.addressByteCount
             let isIPv4 = host.family == .ipv4
@@ -72,7 +76,8 @@ struct Announcement: Equatable, Sendable {
         guard end <= packet.byteCount else { throw .message }
         return Announcement(
             basis: Basis.read(packet, at: place), entryCount: packet.big(place + 16),
-            rules: packet.big(place + 20), traits: Traits.read(packet, at: end))
+            rules: packet.big(place + 20), link: packet.byte(place + linkOffset),
+            traits: Traits.read(packet, at: end))
     }
 
     /// Puts the addresses of one that was read in the place of others, if they differ.
