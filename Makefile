@@ -17,7 +17,7 @@ TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 SECONDS ?= 60
 # How long `make soak` runs.
 MINUTES ?= 30
-FUZZERS := packets ctnetlink configuration rules control
+FUZZERS := packets sealed ctnetlink configuration rules control
 
 # How many `make role-changes` makes.
 CHANGES ?= 500

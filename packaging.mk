@@ -158,6 +158,7 @@ test-packaging: deb
 	Tests/packaging/units.sh
 	Tests/monitoring/rules.sh
 	Tests/packaging/hardened.sh $(STATIC_BINARY)
+	Tests/packaging/other-user.sh $(STATIC_BINARY)
 	Tests/packaging/deb.sh .build/deb
 	Tests/packaging/systemd.sh .build/deb
 

@@ -26,6 +26,7 @@ let package = Package(
         .target(name: "CFuzzer"),
         .target(name: "FuzzSupport", dependencies: ["CFuzzer"], swiftSettings: settings),
         fuzzer("fuzz-packets"),
+        fuzzer("fuzz-sealed"),
         fuzzer("fuzz-ctnetlink"),
         fuzzer("fuzz-configuration"),
         fuzzer("fuzz-rules"),

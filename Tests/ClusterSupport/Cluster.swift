@@ -195,8 +195,13 @@ package final class Cluster: Sendable {
     }
 
     /// Removes a firewall's device on the sync segment, and after some seconds makes it anew.
-    package func remakeSyncDevice(of firewall: Firewall, after seconds: Double = 2) throws {
+    ///
+    /// - Parameter meanwhile: what is done while there is none.
+    package func remakeSyncDevice(
+        of firewall: Firewall, after seconds: Double = 2, _ meanwhile: () throws -> Void = {}
+    ) throws {
         try firewall.host.ip("link del sync0")
+        try meanwhile()
         pause(seconds)
         let port = "sync-\(firewall.name)"
         try wiring.ip(
@@ -207,6 +212,26 @@ package final class Cluster: Sendable {
             link set \(port) master sync
             """)
         try firewall.addressSync()
+    }
+
+    /// Joins the firewalls by a second sync segment, the bridge `sync2` with ports `sync2-fw1`, ...: at
+    /// each the device sync1, with IPv6 alone and an MTU of 1,400.
+    package func addSyncLink() throws {
+        try wiring.ip("link add sync2 type bridge forward_delay 0\nlink set sync2 up")
+        for firewall in firewalls { try addSyncLink(of: firewall) }
+    }
+
+    /// The same for one that has lost its device.
+    package func addSyncLink(of firewall: Firewall) throws {
+        let port = "sync2-\(firewall.name)"
+        try wiring.ip(
+            """
+            link add \(port) type veth peer name sync1 address 02:c7:00:00:03:0\(firewall.id) \
+            netns \(firewall.host.name)
+            link set \(port) up
+            link set \(port) master sync2
+            """)
+        try firewall.host.ip("link set sync1 mtu 1400\nlink set sync1 up")
     }
 
     /// Changes the switch of the sync segment: the bridge `sync` with its ports `sync-fw1`, ...

@@ -138,12 +138,13 @@ package final class Firewall: Sendable {
     /// Loses a share of what arrives on the sync link; 0 ends that.
     package func loseArriving(percent: Int) throws {
         if percent == 0 { return try host.nft("delete table netdev loss") }
+        let share = percent < 100 ? "numgen random mod 100 < \(percent)" : ""
         try host.nft(
             """
             table netdev loss {
                 chain arriving {
                     type filter hook ingress device sync0 priority 0;
-                    numgen random mod 100 < \(percent) drop
+                    \(share) drop
                 }
             }
             """)

@@ -21,7 +21,11 @@ package struct StatusText {
         var lines = head
         lines += texts("facts").map { "    " + $0 }
         for remark in list("remarks") { lines += self.lines(remark) }
-        lines += [""] + table + ["", "    " + totals]
+        lines += [""] + table
+        if list("links").contains(where: { $0["device"] != list("links").first?["device"] }) {
+            lines += [""] + links
+        }
+        lines += ["", "    " + totals]
         var text = lines.joined(separator: "\n") + "\n"
         if isVerbose { text += counters }
         return text
@@ -91,6 +95,36 @@ package struct StatusText {
         nodes.append((own, [own, words("role"), "here", "", "", isSlave ? sync : ""]))
         nodes.sort { (Int($0.id) ?? 0) < (Int($1.id) ?? 0) }
         rows += nodes.map(\.row)
+        return Self.aligned(rows)
+    }
+
+    /// With several sync devices: a line for each, and for each node that is heard by it.
+    private var links: [String] {
+        let head = ["LINK", "STATE", "STREAM", "NODE", "ADDRESS", "HEARD", "HEARS US"]
+        let rows = list("links").map { link in
+            let state =
+                link["present"] == .flag(false)
+                ? "gone" : link["carrier"] == .flag(false) ? "no carrier" : "up"
+            let age = nanoseconds("heard_age_seconds", of: link)
+            let isHeard = link["id"] != .absent
+            return [
+                words("device", of: link), state, Self.answer(link["stream"]),
+                words("id", of: link), words("address", of: link),
+                isHeard ? Words.time(age) + " ago" : "never", Self.answer(link["hears"]),
+            ]
+        }
+        return Self.aligned([head] + rows)
+    }
+
+    private static func answer(_ value: StatusValue?) -> String {
+        switch value {
+        case .flag(true): "yes"
+        case .flag(false): "no"
+        default: ""
+        }
+    }
+
+    private static func aligned(_ rows: [[String]]) -> [String] {
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
             let cells = row.indices.map {

@@ -9,6 +9,8 @@ import Glibc
 final class DatagramBuffers {
     /// Datagrams in a batch.
     let count: Int
+    /// The link that datagrams were received by last.
+    var link: UInt8 = 0
     let headers: UnsafeMutablePointer<ctsync_mmsghdr>
     private let vectors: UnsafeMutablePointer<iovec>
     private let addresses: UnsafeMutablePointer<sockaddr_in6>
@@ -53,7 +55,8 @@ final class DatagramBuffers {
 
     /// A received datagram and its sender; nil where the sender is of no family we know.
     func received(_ index: Int) -> (UnsafeMutableRawBufferPointer, PeerAddress)? {
-        guard let peer = PeerAddress(UnsafeRawPointer(addresses + index)) else { return nil }
+        guard var peer = PeerAddress(UnsafeRawPointer(addresses + index)) else { return nil }
+        peer.link = link
         let length = min(Int(headers[index].length), byteCount)
         return (UnsafeMutableRawBufferPointer(rebasing: own(index)[..<length]), peer)
     }

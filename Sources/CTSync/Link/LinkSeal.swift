@@ -106,21 +106,24 @@ private struct SealingNodes: ~Copyable {
         var at: Instant = 0
     }
 
+    /// A node and a link each.
+    private static let count = 256 * LinkSet.limit
     private let nodes: UnsafeMutablePointer<SealingNode>
 
     init() {
-        nodes = .allocate(capacity: 256)
-        nodes.initialize(repeating: SealingNode(), count: 256)
+        nodes = .allocate(capacity: Self.count)
+        nodes.initialize(repeating: SealingNode(), count: Self.count)
     }
 
     deinit { nodes.deallocate() }
 
     func heard(_ nodeID: UInt8, _ peer: PeerAddress, now: Instant) {
-        nodes[Int(nodeID)] = SealingNode(peer: peer, at: now)
+        let place = Int(nodeID) + 256 * min(Int(peer.link), LinkSet.limit - 1)
+        nodes[place] = SealingNode(peer: peer, at: now)
     }
 
     func isSealing(_ peer: PeerAddress, now: Instant) -> Bool {
-        for index in 0..<256 where LinkSeal.isRecent(nodes[index].at, now) {
+        for index in 0..<Self.count where LinkSeal.isRecent(nodes[index].at, now) {
             if nodes[index].peer == peer { return true }
         }
         return false

@@ -45,7 +45,7 @@ final class LinkUpkeep {
     private let log: Logger
     private var watch: LinkWatch?
     private var rules: LinkRules?
-    private var place = Place.present
+    private var place: Place
     private var troubles: [Part: String] = [:]
     private var lookDue: Instant = 0
     private var rulesDue: Instant = 0
@@ -56,14 +56,18 @@ final class LinkUpkeep {
     /// - Parameters:
     ///   - group: nil for the default ones.
     ///   - peers: the other nodes; empty for a group.
+    ///   - link: the place of the device among several.
     /// - Throws: `SystemError` of the socket calls.
     init(
-        device: SyncDevice, group: HostAddress?, peers: [HostAddress], port: UInt16, log: Logger
+        device: SyncDevice, group: HostAddress?, peers: [HostAddress], port: UInt16,
+        link: Int = 0, log: Logger
     ) throws(SystemError) {
         name = device.name
         self.port = port
         self.log = log
-        socket = try SyncSocket(device: device, group: group, peers: peers, port: port)
+        place = device.index == 0 ? .gone : .present
+        socket = try SyncSocket(
+            device: device, group: group, peers: peers, port: port, place: link)
         // First the watch, then the look: nothing is missed in between.
         watch = try LinkWatch()
         // Before a packet can come: it would be tracked.
@@ -84,10 +88,14 @@ final class LinkUpkeep {
     // MARK: Rules
 
     /// Loads the rules that keep the link to itself; without them only the socket's filter does.
-    func protect() {
+    ///
+    /// - Parameter isQuiet: they are loaded again because of another link.
+    func protect(isQuiet: Bool = false) {
+        // A device that is not there yet.
+        guard socket.device.index != 0 else { return }
         do throws(NftablesError) {
             if let rules {
-                if try rules.restore(index: socket.device.index) {
+                if try rules.restore(index: socket.device.index), !isQuiet {
                     log.notice("the rules of the sync link are loaded again")
                 }
             } else {
@@ -121,8 +129,11 @@ final class LinkUpkeep {
     /// Does what is due.
     ///
     /// - Parameters:
-    ///   - heard: where other nodes' packets came from, and when last.
-    func work(now: Instant, heard: [(address: PeerAddress, at: Instant)]) {
+    ///   - heard: where other nodes' packets came from, and when last; by any link.
+    /// - Returns: whether there is another device: the rules of other links are to let it be.
+    func work(now: Instant, heard everywhere: [(address: PeerAddress, at: Instant)]) -> Bool {
+        let heard = everywhere.filter { Int($0.address.link) == socket.place }
+        let before = socket.device.index
         let news = readWatch()
         if news.hasChanged || now >= lookDue {
             lookDue = now + Self.lookInterval
@@ -143,6 +154,7 @@ final class LinkUpkeep {
             if rejoinDue > 0 { show(socket.joinAgain()) }
             rejoinDue = now + Self.rejoinInterval
         }
+        return socket.device.index != before
     }
 
     private func readWatch() -> LinkWatch.News {

@@ -8,12 +8,15 @@ struct PeerAddress: Hashable, Sendable, BitwiseCopyable {
     var family: Family
     /// The UDP port.
     var port: UInt16
+    /// The link that it is reached by: the place of the sync device.
+    var link: UInt8
 
     /// An address and a port.
-    init(address: Address, family: Family, port: UInt16) {
+    init(address: Address, family: Family, port: UInt16, link: UInt8 = 0) {
         self.address = address
         self.family = family
         self.port = port
+        self.link = link
     }
 
     /// Which of two addresses is shown of a sender that packets come from in turn: IPv4 before IPv6.

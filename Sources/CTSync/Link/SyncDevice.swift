@@ -35,6 +35,12 @@ struct SyncDevice: Sendable, Equatable {
         self.networks = networks
     }
 
+    /// A device that is not there yet.
+    init(absent name: String) {
+        self.name = name
+        (index, mtu, hasMulticast, networks) = (0, 0, false, [])
+    }
+
     /// The families that it has an address of.
     var families: FamilySet {
         networks.reduce(into: []) { $0.insert(FamilySet($1.family)) }
@@ -94,11 +100,11 @@ struct InterfaceAddress {
         }
     }
 
-    /// All addresses of this network namespace on devices that are up, but those of one device.
-    static func hosts(except device: String) throws(SystemError) -> [HostAddress] {
+    /// All addresses of this network namespace on devices that are up, but those of some devices.
+    static func hosts(except devices: [String]) throws(SystemError) -> [HostAddress] {
         var hosts: [HostAddress] = []
         try visitAll { interface in
-            guard let network = interface.network, interface.device != device,
+            guard let network = interface.network, !devices.contains(interface.device),
                 interface.flags & UInt32(IFF_UP) != 0
             else { return }
             hosts.append(HostAddress(network.family, network.address))

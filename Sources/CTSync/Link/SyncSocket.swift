@@ -31,10 +31,15 @@ final class SyncSocket: Sendable {
 
     struct State {
         var device: SyncDevice
+        /// Whether it has its port: not before there was a device.
+        var isBound: Bool
         /// The groups joined, each with the number of the device.
         var joined: [(group: HostAddress, index: UInt32)] = []
     }
 
+    /// The link that it is, of several.
+    let place: Int
+    private let port: UInt16
     /// Where packets for all nodes go.
     let destinations: [PeerAddress]
     /// Whether these are groups.
@@ -58,10 +63,14 @@ final class SyncSocket: Sendable {
     /// - Parameters:
     ///   - group: the multicast group if `peers` is empty; nil for the default ones.
     ///   - peers: the other nodes, which alone are heard then.
+    ///   - place: the link that it is, of several.
     /// - Throws: `SystemError` of the socket calls.
     init(
-        device: SyncDevice, group: HostAddress?, peers: [HostAddress], port: UInt16
+        device: SyncDevice, group: HostAddress?, peers: [HostAddress], port: UInt16,
+        place: Int = 0
     ) throws(SystemError) {
+        self.place = place
+        self.port = port
         var family = Family.ipv6
         let descriptor = try Self.open(&family)
         let raw = descriptor.raw
@@ -76,15 +85,7 @@ final class SyncSocket: Sendable {
         try retrying("SO_ATTACH_FILTER") {
             ctsync_attach_filter(raw, filter.program, UInt16(filter.program.count))
         }
-        try retrying("SO_BINDTODEVICE \(device.name)") { ctsync_bind_to_device(raw, device.name) }
-        var storage = sockaddr_storage()
-        let length = PeerAddress(address: .any, family: family, port: port)
-            .write(scope: 0, as: family, to: &storage)
-        try retrying("bind to port \(port)") {
-            withUnsafePointer(to: &storage) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(raw, $0, length) }
-            }
-        }
+        if device.index != 0 { try Self.bind(descriptor, to: device, family, port) }
         receiveBufferBytes = Int(
             try retrying("receive buffer") { ctsync_set_receive_buffer(raw, Self.bufferBytes) })
         try retrying("send buffer") { ctsync_set_send_buffer(raw, Self.bufferBytes) }
@@ -94,7 +95,22 @@ final class SyncSocket: Sendable {
         let families = hosts.reduce(into: FamilySet()) { $0.insert(FamilySet($1.family)) }
         inUse = Atomic(families.rawValue)
         possible = Atomic(families.rawValue)
-        state = Mutex(State(device: device))
+        state = Mutex(State(device: device, isBound: device.index != 0))
+    }
+
+    private static func bind(
+        _ descriptor: borrowing Descriptor, to device: SyncDevice, _ family: Family, _ port: UInt16
+    ) throws(SystemError) {
+        let raw = descriptor.raw
+        try retrying("SO_BINDTODEVICE \(device.name)") { ctsync_bind_to_device(raw, device.name) }
+        var storage = sockaddr_storage()
+        let length = PeerAddress(address: .any, family: family, port: port)
+            .write(scope: 0, as: family, to: &storage)
+        try retrying("bind to port \(port)") {
+            withUnsafePointer(to: &storage) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(raw, $0, length) }
+            }
+        }
     }
 
     /// Opens a socket for both families, or for IPv4 alone on a kernel without IPv6.
@@ -122,11 +138,15 @@ final class SyncSocket: Sendable {
     /// Ties the socket to a device; its groups are joined by `join`.
     func tie(to device: SyncDevice) throws(SystemError) {
         leave(all: true)
-        try retrying("SO_BINDTODEVICE \(device.name)") {
-            ctsync_bind_to_device(descriptor.raw, device.name)
+        if state.withLock({ $0.isBound }) {
+            try retrying("SO_BINDTODEVICE \(device.name)") {
+                ctsync_bind_to_device(descriptor.raw, device.name)
+            }
+        } else {
+            try Self.bind(descriptor, to: device, family, port)
         }
         tiedIndex.store(device.index, ordering: .relaxed)
-        state.withLock { $0.device = device }
+        state.withLock { $0 = State(device: device, isBound: true, joined: $0.joined) }
     }
 
     /// Records what has changed of the device that it is tied to.
@@ -170,6 +190,7 @@ final class SyncSocket: Sendable {
     /// - Throws: `SystemError` of recvmmsg(2).
     func receive(_ buffers: DatagramBuffers) throws(SystemError) -> Int {
         buffers.prepareToReceive()
+        buffers.link = UInt8(place)
         do throws(SystemError) {
             return Int(
                 try retryingNonBlocking("recvmmsg") {
@@ -222,8 +243,12 @@ final class SyncSocket: Sendable {
 
     private func send(_ buffers: DatagramBuffers, _ count: Int, _ peer: PeerAddress) -> UInt64 {
         var refused: UInt64 = 0
-        buffers.address(
-            to: peer, scope: tiedIndex.load(ordering: .relaxed), as: family, count: count)
+        let scope = tiedIndex.load(ordering: .relaxed)
+        guard scope != 0 else {
+            refusal.store(ENODEV, ordering: .relaxed)
+            return UInt64(count)
+        }
+        buffers.address(to: peer, scope: scope, as: family, count: count)
         var done = 0
         while done < count {
             let sent = ctsync_sendmmsg(raw, buffers.headers + done, UInt32(count - done))

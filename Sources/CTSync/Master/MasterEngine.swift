@@ -42,7 +42,8 @@ final class MasterEngine: Sendable {
     ) throws(SystemError) {
         ring = try SendRing(slotCount: ringSlots, slotByteCount: slotByteCount, wake: wake)
         exchange = MasterProtocol(
-            ring: ring, checksum: sealing == nil ? PacketChecksum() : nil)
+            ring: ring, checksum: sealing == nil ? PacketChecksum() : nil,
+            linkCount: link.linkCount)
         flush = FlushHold(graceSeconds: flushGraceSeconds)
         intake = EventIntake(ring: ring, master: exchange, filter: filter, flush: flush)
         initsync = InitsyncWalk(

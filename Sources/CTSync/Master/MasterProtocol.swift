@@ -64,13 +64,19 @@ final class MasterProtocol: Sendable {
     private let slaves = Mutex(Slaves())
     private let checksum: PacketChecksum?
     private let ring: SendRing
+    private let linkCount: Int
+    private let stream: Atomic<UInt8>
 
     /// A master of no epoch yet, that sends from this ring.
     ///
-    /// - Parameter checksum: nil if it was looked at before.
-    init(ring: SendRing, checksum: PacketChecksum? = PacketChecksum()) {
+    /// - Parameters:
+    ///   - checksum: nil if it was looked at before.
+    ///   - linkCount: how many links there are to the slaves.
+    init(ring: SendRing, checksum: PacketChecksum? = PacketChecksum(), linkCount: Int = 1) {
         self.checksum = checksum
         self.ring = ring
+        self.linkCount = linkCount
+        stream = Atomic(LinkSet.all(linkCount).rawValue)
     }
 
     /// Starts an epoch.
@@ -93,6 +99,7 @@ final class MasterProtocol: Sendable {
             slaves.schedule = InitsyncSchedule()
             slaves.schedule.isPostponed = postponesInitsyncs
             slaves.peers = PeerList()
+            chooseLinks(slaves.peers, now)
             slaves.path.reset()
             slaves.lossesPassed = slaves.losses
             slaves.lossesRepaired = slaves.losses
@@ -164,17 +171,21 @@ final class MasterProtocol: Sendable {
             slaves.drops.note(DropRecord.stale, packet, from: peer, now: now)
             return .none
         }
+        let isCopy = slaves.peers.isCopy(header.nodeID, header, from: peer)
         slaves.peers.heard(
             header.nodeID,
             PeerList.Peer(
                 address: peer, lastHeard: now, applied: header.sequence &- 1, report: report,
-                traits: SlaveReport.traits(packet, after: Int(header.messageCount))))
+                traits: SlaveReport.traits(packet, after: Int(header.messageCount)),
+                kind: header.type.rawValue, clock: header.clockMicroseconds))
         if let rival = slaves.peers.rival(
             of: header.nodeID, since: Self.addressPatience, now: now)
         {
             slaves.counters.sameID += 1
             slaves.drops.note(DropRecord.sameID, packet, from: rival, now: now)
         }
+        guard !isCopy else { return .none }
+        chooseLinks(slaves.peers, now)
         if header.type == .SLAVE_INITSYNC {
             slaves.counters.initsyncRequests += 1
             return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
@@ -215,6 +226,16 @@ final class MasterProtocol: Sendable {
         var queued = 0
         for index in 0..<Int(header.messageCount) {
             let range = try SequenceRange.read(packet, index: index)
+            let links = PeerList.links(slaves.peers.peer(header.nodeID))
+            var isSent = false
+            for link in 0..<linkCount where links.contains(link: link) {
+                guard let path = slaves.peers.path(header.nodeID, link) else { continue }
+                isSent = true
+                queued += slaves.retransmission.request(
+                    range, of: header.nodeID, at: path.address, kept: oldest...newest,
+                    byteCount: ring.slotByteCount, now: now)
+            }
+            guard !isSent else { continue }
             queued += slaves.retransmission.request(
                 range, of: header.nodeID, at: peer, kept: oldest...newest,
                 byteCount: ring.slotByteCount, now: now)
@@ -255,6 +276,29 @@ final class MasterProtocol: Sendable {
             next = range.first &+ UInt64(range.count)
         }
         return false
+    }
+
+    // MARK: Links
+
+    /// The links that packets for all slaves go out over: as few as reach those that were heard lately.
+    var links: LinkSet { LinkSet(rawValue: stream.load(ordering: .relaxed)) }
+
+    /// Chooses them again: a slave may have fallen silent.
+    func chooseLinks(now: Instant) {
+        guard linkCount > 1 else { return }
+        slaves.withLock { chooseLinks($0.peers, now) }
+    }
+
+    private func chooseLinks(_ peers: borrowing PeerList, _ now: Instant) {
+        guard linkCount > 1 else { return }
+        var heard: UInt16 = 0
+        peers.visit { _, peer in
+            guard now < peer.lastHeard + Self.addressPatience else { return }
+            let links = PeerList.links(peer).intersection(.all(linkCount))
+            heard |= 1 << UInt16(links.rawValue)
+        }
+        stream.store(
+            LinkSet.fewest(reaching: heard, of: linkCount).rawValue, ordering: .relaxed)
     }
 
     // MARK: For the control thread
@@ -472,6 +516,8 @@ final class MasterProtocol: Sendable {
         var report: SlaveReport
         /// What it says of its kernel; nil before it has.
         var traits: Traits?
+        /// Where its packets come from by each link.
+        var paths: [PeerList.Path] = []
     }
 
     /// The slaves heard in this epoch, by id.
@@ -479,10 +525,14 @@ final class MasterProtocol: Sendable {
         slaves.withLock { slaves in
             var list: [Peer] = []
             slaves.peers.visit { nodeID, peer in
+                let paths = (0..<linkCount).compactMap { slaves.peers.path(nodeID, $0) }
+                // Heard by several links, it is shown at the first one.
+                let path = paths.first { peer.lastHeard < $0.lastHeard + Self.addressPatience }
                 list.append(
                     Peer(
-                        nodeID: nodeID, address: peer.address, lastHeard: peer.lastHeard,
-                        applied: peer.applied, report: peer.report, traits: peer.traits))
+                        nodeID: nodeID, address: path?.address ?? peer.address,
+                        lastHeard: peer.lastHeard, applied: peer.applied, report: peer.report,
+                        traits: peer.traits, paths: paths))
             }
             return list
         }

@@ -35,7 +35,7 @@ final class MasterThreads {
 
     /// Takes the memory of the engine; starts nothing.
     init(
-        socket: SyncSocket, kernel: any KernelTable, filter: FilterBox, ringSlots: Int,
+        links: SyncLinks, kernel: any KernelTable, filter: FilterBox, ringSlots: Int,
         packetsPerSecond: UInt32, reconcileSeconds: UInt32, flushGraceSeconds: UInt32,
         seal: LinkSeal
     ) throws(SystemError) {
@@ -44,8 +44,8 @@ final class MasterThreads {
         walkStop = try StopSign()
         sendStop = try StopSign()
         engine = try MasterEngine(
-            link: socket, filter: filter, ringSlots: ringSlots,
-            slotByteCount: socket.packetByteCount, wake: sendStop.wake,
+            link: links, filter: filter, ringSlots: ringSlots,
+            slotByteCount: links.largestByteCount, wake: sendStop.wake,
             packetsPerSecond: packetsPerSecond, reconcileSeconds: reconcileSeconds,
             flushGraceSeconds: flushGraceSeconds, sealing: try LinkSealer(seal))
     }

@@ -16,19 +16,34 @@ struct PeerList: ~Copyable {
         var advancedAt: Instant = 0
         /// Another address from which packets of its id have come, and when.
         var rival: (address: PeerAddress, at: Instant)?
+        /// Type and clock of its last packet: a copy of it that comes by another link has the same.
+        var kind: UInt8 = 0
+        var clock: UInt64 = 0
+    }
+
+    /// Where a slave's packets come from by one link.
+    struct Path: BitwiseCopyable {
+        var address: PeerAddress
+        /// 0 for never.
+        var lastHeard: Instant = 0
     }
 
     private let peers: UnsafeMutablePointer<Peer>
+    /// `LinkSet.limit` for each node.
+    private let paths: UnsafeMutablePointer<Path>
 
     init() {
         peers = .allocate(capacity: 256)
-        let none = Peer(
-            address: PeerAddress(address: .any, family: .ipv4, port: 0), lastHeard: 0, applied: 0)
-        peers.initialize(repeating: none, count: 256)
+        let nowhere = PeerAddress(address: .any, family: .ipv4, port: 0)
+        peers.initialize(
+            repeating: Peer(address: nowhere, lastHeard: 0, applied: 0), count: 256)
+        paths = .allocate(capacity: 256 * LinkSet.limit)
+        paths.initialize(repeating: Path(address: nowhere), count: 256 * LinkSet.limit)
     }
 
     deinit {
         peers.deallocate()
+        paths.deallocate()
     }
 
     /// Records a packet from a slave; what one without traits has said of them stays.
@@ -40,6 +55,8 @@ struct PeerList: ~Copyable {
         peers[Int(nodeID)].rival = before.rival
         let hasAdvanced = before.lastHeard == 0 || peer.applied > before.applied
         peers[Int(nodeID)].advancedAt = hasAdvanced ? peer.lastHeard : before.advancedAt
+        paths[place(nodeID, Int(peer.address.link))] = Path(
+            address: peer.address, lastHeard: peer.lastHeard)
     }
 
     /// Records that a packet of a slave's id came from elsewhere than it is.
@@ -67,6 +84,31 @@ struct PeerList: ~Copyable {
         return slowest
     }
 
+    private func place(_ nodeID: UInt8, _ link: Int) -> Int {
+        Int(nodeID) * LinkSet.limit + min(link, LinkSet.limit - 1)
+    }
+
+    /// Where a slave's packets come from by a link; nil if none has.
+    func path(_ nodeID: UInt8, _ link: Int) -> Path? {
+        let path = paths[place(nodeID, link)]
+        return path.lastHeard == 0 ? nil : path
+    }
+
+    /// Whether this is the packet that came last, once more by another link.
+    func isCopy(_ nodeID: UInt8, _ header: PacketHeader, from peer: PeerAddress) -> Bool {
+        let last = peers[Int(nodeID)]
+        return last.address.link != peer.link && last.clock == header.clockMicroseconds
+            && last.kind == header.type.rawValue
+    }
+
+    /// By which of the master's links a slave hears it: as it says, or else by the one it answers by.
+    static func links(_ peer: Peer) -> LinkSet {
+        peer.report.links.isEmpty ? LinkSet(link: Int(peer.address.link)) : peer.report.links
+    }
+
+    /// A slave as it was last heard.
+    func peer(_ nodeID: UInt8) -> Peer { peers[Int(nodeID)] }
+
     /// Whether a slave was heard so recently.
     func isHeard(_ nodeID: UInt8, since silence: UInt64, now: Instant) -> Bool {
         let last = peers[Int(nodeID)].lastHeard
@@ -74,13 +116,14 @@ struct PeerList: ~Copyable {
     }
 
     /// Whether a slave's packets may come from there: it is not known by another address of the same
-    /// family.
+    /// link and family.
     func isAt(
         _ address: PeerAddress, _ nodeID: UInt8, since patience: UInt64, now: Instant
     ) -> Bool {
-        let known = peers[Int(nodeID)].address
-        return !isHeard(nodeID, since: patience, now: now) || known.family != address.family
-            || known.address == address.address
+        let known = paths[place(nodeID, Int(address.link))]
+        return known.lastHeard == 0 || now >= known.lastHeard + patience
+            || known.address.family != address.family
+            || known.address.address == address.address
     }
 
     /// Calls `body` with each slave heard so far, by id.

@@ -71,7 +71,8 @@ struct Retransmission: ~Copyable {
         var queued = 0
         for step in 0...min(last - first, UInt64(Self.capacity - 1)) {
             let item = Item(sequence: first + step, peer: peer)
-            let memory = answered + Int(truncatingIfNeeded: item.sequence) & (Self.capacity - 1)
+            let spread = Int(truncatingIfNeeded: item.sequence) ^ (Int(peer.link) << 10)
+            let memory = answered + spread & (Self.capacity - 1)
             if memory.pointee.0 == item, now < memory.pointee.1 + Self.pause { continue }
             guard count < Self.capacity,
                 budget.pointee.bytes + byteCount <= Self.bytesPerSecond

@@ -14,7 +14,8 @@ package final class Daemon {
     private let log: Logger
     private let node: Node
     private let signals: Descriptor
-    private let upkeep: LinkUpkeep
+    /// One for each sync device.
+    private let upkeeps: [LinkUpkeep]
     private let controlSocket: ControlSocket
     /// For those who may look and order nothing; nil if there is no group of them.
     private let viewSocket: ControlSocket?
@@ -44,13 +45,12 @@ package final class Daemon {
         reader: @escaping () throws(ConfigurationError) -> Configuration
     ) throws(ConfigurationError) -> Int32 {
         let keys = try KeyUpkeep(configuration, log: log, reader: reader)
-        let device = try syncDevice(configuration)
-        try check(device, configuration)
+        let plan = try LinkPlan(configuration)
         let lock = try InstanceLock(controlFile: configuration.controlFile)
         let darkness = configuration.l2drop ? try Darkness(configuration, log: log) : nil
         let daemon: Daemon
         do throws(SystemError) {
-            daemon = try Daemon(configuration, device, keys, darkness, lock, log)
+            daemon = try Daemon(configuration, plan, keys, darkness, lock, log)
         } catch {
             let isForbidden = error.errno == EPERM || error.errno == EACCES
             throw ConfigurationError(
@@ -66,24 +66,38 @@ package final class Daemon {
     }
 
     private init(
-        _ configuration: Configuration, _ device: SyncDevice, _ keys: KeyUpkeep,
+        _ configuration: Configuration, _ plan: LinkPlan, _ keys: KeyUpkeep,
         _ darkness: Darkness?, _ lock: consuming InstanceLock, _ log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
         self.log = log
         signals = try Descriptor("signalfd") { ctsync_signalfd() }
         signal(SIGPIPE, SIG_IGN)
-        upkeep = try LinkUpkeep(
-            device: device, group: configuration.group, peers: configuration.peers,
-            port: configuration.port, log: log)
+        var upkeeps: [LinkUpkeep] = []
+        do throws(SystemError) {
+            for (place, link) in plan.links.enumerated() {
+                upkeeps.append(
+                    try LinkUpkeep(
+                        device: link.device, group: configuration.group, peers: link.peers,
+                        port: configuration.port, link: place, log: log))
+            }
+        } catch {
+            for upkeep in upkeeps { upkeep.remove() }
+            throw error
+        }
+        self.upkeeps = upkeeps
+        for sentence in plan.troubles { log.warning("\(sentence); the other sync links are used") }
+        // The rules of each link let the others be.
+        if upkeeps.count > 1 { for upkeep in upkeeps { upkeep.protect(isQuiet: true) } }
         keys.tell()
         do throws(SystemError) {
             node = try Node(
-                configuration, socket: upkeep.socket, keys: keys, darkness: darkness, log: log)
+                configuration, links: SyncLinks(upkeeps.map(\.socket)), keys: keys,
+                darkness: darkness, log: log)
             controlSocket = try ControlSocket(controlFile: configuration.controlFile)
             controlFile = try ControlFile(path: configuration.controlFile)
         } catch {
-            upkeep.remove()
+            for upkeep in upkeeps { upkeep.remove() }
             throw error
         }
         let epochFile = EpochFile(controlFile: configuration.controlFile)
@@ -108,46 +122,6 @@ package final class Daemon {
         } catch {
             log.info("the group \(GroupFile.viewers) cannot ask for the status: \(error)")
             return nil
-        }
-    }
-
-    private static func syncDevice(
-        _ configuration: Configuration
-    ) throws(ConfigurationError) -> SyncDevice {
-        let name = configuration.syncdev
-        let device: SyncDevice
-        do throws(SystemError) {
-            device = try SyncDevice(named: name)
-        } catch {
-            throw ConfigurationError(
-                "syncdev \"\(name)\" cannot be used: \(error)", at: .notReady)
-        }
-        guard device.mtu >= SyncSocket.smallestMTU else {
-            throw ConfigurationError(
-                "syncdev \(name) has an MTU of \(device.mtu) bytes; "
-                    + "at least \(SyncSocket.smallestMTU) are needed", at: .notReady)
-        }
-        return device
-    }
-
-    private static func check(
-        _ device: SyncDevice, _ configuration: Configuration
-    ) throws(ConfigurationError) {
-        if let family = configuration.peers.first?.family ?? configuration.group?.family {
-            guard device.families.contains(FamilySet(family)) else {
-                throw ConfigurationError(
-                    "syncdev \(device.name) has no \(family == .ipv4 ? "IPv4" : "IPv6") address; "
-                        + "give it one, or choose the other family with --group or --peer",
-                    at: .notReady)
-            }
-        }
-        guard !device.families.isEmpty else {
-            throw ConfigurationError(
-                "syncdev \(device.name) has no address; take it up, or give it one", at: .notReady)
-        }
-        guard device.hasMulticast || !configuration.peers.isEmpty else {
-            throw ConfigurationError(
-                "syncdev \(device.name) has no multicast; name the other nodes with --peer")
         }
     }
 
@@ -187,7 +161,7 @@ package final class Daemon {
             controlSocket.serve { request in answer(request) }
             viewSocket?.serve { request in answer(request) }
             node.darkness?.work(now: Clock.now())
-            upkeep.work(now: Clock.now(), heard: node.heard)
+            followDevices()
             node.limitPackets()
             node.keys.look(now: Clock.now())
             node.refreshAddresses()
@@ -202,13 +176,21 @@ package final class Daemon {
         end()
     }
 
+    private func followDevices() {
+        let (now, heard) = (Clock.now(), node.heard)
+        var isAnother = false
+        for upkeep in upkeeps where upkeep.work(now: now, heard: heard) { isAnother = true }
+        guard isAnother, upkeeps.count > 1 else { return }
+        for upkeep in upkeeps { upkeep.protect(isQuiet: true) }
+    }
+
     private func wait() {
         let descriptors =
             [
                 signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
                 viewSocket?.raw ?? -1,
                 node.darkness?.events ?? -1,
-            ] + upkeep.events
+            ] + upkeeps.flatMap(\.events)
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         var tick = Self.tick
         switch pause {
@@ -250,7 +232,7 @@ package final class Daemon {
     private func withdraw() {
         controlSocket.remove()
         viewSocket?.remove()
-        upkeep.remove()
+        for upkeep in upkeeps { upkeep.remove() }
     }
 
     private func readSignals() throws(SystemError) {

@@ -42,10 +42,10 @@ final class Darkness {
     /// - Throws: `ConfigurationError`: what is missing, and what to install.
     init(_ configuration: Configuration, log: Logger) throws(ConfigurationError) {
         self.log = log
-        let open = [configuration.syncdev] + configuration.l2dropExempt
+        let open = [configuration.syncdev] + configuration.openDevices
         do throws(L2DropError) {
             drop = try L2Drop(
-                syncdev: configuration.syncdev, exempt: configuration.l2dropExempt,
+                syncdev: configuration.syncdev, exempt: configuration.openDevices,
                 instance: Self.instance(configuration),
                 backend: configuration.l2dropBackend)
         } catch {

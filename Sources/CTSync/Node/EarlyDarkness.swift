@@ -44,7 +44,7 @@ package enum EarlyDarkness {
             return .isLeft("\(configuration.controlFile) says that it is master")
         }
         let drop = try L2Drop(
-            syncdev: configuration.syncdev, exempt: configuration.l2dropExempt,
+            syncdev: configuration.syncdev, exempt: configuration.openDevices,
             instance: Darkness.instance(configuration), backend: configuration.l2dropBackend)
         if try !drop.adopt() { try drop.raise() }
         return .isDark

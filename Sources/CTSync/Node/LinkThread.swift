@@ -40,7 +40,7 @@ final class LinkThread: Sendable {
     /// How long a promotion reads what had arrived.
     private static let lastReading = 5 * Duration.millisecond
 
-    private let socket: SyncSocket
+    private let links: SyncLinks
     private let threads: SendableBox<MasterThreads>
     private let filter: FilterBox
     private let nodeID: UInt8
@@ -66,11 +66,11 @@ final class LinkThread: Sendable {
     ///
     /// - Parameter superseded: signalled when there is news for a master.
     init(
-        socket: SyncSocket, _ threads: MasterThreads, filter: FilterBox, nodeID: UInt8,
+        links: SyncLinks, _ threads: MasterThreads, filter: FilterBox, nodeID: UInt8,
         superseded: WakeUp
     ) throws(SystemError) {
         self.nodeID = nodeID
-        self.socket = socket
+        self.links = links
         self.threads = SendableBox(threads)
         self.filter = filter
         self.superseded = superseded
@@ -109,8 +109,9 @@ final class LinkThread: Sendable {
                 engine: engine, handover: Handover(threads.value.engine, engine, nodeID: nodeID),
                 received: DatagramBuffers(count: Self.batch, byteCount: SyncSocket.largestPacket),
                 sent: DatagramBuffers(
-                    count: 1, byteCount: LinkSealer.room + max(socket.packetByteCount, 1_024)),
-                sealer: sealer, opener: try LinkOpener(sealer, link: socket, reach: reach)))
+                    count: links.linkCount,
+                    byteCount: LinkSealer.room + max(links.largestByteCount, 1_024)),
+                sealer: sealer, opener: try LinkOpener(sealer, link: links, reach: reach)))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(state.value) }
     }
 
@@ -180,6 +181,8 @@ final class LinkThread: Sendable {
         /// Where a packet is written that goes out.
         let target: UnsafeMutableRawBufferPointer
         var receiveFailures: UInt64 = 0
+        /// How often the links were read.
+        var turn: UInt64 = 0
         /// When the handover has something to do.
         var pause = Pause.untilWoken
 
@@ -250,7 +253,7 @@ final class LinkThread: Sendable {
             case .untilWoken: break
             }
         }
-        _ = ctsync_wait(mode == .idle ? -1 : socket.raw, wake.raw, time)
+        _ = ctsync_wait(mode == .idle ? -1 : links.raw, wake.raw, time)
     }
 
     /// Applies what had arrived when the order came; under a flood, what is read in a short time.
@@ -306,14 +309,51 @@ final class LinkThread: Sendable {
     private func send(_ state: State, _ length: Int, _ peer: PeerAddress?, _ now: Instant) {
         let memory = UnsafeMutableRawBufferPointer(
             rebasing: state.sent.own(0)[..<(LinkSealer.room + length)])
-        let sealer = state.sealer.sealer(to: peer, now: now)
-        state.sent.point(0, at: state.sealer.finish(memory, sealer))
-        _ = socket.send(state.sent, count: 1, to: peer)
+        if let peer, links.linkCount > 1 {
+            // Each is sealed for itself, where it is: from a copy.
+            state.engine.slave.otherAddresses(of: peer) { other in
+                let copy = UnsafeMutableRawBufferPointer(
+                    rebasing: state.sent.own(1)[..<memory.count])
+                copy.copyMemory(from: UnsafeRawBufferPointer(memory))
+                send(copy, other, state, now)
+            }
+        }
+        send(memory, peer, state, now)
     }
 
+    private func send(
+        _ memory: UnsafeMutableRawBufferPointer, _ peer: PeerAddress?, _ state: State,
+        _ now: Instant
+    ) {
+        let sealer = state.sealer.sealer(to: peer, now: now)
+        state.sent.point(0, at: state.sealer.finish(memory, sealer))
+        _ = links.send(state.sent, count: 1, to: peer)
+    }
+
+    /// Reads a batch of each link.
+    ///
+    /// - Returns: packets of the longest one.
     private func receive(_ state: State) -> Int {
         state.engine.slave.filter = filter.current
-        let count = read(state)
+        return readLinks(state) { receive($0, state) }
+    }
+
+    /// Reads the links in turn. While one has more than a batch the others wait, seven times of eight:
+    /// an announcement there would say that what still waits here is lost.
+    private func readLinks(_ state: State, _ body: (_ count: Int) -> Void) -> Int {
+        var most = 0
+        state.turn &+= 1
+        for socket in links.sockets {
+            let count = read(socket, state)
+            body(count)
+            most = max(most, count)
+            if count == Self.batch, state.turn % 8 != 0 { break }
+        }
+        state.opener.publish()
+        return most
+    }
+
+    private func receive(_ count: Int, _ state: State) {
         let now = Clock.now()
         let wall = Clock.wallMicroseconds()
         for index in 0..<count {
@@ -324,8 +364,6 @@ final class LinkThread: Sendable {
                 state.handover.receive(packet.bytes, from: peer, now: now, wallMicroseconds: wall)
             }
         }
-        state.opener.publish()
-        return count
     }
 
     /// A datagram of the batch, opened; nil if it is dropped.
@@ -338,7 +376,7 @@ final class LinkThread: Sendable {
         return (packet, peer)
     }
 
-    private func read(_ state: State) -> Int {
+    private func read(_ socket: SyncSocket, _ state: State) -> Int {
         do throws(SystemError) {
             return try socket.receive(state.received)
         } catch {
@@ -348,9 +386,20 @@ final class LinkThread: Sendable {
     }
 
     private func workAsMaster(_ state: State) {
-        let count = read(state)
-        let now = Clock.now()
         let isTaking = state.engine.slave.donor != nil
+        _ = readLinks(state) { hear($0, state, isTaking) }
+        guard isTaking else { return }
+        let now = Clock.now()
+        state.engine.work(now: now)
+        output(state, now)
+        if state.engine.slave.hasTaken, !hasTakenOver {
+            taken.store(true, ordering: .releasing)
+            superseded.signal()
+        }
+    }
+
+    private func hear(_ count: Int, _ state: State, _ isTaking: Bool) {
+        let now = Clock.now()
         for index in 0..<count {
             guard let (packet, peer) = packet(index, state, now) else { continue }
             if isTaking {
@@ -358,14 +407,6 @@ final class LinkThread: Sendable {
                     packet.bytes, from: peer, now: now, wallMicroseconds: Clock.wallMicroseconds())
             }
             hear(packet.bytes, peer, now)
-        }
-        state.opener.publish()
-        guard isTaking else { return }
-        state.engine.work(now: now)
-        output(state, now)
-        if state.engine.slave.hasTaken, !hasTakenOver {
-            taken.store(true, ordering: .releasing)
-            superseded.signal()
         }
     }
 

@@ -29,6 +29,7 @@ extension Node {
         report.roleChanges = roleChanges
         if role == .slave { addSlave(&report, slave, now) } else { addMaster(&report, now) }
         report.link = linkReport(slave)
+        report.links = linkLines(slave, now)
         report.drops = drops(slave, now)
         report.stranger = stranger(slave, now)
         report.sighting = sighting(now)
@@ -92,7 +93,8 @@ extension Node {
     private func linkReport(_ slave: SlaveStatus) -> NodeReport.Link {
         let heard = master.exchange.counters
         let before = keys.seal.report
-        let refusal = socket.lastRefusal
+        let refusal = links.lastRefusal
+        let socket = links.first
         let state = socket.device.presence
         return NodeReport.Link(
             device: configuration.syncdev, isPresent: state.isPresent, hasCarrier: state.hasCarrier,
@@ -109,6 +111,42 @@ extension Node {
             messagesOut: master.ring.messageCount,
             refused: master.sender.refusedCount,
             lastRefusal: refusal == 0 ? nil : Self.errnoName(refusal))
+    }
+
+    /// A line for each link and node that is heard by it, or for a link alone.
+    private func linkLines(_ slave: SlaveStatus, _ now: Instant) -> [NodeReport.LinkLine] {
+        let peers = role == .master ? master.exchange.peers : []
+        return links.sockets.flatMap { socket in
+            let state = socket.device.presence
+            let line = NodeReport.LinkLine(
+                device: socket.device.name, isPresent: state.isPresent,
+                hasCarrier: state.hasCarrier, mtu: socket.device.mtu,
+                carriesStream: role == .master
+                    ? links.linkCount == 1 || master.exchange.links.contains(link: socket.place)
+                    : nil)
+            var lines: [NodeReport.LinkLine] = []
+            func add(_ nodeID: UInt8, _ address: PeerAddress, _ at: Instant, isHeard: Bool?) {
+                var next = line
+                next.nodeID = nodeID
+                next.address = HostAddress(address.family, address.address).description
+                next.heardAge = Self.elapsed(since: at, now)
+                next.hears = isHeard
+                lines.append(next)
+            }
+            if role == .slave, let address = slave.paths.address(socket.place) {
+                add(
+                    slave.master.nodeID, address, slave.paths.heardAt(socket.place), isHeard: nil)
+            }
+            for peer in peers {
+                let hears = peer.report.links
+                for path in peer.paths where Int(path.address.link) == socket.place {
+                    add(
+                        peer.nodeID, path.address, path.lastHeard,
+                        isHeard: hears.isEmpty || hears.contains(link: socket.place))
+                }
+            }
+            return lines.isEmpty ? [line] : lines
+        }
     }
 
     private func drops(_ slave: SlaveStatus, _ now: Instant) -> [NodeReport.Drop] {

@@ -8,7 +8,7 @@ import Logging
 /// Thread: control, which is the process's first.
 final class Node {
     let configuration: Configuration
-    let socket: SyncSocket
+    let links: SyncLinks
     let keys: KeyUpkeep
     let filter: FilterBox
     let steps: RoleSteps
@@ -21,8 +21,8 @@ final class Node {
     private let fingerprint: UInt32
     let startedAt = Clock.now()
     private var hasToLookForDrops = false
-    /// The device that `limitPackets` last saw, and what it said of the path.
-    private var path = (index: UInt32(0), mtu: 0, limit: PathLimit())
+    /// The devices that `limitPackets` last saw, and what it said of the path.
+    private var path = (devices: [UInt32: Int](), limit: PathLimit())
     private(set) var natCheck = NATCheck()
     /// How often it became master, and slave.
     private(set) var roleChanges = (toMaster: UInt64(0), toSlave: UInt64(0))
@@ -42,19 +42,19 @@ final class Node {
     ///
     /// - Throws: `SystemError` of what cannot be had.
     init(
-        _ configuration: Configuration, socket: SyncSocket, keys: KeyUpkeep, darkness: Darkness?,
+        _ configuration: Configuration, links: SyncLinks, keys: KeyUpkeep, darkness: Darkness?,
         log: Logger
     ) throws(SystemError) {
         self.configuration = configuration
         leftDrops = LeftDrops(configuration, isManaged: darkness != nil, log: log)
-        self.socket = socket
+        self.links = links
         self.keys = keys
         self.log = log
-        let first = try Self.filter(configuration, socket)
+        let first = try Self.filter(configuration, links)
         filter = FilterBox(first)
         superseded = try WakeUp()
         steps = try RoleSteps(
-            configuration, socket: socket, seal: keys.seal, filter: filter, darkness: darkness,
+            configuration, links: links, seal: keys.seal, filter: filter, darkness: darkness,
             superseded: superseded)
         fingerprint =
             RulesFingerprint(
@@ -217,7 +217,7 @@ final class Node {
 
     /// Looks at the device itself while nobody is heard.
     func lookAtDevice(_ report: NodeReport) {
-        watch.look(report, socket, now: Clock.now())
+        watch.look(report, links.first, now: Clock.now())
     }
 
     /// Which addresses stay here, and which connections hang on such an address of the master's.
@@ -226,7 +226,7 @@ final class Node {
         addressesAt = now
         let before = ownAddresses
         do throws(SystemError) {
-            ownAddresses = try InterfaceAddress.hosts(except: configuration.syncdev)
+            ownAddresses = try InterfaceAddress.hosts(except: configuration.syncdevs)
         } catch {
             return log.warning("the node's addresses cannot be read: \(error)")
         }
@@ -253,47 +253,50 @@ final class Node {
     /// The other nodes, as they were last heard in the present role.
     var heard: [(address: PeerAddress, at: Instant)] {
         guard role == .slave else {
-            return master.exchange.peers.map { ($0.address, $0.lastHeard) }
+            return master.exchange.peers.flatMap(\.paths).map { ($0.address, $0.lastHeard) }
         }
-        let slave = link.status
-        guard let address = slave.masterAddress else { return [] }
-        return [(address, slave.lastHeard)]
+        let paths = link.status.paths
+        return (0..<links.linkCount).compactMap { link in
+            paths.address(link).map { ($0, paths.heardAt(link)) }
+        }
     }
 
-    /// Has packets fit through the sync device as it is now, with the envelope if there is one, and
+    /// Has packets fit through each sync device as it is now, with the envelope if there is one, and
     /// through a path that takes less.
     func limitPackets() {
-        let device = socket.device
-        if (device.index, device.mtu) != (path.index, path.mtu) { master.exchange.forgetPath() }
+        let devices = links.sockets.reduce(into: [UInt32: Int]()) {
+            $0[$1.device.index] = $1.device.mtu
+        }
+        if devices != path.devices { master.exchange.forgetPath() }
         let limit = master.exchange.pathLimit
         if limit != path.limit, limit.byteCount < .max {
             log.warning(
                 """
                 large packets do not reach node \(limit.nodeID), though the sync device has an MTU of \
-                \(device.mtu) bytes: they have at most \(limit.byteCount) from now on
+                \(devices.values.min() ?? 0) bytes: they have at most \(limit.byteCount) from now on
                 """)
         }
-        path = (device.index, device.mtu, limit)
+        path = (devices, limit)
         master.ring.limitPackets(to: largestPacket - keys.seal.overhead)
     }
 
     /// Bytes of the largest packet that is sent, its envelope included.
-    var largestPacket: Int { min(socket.packetByteCount, master.exchange.pathLimit.byteCount) }
+    var largestPacket: Int { min(links.packetByteCount, master.exchange.pathLimit.byteCount) }
 
     /// Reads the node's own addresses again: they move with a takeover.
     func refreshAddresses() {
         do throws(SystemError) {
-            filter.current = try Self.filter(configuration, socket)
+            filter.current = try Self.filter(configuration, links)
         } catch {
             log.warning("the node's addresses cannot be read: \(error)")
         }
     }
 
     private static func filter(
-        _ configuration: Configuration, _ socket: SyncSocket
+        _ configuration: Configuration, _ links: SyncLinks
     ) throws(SystemError) -> ReplicationFilter {
         ReplicationFilter(
-            ownAddresses: try InterfaceAddress.own(), syncNetworks: socket.device.networks,
+            ownAddresses: try InterfaceAddress.own(), syncNetworks: links.networks,
             rules: configuration.replicationRules, replicatesOwn: configuration.ownConnections)
     }
 }

@@ -43,15 +43,16 @@ extension NodeCheck {
 
 extension NodeCheck.Outside {
     /// Those of this machine; the namespace is the process's.
-    static func ofThisMachine(syncdev: String, ofMaster: [HostAddress]) -> Self {
+    static func ofThisMachine(syncdevs: [String], ofMaster: [HostAddress]) -> Self {
         var outside = Self()
         outside.ofMaster = ofMaster
         do throws(SystemError) {
-            outside.own = try InterfaceAddress.hosts(except: syncdev)
+            outside.own = try InterfaceAddress.hosts(except: syncdevs)
         } catch {
             // Without /proc or netlink the daemon would not run.
         }
-        outside.read(ipv4: lines("/proc/net/route"), ipv6: lines("/proc/net/ipv6_route"), syncdev)
+        outside.read(
+            ipv4: lines("/proc/net/route"), ipv6: lines("/proc/net/ipv6_route"), syncdevs)
         return outside
     }
 
@@ -64,13 +65,13 @@ extension NodeCheck.Outside {
     }
 
     /// Reads the tables of routes as /proc/net/route and /proc/net/ipv6_route have them.
-    mutating func read(ipv4: [Substring], ipv6: [Substring], _ syncdev: String) {
+    mutating func read(ipv4: [Substring], ipv6: [Substring], _ syncdevs: [String]) {
         for line in ipv4.dropFirst() {
             let words = line.split(whereSeparator: \.isWhitespace)
             guard words.count >= 8 else { continue }
             add(
                 String(words[0]), isDefault: words[1] == "00000000" && words[7] == "00000000",
-                syncdev)
+                syncdevs)
         }
         for line in ipv6 {
             let words = line.split(whereSeparator: \.isWhitespace)
@@ -79,15 +80,15 @@ extension NodeCheck.Outside {
                 let flags = UInt32(words[8], radix: 16), flags & Self.local == 0,
                 flags & Self.reject == 0
             else { continue }
-            add(String(words[9]), isDefault: words[1] == "00", syncdev)
+            add(String(words[9]), isDefault: words[1] == "00", syncdevs)
         }
     }
 
     /// RTF_LOCAL, RTF_REJECT of linux/route.h and linux/ipv6_route.h.
     private static let (local, reject) = (UInt32(0x8000_0000), UInt32(0x0200))
 
-    private mutating func add(_ device: String, isDefault: Bool, _ syncdev: String) {
-        guard device != "lo", device != syncdev else { return }
+    private mutating func add(_ device: String, isDefault: Bool, _ syncdevs: [String]) {
+        guard device != "lo", !syncdevs.contains(device) else { return }
         routes += 1
         if isDefault, !defaults.contains(device) { defaults.append(device) }
     }
@@ -99,7 +100,7 @@ extension Node {
         NodeCheck.Facts(
             traits: .ofThisMachine(),
             outside: .ofThisMachine(
-                syncdev: configuration.syncdev,
+                syncdevs: configuration.syncdevs,
                 ofMaster: role == .slave ? link.status.announced.addresses : []),
             rehearsal: lastRehearsal.map { (Self.elapsed(since: $0.at, Clock.now()), $0.result) },
             fileTroubles: fileTroubles, reconcileSeconds: UInt64(configuration.reconcileSeconds))

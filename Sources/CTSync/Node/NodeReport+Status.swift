@@ -14,6 +14,21 @@ extension NodeReport {
         addSync(&status)
         addLink(&status)
         addSeal(&status)
+        status.add(
+            list: "links",
+            links.map { link in
+                var line = StatusReport()
+                line.add("device", link.device)
+                line.add("present", link.isPresent)
+                line.add("carrier", link.hasCarrier)
+                line.add("mtu_bytes", UInt64(clamping: link.mtu))
+                line.add("stream", link.carriesStream.map { .flag($0) } ?? .absent)
+                line.add("id", count: link.nodeID.map { Int($0) })
+                line.add("address", link.address)
+                line.add("heard_age_seconds", age: link.heardAge)
+                line.add("hears", link.hears.map { .flag($0) } ?? .absent)
+                return line
+            })
         status.add(list: "peers", peers.map { Self.status($0) })
         status.add(
             list: "dropped",

@@ -65,6 +65,7 @@ struct NodeReport: Sendable, Equatable {
     var injectionErrors: [(name: String, count: UInt64)] = []
     var refusedEntries = 0
     var link = Link()
+    var links: [LinkLine] = []
     var seal = Seal()
     /// Packets that were dropped, by reason.
     var drops: [Drop] = []
@@ -160,6 +161,21 @@ extension NodeReport {
             let noun = isMulticast ? "group" : destinations.count == 1 ? "peer" : "peers"
             return "\(noun) \(destinations.joined(separator: ", "))"
         }
+    }
+
+    /// A sync device, and a node that is heard by it if there is one.
+    struct LinkLine: Sendable {
+        var device = ""
+        var isPresent = true
+        var hasCarrier = true
+        var mtu = 0
+        /// Whether a master's stream goes over it; nil for a slave.
+        var carriesStream: Bool?
+        var nodeID: UInt8?
+        var address: String?
+        var heardAge: UInt64?
+        /// Whether that slave hears this master by it.
+        var hears: Bool?
     }
 
     /// Packets dropped for one reason.

@@ -33,7 +33,7 @@ struct OverrunWatch {
             ),
             (
                 "refused", node.master.sender.refusedCount,
-                "packets refused by the network (last: \(Node.errnoName(node.socket.lastRefusal)))"
+                "packets refused by the network (last: \(Node.errnoName(node.links.lastRefusal)))"
             ),
             (
                 "shifts", node.master.intake.missedShiftCount,

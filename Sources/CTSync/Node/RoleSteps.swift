@@ -18,18 +18,18 @@ final class RoleSteps: NodeParts {
     ///
     /// - Throws: `SystemError` of what cannot be had.
     init(
-        _ configuration: Configuration, socket: SyncSocket, seal: LinkSeal, filter: FilterBox,
+        _ configuration: Configuration, links: SyncLinks, seal: LinkSeal, filter: FilterBox,
         darkness: Darkness?, superseded: WakeUp
     ) throws(SystemError) {
         self.darkness = darkness
         let kernel = Kernel()
         threads = try MasterThreads(
-            socket: socket, kernel: kernel, filter: filter, ringSlots: configuration.ringSlots,
+            links: links, kernel: kernel, filter: filter, ringSlots: configuration.ringSlots,
             packetsPerSecond: configuration.initsyncRate,
             reconcileSeconds: configuration.reconcileSeconds,
             flushGraceSeconds: configuration.flushGraceSeconds, seal: seal)
         link = try LinkThread(
-            socket: socket, threads, filter: filter, nodeID: configuration.nodeID,
+            links: links, threads, filter: filter, nodeID: configuration.nodeID,
             superseded: superseded)
         timers = try TimerThread(kernel)
         let capacity: Int

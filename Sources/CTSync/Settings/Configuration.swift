@@ -4,8 +4,8 @@ package import Logging
 
 /// All settings of a node, each checked for itself; what depends on the machine is checked later.
 package struct Configuration: Sendable, Equatable {
-    /// The device of the sync link.
-    package var syncdev: String
+    /// The devices of the sync link, at most `LinkSet.limit`.
+    package var syncdevs: [String]
     /// The role to start in; nil where none was given.
     package var state: Role?
     /// The number of this node, unlike that of every other node on the link.
@@ -30,6 +30,8 @@ package struct Configuration: Sendable, Equatable {
     package var port: UInt16 = 3781
     /// The other nodes, all of one family, where packets go to each instead of to a group.
     package var peers: [HostAddress] = []
+    /// The devices that the scopes of peers' addresses name.
+    var peerDevices: [HostAddress: [String]] = [:]
     /// The name that the cluster's nodes share; nil for none.
     var cluster: String?
     /// The file with the cluster's keys; nil for systemd's credential, or none.
@@ -60,8 +62,13 @@ package struct Configuration: Sendable, Equatable {
 
     /// The defaults for a device.
     init(syncdev: String) {
-        self.syncdev = syncdev
+        syncdevs = syncdev.isEmpty ? [] : [syncdev]
     }
+
+    /// The first device of the sync link.
+    package var syncdev: String { syncdevs.first ?? "" }
+    /// The devices besides the first one of the sync link that stay open with l2drop.
+    var openDevices: [String] { Array(syncdevs.dropFirst()) + l2dropExempt }
 
     /// Checks the settings of the file and those of the command line, which win.
     ///
@@ -94,17 +101,32 @@ package struct Configuration: Sendable, Equatable {
         }
         if !settings.contains(where: { $0.canonicalName == "id" }) { nodeIDOrigin = .none }
         guard !syncdev.isEmpty else { throw Self.noDevice(path) }
-        for setting in settings where setting.canonicalName == "peer" {
-            guard let scope = setting.scope, scope != syncdev else { continue }
-            throw ConfigurationError(
-                setting, mustBe: "reached by the sync device, \(syncdev): no other scope is of use")
-        }
+        for setting in settings where setting.canonicalName == "peer" { try check(peer: setting) }
         if let group, let peer = peers.first {
             let last = settings.last { ["group", "peer"].contains($0.canonicalName) }
             throw ConfigurationError(
                 "group \(group) and peer \(peer) are both given, but packets go either to a group "
                     + "or to peers", at: last?.origin.place ?? .commandLine)
         }
+    }
+
+    /// The peers of a single device are of one family; a scope names a sync device.
+    private mutating func check(peer setting: Setting) throws(ConfigurationError) {
+        let peer = try SettingKind<HostAddress>.peer.read(setting)
+        if let other = peers.first, other.family != peer.family, syncdevs.count == 1 {
+            throw ConfigurationError(
+                setting,
+                mustBe: "an \(other.family == .ipv4 ? "IPv4" : "IPv6") address like the peer "
+                    + "\(other): all peers are of one family")
+        }
+        guard let scope = setting.scope else { return }
+        guard syncdevs.contains(scope) else {
+            throw ConfigurationError(
+                setting,
+                mustBe: "reached by the sync device, \(syncdevs.joined(separator: " or ")): "
+                    + "no other scope is of use")
+        }
+        peerDevices[peer, default: []].append(scope)
     }
 
     private static func noDevice(_ path: String?) -> ConfigurationError {

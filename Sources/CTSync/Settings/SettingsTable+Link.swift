@@ -22,9 +22,10 @@ extension SettingsTable {
             "peer", .peer, each: \.peers,
             "The address of another node: packets go to it instead of the group, and only peers "
                 + "are heard.",
-            details: "All peers are of one family. A link-local address may have the sync device "
-                + "as its scope (fe80::1%eth2). Not together with `group`.",
-            example: "172.31.255.2", check: isOfOneFamily),
+            details: "All peers of a device are of one family. A link-local address may have the "
+                + "sync device as its scope (fe80::1%eth2). With several devices each has the "
+                + "peers of its networks, and those whose scope it is. Not together with `group`.",
+            example: "172.31.255.2"),
         SettingDescription(
             "cluster", .clusterName, into: \.cluster, unless: "no name",
             "The name of the cluster, the same on all its nodes.",
@@ -96,16 +97,6 @@ extension SettingsTable {
             "own-connections", .flag, into: \.ownConnections,
             "1 also replicates connections that begin or end at the firewall itself."),
     ]
-
-    @Sendable private static func isOfOneFamily(
-        _ setting: Setting, _ peer: HostAddress, _ others: [HostAddress]
-    ) throws(ConfigurationError) {
-        guard let other = others.first, other.family != peer.family else { return }
-        throw ConfigurationError(
-            setting,
-            mustBe: "an \(other.family == .ipv4 ? "IPv4" : "IPv6") address like the peer "
-                + "\(other): all peers are of one family")
-    }
 
     /// A rule that stands twice counts twice: the last one says what becomes of the rest.
     @Sendable private static func addRule(

@@ -4,11 +4,14 @@
 extension SettingsTable {
     static let node = [
         SettingDescription(
-            "syncdev", .device, into: \.syncdev, unless: .required,
+            "syncdev", .device, .required, isRepeatable: true,
             "The device of the sync link.",
-            details: "A cable or a VLAN of its own between the firewalls. It must exist and "
-                + "have an address.",
-            example: "eth2"),
+            "A cable or a VLAN of its own between the firewalls. It must exist and have an "
+                + "address. It may be given up to four times, for links that stand in for each "
+                + "other: announcements go over all, the stream over as few as reach all "
+                + "slaves, the first ones if they are as good. One of them has to be there at "
+                + "the start. They may differ in MTU and family.",
+            "eth2", take: addSyncDevice),
         SettingDescription(
             "state", .role, into: \.state,
             unless: "what the control file of a killed daemon says, else slave",
@@ -25,6 +28,19 @@ extension SettingsTable {
                 + "gets the same.",
             example: "1"),
     ]
+
+    @Sendable private static func addSyncDevice(
+        _ setting: Setting, _ configuration: inout Configuration
+    ) throws(ConfigurationError) {
+        let name = try SettingKind<String>.device.read(setting)
+        guard !configuration.syncdevs.contains(name) else { return }
+        guard configuration.syncdevs.count < LinkSet.limit else {
+            throw ConfigurationError(
+                "\(setting.subject) is \(ConfigurationError.quoted(name)), one more than the "
+                    + "\(LinkSet.limit) sync devices there may be", at: setting.origin.place)
+        }
+        configuration.syncdevs.append(name)
+    }
 
     static let darkness = [
         SettingDescription(

@@ -283,6 +283,7 @@ final class SlaveEngine {
         status.outOfSync = reason
         status.master = slave.master
         status.masterAddress = slave.masterAddress
+        status.paths = slave.paths
         status.lastHeard = slave.lastHeard
         status.lagMicroseconds = slave.lagMicroseconds
         status.applied = slave.applied

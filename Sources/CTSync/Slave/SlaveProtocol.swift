@@ -77,6 +77,8 @@ final class SlaveProtocol {
     /// Where its packets come from.
     var masterAddress: PeerAddress? { preferred.address }
     private var preferred = PreferredAddress()
+    /// By which links its packets come.
+    private(set) var paths = MasterPaths()
     /// When it was last heard.
     private(set) var lastHeard: Instant = 0
     /// The receiver's clock less the master's at its last packet, in microseconds.
@@ -171,7 +173,7 @@ final class SlaveProtocol {
     func restart(after claim: MasterClaim, holding: Holding) {
         forgetStream(expected: 1)
         master = claim
-        preferred = PreferredAddress()
+        forgetAddresses()
         lastBasis = holding.basis
         latest = holding.latest
         hasMore = holding.hasMore
@@ -188,12 +190,17 @@ final class SlaveProtocol {
     func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
         restart(after: claim, holding: holding)
         donor = claim
-        preferred = PreferredAddress()
         preferred.heard(peer, now: now)
+        paths.heard(peer, now: now)
         lastHeard = now
         hasAdopted = true
         wantInitsync(at: now)
         reportAt = now
+    }
+
+    private func forgetAddresses() {
+        preferred = PreferredAddress()
+        paths = MasterPaths()
     }
 
     private func forgetStream(expected: UInt64) {
@@ -324,6 +331,7 @@ final class SlaveProtocol {
         }
         if claim > master || masterAddress == nil { follow(claim, header, now) }
         preferred.heard(peer, now: now)
+        paths.heard(peer, now: now)
         lastHeard = now
         lagMicroseconds = Int64(bitPattern: wallMicroseconds &- header.clockMicroseconds)
         take(header, packet, now)
@@ -344,7 +352,7 @@ final class SlaveProtocol {
             expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
         table.follow()
         master = claim
-        preferred = PreferredAddress()
+        forgetAddresses()
         wantInitsync(at: now)
         reportAt = now
     }
@@ -389,7 +397,7 @@ final class SlaveProtocol {
                 counters.beyond += 1
             }
         } else {
-            if header.type == .MASTER_ANNOUNCE { hear(packet) }
+            if header.type == .MASTER_ANNOUNCE { hear(packet, now) }
             // An announcement that was overtaken says nothing of now.
             if header.sequence &+ 1 == ring.expected { heed(header.flags, now) }
         }
@@ -399,13 +407,14 @@ final class SlaveProtocol {
         }
     }
 
-    private func hear(_ announcement: RawSpan) {
+    private func hear(_ announcement: RawSpan, _ now: Instant) {
         do throws(WireError) {
             var next = try Announcement.read(announcement)
             next.addresses = announced.addresses
             Announcement.readAddresses(announcement, into: &next.addresses)
             announced = next
             if hadCopies, next.entryCount > 0 { heldAt = lastHeard }
+            if paths.announced(next.link, now: now) { reportSoon(now: now) }
         } catch {
             preconditionFailure("an announcement was checked when it came: \(error)")
         }
@@ -675,6 +684,16 @@ final class SlaveProtocol {
         )
     }
 
+    /// Where else a packet for the master is to go: it may hear only one of the links.
+    ///
+    /// - Parameter peer: where `output` said that it goes.
+    func otherAddresses(of peer: PeerAddress, _ body: (PeerAddress) -> Void) {
+        guard peer == masterAddress else { return }
+        for link in 0..<LinkSet.limit where link != Int(peer.link) {
+            if let other = paths.address(link) { body(other) }
+        }
+    }
+
     /// Writes what a slave that hears no master tells everybody, so that people can see it: a NACK of
     /// no epoch, which nobody obeys or answers.
     ///
@@ -727,6 +746,7 @@ final class SlaveProtocol {
         }
         report.entryCount = UInt32(clamping: table.aliveCount)
         report.isInSync = donor == nil && outOfSync(now: now) == nil
+        report.links = paths.links
         return report
     }
 }

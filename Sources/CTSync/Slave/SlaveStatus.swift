@@ -4,6 +4,7 @@
 struct SlaveStatus: Sendable {
     var master = MasterClaim.none
     var masterAddress: PeerAddress?
+    var paths = MasterPaths()
     var lastHeard: Instant = 0
     var lagMicroseconds: Int64 = 0
     var applied: UInt64 = 0

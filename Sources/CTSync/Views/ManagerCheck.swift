@@ -24,12 +24,17 @@ package struct ManagerCheck {
             self.addresses = addresses
         }
 
+        private static func syncDevices(_ status: StatusReport) -> [String] {
+            guard case .list(let links) = status["links"] else { return [] }
+            return links.map { $0.words(at: "device") }
+        }
+
         /// This machine, by the daemon's status.
         package init(_ status: StatusReport) {
             isMaster = status["role"] == .text(Role.master.description)
             usesDarkness = !status.words(at: "l2drop_backend").isEmpty
             do throws(SystemError) {
-                addresses = try InterfaceAddress.hosts(except: status.words(at: "link.device"))
+                addresses = try InterfaceAddress.hosts(except: Self.syncDevices(status))
             } catch {
                 addresses = []
             }

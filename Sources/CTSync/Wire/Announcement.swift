@@ -5,7 +5,7 @@
 ///
 /// ```
 /// | 0 basis: epoch 8, sequence 8 | 16 entries 4 | 20 rules 4 | 24 count 1 | 25 flags 1: 0 events off |
-/// | 26 zero: room 26 | 52 address 16 | ... | traits
+/// | 26 link 1 | 27 zero: room 25 | 52 address 16 | ... | traits
 /// ```
 ///
 /// The addresses are those that stay with the node when another is promoted: it had them as slave. An
@@ -19,6 +19,8 @@ struct Announcement: Equatable, Sendable {
     var rules: UInt32 = 0
     /// Whether its kernel sends no events: it does not hear what changes.
     var areEventsOff = false
+    /// The link that it goes out by, counted from 1; 0 of a master with a single one.
+    var link: UInt8 = 0
     /// At most `addressLimit`.
     var addresses: [HostAddress] = []
     /// What its kernel is set to; nil if it does not say.
@@ -34,6 +36,7 @@ struct Announcement: Equatable, Sendable {
     private static let countOffset = 24
     private static let flagsOffset = 25
     private static let eventsOff: UInt8 = 1
+    private static let linkOffset = 26
     private static let mapped: UInt64 = 0xFFFF_0000_0000
 
     /// Bytes on the wire.
@@ -51,6 +54,7 @@ struct Announcement: Equatable, Sendable {
         precondition(addresses.count <= Self.addressLimit)
         packet.setByte(place + Self.countOffset, UInt8(addresses.count))
         packet.setByte(place + Self.flagsOffset, areEventsOff ? Self.eventsOff : 0)
+        packet.setByte(place + Self.linkOffset, link)
         for (index, host) in addresses.enumerated() {
             let offset = place + Self.byteCount + index * Self.addressByteCount
             let isIPv4 = host.family == .ipv4
@@ -79,6 +83,7 @@ struct Announcement: Equatable, Sendable {
             basis: Basis.read(packet, at: place), entryCount: packet.big(place + 16),
             rules: packet.big(place + 20),
             areEventsOff: packet.byte(place + flagsOffset) & eventsOff != 0,
+            link: packet.byte(place + linkOffset),
             traits: Traits.read(packet, at: end))
     }
 

@@ -4,7 +4,7 @@
 ///
 /// ```
 /// | 0 basis: epoch 8, sequence 8 | 16 highest claim known: epoch 8 | 24 its node 1 | 25 flags 1: 0 in sync, 1 more |
-/// | 26 zero 2 | 28 milliseconds since that claim's maker was heard 4 | 32 entries held 4 |
+/// | 26 links 1 | 27 zero 1 | 28 milliseconds since that claim's maker was heard 4 | 32 entries held 4 |
 /// ```
 struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
     /// What it holds.
@@ -17,6 +17,8 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
     var entryCount: UInt32 = 0
     /// Whether it is in sync.
     var isInSync = false
+    /// By which of the master's links it hears that; none if the master does not number them.
+    var links: LinkSet = []
 
     /// Bytes on the wire.
     static let byteCount = 2 * Basis.byteCount + 8 + 1 + 1 + 2 + 4 + 4
@@ -35,7 +37,8 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
             place + 25,
             (isInSync ? Self.inSync : 0) | (holding.hasMore ? Self.more : 0)
                 | (holding.hasUnproved ? Self.unproved : 0))
-        packet.setBig(place + 26, UInt16(0))
+        packet.setByte(place + 26, links.rawValue)
+        packet.setByte(place + 27, 0)
         packet.setBig(place + 28, silentMilliseconds)
         packet.setBig(place + 32, entryCount)
         holding.latest.write(&packet, at: place + 36)
@@ -63,6 +66,7 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
         report.isInSync = packet.byte(place + 25) & inSync != 0
         report.silentMilliseconds = packet.big(place + 28)
         report.entryCount = packet.big(place + 32)
+        report.links = LinkSet(rawValue: packet.byte(place + 26))
         report.holding.latest = Basis.read(packet, at: place + 36)
         return report
     }

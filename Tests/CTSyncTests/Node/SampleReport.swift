@@ -23,6 +23,7 @@ enum SampleReport {
         report.link = NodeReport.Link(
             device: "eth2", mtu: 1_500, port: 3_781, destinations: ["224.0.0.254"],
             packetsIn: 4_200, packetsOut: 14)
+        report.links = [NodeReport.LinkLine(device: "eth2", mtu: 1_500)]
         report.l2drop = NodeReport.Dark(isOn: true, backend: "netdev")
         report.peers = [
             NodeReport.Peer(

@@ -137,6 +137,35 @@ import Testing
         #expect(try Configuration(file: [other], of: "/etc/c", commandLine: [device]).nodeID == 1)
     }
 
+    /// Several sync devices, each once; the command line's replace the file's.
+    @Test func aNodeHasUpToFourSyncDevices() throws {
+        func devices(_ names: [String]) -> [Setting] { names.map { Setting("syncdev", $0, .flag) } }
+        let settings = try Configuration(
+            file: [Setting("syncdev", "f", .file(path: "f", line: 1))],
+            commandLine: devices(["a", "b", "a", "c", "d"]))
+        #expect(settings.syncdevs == ["a", "b", "c", "d"] && settings.syncdev == "a")
+        #expect(settings.openDevices == ["b", "c", "d"])
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration(devices(["a", "b", "c", "d", "e"]))
+        }
+        #expect(
+            error?.sentence
+                == "--syncdev is \"e\", one more than the 4 sync devices there may be")
+    }
+
+    /// With several devices their peers may be of different families, and a scope says which it is.
+    @Test func peersOfSeveralDevices() throws {
+        let two = ["a", "b"].map { Setting("syncdev", $0, .flag) }
+        let settings = try Configuration(
+            two + ["192.0.2.2", "fe80::1%b"].map { Setting("peer", $0, .flag) })
+        #expect(settings.peers.map(\.description) == ["192.0.2.2", "fe80::1"])
+        #expect(settings.peerDevices[settings.peers[1]] == ["b"])
+        let error = #expect(throws: ConfigurationError.self) {
+            try Configuration(two + [Setting("peer", "fe80::1%c", .flag)])
+        }
+        #expect(error?.sentence.contains("reached by the sync device, a or b:") == true)
+    }
+
     @Test func peersAreOfOneFamilyAndExcludeAGroup() {
         let device = Setting("syncdev", "s", .flag)
         let four = Setting("peer", "192.0.2.2", .flag)

@@ -72,7 +72,7 @@ import Testing
             #expect(words.contains("--\(row.name) <\(row.valueName)> "))
         }
         for remark in [
-            "The device of the sync link. (must be given)",
+            "The device of the sync link. (repeatable; must be given)",
             "The UDP port of the sync link. "
                 + "(default: 3781)", "(auto, netdev or tables; default: auto)",
             "besides the sync device. (repeatable)",

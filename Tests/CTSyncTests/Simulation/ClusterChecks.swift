@@ -40,7 +40,7 @@ extension SimulatedCluster {
         let master = chance.one(of: nodes)
         guard master.role == .master, let word = master.daemon?.lastWord() else { return }
         guard !isMeddled(master) else { return }
-        for node in nodes where node.role == .slave && wire.connects(master.index, node.index) {
+        for node in nodes where node.role == .slave && connects(master.index, node.index) {
             node.daemon?.takeNow(word, from: master.index)
             guard let slave = node.slave, slave.slave.master == master.daemon?.engine.claim,
                 slave.slave.outOfSync(now: now) == nil, !isMeddled(node)
@@ -79,8 +79,10 @@ extension SimulatedCluster {
     /// A quiet time on a good wire: one master, whom all follow, and equal tables.
     func settle() throws {
         nodes[0].trace("--- settle")
-        wire.cuts = []
-        (wire.loss, wire.doubling, wire.delay, wire.corruption) = (0, 0, 100, 0)
+        for wire in wires {
+            wire.cuts = []
+            (wire.loss, wire.doubling, wire.delay, wire.corruption) = (0, 0, 100, 0)
+        }
         for node in nodes {
             node.kernel.faults = 0
             node.kernel.table.capacity = 1_000

@@ -65,6 +65,8 @@ struct Schedule {
 
     let seed: UInt64
     var nodeCount: Int
+    /// Sync devices of each node; `CTSYNC_LINKS`.
+    var linkCount = getenv("CTSYNC_LINKS") == nil ? 1 : 2
     var stepCount: Int
     var steps: [Step]
     /// Whether what happens is printed.

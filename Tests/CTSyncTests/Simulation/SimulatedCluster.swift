@@ -25,7 +25,8 @@ final class SimulatedCluster {
 
     let schedule: Schedule
     let chance: Chance
-    let wire: SimulatedWire
+    /// The links: one, or two of which one is always good enough.
+    let wires: [SimulatedWire]
     let nodes: [SimulatedNode]
     let traffic: SimulatedTraffic
     private(set) var now: Instant = 5 * Duration.second
@@ -44,24 +45,28 @@ final class SimulatedCluster {
     private let churn: Int
     private let lossChance: Int
 
-    init(_ schedule: Schedule) throws {
+    init(_ schedule: Schedule, ringSlots: Int? = nil) throws {
         self.schedule = schedule
         let chance = Chance(seed: schedule.seed &* 3 &+ 1)
         self.chance = chance
-        let wire = SimulatedWire(nodes: schedule.nodeCount, chance)
-        wire.loss = chance.one(of: [0, 10, 50, 200])
-        wire.doubling = chance.one(of: [0, 20, 100])
-        wire.delay = chance.one(of: [1, 500, 5_000, 20_000])
-        wire.corruption = chance.one(of: [0, 0, 5])
-        self.wire = wire
+        let wires = (0..<schedule.linkCount).map { place in
+            let wire = SimulatedWire(nodes: schedule.nodeCount, chance, place: UInt8(place))
+            wire.loss = chance.one(of: [0, 10, 50, 200])
+            wire.doubling = chance.one(of: [0, 20, 100])
+            wire.delay = chance.one(of: [1, 500, 5_000, 20_000])
+            wire.corruption = chance.one(of: [0, 0, 5])
+            return wire
+        }
+        self.wires = wires
         var settings = SimulatedSettings()
         settings.ringSlots = chance.one(of: [16, 32, 64])
+        if let ringSlots { settings.ringSlots = ringSlots }
         settings.packetsPerSecond = chance.one(of: [200, 1_000, 0])
         settings.requireSyncSeconds = chance.one(of: [0, 0, 1])
         let own = (0..<schedule.nodeCount).map { Address(ipv4: 0xC000_0201 + UInt32($0)) }
         nodes = own.indices.map {
             SimulatedNode(
-                index: $0, own: own[$0], wire: wire, chance: chance, settings: settings)
+                index: $0, own: own[$0], wires: wires, chance: chance, settings: settings)
         }
         traffic = SimulatedTraffic(own: own, chance)
         lossChance = chance.one(of: [0, 0, 1, 4])
@@ -141,7 +146,11 @@ final class SimulatedCluster {
     func step(_ time: UInt64) throws {
         now += time
         for node in nodes { node.advance(to: now) }
-        wire.deliver(now) { source, target, bytes in nodes[target].deliver(bytes, from: source) }
+        for wire in wires {
+            wire.deliver(now) { source, target, bytes in
+                nodes[target].deliver(bytes, from: source, by: wire.place)
+            }
+        }
         for node in nodes {
             node.step()
             try checkStructures(node)
@@ -202,10 +211,10 @@ final class SimulatedCluster {
             nodes[node].reboot()
             _ = nodes[node].kernel.table.insert(
                 Self.ownEntry(nodes[node].own), seconds: 1_000_000, .traffic)
-        case .cut(let node): wire.cut(node, true)
+        case .cut(let node): anyWire.cut(node, true)
         case .cutWay(let source, let target):
-            wire.cuts.insert(SimulatedWire.Way(source: source, target: target))
-        case .heal: wire.cuts = []
+            anyWire.cuts.insert(SimulatedWire.Way(source: source, target: target))
+        case .heal: for wire in wires { wire.cuts = [] }
         case .setClock(let node, let offset): nodes[node].clock.offset = offset
         case .stopClock(let node): nodes[node].clock.isStopped = true
         case .loseEvents(let node): nodes[node].kernel.loseEvents()
@@ -216,6 +225,13 @@ final class SimulatedCluster {
             if let slave = nodes[node].slave { slave.slave.requireInitsync(now: now) }
         default: meddle(action)
         }
+    }
+
+    private var anyWire: SimulatedWire { wires.count == 1 ? wires[0] : chance.one(of: wires) }
+
+    /// Whether a packet from one node reaches the other, by any link.
+    func connects(_ source: Int, _ target: Int) -> Bool {
+        wires.contains { $0.connects(source, target) }
     }
 
     private func meddle(_ action: Schedule.Action) {
@@ -260,7 +276,7 @@ final class SimulatedCluster {
         where holders(key, reply).contains(where: { holder in
             nodes[holder].daemon != nil
                 && (holder == index
-                    || wire.connects(holder, index) && wire.connects(index, holder))
+                    || connects(holder, index) && connects(index, holder))
         }) {
             owed[key] = reply
         }

@@ -28,7 +28,7 @@ final class SimulatedDaemon: NodeParts {
     private let handover: Handover
     private var higher: MasterClaim?
     private var outbid: MasterClaim?
-    private var inbox: [(packet: [UInt8], source: Int)] = []
+    private var inbox: [(packet: [UInt8], source: PeerAddress)] = []
     private let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
 
     init(_ node: SimulatedNode) throws {
@@ -94,7 +94,7 @@ final class SimulatedDaemon: NodeParts {
 
     // MARK: Threads
 
-    func deliver(_ packet: [UInt8], from source: Int) {
+    func deliver(_ packet: [UInt8], from source: PeerAddress) {
         inbox.append((packet, source))
         linkThread.wake()
     }
@@ -106,8 +106,7 @@ final class SimulatedDaemon: NodeParts {
         for (packet, source) in packets { take(packet, source) }
     }
 
-    private func take(_ packet: [UInt8], _ source: Int) {
-        let peer = SimulatedWire.address(source)
+    private func take(_ packet: [UInt8], _ peer: PeerAddress) {
         packet.withUnsafeBytes { bytes in
             if engine.role == .slave || slave.slave.donor != nil {
                 let consequence = slave.receive(
@@ -189,7 +188,9 @@ final class SimulatedDaemon: NodeParts {
         while let (length, peer) = slave.output(
             now: node.now, wallMicroseconds: node.clock.wallMicroseconds, target)
         {
-            node.port.send(UnsafeRawBufferPointer(rebasing: target[..<length]), to: peer)
+            let packet = UnsafeRawBufferPointer(rebasing: target[..<length])
+            slave.slave.otherAddresses(of: peer) { node.port.send(packet, to: $0) }
+            node.port.send(packet, to: peer)
         }
     }
 
@@ -341,7 +342,7 @@ final class SimulatedDaemon: NodeParts {
     /// Takes a packet at once, before all that is on its way.
     func takeNow(_ packet: [UInt8], from source: Int) {
         receive()
-        take(packet, source)
+        take(packet, SimulatedWire.address(source))
         guard engine.role == .slave else { return }
         slave.inject(node.now)
     }

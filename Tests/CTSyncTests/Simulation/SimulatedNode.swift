@@ -12,7 +12,6 @@ final class SimulatedNode {
     let index: Int
     let own: Address
     let kernel: SimulatedKernel
-    let wire: SimulatedWire
     let port: SimulatedPort
     let clock: SimulatedClock
     let storage = SimulatedStorage()
@@ -27,14 +26,14 @@ final class SimulatedNode {
     var isTraced = false
 
     init(
-        index: Int, own: Address, wire: SimulatedWire, chance: Chance, settings: SimulatedSettings
+        index: Int, own: Address, wires: [SimulatedWire], chance: Chance,
+        settings: SimulatedSettings
     ) {
         self.index = index
         self.own = own
-        self.wire = wire
         self.chance = chance
         self.settings = settings
-        port = SimulatedPort(wire, index)
+        port = SimulatedPort(wires, index)
         kernel = SimulatedKernel(chance)
         clock = SimulatedClock()
         filter = FilterBox(ReplicationFilter(ownAddresses: [own], syncNetworks: []))
@@ -99,8 +98,8 @@ final class SimulatedNode {
         daemon?.step()
     }
 
-    func deliver(_ packet: [UInt8], from source: Int) {
-        daemon?.deliver(packet, from: source)
+    func deliver(_ packet: [UInt8], from source: Int, by link: UInt8) {
+        daemon?.deliver(packet, from: SimulatedWire.address(source, link: link))
     }
 }
 

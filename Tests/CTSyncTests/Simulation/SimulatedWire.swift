@@ -31,18 +31,22 @@ final class SimulatedWire {
     /// Ways that are down.
     var cuts: Set<Way> = []
     let nodeCount: Int
+    /// The link that it is, of several.
+    let place: UInt8
 
     private var packets: [Packet] = []
     private let chance: Chance
 
-    init(nodes: Int, _ chance: Chance) {
+    init(nodes: Int, _ chance: Chance, place: UInt8 = 0) {
         nodeCount = nodes
+        self.place = place
         self.chance = chance
     }
 
     /// The link's address of a node.
-    static func address(_ index: Int) -> PeerAddress {
-        PeerAddress(address: Address(ipv4: 0xA9FE_0001 + UInt32(index)), family: .ipv4, port: 1)
+    static func address(_ index: Int, link: UInt8 = 0) -> PeerAddress {
+        PeerAddress(
+            address: Address(ipv4: 0xA9FE_0001 + UInt32(index)), family: .ipv4, port: 1, link: link)
     }
 
     /// The node at an address.
@@ -93,18 +97,30 @@ final class SimulatedWire {
     }
 }
 
-/// One node's end of the link.
+/// One node's ends of the links.
 final class SimulatedPort: SyncLink, @unchecked Sendable {
-    private let wire: SimulatedWire
+    private let wires: [SimulatedWire]
     private let index: Int
     /// The instant at which the node sends.
     var now: Instant = 0
     /// How many packets it has sent.
     private(set) var sentCount = 0
 
-    init(_ wire: SimulatedWire, _ index: Int) {
-        self.wire = wire
+    init(_ wires: [SimulatedWire], _ index: Int) {
+        self.wires = wires
         self.index = index
+    }
+
+    var linkCount: Int { wires.count }
+
+    func send(_ buffers: DatagramBuffers, count: Int, over links: LinkSet) -> UInt64 {
+        for wire in wires where links.contains(link: Int(wire.place)) {
+            for item in 0..<count {
+                sentCount += 1
+                wire.send(buffers.pointed(item), from: index, to: nil, now: now)
+            }
+        }
+        return 0
     }
 
     func send(_ buffers: DatagramBuffers, count: Int, to peer: PeerAddress?) -> UInt64 {
@@ -115,7 +131,9 @@ final class SimulatedPort: SyncLink, @unchecked Sendable {
     }
 
     func send(_ bytes: UnsafeRawBufferPointer, to peer: PeerAddress?) {
-        sentCount += 1
-        wire.send(bytes, from: index, to: peer.map { SimulatedWire.index(of: $0) }, now: now)
+        for wire in wires where peer == nil || peer?.link == wire.place {
+            sentCount += 1
+            wire.send(bytes, from: index, to: peer.map { SimulatedWire.index(of: $0) }, now: now)
+        }
     }
 }
