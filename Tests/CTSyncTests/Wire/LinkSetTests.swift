@@ -35,7 +35,7 @@ import Testing
                 var span = raw.mutableBytes
                 announcement.write(&span)
             }
-            #expect(bytes[place + 25] == link && bytes[(place + 26)...].allSatisfy { $0 == 0 })
+            #expect(bytes[place + 26] == link && bytes[(place + 27)...].allSatisfy { $0 == 0 })
             #expect(try Announcement.read(bytes.span.bytes) == announcement)
             var report = SlaveReport()
             report.links = links
