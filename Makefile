@@ -131,13 +131,15 @@ corpus: packages
 	CT_SYNC_CORPUS=$(CURDIR)/Tests/CTSyncTests/Ctnetlink/Corpus \
 		swift test $(TESTING) --skip-build --filter 'ReaderTests'
 
-# Style, and that no room of the library uses one below it (docs/architecture.md).
+# Style, that no room of the library uses one below it, and that daemon and simulation call the same
+# engines (docs/architecture.md).
 LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks \
 		Fuzz/Package.swift Fuzz/Sources
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
+	@Tests/style/callers --check
 	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \
 		Sources/ct_sync-exporter Sources/ConntrackdImport
 
