@@ -31,6 +31,16 @@ extension SimulatedCluster {
         }
     }
 
+    /// Promise 5: a slave leaves its master for a higher claim only.
+    func checkFollowing(_ node: SimulatedNode) throws {
+        guard let daemon = node.daemon, let slave = node.slave?.slave else { return }
+        guard slave.master >= daemon.followed else {
+            throw Failure(
+                5, "slave \(node.index) follows \(slave.master), after \(daemon.followed)")
+        }
+        daemon.followed = slave.master
+    }
+
     /// No closed packet waits until the sender wakes by itself, for the next announcement.
     func checkSending(_ node: SimulatedNode) throws {
         guard let since = node.daemon?.unsentSince, now > since + 50 * Duration.millisecond

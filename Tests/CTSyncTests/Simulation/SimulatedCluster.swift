@@ -156,6 +156,7 @@ final class SimulatedCluster {
             try checkStructures(node)
             try checkReport(node)
             try checkSending(node)
+            try checkFollowing(node)
         }
         try trackOwed()
     }

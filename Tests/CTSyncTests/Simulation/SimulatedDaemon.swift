@@ -18,6 +18,8 @@ final class SimulatedDaemon: NodeParts {
     /// Whether l2drop is off.
     private(set) var isOpen = false
     private(set) var isReceiving = false
+    /// The highest claim that it has followed since it is slave.
+    var followed = MasterClaim.none
     /// Since when a closed packet waits for the sender.
     private(set) var unsentSince: Instant?
     /// How often the neighbours were told again.
@@ -333,6 +335,7 @@ final class SimulatedDaemon: NodeParts {
         isReceiving = true
         node.trace("becomes slave after \(claim), holds \(holding)")
         slave.begin(after: claim, holding: holding, now: now)
+        followed = claim
         linkThread.wake()
     }
 
