@@ -22,7 +22,8 @@ FUZZERS := packets sealed ctnetlink configuration rules control
 # How many `make role-changes` makes.
 CHANGES ?= 500
 
-.PHONY: help packages build demo takeovers role-changes bench bench-comparison test unit sanitized fuzz soak corpus lint clean
+.PHONY: help packages build demo takeovers role-changes bench bench-comparison test unit sanitized fuzz \
+	soak mutants corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
@@ -37,6 +38,7 @@ help:
 	@echo 'make sanitized         the same under the thread and the address sanitizer'
 	@echo 'make fuzz SECONDS=600  runs each fuzzer that long'
 	@echo 'make soak MINUTES=60   runs the simulated cluster that long'
+	@echo 'make mutants           plants faults in the engines; the simulated cluster must find each'
 	@echo 'make docs-check        the documents: links, commands, outputs; does what they say, as root'
 	@echo 'make test-packages     builds all packages and tests them, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
@@ -109,6 +111,10 @@ soak: packages
 	CTSYNC_MINUTES=$(MINUTES) CTSYNC_FAILURES=20 \
 		swift test $(TESTING) --skip-build --filter SimulationTests
 
+# One build of a scratch copy with all faults, each behind a switch; the table is in docs/hacking.md.
+mutants: packages
+	Tests/mutants/run
+
 # A package of its own, which no other build contains. What a fuzzer finds in its time is kept in
 # .build/fuzz/corpus; an input that ends it is left as .build/fuzz/NAME-crash-*, and is given to
 # .build/fuzz/release/fuzz-NAME to see it again. Fuzz/make-seeds makes Fuzz/Seeds.
@@ -131,13 +137,16 @@ corpus: packages
 	CT_SYNC_CORPUS=$(CURDIR)/Tests/CTSyncTests/Ctnetlink/Corpus \
 		swift test $(TESTING) --skip-build --filter 'ReaderTests'
 
-# Style, and that no room of the library uses one below it (docs/architecture.md).
+# Style, that no room of the library uses one below it, that daemon and simulation call the same engines
+# (docs/architecture.md), and that each planted fault still has its place.
 LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks \
 		Fuzz/Package.swift Fuzz/Sources
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
+	@Tests/style/callers --check
+	@Tests/mutants/run --check
 	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \
 		Sources/ct_sync-exporter Sources/ConntrackdImport
 

@@ -81,11 +81,4 @@ final class MasterEngine: Sendable {
             now: now)
         _ = sender.open()
     }
-
-    /// Ends a term in the thread that has all of it: what the kernel has said so far is still sent.
-    func close(_ term: Term, now: Instant, wallMicroseconds: UInt64) {
-        initsync.close(term.walk)
-        _ = intake.drain(term.events, now: now)
-        sender.finish(term.sending, wallMicroseconds: wallMicroseconds) { now }
-    }
 }

@@ -71,8 +71,11 @@ struct Schedule {
     var steps: [Step]
     /// Whether what happens is printed.
     var isTraced = false
-    /// The call of a node's daemon that fails, counted from 1.
-    var failing: (node: Int, call: Int)?
+    /// The call of a node's daemon that fails, counted from 1: of all, or of one kind.
+    var failing: (node: Int, call: Int, kind: String?)?
+
+    /// Whether the call that fails may be one of the quiet time at the end.
+    var failsToTheEnd: Bool { failing.map { $0.kind == nil } ?? false }
 
     /// What kinds of things happen in a schedule.
     struct Flavour: OptionSet {
@@ -113,6 +116,15 @@ struct Schedule {
                 steps.append(Step(at: at, action: action))
             }
         }
+        failing = Self.failure(seed, nodeCount)
+    }
+
+    /// In a schedule of four a call fails, mostly an early one of its kind.
+    private static func failure(_ seed: UInt64, _ count: Int) -> (Int, Int, String?)? {
+        let chance = Chance(seed: seed &* 7 &+ 5)
+        guard chance.happens(250) else { return nil }
+        let call = 1 + chance.below(chance.one(of: [2, 6, 30]))
+        return (chance.below(count), call, chance.one(of: SimulatedCalls.kinds))
     }
 
     private static func action(
@@ -164,7 +176,7 @@ struct Schedule {
             Step(at: 150, action: .order(1, .master)), Step(at: 330, action: .order(0, .master)),
             Step(at: 450, action: .stop(1)), Step(at: 480, action: .start(1, nil)),
         ]
-        failing = (node, call)
+        failing = (node, call, nil)
     }
 
     /// The same without some of its steps.

@@ -80,15 +80,15 @@ final class SimulatedCluster {
             node.kernel.eventCapacity = capacity
             _ = node.kernel.table.insert(
                 Self.ownEntry(node.own), seconds: 1_000_000, .traffic)
-            if let (index, call) = schedule.failing, index == node.index {
-                node.kernel.calls.failing = call
+            if let (index, call, kind) = schedule.failing, index == node.index {
+                (node.kernel.calls.failing, node.kernel.calls.kind) = (call, kind)
             }
             try start(node)
         }
     }
 
     /// Starts a daemon; one that a call failed is started again, as systemd does.
-    private func start(_ node: SimulatedNode, _ state: Role? = nil) throws {
+    func start(_ node: SimulatedNode, _ state: Role? = nil) throws {
         do {
             try node.start(state)
         } catch  where node.kernel.calls.failed != nil {
@@ -155,6 +155,8 @@ final class SimulatedCluster {
             node.step()
             try checkStructures(node)
             try checkReport(node)
+            try checkSending(node)
+            try checkFollowing(node)
         }
         try trackOwed()
     }

@@ -18,6 +18,10 @@ final class SimulatedDaemon: NodeParts {
     /// Whether l2drop is off.
     private(set) var isOpen = false
     private(set) var isReceiving = false
+    /// The highest claim that it has followed since it is slave.
+    var followed = MasterClaim.none
+    /// Since when a closed packet waits for the sender.
+    private(set) var unsentSince: Instant?
     /// How often the neighbours were told again.
     private(set) var announcements = 0
     private let sendWake: WakeUp
@@ -144,6 +148,8 @@ final class SimulatedDaemon: NodeParts {
             }
             if chance.happens(900) { send(term) }
         }
+        let isUnsent = term != nil && master.ring.lastClosed > master.ring.lastSent
+        unsentSince = isUnsent ? unsentSince ?? node.now : nil
         if timerThread.isAwake(node.now), let aftermath, chance.happens(700) {
             let pause = aftermath.step(now: node.now)
             timerThread.sleep(pause)
@@ -191,6 +197,11 @@ final class SimulatedDaemon: NodeParts {
             let packet = UnsafeRawBufferPointer(rebasing: target[..<length])
             slave.slave.otherAddresses(of: peer) { node.port.send(packet, to: $0) }
             node.port.send(packet, to: peer)
+        }
+        if let length = slave.hello(
+            now: node.now, wallMicroseconds: node.clock.wallMicroseconds, target)
+        {
+            node.port.send(UnsafeRawBufferPointer(rebasing: target[..<length]), to: nil)
         }
     }
 
@@ -311,7 +322,10 @@ final class SimulatedDaemon: NodeParts {
 
     func stopTerm(now: Instant) -> Holding {
         guard let term else { return Holding() }
-        master.close(term, now: now, wallMicroseconds: node.clock.wallMicroseconds)
+        // What the threads do that are told to stop, each for its stage.
+        master.initsync.close(term.walk)
+        _ = master.intake.drain(term.events, now: now)
+        master.sender.finish(term.sending, wallMicroseconds: node.clock.wallMicroseconds) { now }
         self.term = nil
         node.trace("term over, holds \(master.exchange.finalHolding)")
         return master.exchange.finalHolding
@@ -321,6 +335,7 @@ final class SimulatedDaemon: NodeParts {
         isReceiving = true
         node.trace("becomes slave after \(claim), holds \(holding)")
         slave.begin(after: claim, holding: holding, now: now)
+        followed = claim
         linkThread.wake()
     }
 

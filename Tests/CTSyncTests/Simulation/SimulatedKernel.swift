@@ -224,10 +224,21 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
 
 /// Calls that may be made to fail, counted.
 final class SimulatedCalls {
+    /// All kinds.
+    static let kinds = [
+        "sockets and memory", "threads", "thread of the timers", "event socket",
+        "socket of requests", "socket of a query", "socket of a dump", "socket of lost addresses",
+        "send of requests", "query of an entry", "send of a dump request", "recv of a dump",
+        "recvmmsg of events",
+    ]
+
     /// How many were made.
     private(set) var count = 0
     /// The number of the call that fails, from 1 on; 0 for none.
     var failing = 0
+    /// Of which kind it is; nil for any.
+    var kind: String?
+    private var countOfKind = 0
     /// The name of the one that did.
     private(set) var failed: String?
     /// All names, in their order.
@@ -237,7 +248,9 @@ final class SimulatedCalls {
     func attempt(_ name: String) throws(SystemError) {
         count += 1
         names.append(name)
-        guard count == failing else { return }
+        guard kind == nil || kind == name else { return }
+        countOfKind += 1
+        guard countOfKind == failing else { return }
         failed = name
         throw SystemError(name, errno: EMFILE)
     }
