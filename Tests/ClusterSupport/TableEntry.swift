@@ -35,6 +35,8 @@ package struct TableEntry: Hashable, Sendable, Comparable, CustomStringConvertib
         /// Original and reply: WINDOW_SCALE, SACK_PERM and BE_LIBERAL of the flags.
         package let flags: [UInt8]
         package let scale: [UInt8]
+        /// IP_CT_TCP_FLAG_MAXACK_SET in a direction: packets have passed since it was made.
+        package let isAcknowledged: Bool
         /// IP_CT_TCP_FLAG_BE_LIBERAL in a direction: windows are not watched.
         package var isLiberal: Bool { flags.contains { $0 & 0x08 != 0 } }
         /// IP_CT_TCP_FLAG_WINDOW_SCALE in both directions.
@@ -144,7 +146,9 @@ package struct TableEntry: Hashable, Sendable, Comparable, CustomStringConvertib
                 flags: [ATTR_TCP_FLAGS_ORIG, ATTR_TCP_FLAGS_REPL]
                     .map { nfct_get_attr_u8(entry, $0) & compared },
                 scale: [ATTR_TCP_WSCALE_ORIG, ATTR_TCP_WSCALE_REPL]
-                    .map { nfct_get_attr_u8(entry, $0) })
+                    .map { nfct_get_attr_u8(entry, $0) },
+                isAcknowledged: [ATTR_TCP_FLAGS_ORIG, ATTR_TCP_FLAGS_REPL]
+                    .contains { nfct_get_attr_u8(entry, $0) & 0x20 != 0 })
     }
 }
 

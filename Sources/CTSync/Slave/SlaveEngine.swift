@@ -32,6 +32,7 @@ final class SlaveEngine {
     private(set) var check: KernelCheck
     /// What others do to the kernel.
     let watch: KernelWatch
+    private var strays: StrayLooks
     /// Whether a connection began since this node, a master that lacks something, was promoted.
     var beganInTerm: (Key) -> Bool = { _ in false }
     private var renewAt: Instant = 0
@@ -59,6 +60,7 @@ final class SlaveEngine {
         adoption = Adoption(try kernel.makeWalk())
         check = KernelCheck(try kernel.makeWalk(), intervalSeconds: reconcileSeconds)
         watch = KernelWatch(kernel, lookup)
+        strays = StrayLooks(try kernel.makeWalk())
         injector.mayDisplace = { [unowned slave] entry in !slave.filter.isNodesOwn(entry) }
     }
 
@@ -81,6 +83,7 @@ final class SlaveEngine {
         hasUnread = true
         check.postpone(now: now)
         watch.open(now: now)
+        strays.cancel()
         startAdoption()
     }
 
@@ -134,6 +137,7 @@ final class SlaveEngine {
         if adoption.isRunning { adoption.cancel() }
         watch.close()
         check.postpone(now: now)
+        strays.cancel()
         inject(now)
         // No parent will come any more, and what was in the way may have gone.
         table.giveUpWaiting()
@@ -193,6 +197,7 @@ final class SlaveEngine {
         if table.isWaiting { deadline = min(deadline, now + Self.waitInterval) }
         if let due = check.due { deadline = min(deadline, due) }
         deadline = min(deadline, watch.due)
+        if let due = strays.due { deadline = min(deadline, due) }
         return .until(deadline)
     }
 
@@ -252,6 +257,10 @@ final class SlaveEngine {
         }
         guard !adoption.isRunning else { return }
         hasUnread = false
+        if table.remakesWorn {
+            table.remakeWorn()
+            strays.begin(now: now)
+        }
         slave.adopted()
     }
 
@@ -260,9 +269,12 @@ final class SlaveEngine {
         if slave.takeWantsCheck() { check.begin(now: now) }
         do throws(SystemError) {
             try check.step(table, slave.filter, lookup, now: now)
+            let isInSync = slave.outOfSync(now: now) == nil
+            try strays.step(table, isInSync: isInSync, now: now)
         } catch {
             injectionFailures += 1
             check.postpone(now: now)
+            strays.cancel()
         }
         if table.isDirty || table.expectations.isDirty { inject(now) }
     }

@@ -294,6 +294,36 @@ import Testing
         #expect(Set(bench.kernel.entries.keys) == [Self.tcp(1).key])
     }
 
+    /// The kernel removes the expectations with their parent, and they are read last.
+    @Test func whatMayHaveExpectationsIsMadeAnewWhenAllIsRead() throws {
+        let bench = try Bench()
+        bench.table.remakesWorn = true
+        let control = SampleExpectations.control("ftp", 4_000)
+        bench.kernel.make(control)
+        #expect(bench.table.adopt(control, now: 1) == .applied)
+        #expect(bench.apply() == 0)
+        bench.table.remakeWorn()
+        #expect(bench.apply() == 2)
+        // Where packets still pass, the master's next word is waited for.
+        bench.table.remakesWorn = false
+        #expect(bench.table.adopt(Self.tcp(3), now: 1) == .applied)
+        bench.table.remakeWorn()
+        #expect(bench.apply() == 0)
+    }
+
+    /// Neighbours that have not learned yet where the new master is.
+    @Test func whatStraysHavePassedIsMadeAnew() throws {
+        let bench = try Bench()
+        for port in UInt16(1)...2 { bench.new(Self.tcp(port)) }
+        #expect(bench.apply() == 2)
+        let passed = Self.tcp(1) { $0.protocolInfo.replyFlags = TCPFlag.maxAckSet }
+        bench.table.remakeIfWorn(Self.tcp(2))
+        #expect(bench.apply() == 0)
+        bench.table.remakeIfWorn(passed)
+        #expect(bench.apply() == 2)
+        #expect(bench.counts == [3, 0, 1])
+    }
+
     /// The dump was read before the kernel was last written.
     @Test func anAdoptedEntryThatIsNotThereIsMade() throws {
         let bench = try Bench()
