@@ -23,8 +23,8 @@ TAKEOVERS ?= 200
 CHANGES ?= 500
 FUZZERS := packets sealed ctnetlink configuration rules control
 
-.PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison test unit \
-	sanitized fuzz soak mutants corpus lint clean
+.PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison \
+	bench-connections bench-report test unit sanitized fuzz soak mutants corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
@@ -35,6 +35,8 @@ help:
 	@echo 'make takeover-soak     200 takeovers to and fro under load: nothing lost, the pauses, as root'
 	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
+	@echo 'make bench-connections what a connection through the master costs with each, as root'
+	@echo 'make bench-report      the tables of the documents from Benchmarks/results'
 	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
 	@echo 'make unit              the tests that need neither root nor namespaces'
 	@echo 'make sanitized         the same under the thread and the address sanitizer'
@@ -96,6 +98,25 @@ bench-comparison: build
 		--no-install-recommends conntrackd
 	swift build -c release --product bench-comparison
 	@.build/release/bench-comparison
+
+# Results are of one machine and one day: Benchmarks/results/connections-DAY.json. Half an hour, on a
+# machine that does nothing else.
+ROUNDS ?= 5
+RATES ?= 1000,3000,6000
+RESULTS ?= Benchmarks/results/connections-$(shell date +%F).json
+
+bench-connections: build
+	command -v conntrackd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
+		--no-install-recommends conntrackd
+	swift build -c release --product bench-comparison
+	mkdir -p Benchmarks/results
+	@.build/release/bench-comparison connections --rates $(RATES) --rounds $(ROUNDS) \
+		--latency yes --results $(RESULTS)
+
+bench-report:
+	swift build -c release --product bench-comparison
+	@.build/release/bench-comparison report README.md docs/comparison.md \
+		$(lastword $(sort $(wildcard Benchmarks/results/connections-*.json)))
 
 # The cluster tests mostly wait: two halves go side by side.
 test: packages lint

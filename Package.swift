@@ -111,7 +111,7 @@ let package = Package(
             name: "bench-takeover", dependencies: ["ClusterSupport"],
             path: "Benchmarks/Takeover", swiftSettings: strict),
         .executableTarget(
-            name: "bench-comparison", dependencies: ["CTSync", "ClusterSupport"],
+            name: "bench-comparison", dependencies: ["CCTSyncShims", "CTSync", "ClusterSupport"],
             path: "Benchmarks/Comparison", swiftSettings: strict),
         .testTarget(
             name: "ClusterTests",

@@ -22,12 +22,20 @@ final class Contest {
     var master: Firewall { cluster.firewalls[0] }
     var standby: Firewall { cluster.firewalls[1] }
 
-    init(_ contestant: Contestant) throws {
-        cluster = try Cluster()
+    /// - Parameters:
+    ///   - translation: what the firewalls' rules do with addresses.
+    ///   - settings: further sysctls of both.
+    init(
+        _ contestant: Contestant?, translation: AddressTranslation = .none,
+        settings: KeyValuePairs<String, Int> = [:]
+    ) throws {
+        cluster = try Cluster(translation: translation, settings: settings)
         do {
             switch contestant {
+            case nil: break
             case .ctSync: try cluster.startDaemons()
-            case .conntrackd, .conntrackdDirect: try start(isDirect: contestant.isDirect)
+            case .conntrackd: try start(isDirect: false)
+            case .conntrackdDirect: try start(isDirect: true)
             }
         } catch {
             close()

@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// ct_sync and conntrackd under the same loads on the same machine: `make bench-comparison`.
+// ct_sync and conntrackd under the same loads on the same machine: `make bench-comparison`, and with
+// real connections `make bench-connections`.
 
 import CTSync
 import ClusterSupport
 import Foundation
 import Glibc
 
+let words = Array(CommandLine.arguments.dropFirst())
+if words.first == "report" {
+    do {
+        try ConnectionReport(Array(words.dropFirst())).write()
+        exit(0)
+    } catch {
+        print(error)
+        exit(2)
+    }
+}
 guard geteuid() == 0 else {
     print("The benchmark makes network namespaces and needs root.")
     exit(2)
@@ -86,9 +97,13 @@ func compare(_ contestant: Contestant) throws {
 do {
     let limit = try ConntrackLimit(atLeast: 700_000)
     defer { limit.restore() }
-    for contestant in Contestant.allCases {
-        try compare(contestant)
-        fflush(nil)
+    if words.first == "connections" {
+        try ConnectionRounds(Array(words.dropFirst())).run()
+    } else {
+        for contestant in Contestant.allCases {
+            try compare(contestant)
+            fflush(nil)
+        }
     }
 } catch {
     print("The benchmark itself failed: \(error)")

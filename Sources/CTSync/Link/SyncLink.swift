@@ -13,6 +13,9 @@ protocol SyncLink: Sendable {
 
     /// The same to all nodes, over some of the links.
     func send(_ buffers: DatagramBuffers, count: Int, over links: LinkSet) -> UInt64
+
+    /// Whether all links take a batch of packets without delay.
+    var isReady: Bool { get }
 }
 
 extension SyncLink {
@@ -21,4 +24,6 @@ extension SyncLink {
     func send(_ buffers: DatagramBuffers, count: Int, over links: LinkSet) -> UInt64 {
         send(buffers, count: count, to: nil)
     }
+
+    var isReady: Bool { true }
 }

@@ -178,6 +178,12 @@ final class SyncSocket: Sendable {
 
     // MARK: Packets
 
+    /// Whether half of the send buffer is free, which has room for a batch.
+    var isReady: Bool {
+        var polled = pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)
+        return poll(&polled, 1, 0) == 1
+    }
+
     /// errno of the last packet that the network refused; 0 if it refused none.
     var lastRefusal: CInt { refusal.load(ordering: .relaxed) }
 

@@ -8,8 +8,8 @@ import Synchronization
 ///    packet in place.
 /// 2. Read again what a helper may have changed without an event (`ShiftWatch`).
 /// 3. Keep back deletions that are a flush of masqueraded connections (`FlushHold`).
-/// 4. Drained: close the packet, so that nothing waits for company. Once a second see that the kernel
-///    sends events at all.
+/// 4. Drained: close the packet, so that nothing waits for company, and say how long to pause. Once a
+///    second see that the kernel sends events at all.
 ///
 /// Thread: `ct_sync_event`, for one term as master. Memory is the event socket's and the ring's.
 /// Events that the kernel dropped (ENOBUFS), that could not be read, or that the ring had no place
@@ -24,6 +24,9 @@ final class EventIntake: Sendable {
         fileprivate let tagged: TagWatch
         fileprivate let losses: any AddressLosses
         fileprivate let flush: FlushHold
+        fileprivate var pace = EventPace()
+        /// When to look for events again: at an instant, or when there is one.
+        fileprivate(set) var pause = Pause.untilWoken
         /// Whether it was looked for lost addresses since the events at hand were read.
         fileprivate var hasLooked = false
         fileprivate var lookAt: Instant = 0
@@ -116,6 +119,7 @@ final class EventIntake: Sendable {
         let filter = filter.current
         let malformed = source.malformed
         var isDrained = false
+        var found: UInt64 = 0
         while !isDrained {
             do throws(SystemError) {
                 term.hasLooked = false
@@ -131,15 +135,18 @@ final class EventIntake: Sendable {
                     }
                 }
                 isDrained = drain.isDrained
+                found += UInt64(drain.messages)
                 if drain.overrun { lostEvents(overruns) }
             } catch {
                 // The socket cannot tell what it lost, nor what it still has.
                 lostEvents(overruns)
                 term.lookAt = now + Self.lookInterval
                 ring.flush()
+                term.pause = .until(now + EventPace.longest)
                 return false
             }
         }
+        term.pause = term.pace.looked(events: found, now: now)
         readShifted(term, filter, now)
         readTags(term, filter, now)
         // Nobody else reads what waits there, and its buffer is finite.

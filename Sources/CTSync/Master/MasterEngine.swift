@@ -9,8 +9,9 @@
 /// link   --NACK, SLAVE_INITSYNC, claims--> MasterProtocol --what to send again, what to walk
 /// ```
 ///
-/// The daemon steps the three stages from a thread each (`MasterThreads`), and hands packets to
-/// `exchange` from the link's thread; the simulated cluster calls the same functions in turn. Its
+/// The daemon steps the three stages from a thread each (`MasterThreads`); what events come to is sent
+/// by the thread that read them, if no other is sending (`listen`). It hands packets to `exchange` from
+/// the link's thread; the simulated cluster calls the same functions in turn. Its
 /// memory is taken when the daemon starts, so that a promotion takes little.
 final class MasterEngine: Sendable {
     /// What one term as master uses; each part belongs to the thread of its stage.
@@ -80,5 +81,18 @@ final class MasterEngine: Sendable {
             try kernel.makeWalk(), try kernel.makeLookup(), try kernel.openAddressLosses(),
             now: now)
         _ = sender.open()
+    }
+
+    /// Takes the events that are there and sends what they come to.
+    ///
+    /// - Returns: whether a walk of the table is wanted, since events were lost.
+    func listen(
+        _ events: EventIntake.Term, _ sending: Sender.Term, now: Instant, wallMicroseconds: UInt64
+    ) -> Bool {
+        ring.beginSending()
+        defer { ring.endSending() }
+        let isWalkWanted = intake.drain(events, now: now)
+        sender.sendClosed(sending, now: now, wallMicroseconds: wallMicroseconds)
+        return isWalkWanted
     }
 }

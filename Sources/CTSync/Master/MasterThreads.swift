@@ -4,15 +4,10 @@ internal import CCTSyncShims
 
 /// The threads of a term as master: they wait, step the engine's stages, and wake each other.
 ///
-/// `ct_sync_event` sleeps until the event socket has something; after idleness the first event wakes
-/// it at once, under load it pauses a moment before it sleeps again, so that the next wake-up finds a
-/// batch and not one event. `ct_sync_init` and `ct_sync_send` sleep as long as their stage says.
+/// `ct_sync_event` sleeps until the event socket has something; under load it sleeps through a pause
+/// (`EventPace`), so that the next look finds a batch and not one event. `ct_sync_init` and
+/// `ct_sync_send` sleep as long as their stage says.
 final class MasterThreads {
-    /// The event thread's pause under load.
-    static let moderation = 300 * Duration.microsecond
-    /// A wake-up so soon after the last one means load.
-    private static let busy = 1 * Duration.millisecond
-
     let engine: MasterEngine
     private let kernel: any KernelTable
     private let eventStop: StopSign
@@ -108,7 +103,7 @@ final class MasterThreads {
         _ walkWake: WakeUp
     ) throws(SystemError) -> WorkerThread {
         try WorkerThread(named: "ct_sync_event") {
-            listen(engine, parts.value.events, stop, walkWake)
+            listen(engine, parts.value, stop, walkWake)
         }
     }
 
@@ -125,19 +120,23 @@ final class MasterThreads {
     }
 
     private static func listen(
-        _ engine: MasterEngine, _ term: EventIntake.Term, _ stop: StopSign, _ walkWake: WakeUp
+        _ engine: MasterEngine, _ term: MasterEngine.Term, _ stop: StopSign, _ walkWake: WakeUp
     ) {
-        var lastWake: Instant = 0
         while !stop.isStopped {
-            let (due, before) = (term.due, Clock.now())
-            _ = ctsync_wait(
-                term.source.raw, stop.wake.raw, Int64(max(due, before) - before))
-            let now = Clock.now()
-            if engine.intake.drain(term, now: now) { walkWake.signal() }
-            if now < lastWake + busy { stop.sleep(until: now + moderation) }
-            lastWake = now
+            waitForEvents(term.events, stop)
+            let isWalkWanted = engine.listen(
+                term.events, term.sending, now: Clock.now(),
+                wallMicroseconds: Clock.wallMicroseconds())
+            if isWalkWanted { walkWake.signal() }
         }
-        _ = engine.intake.drain(term, now: Clock.now())
+        _ = engine.intake.drain(term.events, now: Clock.now())
+    }
+
+    private static func waitForEvents(_ term: EventIntake.Term, _ stop: StopSign) {
+        // Only the stop ends a pause.
+        if case .until(let instant) = term.pause { return stop.sleep(until: instant) }
+        let (due, now) = (term.due, Clock.now())
+        _ = ctsync_wait(term.source.raw, stop.wake.raw, Int64(max(due, now) - now))
     }
 
     private static func walk(_ engine: MasterEngine, _ term: InitsyncWalk.Term, _ stop: StopSign) {

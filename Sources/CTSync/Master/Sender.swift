@@ -11,8 +11,9 @@ import Synchronization
 ///    any case, over each: by that slaves notice that one is cut. Before a cluster has changed over to
 ///    the seal, nodes that wait for that are given a sealed announcement every second.
 ///
-/// Thread: `ct_sync_send`, for one term as master. Memory is the ring's; packets sent again are
-/// copied first, as their slots may be overwritten.
+/// Thread: `ct_sync_send`, for one term as master; `sendClosed` is the event listener's, so that an
+/// event does not have to wake a second thread. They take turns. Memory is the ring's; packets sent
+/// again are copied first, as their slots may be overwritten.
 final class Sender: Sendable {
     /// How often an idle master announces itself.
     static let announceInterval = 100 * Duration.millisecond
@@ -53,7 +54,8 @@ final class Sender: Sendable {
     private let ring: SendRing
     private let master: MasterProtocol
     private let link: any SyncLink
-    /// Used by one thread at a time, as a term is.
+    /// Whose turn it is: `sealing`, a term and the unsent packets are used by one thread at a time.
+    private let turn = Mutex<Void>(())
     private let sealing: SendableBox<LinkSealer?>
     private let addresses = Mutex<[HostAddress]>([])
     private let traits = Mutex<Traits?>(nil)
@@ -103,15 +105,28 @@ final class Sender: Sendable {
         Term(copyByteCount: ring.copyByteCount, peer: peer)
     }
 
+    /// Sends what is closed, if no other thread is sending just then, and if the link takes it without
+    /// delay; what is left is the sender's.
+    ///
+    /// Called between the ring's `beginSending` and `endSending`.
+    func sendClosed(_ term: Term, now: Instant, wallMicroseconds: UInt64) {
+        guard ring.lastClosed != ring.lastSent, link.isReady else { return }
+        turn.withLockIfAvailable { _ in
+            term.sealer = sealing.value?.sealer(to: term.peer, now: now)
+            sendLive(term, now, wallMicroseconds)
+        }
+    }
+
     /// Sends what is there, at most a batch of each kind.
     func step(_ term: Term, now: Instant, wallMicroseconds: UInt64) -> Pause {
+        turn.withLock { _ in work(term, now, wallMicroseconds) }
+    }
+
+    private func work(_ term: Term, _ now: Instant, _ wallMicroseconds: UInt64) -> Pause {
         term.sealer = sealing.value?.sealer(to: term.peer, now: now)
-        let sent = sendLive(term, wallMicroseconds)
-        let again = sendAgain(term)
+        let sent = sendLive(term, now, wallMicroseconds)
         // What goes to one slave again tells the others nothing.
-        if sent > 0 {
-            term.announceAt = min(now + interval, term.announcedAt + longestInterval)
-        }
+        let again = sendAgain(term)
         if now >= term.announceAt {
             master.chooseLinks(now: now)
             announce(term, wallMicroseconds, term.sealer)
@@ -140,10 +155,13 @@ final class Sender: Sendable {
     /// - Parameter now: the clock.
     func finish(_ term: Term, wallMicroseconds: UInt64, now: () -> Instant) {
         let deadline = now() + Self.lastSending
-        while sendLive(term, wallMicroseconds) > 0, now() < deadline {}
+        turn.withLock { _ in
+            while sendLive(term, now(), wallMicroseconds) > 0, now() < deadline {}
+        }
     }
 
-    private func sendLive(_ term: Term, _ wallMicroseconds: UInt64) -> Int {
+    @discardableResult
+    private func sendLive(_ term: Term, _ now: Instant, _ wallMicroseconds: UInt64) -> Int {
         var total = 0
         let count = ring.withUnsent(
             maximum: Self.batch, clockMicroseconds: wallMicroseconds, sealer: term.sealer
@@ -154,6 +172,7 @@ final class Sender: Sendable {
         guard count > 0 else { return 0 }
         send(term.live, count, total, to: term.peer)
         ring.markSent(count)
+        term.announceAt = min(now + interval, term.announcedAt + longestInterval)
         return count
     }
 

@@ -8,8 +8,9 @@ import Synchronization
 /// 1. `append` (threads: event listener, initsync) writes a message into the open packet; one that
 ///    does not fit closes it and begins the next; `flush` closes it when there is nothing more to say
 ///    just now.
-/// 2. `withUnsent` (thread: sender) finishes closed packets, with a checksum or sealed where they are,
-///    and hands them out; `markSent` frees their slots for later packets.
+/// 2. `withUnsent` (threads: sender or event listener, whose turn it is) finishes closed packets, with
+///    a checksum or sealed where they are, and hands them out; `markSent` frees their slots for later
+///    packets.
 /// 3. `copy` (thread: sender) reads a packet of the backlog for a slave that has missed it.
 ///
 /// The memory is the ring's: a slot an MTU and the room of an envelope, taken once. Packet n stands in slot n modulo the number
@@ -65,6 +66,10 @@ final class SendRing: @unchecked Sendable {
     /// The most bytes of a packet that is opened from now on.
     private let packetLimit: Atomic<Int>
     private let senderSleeps = Atomic<Bool>(false)
+    /// Whether the event listener sends what is closed, after what it is doing.
+    private let isListenerSending = Atomic<Bool>(false)
+    /// So many packets the listener does not send alone: the sender is woken beside it.
+    private static let wakeThreshold: UInt64 = 8
     private let wake: WakeUp?
 
     /// Takes the memory of a ring.
@@ -268,7 +273,12 @@ final class SendRing: @unchecked Sendable {
         state.messageCount = 0
         if state.hasCopy { state.walked += 1 }
         state.hasCopy = false
-        if senderSleeps.load(ordering: .sequentiallyConsistent) { wake?.signal() }
+        guard senderSleeps.load(ordering: .sequentiallyConsistent) else { return }
+        if isListenerSending.load(ordering: .sequentiallyConsistent) {
+            let unsent = state.open - 1 - sent.load(ordering: .acquiring)
+            guard unsent >= Self.wakeThreshold else { return }
+        }
+        wake?.signal()
     }
 
     private var currentFlags: PacketHeader.Flags {
@@ -408,6 +418,23 @@ final class SendRing: @unchecked Sendable {
         header.clockMicroseconds = clock
         var bytes = packet.mutableBytes
         header.seal(&bytes, checksum)
+    }
+
+    // MARK: Who sends
+
+    /// Lets a sender sleep on while a few packets are closed: the calling thread sends them.
+    func beginSending() {
+        isListenerSending.store(true, ordering: .sequentiallyConsistent)
+    }
+
+    /// Ends that, and wakes the sender if anything is left: another thread may have closed a packet
+    /// since the caller looked.
+    func endSending() {
+        isListenerSending.store(false, ordering: .sequentiallyConsistent)
+        guard closed.load(ordering: .sequentiallyConsistent) != sent.load(ordering: .acquiring),
+            senderSleeps.load(ordering: .sequentiallyConsistent)
+        else { return }
+        wake?.signal()
     }
 
     /// Announces that the sender goes to sleep.

@@ -35,8 +35,7 @@ final class StopSign: Sendable {
     func sleep(until deadline: Instant) {
         let now = Clock.now()
         guard !isStopped, now < deadline else { return }
-        _ = ctsync_wait(wake.raw, -1, Int64(deadline - now))
-        wake.clear()
+        if ctsync_wait(wake.raw, -1, Int64(deadline - now)) != 0 { wake.clear() }
     }
 
     /// Sleeps until a signal or the stop.

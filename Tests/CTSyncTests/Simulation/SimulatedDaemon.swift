@@ -142,7 +142,9 @@ final class SimulatedDaemon: NodeParts {
         control()
         if linkThread.isAwake(node.now), chance.happens(950) { link() }
         if let term {
-            if isReadable(term) || chance.happens(10), chance.happens(800) { listen(term) }
+            if !isPausing(term), isReadable(term) || chance.happens(10), chance.happens(800) {
+                listen(term)
+            }
             if walkThread.isAwake(node.now), chance.happens(900) {
                 walkThread.sleep(master.initsync.step(term.walk, now: node.now))
             }
@@ -210,7 +212,14 @@ final class SimulatedDaemon: NodeParts {
     }
 
     private func listen(_ term: MasterEngine.Term) {
-        if master.intake.drain(term.events, now: node.now) { walkThread.wake() }
+        let isWalkWanted = master.listen(
+            term.events, term.sending, now: node.now,
+            wallMicroseconds: node.clock.wallMicroseconds)
+        if isWalkWanted { walkThread.wake() }
+    }
+
+    private func isPausing(_ term: MasterEngine.Term) -> Bool {
+        if case .until(let instant) = term.events.pause { node.now < instant } else { false }
     }
 
     private func send(_ term: MasterEngine.Term) {

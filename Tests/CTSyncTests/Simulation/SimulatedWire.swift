@@ -123,6 +123,9 @@ final class SimulatedPort: SyncLink, @unchecked Sendable {
         return 0
     }
 
+    /// Now and then it would make the event listener wait, which leaves the packets to the sender.
+    var isReady: Bool { sentCount % 4 != 3 }
+
     func send(_ buffers: DatagramBuffers, count: Int, to peer: PeerAddress?) -> UInt64 {
         for item in 0..<count {
             send(buffers.pointed(item), to: peer)

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Foundation
+import Glibc
+
+/// All rounds of a measure, as they are kept under Benchmarks/results.
+struct ConnectionResults: Codable {
+    /// The rounds of one contender at one rate.
+    struct Series: Codable {
+        let contender: String
+        let rate: Int
+        var costs: [ConnectionCost] = []
+
+        init(_ contender: String, _ rate: Int) {
+            self.contender = contender
+            self.rate = rate
+        }
+
+        /// The medians of the rounds' p50 and p99.
+        func latency(_ which: (ConnectionCost) -> Percentiles?) -> String {
+            let all = costs.compactMap(which)
+            guard !all.isEmpty else { return "" }
+            return String(
+                format: "%.0f, %.0f", Spread(all.map(\.p50)).median, Spread(all.map(\.p99)).median)
+        }
+    }
+
+    var measure = "connections"
+    var date: String
+    var kernel: String
+    var processor: String
+    var processors: Int
+    var rounds: Int
+    var seconds: Double
+    var series: [Series] = []
+
+    init(rounds: Int, seconds: Double) {
+        self.rounds = rounds
+        self.seconds = seconds
+        date = ISO8601DateFormatter().string(from: Date())
+        var name = utsname()
+        uname(&name)
+        kernel = withUnsafeBytes(of: name.release) { bytes in
+            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
+        let model = text.split(separator: "\n").first { $0.hasPrefix("model name") }
+        processor =
+            model?.split(separator: ":").last.map {
+                $0.trimmingCharacters(in: .whitespaces)
+            } ?? "unknown"
+        processors = sysconf(CInt(_SC_NPROCESSORS_ONLN))
+    }
+
+    func write(to file: String) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        try encoder.encode(self).write(to: URL(fileURLWithPath: file))
+    }
+
+    static func read(_ file: String) throws -> ConnectionResults {
+        try JSONDecoder().decode(
+            ConnectionResults.self, from: Data(contentsOf: URL(fileURLWithPath: file)))
+    }
+
+    /// The rates, least first.
+    var rates: [Int] { Set(series.map(\.rate)).sorted() }
+
+    /// Medians, and in brackets the least and the most, as a table in Markdown. What replication adds
+    /// is taken round by round from the round's own measure without it.
+    func table(rate: Int) -> String {
+        let all = series.filter { $0.rate == rate }
+        let none = all.first { $0.contender == "none" }?.costs
+        var lines = [
+            "| us a connection at \(rate)/s | whole machine | generator and master | master | "
+                + "standby | wake-ups, master and standby | bytes | packets | latency idle, p50 and p99 | "
+                + "latency loaded |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for one in all {
+            func added(_ value: (ConnectionCost) -> Double) -> String {
+                let own = one.costs.map(value)
+                guard one.contender != "none", let none else { return Spread(own).text }
+                return "+" + Spread(zip(own, none).map { $0 - value($1) }).text
+            }
+            func each(_ value: (ConnectionCost) -> Double) -> String {
+                let spread = Spread(one.costs.map(value))
+                return spread.most == 0 ? "" : spread.text
+            }
+            func short(_ value: (ConnectionCost) -> Double, _ digits: Int) -> String {
+                let spread = Spread(one.costs.map(value))
+                return spread.most == 0 ? "" : String(format: "%.\(digits)f", spread.median)
+            }
+            let wakes = [short(\.masterWakes, 2), short(\.standbyWakes, 2)].filter { $0 != "" }
+            lines.append(
+                "| \(one.contender) | \(added(\.machine)) | \(added(\.processes)) | "
+                    + "\(each(\.master)) | \(each(\.standby)) | \(wakes.joined(separator: ", ")) | "
+                    + "\(short(\.bytes, 0)) | \(short(\.packets, 2)) | "
+                    + "\(one.latency(\.idle)) | \(one.latency(\.loaded)) |")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// A few measures of the same.
+struct Spread {
+    let median: Double
+    let least: Double
+    let most: Double
+
+    init(_ values: [Double]) {
+        let sorted = values.sorted()
+        guard let first = sorted.first, let last = sorted.last else {
+            (median, least, most) = (0, 0, 0)
+            return
+        }
+        let middle = sorted.count / 2
+        median = sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+        (least, most) = (first, last)
+    }
+
+    var text: String { String(format: "%.1f (%.1f to %.1f)", median, least, most) }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Glibc
+
+/// Who takes part in the measure of real connections.
+enum Contender: Hashable {
+    /// Nobody listens to events.
+    case none
+    /// The floor, with its pause.
+    case bare(pauseMicroseconds: Int)
+    case conntrackd
+    case conntrackdDirect
+    case ctSync
+    /// Another build of it, for a before and an after in one run.
+    case ctSyncBefore(binary: String)
+
+    static let all: [Contender] = [
+        .none, .bare(pauseMicroseconds: 0), .bare(pauseMicroseconds: 300),
+        .bare(pauseMicroseconds: 1_000), .bare(pauseMicroseconds: 3_000), .conntrackd,
+        .conntrackdDirect, .ctSync,
+    ]
+
+    /// Its name in tables and results.
+    var name: String {
+        switch self {
+        case .none: "none"
+        case .bare(let pause): "bare listener, pause \(pause) us"
+        case .conntrackd: "conntrackd, external cache"
+        case .conntrackdDirect: "conntrackd, DisableExternalCache"
+        case .ctSync: "ct_sync"
+        case .ctSyncBefore: "ct_sync, before"
+        }
+    }
+
+    /// The one of this word: none, bare-300, conntrackd, conntrackd-direct, ct_sync.
+    init?(word: String) {
+        switch word {
+        case "none": self = .none
+        case "conntrackd": self = .conntrackd
+        case "conntrackd-direct": self = .conntrackdDirect
+        case "ct_sync": self = .ctSync
+        default:
+            guard word.hasPrefix("bare-"), let pause = Int(word.dropFirst(5)) else { return nil }
+            self = .bare(pauseMicroseconds: pause)
+        }
+    }
+
+    /// Whether the standby's kernel has the entries at once.
+    var isDirect: Bool { contestant?.isDirect ?? false }
+
+    private var contestant: Contestant? {
+        switch self {
+        case .none, .bare: nil
+        case .conntrackd: .conntrackd
+        case .conntrackdDirect: .conntrackdDirect
+        case .ctSync, .ctSyncBefore: .ctSync
+        }
+    }
+
+    /// Brings it up on two firewalls that masquerade. What a connection leaves in TIME_WAIT goes after
+    /// three seconds, so that ends are measured as well as beginnings.
+    func start() throws -> Contest {
+        if case .ctSyncBefore(let binary) = self { setenv("CT_SYNC_BINARY", binary, 1) }
+        defer { unsetenv("CT_SYNC_BINARY") }
+        return try Contest(
+            contestant, translation: .masquerade,
+            settings: ["net.netfilter.nf_conntrack_tcp_timeout_time_wait": 3])
+    }
+}
