@@ -114,7 +114,11 @@ extension SimulatedCluster {
         if schedule.seed % 2 == 0, hasMaster, !schedule.failsToTheEnd { try agree(on: nil) }
         let chosen = chance.below(nodes.count)
         for node in nodes where node.index != chosen { try order(node.index, .slave) }
+        let calls = nodes[chosen].kernel.calls
+        let failed = calls.failed
         try order(chosen, .master)
+        // The manager is told that it was refused, and orders it again.
+        if calls.failed != failed { try order(chosen, .master) }
         try agree(on: chosen)
         try checkOwed(chosen)
         try checkOwnEntries()
