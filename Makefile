@@ -24,7 +24,7 @@ CHANGES ?= 500
 FUZZERS := packets sealed ctnetlink configuration rules control
 
 .PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison \
-	bench-connections bench-report test unit sanitized fuzz soak mutants corpus lint clean
+	bench-connections bench-report operators-soak test unit sanitized fuzz soak mutants corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
@@ -37,6 +37,7 @@ help:
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
 	@echo 'make bench-connections what a connection through the master costs with each, as root'
 	@echo 'make bench-report      the tables of the documents from Benchmarks/results'
+	@echo 'make operators-soak    what a status, a scrape and a dump each second cost, as root'
 	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
 	@echo 'make unit              the tests that need neither root nor namespaces'
 	@echo 'make sanitized         the same under the thread and the address sanitizer'
@@ -117,6 +118,11 @@ bench-report:
 	swift build -c release --product bench-comparison
 	@.build/release/bench-comparison report README.md docs/comparison.md \
 		$(lastword $(sort $(wildcard Benchmarks/results/connections-*.json)))
+
+# Looks on both nodes each second, for five minutes, while 20,000 connections/s come and go.
+operators-soak: build
+	swift build -c release --product bench-comparison
+	@.build/release/bench-comparison operators 5
 
 # The cluster tests mostly wait: two halves go side by side.
 test: packages lint

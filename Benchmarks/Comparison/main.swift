@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 // ct_sync and conntrackd under the same loads on the same machine: `make bench-comparison`, and with
-// real connections `make bench-connections`.
+// real connections `make bench-connections`. With the word `operators` and a number of minutes, what
+// those who look cost: `make operators-soak`.
 
 import CTSync
 import ClusterSupport
@@ -97,6 +98,12 @@ func compare(_ contestant: Contestant) throws {
 do {
     let limit = try ConntrackLimit(atLeast: 700_000)
     defer { limit.restore() }
+    if words.first == "operators" {
+        let minutes = words.dropFirst().first.flatMap { Double($0) } ?? 5
+        let isGood = try Operators.run(minutes: minutes)
+        limit.restore()
+        exit(isGood ? 0 : 1)
+    }
     if words.first == "connections" {
         try ConnectionRounds(Array(words.dropFirst())).run()
     } else {

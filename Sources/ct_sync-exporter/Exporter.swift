@@ -74,7 +74,7 @@ final class Desk: Sendable {
 
     /// Asks the daemon, which may take two seconds, and takes what it says.
     func ask(_ controlFile: String) {
-        let answer = Observation.ask(controlFile: controlFile)
-        seen.withLock { _ = $0.take(answer.status, trouble: answer.trouble) }
+        let answer = Observation.ask(controlFile: controlFile, since: now.since)
+        seen.withLock { _ = $0.take(answer) }
     }
 }

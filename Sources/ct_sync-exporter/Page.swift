@@ -57,8 +57,8 @@ enum Page {
             <dl id="link"></dl>
           </section>
           <section>
-            <h2>Transitions</h2>
-            <ol id="transitions" class="transitions"></ol>
+            <h2>History</h2>
+            <ol id="history" class="history"></ol>
           </section>
         </main>
         <footer class="quiet"><span id="version"></span>
@@ -80,7 +80,7 @@ enum Page {
         h2 { font-size: 1rem; margin: 0 0 .5rem; }
         header p { margin: .2rem 0; }
         #verdict { font-size: 1.15rem; font-weight: 600; }
-        .quiet, dt, figcaption, .transitions time { color: var(--quiet); }
+        .quiet, dt, figcaption, .history time { color: var(--quiet); }
         .now { font-weight: 400; font-variant-numeric: tabular-nums; }
         .dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%;
           margin-right: .4em; background: var(--quiet); }
@@ -103,8 +103,8 @@ enum Page {
           vector-effect: non-scaling-stroke; }
         svg path.area { fill: var(--graph); opacity: .12; stroke: none; }
         figcaption { display: flex; justify-content: space-between; font-size: .85rem; }
-        .transitions { list-style: none; margin: 0; padding: 0; }
-        .transitions li { padding: .15rem 0; } .transitions time { margin-right: .8rem; }
+        .history { list-style: none; margin: 0; padding: 0; }
+        .history li { padding: .15rem 0; } .history time { margin-right: .8rem; }
         a { color: inherit; }
 
         """

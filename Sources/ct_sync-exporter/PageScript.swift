@@ -152,12 +152,13 @@ enum PageScript {
             ? number(rate[1]) + " packets/s, " + bytes(rate[2]) + "/s" : "";
         }
 
-        function transitions(list) {
-          byId("transitions").replaceChildren(...list.slice().reverse().map((change) => {
-            const item = element("li", undefined, change.well ? "" : "bad");
-            const at = element("time", new Date(change.time_seconds * 1000).toLocaleTimeString("en-GB"));
-            at.dateTime = change.time;
-            item.append(at, change.text);
+        function history(list) {
+          byId("history").replaceChildren(...list.slice().reverse().map((event) => {
+            const item = element("li", undefined, event.good ? "" : "bad");
+            const then = new Date(event.time_seconds * 1000);
+            const at = element("time", then.toLocaleTimeString("en-GB"));
+            at.dateTime = then.toISOString();
+            item.append(at, event.text);
             return item;
           }));
         }
@@ -173,7 +174,7 @@ enum PageScript {
           samples = samples.concat(live.samples);
           if (live.samples.length) last = live.samples[live.samples.length - 1][0];
           graphs(live.time_seconds);
-          transitions(live.transitions);
+          history(live.history);
           if (!status) {
             verdict("the daemon does not answer: " + live.trouble, "bad");
             return;

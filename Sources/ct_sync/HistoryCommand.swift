@@ -26,8 +26,7 @@ struct HistoryCommand: ParsableCommand {
             for event in events { print(Words.time(of: event), event.text, separator: "  ") }
             return
         }
-        let objects = events.map { String($0.status.json.dropLast()) }
-        print("[\(objects.joined(separator: ", "))]")
+        print("[\(events.map(\.json).joined(separator: ",\n "))]")
     }
 }
 

@@ -25,7 +25,7 @@ struct MetricsCommand: ParsableCommand {
     var textfile: String?
 
     func run() throws {
-        let text = Metrics.text(Observation.ask(controlFile: controlFile).status)
+        let text = Metrics.text(Observation.ask(controlFile: controlFile, since: .max).status)
         guard let textfile else { return print(text, terminator: "") }
         do throws(SystemError) {
             try TextFile.replace(textfile, with: text)

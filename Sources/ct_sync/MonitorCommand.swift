@@ -10,9 +10,8 @@ struct MonitorCommand: ParsableCommand {
         commandName: "ct_sync monitor",
         abstract: "Shows the node's transitions as they come.",
         discussion: """
-            First how it is, then each change of the role, of the sync, of the other nodes and of \
-            l2drop, with how long it was otherwise, until SIGTERM or SIGINT. A daemon that does not \
-            answer is a transition too. It looks four times a second.
+            First how it is, then the lines of ct_sync history as they come, until SIGTERM or \
+            SIGINT; a daemon that does not answer is one too. It looks four times a second.
             """)
 
     @Option(
@@ -20,7 +19,7 @@ struct MonitorCommand: ParsableCommand {
             "The daemon's control file.", valueName: "path"))
     var controlFile = Configuration.defaultControlFile
 
-    @Flag(help: "Shows each as a JSON object on a line of its own.")
+    @Flag(help: "Shows each as a JSON object on a line of its own, as ct_sync history does.")
     var json = false
 
     @Option(help: ArgumentHelp("Ends after so many transitions.", valueName: "number"))
@@ -33,9 +32,9 @@ struct MonitorCommand: ParsableCommand {
         var seen = Observation(samples: 2)
         var shown = 0
         while true {
-            for transition in seen.ask(controlFile: controlFile) {
+            for event in seen.ask(controlFile: controlFile) {
                 // Each as it comes, into a pipe too.
-                let line = (json ? transition.json : transition.line) + "\n"
+                let line = json ? event.json + "\n" : "\(Words.time(of: event))  \(event.text)\n"
                 guard write(STDOUT_FILENO, line, line.utf8.count) > 0 else { return }
                 shown += 1
                 if shown == count { return }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ClusterSupport
+import Foundation
 import Glibc
 import Testing
 
@@ -116,6 +117,26 @@ extension ClusterTests {
                 guard let status = try node.status() else { return false }
                 return !status.isWell && status.reason == said.reason
                     && status.verdict.contains(said.words)
+            }
+            try eventually("\(node.name): a line of the journal", detail: { node.log }) {
+                node.log.contains(said.words)
+            }
+        }
+
+        /// A master that lives in 1970.
+        @Test func clocksThatAreApartAreSaid() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[1]
+                try node.start(role: .slave)
+                let socket = try ForgingSocket(
+                    in: cluster.firewalls[0].host, ipv6: false, device: "sync0")
+                let epoch = UInt64(Date().timeIntervalSince1970 * 1_000_000)
+                let packet = ForgedPackets(against: epoch, nodeID: 1).announcement
+                try eventually("the remark, and its line", every: 0.1, detail: { node.log }) {
+                    try socket.send([packet], to: Plan.sync(2), hopLimit: 255)
+                    return try node.status()?.text.contains("\"clock_apart\"") == true
+                        && node.log.contains("this node's clock is ")
+                }
             }
         }
 

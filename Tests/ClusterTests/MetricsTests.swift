@@ -5,6 +5,9 @@ import Foundation
 import Glibc
 import Testing
 
+/// Debian's; where it is not installed, the text is only checked by promtool.
+private let nodeExporter = "/usr/bin/prometheus-node-exporter"
+
 extension ClusterTests {
     /// `ct_sync metrics` and `ct_sync exporter` of real daemons.
     @Suite struct MetricsTests {
@@ -91,6 +94,40 @@ extension ClusterTests {
             }
         }
 
+        /// Debian's node_exporter reads the text file.
+        @Test(.enabled(if: access(nodeExporter, X_OK) == 0))
+        func aNodeExporterServesTheTextFile() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .master)
+                let folder = cluster.directory + "/textfile"
+                try FileManager.default.createDirectory(
+                    atPath: folder, withIntermediateDirectories: false)
+                let written = try node.command(["metrics", "--textfile", folder + "/ct_sync.prom"])
+                #expect(written.status == 0, "\(written)")
+                let log = cluster.directory + "/node-exporter.log"
+                let exporter = try ChildProcess(
+                    node.host.words([
+                        nodeExporter, "--collector.disable-defaults", "--collector.textfile",
+                        "--collector.textfile.directory=\(folder)",
+                        "--web.listen-address=127.0.0.1:9100",
+                    ]), logFile: log)
+                defer {
+                    exporter.kill(SIGKILL)
+                    _ = try? exporter.waitForEnd(within: 5)
+                }
+                let address = Endpoint("127.0.0.1", 9100)
+                let text = { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
+                try eventually("the node_exporter's metrics", every: 0.05, detail: text) {
+                    guard let answer = try? HTTPAnswer("/metrics", of: address, from: node.host)
+                    else { return false }
+                    return answer.body.contains("\nct_sync_up 1\n")
+                        && answer.body.contains("\nct_sync_role{role=\"master\"} 1\n")
+                        && answer.body.contains("\nnode_textfile_scrape_error 0\n")
+                }
+            }
+        }
+
         @Test func theExporterAnswersThroughATakeover() throws {
             try withCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
@@ -131,10 +168,10 @@ extension ClusterTests {
                     samples(try get("/metrics").body)["ct_sync_role{role=\"master\"}"] == 1
                 }
                 let live = try get("/live.json").object()
-                let transitions = try #require(live["transitions"] as? [[String: Any]])
-                let texts = transitions.compactMap { $0["text"] as? String }
-                #expect(texts.contains { $0.hasPrefix("slave of node 1, epoch ") }, "\(texts)")
-                #expect(texts.contains { $0.hasPrefix("master, epoch ") }, "\(texts)")
+                let history = try #require(live["history"] as? [[String: Any]])
+                let texts = history.compactMap { $0["text"] as? String }
+                #expect(texts.contains { $0.hasPrefix("SLAVE: started") }, "\(texts)")
+                #expect(texts.contains { $0.hasPrefix("MASTER, promoted in ") }, "\(texts)")
                 let rows = try #require(live["samples"] as? [[Double]])
                 #expect(!rows.isEmpty && rows.allSatisfy { $0.count == 6 })
                 let last = try #require(rows.last?.first)
@@ -177,17 +214,33 @@ extension ClusterTests {
                 try eventually(
                     "a slave that is not in sync", detail: { String(describing: try? texts()) }
                 ) {
-                    try texts().contains { $0.hasPrefix("NOT in sync: ") }
+                    try texts().contains { $0.hasPrefix("SLAVE, NOT IN SYNC") }
                 }
                 #expect(try texts().contains("the daemon answers"))
                 try node.write("master\n")
                 try eventually("a master") {
-                    try texts().contains { $0.hasPrefix("master, epoch ") }
+                    try texts().contains { $0.hasPrefix("MASTER, promoted in ") }
                 }
+                // As the history has it, and nothing twice.
+                let told = try texts()
+                #expect(told.count == Set(told).count, "\(told)")
+                let kept = try node.command(["history"]).output
+                #expect(told.dropFirst(2).allSatisfy { kept.contains($0) }, "\(told)\n\(kept)")
                 let limited = try node.command(["monitor", "--count", "1"])
                 #expect(limited.status == 0)
                 #expect(limited.output.split(separator: "\n").count == 1)
-                #expect(limited.output.contains(" master, epoch "))
+                #expect(limited.output.contains("  MASTER"))
+            }
+        }
+
+        /// How many processes watch a daemon.
+        private static func watchers(_ controlFile: String) throws -> Int {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc").count { name in
+                guard
+                    let text = try? String(contentsOfFile: "/proc/\(name)/cmdline", encoding: .utf8)
+                else { return false }
+                let words = text.split(separator: "\0")
+                return words.contains("watch") && words.contains { $0 == controlFile }
             }
         }
 
@@ -228,7 +281,7 @@ extension ClusterTests {
                 }
                 #expect(try #require(connections()) < 1_000)
                 #expect(screen.contains { $0.hasPrefix(" 1     master  here") })
-                #expect(screen.contains { $0.contains(" master, epoch ") })
+                #expect(screen.contains { $0.contains(" MASTER, promoted in ") })
                 #expect(!screen.contains { $0.contains("before") })
                 // Every second something is new: entries, and the clock in the corner.
                 try MadeEntries.create(0..<1_234, in: node.host)
@@ -251,6 +304,13 @@ extension ClusterTests {
                     screen.contains("af") && screen.contains { $0.contains("icanon") }
                 }
                 #expect(screen.contains { $0.contains("icanon") && !$0.contains("-icanon") })
+                // It ends with its terminal, however that ends.
+                _ = try tmux("send-keys", "clear; \(command)", "Enter")
+                try wait("the screen again") { screen[0].hasPrefix("ct_sync: NO DAEMON") }
+                #expect(try Self.watchers(node.controlFile) == 1)
+                let server = try tmux("display-message", "-p", "#{pid}")
+                kill(try #require(pid_t(server.trimmingCharacters(in: .newlines))), SIGKILL)
+                try eventually("nobody watches") { try Self.watchers(node.controlFile) == 0 }
                 // Without a terminal it is refused in one sentence.
                 let refused = try node.command(["watch"])
                 #expect(refused.status == 64 && refused.output == "")

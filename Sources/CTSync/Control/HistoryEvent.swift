@@ -16,6 +16,8 @@ package struct HistoryEvent: Sendable, Equatable {
         case l2drop
         /// A remark: something is not as it should be, and the node is well all the same.
         case remark
+        /// Whether the daemon answers, as those see it who ask it: in no journal.
+        case daemon
 
         /// MESSAGE_ID of sd-journal, as `journalctl MESSAGE_ID=...` takes it.
         var messageID: String {
@@ -26,6 +28,7 @@ package struct HistoryEvent: Sendable, Equatable {
             case .link: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e504"
             case .l2drop: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e505"
             case .remark: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e506"
+            case .daemon: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e507"
             }
         }
     }
@@ -86,17 +89,18 @@ package struct HistoryEvent: Sendable, Equatable {
         self.text = text
     }
 
-    /// As an object of `ct_sync history --json`.
-    package var status: StatusReport {
+    /// As an object of `ct_sync history --json`, on one line.
+    package var json: String {
         var report = StatusReport()
         report.add("number", number)
         report.add("time_seconds", .seconds(microseconds: Int64(clamping: wallMicroseconds)))
         report.add("kind", kind.rawValue)
         report.add("good", !isBad)
-        report.add("role", role.description)
+        // Who does not answer has none.
+        report.add("role", kind == .daemon ? nil : role.description)
         report.add("reason", reason)
         report.add("peer_id", count: peerID.map { Int($0) })
         report.add("text", text)
-        return report
+        return report.compact
     }
 }

@@ -65,6 +65,14 @@ extension StatusReport {
         return text + "\n"
     }
 
+    /// Values that are neither groups nor lists, as one JSON object on one line.
+    var compact: String {
+        let pairs = entries.map { entry in
+            "\(StatusValue.quoted(entry.key)): \(entry.value.wireForm ?? "null")"
+        }
+        return "{\(pairs.joined(separator: ", "))}"
+    }
+
     private func appendJSON(to text: inout String, indent: Int) {
         guard !entries.isEmpty else {
             text += "{}"

@@ -98,11 +98,21 @@ extension Node {
     /// What a check looks at beside the report.
     func facts(fileTroubles: [String]) -> NodeCheck.Facts {
         NodeCheck.Facts(
-            traits: .ofThisMachine(),
+            traits: .ofThisMachine(), availableKilobytes: Self.availableKilobytes,
             outside: .ofThisMachine(
                 syncdevs: configuration.syncdevs,
                 ofMaster: role == .slave ? link.status.announced.addresses : []),
             rehearsal: lastRehearsal.map { (Self.elapsed(since: $0.at, Clock.now()), $0.result) },
             fileTroubles: fileTroubles, reconcileSeconds: UInt64(configuration.reconcileSeconds))
+    }
+
+    private static var availableKilobytes: UInt64? {
+        do throws(SystemError) {
+            let lines = try TextFile.read("/proc/meminfo").split(separator: "\n")
+            let line = lines.first { $0.hasPrefix("MemAvailable:") }
+            return line.flatMap { UInt64($0.filter(\.isNumber)) }
+        } catch {
+            return nil
+        }
     }
 }

@@ -26,6 +26,8 @@ struct NodeCheck {
     struct Facts {
         /// What this kernel is set to.
         var traits = Traits()
+        /// MemAvailable of /proc/meminfo, in kilobytes; nil if it is not known.
+        var availableKilobytes: UInt64?
         /// What is there for the time after an opening.
         var outside = Outside()
         /// The last rehearsal, and its age.
@@ -149,10 +151,27 @@ struct NodeCheck {
         } else {
             add(.ok, "room", text)
         }
+        checkMemory(UInt64(max(0, limit - report.entriesHeld)))
         if let buckets = facts.traits[.buckets], buckets > 0, UInt64(limit) > 8 * UInt64(buckets) {
             add(
                 .warn, "buckets", "\(Words.number(buckets)) for \(Words.number(limit)) entries",
                 "sysctl -w net.netfilter.nf_conntrack_buckets=\(limit / 4)")
+        }
+    }
+
+    /// About what an entry takes in the kernel, with its extensions.
+    private static let entryByteCount: UInt64 = 400
+
+    private mutating func checkMemory(_ more: UInt64) {
+        guard let kilobytes = facts.availableKilobytes else { return }
+        let (free, needed) = (kilobytes >> 10, (more * Self.entryByteCount) >> 20)
+        let text =
+            "\(Words.number(free)) MB are available, a full table takes about "
+            + "\(Words.number(needed)) MB more"
+        if free < needed {
+            add(.warn, "memory", text, "free -m; sysctl net.netfilter.nf_conntrack_max")
+        } else {
+            add(.ok, "memory", text)
         }
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// The screen of `ct_sync watch`: verdict, connections, link, kernel, nodes, last transitions.
+/// The screen of `ct_sync watch`: verdict, connections, link, kernel, nodes, last events.
 ///
-/// Made for 80 columns and 24 rows; a wider one has longer graphs, a lower one fewer transitions.
+/// Made for 80 columns and 24 rows; a wider one has longer graphs, a lower one fewer events.
 package struct WatchScreen {
     /// What the terminal can do.
     package struct Terminal {
@@ -35,10 +35,7 @@ package struct WatchScreen {
         lines += ["", connections(status)] + link(status) + [kernel(status), ""]
         lines += nodes(status)
         let left = terminal.rows - lines.count - 1
-        if left > 0, !seen.transitions.isEmpty {
-            lines.append("")
-            lines += seen.transitions.suffix(left).reversed().map { " " + $0.line }
-        }
+        if left > 0, !seen.history.isEmpty { lines += [""] + history(left) }
         return fitted(lines)
     }
 
@@ -51,9 +48,14 @@ package struct WatchScreen {
     }
 
     private var silence: [String] {
-        var lines = [" the daemon does not answer: \(seen.trouble)", ""]
-        lines += seen.transitions.suffix(max(0, terminal.rows - 4)).reversed().map { " " + $0.line }
-        return lines
+        [" the daemon does not answer: \(seen.trouble)", ""] + history(max(0, terminal.rows - 4))
+    }
+
+    /// The last events, the newest first.
+    private func history(_ count: Int) -> [String] {
+        seen.history.suffix(count).reversed().map { event in
+            " \(Words.clock(event.wallMicroseconds)) \(event.text)"
+        }
     }
 
     /// What is not as it should be, or the facts if all is well; six lines at most.

@@ -23,7 +23,7 @@ import Testing
 
     private static func slavePacket(
         _ type: PacketHeader.PacketType, _ sequence: UInt64, epoch: UInt64 = 100,
-        ranges: [SequenceRange] = [], report: SlaveReport = SlaveReport()
+        ranges: [SequenceRange] = [], report: SlaveReport = SlaveReport(), traits: Traits? = nil
     ) -> [UInt8] {
         var header = PacketHeader(type: type, nodeID: 2, epoch: epoch, sequence: sequence)
         header.messageCount = UInt16(ranges.count)
@@ -32,7 +32,8 @@ import Testing
             withUnsafeBytes(of: range.first.bigEndian) { content += Array($0) }
             withUnsafeBytes(of: range.count.bigEndian) { content += Array($0) }
         }
-        return PacketBytes.sealed(header, content + PacketBytes.report(report))
+        let last = traits.map { PacketBytes.traits($0) } ?? []
+        return PacketBytes.sealed(header, content + PacketBytes.report(report) + last)
     }
 
     /// Whether the packets say that events were lost.
@@ -302,6 +303,23 @@ import Testing
         master.timersRun()
         #expect(Self.walk(master, ring))
         #expect(try !Self.isIncomplete(ring))
+    }
+
+    @Test func whatASlaveTellsOfItsKernelStays() throws {
+        let (master, _) = try Self.make()
+        var traits = Traits()
+        traits[.tcpLoose] = 1
+        _ = Self.receive(master, Self.slavePacket(.NACK, 1))
+        #expect(master.peers.map(\.traits) == [nil])
+        let ranges = [SequenceRange(first: 3, count: 2)]
+        _ = Self.receive(master, Self.slavePacket(.NACK, 3, ranges: ranges, traits: traits))
+        #expect(master.peers.map(\.traits) == [traits])
+        // Not every packet has them.
+        _ = Self.receive(master, Self.slavePacket(.NACK, 4))
+        #expect(master.peers.map(\.traits) == [traits] && master.peers[0].applied == 3)
+        traits[.tcpLoose] = 0
+        _ = Self.receive(master, Self.slavePacket(.NACK, 4, traits: traits))
+        #expect(master.peers.map(\.traits) == [traits])
     }
 
     @Test func aNewTermForgetsTheOldOnesSlaves() throws {

@@ -127,6 +127,14 @@ import Testing
         #expect(bad(.forwarding, 0) == ["fail forwarding: IPv4 is not forwarded"])
         #expect(bad(.buckets, 1_024) == ["warn buckets: 1,024 for 262,144 entries"])
         var facts = Self.facts
+        facts.availableKilobytes = 70 << 10
+        #expect(Self.bad(Self.slave, facts) == [])
+        facts.availableKilobytes = 50 << 10
+        #expect(
+            Self.bad(Self.slave, facts) == [
+                "warn memory: 50 MB are available, a full table takes about 60 MB more"
+            ])
+        facts = Self.facts
         facts.fileTroubles = ["the disk is full"]
         #expect(Self.bad(Self.slave, facts) == ["warn files: the disk is full"])
     }

@@ -70,11 +70,8 @@ import Testing
         Bad("log-level", "loud", "--log-level is \"loud\" but must be \(levels)"),
         Bad(
             "sync-dev", "eth0",
-            "--sync-dev is no setting of ct_sync; there are syncdev, state, id, l2drop, "
-                + "l2drop-backend, l2drop-exempt, l2drop-on-exit, announce-neighbours, "
-                + "control-file, group, port, peer, cluster, key-file, key-mode, "
-                + "initsync-rate, reconcile, flush-grace, ring-slots, max-entries, "
-                + "require-sync, log-level, replicate, own-connections"),
+            "--sync-dev is no setting of ct_sync; there are "
+                + SettingsTable.names.joined(separator: ", ")),
     ]
 
     @Test(arguments: bad) func aBadValueIsRefusedWithWhatWasGivenAndWhatIsAllowed(_ bad: Bad) {

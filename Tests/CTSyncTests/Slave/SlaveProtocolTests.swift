@@ -407,7 +407,34 @@ import Testing
         var header = PacketHeader(
             type: .MASTER_ANNOUNCE, nodeID: 1, epoch: 100, sequence: sequence)
         header.oldest = 1
-        return PacketBytes.sealed(header, PacketBytes.content { said.write(&$0) })
+        var plain = said
+        plain.traits = nil
+        let last = said.traits.map { PacketBytes.traits($0) } ?? []
+        return PacketBytes.sealed(header, PacketBytes.content { plain.write(&$0) } + last)
+    }
+
+    /// Only who tells its own is told, and only with the report of each second: no packet is answered by
+    /// a larger one.
+    @Test func traitsAreToldWithTheReportOfEachSecond() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        bench.slave.traits = Traits()
+        let plain = UInt16(PacketHeader.byteCount + SlaveReport.byteCount)
+        func lengths(after time: UInt64 = SlaveProtocol.reportInterval) throws -> [UInt16] {
+            bench.now += time
+            return try bench.output().map(\.0.length)
+        }
+        #expect(try lengths() == [plain])
+        var theirs = Traits()
+        theirs[.events] = 1
+        bench.receive(Self.announcement(Announcement(traits: theirs), sequence: 2))
+        #expect(bench.slave.announced.traits == theirs)
+        #expect(try lengths() == [plain + UInt16(Traits.byteCount)])
+        // What is asked for because of a gap, and after another master's first packet, is short.
+        bench.receive(PacketBytes.sync(5, [Self.new]))
+        #expect(try lengths(after: 3 * Duration.millisecond) == [plain + 12])
+        bench.receive(PacketBytes.announcement(0, from: 3, epoch: 101))
+        #expect(try lengths(after: 1) == [plain, plain])
     }
 
     /// A slave whose rules are others is not in sync, whatever its table says.

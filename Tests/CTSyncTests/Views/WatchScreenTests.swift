@@ -23,10 +23,16 @@ import Testing
             report.counters.add("refused_entries", 4)
             report.counters.add("events", 4_805 * second)
             let status = try #require(StatusReport.parse(report.status.lines))
-            seen.take(status, time: start + UInt64(second) * 1_000_000)
+            seen.take(
+                Observation.Answer(status: status, history: second == 0 ? [event] : []),
+                time: start + UInt64(second) * 1_000_000)
         }
         return seen
     }
+
+    private static let event = HistoryEvent(
+        number: 7, wallMicroseconds: start, kind: .state, isBad: false, role: .slave,
+        text: "SLAVE of node 1, in sync again")
 
     private func lines(
         _ seen: Observation, _ change: (inout WatchScreen.Terminal) -> Void = { _ in }
@@ -52,7 +58,7 @@ import Testing
         #expect(text.contains("clock -58 us"))
         #expect(text.contains("\n 2     slave   here "))
         #expect(text.contains("\n 1     master  172.31.255.1              46 ms ago"))
-        #expect(text.contains(" in sync\n"))
+        #expect(lines.last == " \(Words.clock(Self.start)) SLAVE of node 1, in sync again")
     }
 
     @Test func aMasterShowsEventsAndItsSlaves() throws {
@@ -84,7 +90,8 @@ import Testing
 
     @Test func withoutADaemonItSaysSo() throws {
         var seen = try Self.seen(SampleReport.slave)
-        seen.take(nil, trouble: "connect: No such file", time: Self.start + 30_000_000)
+        seen.take(
+            Observation.Answer(trouble: "connect: No such file"), time: Self.start + 30_000_000)
         let lines = lines(seen)
         #expect(lines[0].hasPrefix("ct_sync: NO DAEMON"))
         #expect(lines[1] == " the daemon does not answer: connect: No such file")

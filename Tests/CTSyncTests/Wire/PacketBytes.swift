@@ -88,6 +88,16 @@ enum PacketBytes {
         content { report.write(&$0, at: PacketHeader.byteCount) }
     }
 
+    /// What follows a report or an announcement.
+    static func traits(_ traits: Traits) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: Traits.byteCount)
+        bytes.withUnsafeMutableBytes { raw in
+            var span = raw.mutableBytes
+            traits.write(&span, at: 0)
+        }
+        return bytes
+    }
+
     static func header(of packet: [UInt8]) throws(WireError) -> PacketHeader {
         try PacketHeader.read(packet.span.bytes, checksum)
     }

@@ -5,15 +5,6 @@ import Testing
 @testable import CTSync
 
 @Suite struct TraitsTests {
-    private static func bytes(_ traits: Traits) -> [UInt8] {
-        var bytes = [UInt8](repeating: 0xEE, count: Traits.byteCount)
-        bytes.withUnsafeMutableBytes { raw in
-            var span = raw.mutableBytes
-            traits.write(&span, at: 0)
-        }
-        return bytes
-    }
-
     private static var sample: Traits {
         var traits = Traits()
         traits[.conntrackMax] = 262_144
@@ -24,7 +15,7 @@ import Testing
     }
 
     @Test func theBytesAreThoseOfTheTable() {
-        let bytes = Self.bytes(Self.sample)
+        let bytes = PacketBytes.traits(Self.sample)
         #expect(bytes.count == 132)
         #expect(bytes[..<4] == [32, 0, 0, 0])
         #expect(bytes[4..<8] == [0, 4, 0, 0], "nf_conntrack_max")
@@ -38,7 +29,7 @@ import Testing
     }
 
     @Test func whatIsTooShortSaysNothing() {
-        let bytes = Self.bytes(Self.sample)
+        let bytes = PacketBytes.traits(Self.sample)
         for length in 0..<bytes.count {
             let short = Array(bytes[..<length])
             #expect(Traits.read(short.span.bytes, at: 0) == nil, "\(length)")
@@ -50,10 +41,10 @@ import Testing
 
     /// Of another version with more of them, and of one with fewer.
     @Test func othersMayKnowMoreOrFewer() {
-        var more = Self.bytes(Self.sample) + [0, 0, 0, 1]
+        var more = PacketBytes.traits(Self.sample) + [0, 0, 0, 1]
         more[0] = 33
         #expect(Traits.read(more.span.bytes, at: 0) == Self.sample)
-        var fewer = Array(Self.bytes(Self.sample)[..<8])
+        var fewer = Array(PacketBytes.traits(Self.sample)[..<8])
         fewer[0] = 1
         let read = Traits.read(fewer.span.bytes, at: 0)
         #expect(read?[.conntrackMax] == 262_144 && read?[.closeTimeout] == nil)

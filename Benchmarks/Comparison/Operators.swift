@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import ClusterSupport
+import Foundation
+import Glibc
+import Synchronization
+
+/// What those who look cost: `make operators-soak`.
+///
+/// 20,000 connections/s all the time, over a table of 50,000. In turns of 30 seconds nobody looks, and
+/// then somebody asks both nodes each second for a status, a scrape of the exporter and a dump. What is
+/// compared are turns of one run: the time from an entry at the master to the same entry in the
+/// standby's kernel, what was lost, and the processor time of both daemons.
+enum Operators {
+    private static let perSecond = 20_000
+    private static let turnSeconds = 30.0
+    private static let standing = 50_000
+    /// Single entries whose way is measured in a turn: one each 4 to 5 ms.
+    private static let samples = 5_000
+    private static let port: UInt16 = 9_378
+
+    /// A kind of turn.
+    private struct Turns {
+        var latencies: [Double] = []
+        var missing = 0
+        var looks = 0
+        var failures = 0
+        var nanoseconds: UInt64 = 0
+        var seconds = 0.0
+
+        func percentile(_ part: Double) -> Double {
+            let sorted = latencies.sorted()
+            return sorted.isEmpty ? 0 : sorted[Int(Double(sorted.count - 1) * part)]
+        }
+    }
+
+    /// Runs until somebody has looked for so many minutes; whether nothing was lost and no latency grew.
+    static func run(minutes: Double) throws -> Bool {
+        let contest = try Contest(.ctSync)
+        defer { contest.close() }
+        try fill(contest)
+        let exporters = try contest.cluster.firewalls.map { node in
+            try ChildProcess(
+                node.host.words([
+                    try Daemon.binary(), "exporter", "--control-file", node.controlFile,
+                ]), logFile: contest.cluster.directory + "/exporter-\(node.name)")
+        }
+        defer {
+            for exporter in exporters {
+                exporter.kill(SIGKILL)
+                _ = try? exporter.waitForEnd(within: 5)
+            }
+        }
+        let latency = try Latency(at: contest.standby)
+        defer { latency.stop() }
+        let before = try Losses(contest)
+        let load = Load.Endless(in: contest.master, perSecond: perSecond)
+        // The first seconds are not the load's.
+        pause(3)
+        var (quiet, watched) = (Turns(), Turns())
+        var turn = 0
+        while watched.seconds < minutes * 60 {
+            for isWatched in [false, true] {
+                var turns = isWatched ? watched : quiet
+                try take(contest, latency, turn, isWatched: isWatched, &turns)
+                if isWatched { watched = turns } else { quiet = turns }
+                turn += 1
+            }
+        }
+        let made = try load.stop()
+        let losses = try Losses(contest) - before
+        return report(quiet, watched, losses, made)
+    }
+
+    private static func fill(_ contest: Contest) throws {
+        try MadeEntries.create(0..<standing, in: contest.master.host)
+        try eventually("\(standing) replicas", within: 60) {
+            try contest.standby.status()?.entriesHeld ?? 0 >= standing
+        }
+    }
+
+    private static func take(
+        _ contest: Contest, _ latency: Latency, _ turn: Int, isWatched: Bool, _ turns: inout Turns
+    ) throws {
+        let before = try contest.pids.map(Measures.nanoseconds).reduce(0, +)
+        let start = Stopwatch.seconds()
+        let lookers = isWatched ? Lookers(contest.cluster.firewalls, port: port) : nil
+        while Stopwatch.seconds() < start + turnSeconds {
+            let offset = turn * 100_000 + turns.latencies.count % 50_000
+            let found = try latency.measure(from: contest.master, samples: 500, offset: offset)
+            turns.latencies += found
+            turns.missing += 500 - found.count
+        }
+        if let lookers {
+            let (looks, failures) = lookers.stop()
+            turns.looks += looks
+            turns.failures += failures
+        }
+        turns.seconds += Stopwatch.seconds() - start
+        turns.nanoseconds += try contest.pids.map(Measures.nanoseconds).reduce(0, +) - before
+    }
+
+    private static func report(
+        _ quiet: Turns, _ watched: Turns, _ losses: Losses, _ made: Double
+    ) -> Bool {
+        print(
+            String(
+                format: "%.0f connections/s, %d entries besides; %.0f s unwatched, %.0f s watched",
+                made, standing, quiet.seconds, watched.seconds))
+        for (name, turns) in [("unwatched", quiet), ("watched", watched)] {
+            print(
+                String(
+                    format: "  %@   p50 %6.0f us   p99 %6.0f us   daemons %5.1f %% of a core   "
+                        + "%d of %d did not arrive   %d looks, %d failed",
+                    name.padding(toLength: 9, withPad: " ", startingAt: 0),
+                    turns.percentile(0.5), turns.percentile(0.99),
+                    Double(turns.nanoseconds) / turns.seconds / 1e7, turns.missing,
+                    turns.missing + turns.latencies.count, turns.looks, turns.failures))
+        }
+        let ratios = [0.5, 0.99].map { watched.percentile($0) / max(1, quiet.percentile($0)) }
+        print(
+            String(
+                format: "  watched to unwatched: p50 %.2f, p99 %.2f; lost: %d events, %d packets",
+                ratios[0], ratios[1], losses.events, losses.packets))
+        return losses.events == 0 && losses.packets == 0 && watched.missing == 0
+            && watched.failures == 0 && ratios[0] < 1.25 && ratios[1] < 1.5
+    }
+}
+
+/// What both nodes count as lost for good.
+private struct Losses {
+    var events: Int
+    var packets: Int
+
+    init(_ contest: Contest) throws {
+        let master = try contest.master.status()
+        let standby = try contest.standby.status()
+        events =
+            (master?.number("overruns") ?? 0) + (master?.number("ring_overruns") ?? 0)
+        packets = standby?.number("packets_lost") ?? 0
+    }
+
+    static func - (later: Losses, before: Losses) -> Losses {
+        var losses = later
+        losses.events -= before.events
+        losses.packets -= before.packets
+        return losses
+    }
+}
+
+/// Somebody who asks every node each second for a status, a scrape and a dump.
+private final class Lookers: Sendable {
+    private let running = Box(Atomic(true))
+    private let counts = Box(Mutex((looks: 0, failures: 0)))
+    private let thread: Background
+
+    init(_ nodes: [Firewall], port: UInt16) {
+        let (running, counts) = (running, counts)
+        thread = Background(named: "look") {
+            var next = Stopwatch.seconds()
+            while running.value.load(ordering: .relaxed) {
+                for node in nodes {
+                    let failures = Self.look(node, port)
+                    counts.value.withLock {
+                        $0.looks += 3
+                        $0.failures += failures
+                    }
+                }
+                next = max(next + 1, Stopwatch.seconds())
+                while running.value.load(ordering: .relaxed), Stopwatch.seconds() < next {
+                    pause(0.02)
+                }
+            }
+        }
+    }
+
+    /// Returns how many of the three had no whole answer.
+    private static func look(_ node: Firewall, _ port: UInt16) -> Int {
+        let status = try? node.statusCommand().status
+        let scrape = try? HTTPAnswer("/metrics", of: Endpoint("127.0.0.1", port), from: node.host)
+        let dump = try? node.command(["dump"])
+        let isScraped = scrape?.body.hasSuffix("\nct_sync_up 1\n") == true
+        return (status == 0 ? 0 : 1) + (isScraped ? 0 : 1) + (dump?.status == 0 ? 0 : 1)
+    }
+
+    func stop() -> (looks: Int, failures: Int) {
+        running.value.store(false, ordering: .relaxed)
+        thread.join()
+        return counts.value.withLock { ($0.looks, $0.failures) }
+    }
+}
+
+extension Load {
+    /// A load that goes on until it is stopped.
+    final class Endless: Sendable {
+        private let running = Box(Atomic(true))
+        private let result = Box(Mutex<Result<Double, any Error>>(.success(0)))
+        private let thread: Background
+
+        init(in master: Firewall, perSecond: Int) {
+            let (running, result) = (running, result)
+            thread = Background(named: "load") {
+                let outcome = Result { () throws -> Double in
+                    try master.host.inside {
+                        var (first, count) = (2_000_000, 0)
+                        let start = Stopwatch.seconds()
+                        while running.value.load(ordering: .relaxed) {
+                            // Numbers come again when their connections have ended.
+                            count += try Load.run(first: first, perSecond: perSecond, seconds: 2)
+                                .count
+                            first = first == 2_000_000 ? 3_000_000 : 2_000_000
+                        }
+                        return Double(count) / (Stopwatch.seconds() - start)
+                    }
+                }
+                result.value.withLock { $0 = outcome }
+            }
+        }
+
+        /// Ends it; how many connections a second it has made.
+        func stop() throws -> Double {
+            running.value.store(false, ordering: .relaxed)
+            thread.join()
+            return try result.value.withLock { try $0.get() }
+        }
+    }
+}
