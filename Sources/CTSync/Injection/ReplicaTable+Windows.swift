@@ -11,6 +11,23 @@ extension ReplicaTable {
         case watch
     }
 
+    /// The place of a TCP entry in which data has passed that nobody has acknowledged, and whose windows
+    /// are watched; nil for others.
+    ///
+    /// If no packet is valid any more, its time runs down: both directions have spoken since the entry
+    /// was made, but one of them went through the old master for a moment longer, and what it says is
+    /// out of the windows for ever.
+    func placeOfUnacknowledged(_ entry: borrowing Entry) -> UInt32? {
+        let info = entry.protocolInfo
+        let flags = info.originalFlags | info.replyFlags
+        guard entry.key.tuple.protocolNumber == ProtocolNumber.tcp,
+            info.state == TCPState.established, flags & TCPFlag.dataUnacknowledged != 0,
+            flags & TCPFlag.beLiberal == 0, let place = book.alivePlace(entry.key),
+            !kernel[place].state.hasNothing
+        else { return nil }
+        return place
+    }
+
     /// Before the looks after a promotion: none has seen anything yet.
     func forgetSeen() {
         for place in places { kernel[place].marks.remove(.oneSided) }

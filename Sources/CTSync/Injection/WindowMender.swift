@@ -3,7 +3,8 @@
 import Synchronization
 
 /// Finds connections that stall after a promotion since the new master's window tracking lacks what
-/// the old one saw last, and lets their packets pass until it is in step again.
+/// the old one saw last, and lets their packets pass until it is in step again. They show in one of two
+/// ways: one direction alone is accepted (`windowRemedy`), or none (`stall`).
 ///
 /// Thread: `ct_sync_timer`, after the timers' walk; it owns the replica table meanwhile. Each look is
 /// a dump of the kernel's table, some 3 us an entry. A sender repeats at growing intervals, so the
@@ -13,6 +14,8 @@ final class WindowMender: Sendable {
     static let looks: [UInt64] = [500, 2_000, 6_000, 15_000, 30_000, 60_000]
     /// When one more follows, in milliseconds.
     static let confirmation: UInt64 = 1_000
+    /// The most entries of which a look remembers the time.
+    private static let memory = 65_536
 
     /// The looks after one promotion.
     final class Looks {
@@ -24,6 +27,10 @@ final class WindowMender: Sendable {
         fileprivate var due: Instant
         fileprivate var isLooking = false
         fileprivate var hasSuspects = false
+        /// The kernel's time of entries with data that nobody has acknowledged, by their places: at
+        /// this look, and at the one before.
+        fileprivate var unacknowledged: [UInt32: UInt32] = [:]
+        fileprivate var before: [UInt32: UInt32] = [:]
 
         fileprivate init(_ kernel: any KernelTable, promotedAt: Instant) throws(SystemError) {
             dump = try kernel.makeWalk()
@@ -56,6 +63,7 @@ final class WindowMender: Sendable {
         if !looks.isLooking {
             guard now >= looks.due else { return .until(looks.due) }
             looks.hasSuspects = false
+            (looks.before, looks.unacknowledged) = (looks.unacknowledged, [:])
             try looks.dump.start()
             looks.isLooking = true
         }
@@ -88,7 +96,7 @@ final class WindowMender: Sendable {
         let requests = looks.requests
         var failure: SystemError?
         let isMore = try looks.dump.step { entry in
-            switch table.windowRemedy(for: entry) {
+            switch table.windowRemedy(for: entry) ?? stall(looks, table, entry) {
             case .none: return
             case .suspect: looks.hasSuspects = true
             case .relax:
@@ -111,5 +119,18 @@ final class WindowMender: Sendable {
         try requests.send { _, _ in }
         if let failure { throw failure }
         return isMore
+    }
+
+    /// Whether data is unacknowledged at two looks in a row, and no valid packet has come between them:
+    /// each gives the entry its whole time again.
+    private func stall(
+        _ looks: Looks, _ table: ReplicaTable, _ entry: borrowing Entry
+    ) -> ReplicaTable.WindowRemedy? {
+        guard let place = table.placeOfUnacknowledged(entry) else { return nil }
+        if looks.unacknowledged.count < Self.memory {
+            looks.unacknowledged[place] = entry.timeoutSeconds
+        }
+        guard let time = looks.before[place] else { return nil }
+        return entry.timeoutSeconds < time ? .relax : nil
     }
 }

@@ -60,6 +60,23 @@ import Testing
         #expect(table.windowRemedy(for: own) == nil)
     }
 
+    @Test func dataThatNobodyAcknowledges() throws {
+        let table = try table(entry(0, 0))
+        let waits = TCPFlag.dataUnacknowledged
+        #expect(table.placeOfUnacknowledged(entry(Self.acked | waits, Self.acked)) != nil)
+        #expect(table.placeOfUnacknowledged(entry(Self.acked, Self.acked | waits)) != nil)
+        let liberal = waits | Self.liberal
+        for other in [
+            entry(Self.acked, Self.acked), entry(Self.acked | liberal, Self.acked),
+            entry(Self.acked | waits, Self.acked, state: TCPState.timeWait),
+        ] {
+            #expect(table.placeOfUnacknowledged(other) == nil)
+        }
+        var own = entry(Self.acked | waits, Self.acked)
+        own.key.tuple.sourcePort &+= 1
+        #expect(table.placeOfUnacknowledged(own) == nil)
+    }
+
     @Test func aMasterThatWasLiberalStaysIt() throws {
         let table = try table(entry(Self.liberal, Self.liberal))
         for flags in [Self.acked | Self.liberal, Self.liberal] {
