@@ -17,12 +17,13 @@ TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 SECONDS ?= 60
 # How long `make soak` runs.
 MINUTES ?= 30
-FUZZERS := packets sealed ctnetlink configuration rules control
-
+# How many takeovers `make takeover-soak` makes.
+TAKEOVERS ?= 200
 # How many `make role-changes` makes.
 CHANGES ?= 500
+FUZZERS := packets sealed ctnetlink configuration rules control
 
-.PHONY: help packages build demo takeovers role-changes bench bench-comparison test unit sanitized fuzz soak corpus lint clean
+.PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison test unit sanitized fuzz soak corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
@@ -30,6 +31,7 @@ help:
 	@echo 'make demo SYNC=off     the same without replication: the connections die'
 	@echo 'make takeovers         ways of a takeover by traffic and set-up: what survives, as root'
 	@echo 'make role-changes CHANGES=500  that many role changes under load and loss, as root'
+	@echo 'make takeover-soak     200 takeovers to and fro under load: nothing lost, the pauses, as root'
 	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
 	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
@@ -41,6 +43,8 @@ help:
 	@echo 'make test-packages     builds all packages and tests them, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
 	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'
+	@echo 'make test-keepalived   keepalived as it happens, on two machines under systemd, as root'
+	@echo 'make test-pacemaker    Pacemaker likewise'
 	@echo 'make lint              style only'
 	@echo 'make packages          installs the Debian packages that are missing'
 	@echo 'make clean             removes what was built'
@@ -62,9 +66,20 @@ demo: build
 	swift build -c release --product demo
 	@.build/release/demo --sync=$(SYNC)
 
-takeovers: build
+# Writes its tables into docs/operating.md.
+takeovers: packages
 	swift build $(TESTING) --build-tests
-	@CTSYNC_MATRIX=1 swift test $(TESTING) --skip-build --filter TakeoverMatrix | grep -E '^\||✘'
+	@rm -f .build/takeovers.tsv; : > .build/takeovers.tsv
+	@CTSYNC_MATRIX=$(CURDIR)/.build/takeovers.tsv \
+		swift test $(TESTING) --skip-build --filter 'TakeoverMatrixTests|BlindResetTests' > .build/takeovers.log 2>&1 \
+		|| grep -A 1 '✘' .build/takeovers.log
+	@Tests/takeovers .build/takeovers.tsv docs/operating.md
+
+takeover-soak: packages
+	swift build $(TESTING) --build-tests
+	@CTSYNC_TAKEOVERS=$(TAKEOVERS) swift test $(TESTING) --skip-build --filter TakeoverSoakTests \
+		> .build/takeover-soak.log 2>&1 || { grep -A 20 '✘' .build/takeover-soak.log; exit 1; }
+	@sed -n 's/^soak: //p' .build/takeover-soak.log
 
 role-changes: build
 	swift build $(TESTING) --build-tests

@@ -36,7 +36,7 @@ STATIC_FLAGS = -c release --static-swift-stdlib --scratch-path $(STATIC) -Xswift
 STAGED = .build/staged
 
 .PHONY: static install uninstall staged deb rpm tarball release documents docs-check test-packaging \
-	test-managers test-packages
+	test-managers test-keepalived test-pacemaker test-packages
 
 static:
 	for program in ct_sync ct_sync-exporter; do \
@@ -168,8 +168,21 @@ test-managers: static
 	Tests/managers/module-2004.sh $(STATIC_BINARY)
 	Tests/managers/import-conntrackd.sh $(STATIC_BINARY)
 
+# On two machines under systemd, through which a connection has to go on.
+test-keepalived: deb
+	Tests/docs/run .build/deb/ct-sync_*.deb Tests/managers/keepalived.md
+
+# Debian's Pacemaker, which the machines take from a folder: they have no way out.
+PACEMAKER = /var/cache/ct_sync-pacemaker
+
+test-pacemaker: deb
+	mkdir -p $(PACEMAKER)/partial
+	apt-get install --quiet --yes --download-only --no-install-recommends \
+		-o Dir::Cache::archives=$(PACEMAKER) corosync pacemaker pacemaker-cli-utils
+	Tests/docs/run .build/deb/ct-sync_*.deb Tests/managers/pacemaker.md
+
 # What takes long, or Debian's checker: the packages as they are released.
-test-packages: release docs-check
+test-packages: release docs-check test-keepalived
 	Tests/packaging/lint.sh .build/deb
 	Tests/packaging/reproducible.sh $(STAGED)
 	Tests/packaging/rpm.sh .build/rpm

@@ -22,16 +22,21 @@ package final class BulkTransfer: Sendable {
     ///   - endpoint: the address the server listens on.
     ///   - target: the address the client connects to, where that is another.
     ///   - bytesPerSecond: the sender's speed.
+    ///   - isDownload: whether the server sends.
     package init(
         from client: Namespace, to server: Namespace, at endpoint: Endpoint,
-        target: Endpoint? = nil, bytesPerSecond: CInt = 20_000_000
+        target: Endpoint? = nil, bytesPerSecond: CInt = 20_000_000, isDownload: Bool = false
     ) throws {
         let listener = try Socket.listening(on: endpoint, in: server)
-        let sender = try Socket.connecting(to: target ?? endpoint, in: client)
-        try sender.limit(bytesPerSecond: bytesPerSecond)
-        guard let receiver = try listener.accept() else {
-            throw NeverHappened("a connection at \(endpoint)", within: 2)
+        let connected = try Socket.connecting(to: target ?? endpoint, in: client)
+        var found: Socket?
+        try eventually("a connection at \(endpoint)", within: 2, every: 0) {
+            found = try listener.accept()
+            return found != nil
         }
+        guard let accepted = found else { throw NeverHappened("a connection", within: 2) }
+        let (sender, receiver) = isDownload ? (accepted, connected) : (connected, accepted)
+        try sender.limit(bytesPerSecond: bytesPerSecond)
         let (finishing, failed, sent) = (finishing, failed, sent)
         let (received, complete, gaps) = (received, complete, gaps)
         threads = [

@@ -66,6 +66,14 @@ package final class EchoConnection: Sendable {
         socket = try Socket.connecting(to: server, from: local, in: host)
     }
 
+    /// Connects from the namespace of the calling thread.
+    init(to server: Endpoint) throws {
+        socket = try Socket.connecting(to: server)
+    }
+
+    /// Has TCP probe the connection once a second while it is idle.
+    package func keepAlive() throws { try socket.keepAlive() }
+
     /// Sends numbered bytes and waits for the same ones.
     ///
     /// - Throws: `NeverHappened` where they do not come in time or are not the same, `CallFailed`

@@ -35,15 +35,18 @@ package final class Socket: Sendable {
     package static func connecting(
         to endpoint: Endpoint, from local: Endpoint? = nil, in host: Namespace
     ) throws -> Socket {
-        try host.inside {
-            let socket = try Socket(endpoint.family, SOCK_STREAM, 0)
-            if let local { try socket.bind(local) }
-            try socket.setPatience(milliseconds: 2000)
-            try socket.connect(endpoint)
-            try socket.set(InternetProtocol.tcp, TCP_NODELAY, 1)
-            try socket.setPatience(milliseconds: 50)
-            return socket
-        }
+        try host.inside { try connecting(to: endpoint, from: local) }
+    }
+
+    /// The same from the namespace of the calling thread.
+    static func connecting(to endpoint: Endpoint, from local: Endpoint? = nil) throws -> Socket {
+        let socket = try Socket(endpoint.family, SOCK_STREAM, 0)
+        if let local { try socket.bind(local) }
+        try socket.setPatience(milliseconds: 2000)
+        try socket.connect(endpoint)
+        try socket.set(InternetProtocol.tcp, TCP_NODELAY, 1)
+        try socket.setPatience(milliseconds: 50)
+        return socket
     }
 
     /// A TCP connection that has sent its SYN and waits for no answer.
@@ -183,6 +186,14 @@ package final class Socket: Sendable {
         guard setsockopt(raw, SOL_SOCKET, SO_LINGER, &value, size) == 0 else {
             throw CallFailed("setsockopt SO_LINGER")
         }
+    }
+
+    /// Has TCP ask once a second whether the other side is there, and give up after ten.
+    func keepAlive() throws {
+        try set(SOL_SOCKET, SO_KEEPALIVE, 1)
+        try set(InternetProtocol.tcp, TCP_KEEPIDLE, 1)
+        try set(InternetProtocol.tcp, TCP_KEEPINTVL, 1)
+        try set(InternetProtocol.tcp, TCP_KEEPCNT, 10)
     }
 
     /// The speed of a TCP sender in bytes per second.

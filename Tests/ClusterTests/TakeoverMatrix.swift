@@ -7,157 +7,158 @@ import Testing
 /// How a takeover comes about.
 enum TakeoverWay: String, CaseIterable {
     case crash
-    case planned
+    case keepalived = "keepalived stops"
+    case planned = "demote, promote"
     case justStarted = "promoted as it starts"
     case deviceDown = "outside link down"
     case addressGone = "outside address removed"
+    case managerKilled = "keepalived killed"
+    case reboot = "reboot, and back"
+    case split = "split and healed"
     case tenChanges = "ten changes in ten seconds"
 
-    /// Those of every test run; all with CTSYNC_MATRIX.
+    var isByKeepalived: Bool { self == .keepalived || self == .managerKilled }
+
+    /// Those of every test run; all with CTSYNC_MATRIX, or those that CTSYNC_WAYS names.
     static var wanted: [TakeoverWay] {
-        let isWhole = ProcessInfo.processInfo.environment["CTSYNC_MATRIX"] != nil
-        return isWhole ? allCases : [.planned, .deviceDown, .addressGone]
+        guard TakeoverMatrix.isWhole else { return [.planned, .deviceDown, .addressGone] }
+        return allCases.filter { TakeoverMatrix.names($0.rawValue, in: "CTSYNC_WAYS") }
     }
 }
 
-/// What the firewalls do with addresses, and of which family the traffic is.
-enum TakeoverSetUp: String, CaseIterable {
-    case masquerade
-    case plain = "no translation"
-    case ipv6 = "IPv6, masquerade"
-
-    var translation: AddressTranslation { self == .plain ? .none : .masquerade }
-
+extension TakeoverSetUp {
+    /// The same with CTSYNC_SETUPS.
     static var wanted: [TakeoverSetUp] {
-        let isWhole = ProcessInfo.processInfo.environment["CTSYNC_MATRIX"] != nil
-        return isWhole ? allCases : [.masquerade]
+        guard TakeoverMatrix.isWhole else { return [.dark] }
+        return allCases.filter { TakeoverMatrix.names($0.rawValue, in: "CTSYNC_SETUPS") }
     }
 }
 
-/// Traffic of several kinds through the firewalls, all of it at once.
-final class MixedTraffic {
-    private static let idleCount = 10
-    private let servers: [EchoServer]
-    private let idle: [EchoConnection]
-    private let transfers: [BulkTransfer]
-    private let streams: [(name: String, stream: DatagramStream)]
+/// Why a loss is none of ours.
+struct KnownLoss {
+    let reason: String
+    /// How many of a hundred may be lost.
+    let percent: Int
 
-    init(_ cluster: Cluster, ipv6: Bool) throws {
-        let (client, server) = (cluster.client, cluster.server)
-        let service = Plan.service(ipv6: ipv6)
-        servers = [try EchoServer(on: service, in: server)]
-        idle = try (0..<Self.idleCount).map { _ in
-            let connection = try EchoConnection(from: client, to: service)
-            try connection.exchange()
-            return connection
+    static func of(_ kind: String, _ way: TakeoverWay, _ setUp: TakeoverSetUp) -> KnownLoss? {
+        switch (kind, way, setUp) {
+        case ("short TCP", .crash, _):
+            KnownLoss(
+                reason: "established in the last milliseconds before the crash, and not yet sent",
+                percent: 1)
+        case ("UDP", .justStarted, _), ("ICMP", .justStarted, _), ("aged UDP", .justStarted, _):
+            KnownLoss(
+                reason: "a packet of a stream without handshake came before the table did, and "
+                    + "began a new connection, with another port",
+                percent: 100)
+        default: nil
         }
-        transfers = [
-            try BulkTransfer(
-                from: client, to: server, at: Endpoint(service.address, service.port + 1))
-        ]
-        streams = [
-            ("UDP", try DatagramStream.udp(from: client, to: server, at: service)),
-            (
-                "ICMP",
-                try DatagramStream.icmpEcho(
-                    from: client, to: server, address: Plan.server(ipv6: ipv6))
-            ),
-        ]
-        for (_, stream) in streams { try stream.expectReplies(20) }
-        let transfer = transfers[0]
-        try eventually("a transfer") { transfer.count > 1_000_000 }
+    }
+}
+
+enum TakeoverMatrix {
+    /// The file that the whole matrix is written to; without it a cut of it is run.
+    static let file = ProcessInfo.processInfo.environment["CTSYNC_MATRIX"]
+    static var isWhole: Bool { file != nil }
+
+    /// Whether a variable of the environment is not there, or has a word of the name.
+    static func names(_ name: String, in variable: String) -> Bool {
+        guard let words = ProcessInfo.processInfo.environment[variable] else { return true }
+        return words.split(separator: ",").contains { name.contains($0) }
     }
 
-    /// Measures pauses from here.
-    func reset() {
-        for (_, stream) in streams { stream.gaps.reset() }
-        for transfer in transfers { transfer.gaps.reset() }
-    }
-
-    /// Survivors of each kind, of how many, and the longest pause in seconds.
-    func survivors() -> [(kind: String, alive: Int, of: Int, pause: Double?)] {
-        var rows: [(kind: String, alive: Int, of: Int, pause: Double?)] = []
-        let alive = idle.count { (try? $0.exchange(within: 4)) != nil }
-        rows.append(("idle TCP", alive, idle.count, nil))
-        for transfer in transfers {
-            let before = transfer.count
-            let flows =
-                (try? eventually("more", within: 20) { transfer.count > before + 1_000_000 }) != nil
-            rows.append(("bulk TCP", flows ? 1 : 0, 1, transfer.gaps.longest))
+    /// One line a cell: way, set-up, kind, alive, of, pause in seconds or "-", reason of a loss.
+    static func write(_ rows: [Survivors], _ way: TakeoverWay, _ setUp: TakeoverSetUp) throws {
+        guard let file, let handle = FileHandle(forWritingAtPath: file) else { return }
+        defer { try? handle.close() }
+        try handle.seekToEnd()
+        for row in rows {
+            let pause = row.pause.map { String(format: "%.2f", $0) } ?? "-"
+            let loss = row.alive < row.of ? KnownLoss.of(row.kind, way, setUp)?.reason ?? "" : ""
+            let words = [
+                way.rawValue, setUp.rawValue, row.kind, "\(row.alive)", "\(row.of)", pause, loss,
+            ]
+            try handle.write(contentsOf: Data((words.joined(separator: "\t") + "\n").utf8))
         }
-        for (name, stream) in streams {
-            let answers = (try? stream.expectReplies(20, within: 5)) != nil
-            let isSame = stream.identities.count == 1
-            rows.append((name, answers && isSame ? 1 : 0, 1, stream.gaps.longest))
-        }
-        return rows
-    }
-
-    func stop() {
-        for (_, stream) in streams { stream.stop() }
-        for server in servers { server.stop() }
     }
 }
 
 extension ClusterTests {
     /// Ways of a takeover by traffic by set-up: what survives, and the longest pause. A cut of it runs
-    /// with all tests; `make takeovers` runs and prints all.
-    @Suite struct TakeoverMatrix {
-        @Test(arguments: TakeoverWay.wanted, TakeoverSetUp.wanted)
-        func everythingSurvives(_ way: TakeoverWay, _ setUp: TakeoverSetUp) throws {
-            let cluster = try Cluster(translation: setUp.translation)
-            defer { cluster.close() }
+    /// with all tests; `make takeovers` runs all, and prints it.
+    @Suite struct TakeoverMatrixTests {
+        @Test(arguments: TakeoverSetUp.wanted, TakeoverWay.wanted)
+        func everythingSurvives(_ setUp: TakeoverSetUp, _ way: TakeoverWay) throws {
+            let pair = try TakeoverPair(setUp, byKeepalived: way.isByKeepalived)
+            let cluster = pair.cluster
+            defer { pair.close() }
             do {
-                try cluster.startDaemons()
-                let traffic = try MixedTraffic(cluster, ipv6: setUp == .ipv6)
+                let traffic = try MixedTraffic(
+                    cluster, ipv6: setUp == .ipv6, isWhole: TakeoverMatrix.isWhole,
+                    hasFTP: setUp != .zones)
                 defer { traffic.stop() }
-                try cluster.firewalls[1].waitForEqualTable(to: cluster.firewalls[0], atLeast: 10)
-                traffic.reset()
-                try take(way, setUp, cluster)
-                let rows = traffic.survivors()
-                let line = rows.map { row in
-                    let pause = row.pause.map { String(format: " %.2f s", $0) } ?? ""
-                    return "\(row.kind) \(row.alive)/\(row.of)\(pause)"
+                if setUp != .conntrackd {
+                    try eventually("entries at the standby", detail: { cluster.logs }) {
+                        try cluster.firewalls[1].table().count >= 10
+                    }
+                    try cluster.waitInSync()
                 }
-                print("| \(way.rawValue) | \(setUp.rawValue) | \(line.joined(separator: " | ")) |")
+                traffic.reset()
+                try take(way, pair)
+                // A second for what goes wrong later than at once, and for a probe.
+                pause(TakeoverMatrix.isWhole ? 1.5 : 0.5)
+                let rows = traffic.survivors()
+                try TakeoverMatrix.write(rows, way, setUp)
+                print(rows.map { "\($0.kind) \($0.alive)/\($0.of)" }.joined(separator: ", "))
+                guard setUp != .conntrackd else { return }
                 for row in rows {
-                    #expect(row.alive == row.of, "\(row.kind)\n\(cluster.logs)")
+                    let lost = row.of - row.alive
+                    let known = KnownLoss.of(row.kind, way, setUp).map { $0.percent * row.of / 100 }
+                    #expect(lost <= known ?? 0, "\(row)\n\(cluster.logs)")
                 }
             } catch {
                 Issue.record("\(error)\n\(cluster.logs)")
             }
         }
 
-        private func take(
-            _ way: TakeoverWay, _ setUp: TakeoverSetUp, _ cluster: Cluster
-        ) throws {
-            let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+        private func take(_ way: TakeoverWay, _ pair: TakeoverPair) throws {
             switch way {
             case .crash:
-                try cluster.crash(first)
-                try cluster.promote(second)
+                try pair.crash(0)
+                try pair.promote(1)
+            case .keepalived:
+                try pair.stopManager(0)
             case .planned:
-                try cluster.demote(first)
-                try cluster.promote(second)
+                try pair.demote(0)
+                try pair.promote(1)
             case .justStarted:
-                second.kill()
-                try second.flush()
-                try second.start(role: .slave)
-                try cluster.promote(second)
-                try cluster.unplug(first)
+                try pair.startEmpty(1)
+                try pair.promote(1)
             case .deviceDown, .addressGone:
-                let (address, bits) = setUp == .ipv6 ? ("fd00:2::1", 64) : ("10.2.0.1", 24)
-                try first.host.ip(
+                let host = pair.cluster.firewalls[0].host
+                try host.ip(
                     way == .deviceDown
-                        ? "link set wan0 down" : "addr del \(address)/\(bits) dev wan0")
+                        ? "link set wan0 down"
+                        : "addr flush dev wan0 to 10.2.0.1\naddr flush dev wan0 to fd00:2::1")
                 pause(0.5)
-                try cluster.demote(first)
-                try cluster.promote(second)
+                try pair.demote(0)
+                try pair.promote(1)
+            case .managerKilled:
+                try pair.killManager(0)
+            case .reboot:
+                try pair.demote(0)
+                try pair.promote(1)
+                try pair.reboot(0)
+                try pair.demote(1)
+                try pair.promote(0)
+            case .split:
+                try pair.isolate(0)
+                try pair.promote(1)
+                pause(1)
+                try pair.heal(0)
             case .tenChanges:
                 for number in 0..<10 {
-                    let (old, new) = number % 2 == 0 ? (first, second) : (second, first)
-                    try cluster.promote(new)
-                    try cluster.unplug(old)
+                    try pair.promote(1 - number % 2)
                     pause(0.8)
                 }
             }
