@@ -51,7 +51,7 @@ extension ClusterTests {
         ) throws -> [Double] {
             var pauses: [Double] = []
             for number in 0..<(TakeoverSoak.count ?? 0) {
-                try pair.cluster.waitInSync(within: 30)
+                try pair.cluster.waitInSync(within: 60)
                 for transfer in transfers { transfer.gaps.reset() }
                 let before = transfers.map(\.count)
                 let new = 1 - number % 2
