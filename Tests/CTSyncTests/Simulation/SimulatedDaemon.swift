@@ -94,6 +94,13 @@ final class SimulatedDaemon: NodeParts {
 
     // MARK: Threads
 
+    /// An operator's command to a slave, which the thread of the link carries out.
+    func command(_ body: (SlaveProtocol) -> Void) {
+        guard engine.role == .slave else { return }
+        body(slave.slave)
+        linkThread.wake()
+    }
+
     func deliver(_ packet: [UInt8], from source: PeerAddress) {
         inbox.append((packet, source))
         linkThread.wake()
