@@ -14,7 +14,10 @@ extension ReplicaTable {
             guard let request = kernel[place].state.firstRequest else { continue }
             let replica = book.pool.replicas[Int(place)]
             let isRecreated = kernel[place].state == .replacing
-            if isRecreated { move(place, .deletionAsked(isHalf: !replica.isSufficient)) }
+            if isRecreated {
+                leaveOutLostParent(place)
+                move(place, .deletionAsked(isHalf: !replica.isSufficient))
+            }
             if replica.fields.contains(.helper) {
                 expectations.lostParent(replica.key, isRecreated: isRecreated)
             }
