@@ -49,7 +49,7 @@ final class SimulatedDaemon: NodeParts {
             packetsPerSecond: settings.packetsPerSecond,
             reconcileSeconds: settings.reconcileSeconds)
         let births = master.exchange.births
-        self.slave.beganInTerm = { births.contains($0) }
+        self.slave.beganInTerm = { births.began($0) }
         handover = Handover(master, self.slave, nodeID: node.id)
     }
 
