@@ -32,6 +32,10 @@ final class Injector {
     /// node's own connections.
     var mayDisplace: (Entry) -> Bool = { _ in false }
 
+    /// Whether what this kernel has in the way of what is handed over is newer, and stays; asked while
+    /// the node is master and takes a table over.
+    var isNewerHere: (_ here: Entry, _ handed: Entry) -> Bool = { _, _ in true }
+
     private let requests: any KernelRequests
     private let lookup: any EntryLookup
     private var asked: AskedRequests<InjectOperation>
@@ -110,9 +114,12 @@ final class Injector {
         let isThere = operation == .create && errno == EEXIST
         let found = isThere ? find(place, table) : nil
         let isBlocked = isThere && displace(found, place, table, now)
+        let isKept =
+            isThere && !isBlocked && table.isCreateOnly
+            && (found.map { isNewerHere($0, table.request(at: place)) } ?? true)
         switch table.failed(
             operation, place, errno, now: now, found: isBlocked ? nil : found,
-            isBlocked: isBlocked)
+            isBlocked: isBlocked, isKept: isKept)
         {
         case .refused:
             refusals[min(Int(errno), refusals.count - 1)] += 1
@@ -146,19 +153,21 @@ final class Injector {
             }
         }
         guard let blocker, blocker.key != key else { return false }
-        guard !table.isCreateOnly else { return giveWay(blocker, table, now) }
+        guard !table.isCreateOnly else {
+            return giveWay(blocker, to: table.request(at: place), table, now)
+        }
         guard table.book.alivePlace(blocker.key) == nil, mayDisplace(blocker) else { return true }
         if requests.delete(blocker.key, tag: Self.noTag) { displaced += 1 }
         return true
     }
 
-    /// Removes, for what a node of a later word hands over, a replica that no packet has touched.
+    /// Removes, for what a node of a later word hands over, an older connection.
     ///
     /// - Returns: whether it goes.
-    private func giveWay(_ blocker: Entry, _ table: ReplicaTable, _ now: UInt32) -> Bool {
-        guard table.takesLaterWord, StandbyTime.mayBe(blocker.timeoutSeconds),
-            mayDisplace(blocker)
-        else { return false }
+    private func giveWay(
+        _ blocker: Entry, to handed: Entry, _ table: ReplicaTable, _ now: UInt32
+    ) -> Bool {
+        guard mayDisplace(blocker), !isNewerHere(blocker, handed) else { return false }
         if table.book.alivePlace(blocker.key) != nil {
             _ = table.delete(blocker.key, now: now)
         } else if requests.delete(blocker.key, tag: Self.noTag) {

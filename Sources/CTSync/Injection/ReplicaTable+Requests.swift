@@ -14,7 +14,10 @@ extension ReplicaTable {
             guard let request = kernel[place].state.firstRequest else { continue }
             let replica = book.pool.replicas[Int(place)]
             let isRecreated = kernel[place].state == .replacing
-            if isRecreated { move(place, .deletionAsked(isHalf: !replica.isSufficient)) }
+            if isRecreated {
+                leaveOutLostParent(place)
+                move(place, .deletionAsked(isHalf: !replica.isSufficient))
+            }
             if replica.fields.contains(.helper) {
                 expectations.lostParent(replica.key, isRecreated: isRecreated)
             }
@@ -44,16 +47,17 @@ extension ReplicaTable {
     /// - Parameters:
     ///   - found: the kernel's entry where a creation found one in its place.
     ///   - isBlocked: whether it is another connection that is in its place.
+    ///   - isKept: whether what is in its place stays: this node is master, and knows better.
     /// - Returns: what is done about it.
     func failed(
         _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, now: UInt32,
-        found: Entry? = nil, isBlocked: Bool = false
+        found: Entry? = nil, isBlocked: Bool = false, isKept: Bool = false
     ) -> InjectRemedy {
         if operation == .delete {
             move(place, errno == ENOENT ? .deleted : .deletionRefused)
             return errno == ENOENT ? .ignored : .refused
         }
-        if isCreateOnly, operation == .create, errno == EEXIST, !isBlocked {
+        if isKept {
             move(place, .written)
             return .ignored
         }

@@ -99,6 +99,19 @@ extension ReplicaTable {
         _ = orphans.add(place, now: 0)
     }
 
+    /// Makes an orphan of what is about to be deleted and created again, if nothing is known to bring
+    /// its parent: it is a connection that lives without it, and would be lost while it waits.
+    func leaveOutLostParent(_ place: UInt32) {
+        guard kernel[place].parenthood == .asSaid,
+            book.pool.replicas[Int(place)].fields.contains(.parent)
+        else { return }
+        if let parent = parent(of: place) {
+            let state = kernel[parent].state
+            guard state.hasNothing, state != .creating else { return }
+        }
+        leaveOutParent(place)
+    }
+
     /// Takes a replica out of those that wait.
     func stopWaiting(_ place: UInt32) {
         guard kernel[place].parenthood == .awaited else { return }

@@ -45,7 +45,13 @@ final class TermBirths: Sendable {
         }
     }
 
-    /// Whether it began since `begin()`, or, rarely, looks as if it had.
+    /// Whether it began since `begin()`, or, rarely, looks as if it had; nil if it may have begun
+    /// since `end()`.
+    func began(_ key: Key) -> Bool? {
+        contains(key) ? true : isRecording ? false : nil
+    }
+
+    /// Whether it began between `begin()` and `end()`, or, rarely, looks as if it had.
     func contains(_ key: Key) -> Bool {
         let (first, second) = bits(key)
         return words.withLock { words in

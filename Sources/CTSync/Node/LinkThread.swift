@@ -103,7 +103,7 @@ final class LinkThread: Sendable {
     ) throws(SystemError) -> WorkerThread {
         let sealer = try LinkSealer(seal)
         let births = threads.value.engine.exchange.births
-        engine.beganInTerm = { births.contains($0) }
+        engine.beganInTerm = { births.began($0) }
         let state = SendableBox(
             State(
                 engine: engine, handover: Handover(threads.value.engine, engine, nodeID: nodeID),

@@ -33,8 +33,9 @@ final class SlaveEngine {
     /// What others do to the kernel.
     let watch: KernelWatch
     private var strays: StrayLooks
-    /// Whether a connection began since this node, a master that lacks something, was promoted.
-    var beganInTerm: (Key) -> Bool = { _ in false }
+    /// Whether a connection began since this node, a master that lacks something, was promoted; nil
+    /// if that was not recorded.
+    var beganInTerm: (Key) -> Bool? = { _ in false }
     private var renewAt: Instant = 0
     /// It is not slave any more: a failed batch does not throw the table away.
     private var isFinished = false
@@ -62,6 +63,7 @@ final class SlaveEngine {
         watch = KernelWatch(kernel, lookup)
         strays = StrayLooks(try kernel.makeWalk())
         injector.mayDisplace = { [unowned slave] entry in !slave.filter.isNodesOwn(entry) }
+        injector.isNewerHere = { [unowned self] here, handed in isNewer(here, than: handed) }
     }
 
     /// What it holds of the master.
@@ -95,22 +97,30 @@ final class SlaveEngine {
     ) {
         table.isCreateOnly = true
         table.takesLaterWord = isAhead
-        slave.isKeptHere = { [unowned self] handed in !isAhead || isNewer(than: handed) }
+        slave.isKeptHere = { [unowned self] handed in !isAhead || hasNewer(than: handed) }
         slave.takeOver(from: claim, at: peer, now: now)
     }
 
-    /// Whether this kernel's entry is newer than what is handed over: packets have passed, or it is
-    /// another connection of the same tuple that began since the promotion.
-    private func isNewer(than handed: Entry) -> Bool {
+    private func hasNewer(than handed: Entry) -> Bool {
         do throws(SystemError) {
             guard let entry = try lookup.entry(handed.key) else { return false }
-            // A replica of an earlier process, perhaps not read yet, that no packet has touched.
-            guard !ReplicaTable.mayBeHeld(entry) else { return false }
-            guard entry.reply == handed.reply else { return beganInTerm(handed.key) }
-            return !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))
+            return isNewer(entry, than: handed)
         } catch {
             return true
         }
+    }
+
+    /// Whether this kernel's entry is newer than what is handed over, and in its way: packets have
+    /// passed, or it is another connection of a tuple that began since the promotion.
+    private func isNewer(_ entry: Entry, than handed: Entry) -> Bool {
+        guard table.takesLaterWord else { return true }
+        // A replica, perhaps of an earlier process and not read yet, that no packet has touched.
+        guard !ReplicaTable.mayBeHeld(entry) else { return false }
+        guard entry.key == handed.key, entry.reply == handed.reply else {
+            // What is not a replica began in the term, as far as anybody knows.
+            return beganInTerm(entry.key) ?? (table.reply(entry.key) != entry.reply)
+        }
+        return !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))
     }
 
     /// Ends that: the replica table is left alone.

@@ -222,9 +222,9 @@ final class SimulatedCluster {
         case .loseEvents(let node): nodes[node].kernel.loseEvents()
         case .flush(let node):
             excuse(node)
-            _ = nodes[node].slave?.slave.flush(now: now)
+            nodes[node].daemon?.command { _ = $0.flush(now: now) }
         case .resync(let node):
-            if let slave = nodes[node].slave { slave.slave.requireInitsync(now: now) }
+            nodes[node].daemon?.command { $0.requireInitsync(now: now) }
         default: meddle(action)
         }
     }
@@ -273,14 +273,20 @@ final class SimulatedCluster {
     // MARK: Connections that must not be lost
 
     /// Before a promotion: what lives, and some node within reach holds, is there afterwards.
+    ///
+    /// What no such node holds is not promised, as two things failed: it was not replicated, and who
+    /// has it is gone. If the new master has an older connection of its ends, that takes its packets.
     private func owe(to index: Int) {
-        for (key, reply) in traffic.live
-        where holders(key, reply).contains(where: { holder in
-            nodes[holder].daemon != nil
-                && (holder == index
-                    || connects(holder, index) && connects(index, holder))
-        }) {
-            owed[key] = reply
+        for (key, reply) in traffic.live {
+            let isHeld = holders(key, reply).contains { holder in
+                nodes[holder].daemon != nil
+                    && (holder == index
+                        || connects(holder, index) && connects(index, holder))
+            }
+            let table = nodes[index].kernel.table
+            let isTaken =
+                table.entry(key) != nil || table.key(replying: Key(reply, zone: key.zone)) != nil
+            if isHeld { owed[key] = reply } else if isTaken { owed[key] = nil }
         }
     }
 

@@ -53,7 +53,7 @@ final class SimulatedDaemon: NodeParts {
             packetsPerSecond: settings.packetsPerSecond,
             reconcileSeconds: settings.reconcileSeconds)
         let births = master.exchange.births
-        self.slave.beganInTerm = { births.contains($0) }
+        self.slave.beganInTerm = { births.began($0) }
         handover = Handover(master, self.slave, nodeID: node.id)
     }
 
@@ -97,6 +97,13 @@ final class SimulatedDaemon: NodeParts {
     }
 
     // MARK: Threads
+
+    /// An operator's command to a slave, which the thread of the link carries out.
+    func command(_ body: (SlaveProtocol) -> Void) {
+        guard engine.role == .slave else { return }
+        body(slave.slave)
+        linkThread.wake()
+    }
 
     func deliver(_ packet: [UInt8], from source: PeerAddress) {
         inbox.append((packet, source))

@@ -48,6 +48,7 @@ final class SimulatedTraffic {
         }
         // Its packets pass by the entry of an older connection.
         if let reply = live[key], reply != entry.reply { live[key] = nil }
+        supplant(entry)
         switch chance.below(12) {
         case 0, 1: end(key, table)
         case 2:
@@ -90,7 +91,17 @@ final class SimulatedTraffic {
 
     private func make(_ entry: Entry, _ table: SimulatedTable) {
         guard table.insert(entry, seconds: Self.timeoutSeconds, .traffic) == 0 else { return }
+        supplant(entry)
         if !isOwn(entry.key) { live[entry.key] = entry.reply }
+    }
+
+    /// Of two connections with one reply tuple, made by two nodes, the answers reach the one whose
+    /// packets pass: the other is dead, whoever has an entry of it.
+    private func supplant(_ entry: Entry) {
+        for (key, reply) in live
+        where reply == entry.reply && key.zone == entry.key.zone && key != entry.key {
+            live[key] = nil
+        }
     }
 
     private func end(_ key: Key, _ table: SimulatedTable) {

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+
+/// What a master is handed over, and what its kernel has in the way of that.
+@Suite struct HandoverConflictTests {
+    private static let claim = MasterClaim(epoch: 7, nodeID: 2)
+    private static let peer = SimulatedWire.address(1)
+    private static let now = 10 * Duration.second
+
+    private static func translated(_ sourcePort: UInt16, to port: UInt16) -> Entry {
+        SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, sourcePort, 53)) {
+            $0.reply.destination = Address(ipv4: 0x0A02_0001)
+            $0.reply.destinationPort = port
+        }
+    }
+
+    private let kernel = SimulatedKernel(Chance(seed: 1))
+    private let handed = translated(4_000, to: 2_001)
+
+    /// How the kernel's entry came to be.
+    enum Origin: CaseIterable {
+        /// An earlier process held it, and no packet has touched it.
+        case held
+        /// Its time is its own; it is known not to have begun in the term, or to have, or neither.
+        case older, newer, unknown
+    }
+
+    /// - Returns: whether what is handed over has taken the place of the kernel's entry.
+    private func isReplaced(_ entry: Entry, _ origin: Origin, isAhead: Bool) throws -> Bool {
+        kernel.advance(to: Self.now)
+        let seconds = origin == .held ? ReplicaTable.holdSeconds : 60
+        #expect(kernel.table.insert(entry, seconds: seconds, .traffic) == 0)
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        let filter = ReplicationFilter(ownAddresses: [], syncNetworks: [])
+        let engine = try SlaveEngine(
+            try SlaveProtocol(
+                nodeID: 1, table: table, filter: filter, ringSlots: 16, slotByteCount: 400),
+            kernel)
+        engine.beganInTerm = { _ in origin == .unknown ? nil : origin == .newer }
+        engine.takeOver(from: Self.claim, at: Self.peer, isAhead: isAhead, now: Self.now)
+        _ = table.update(handed, isNew: false, isCopy: true, now: 10)
+        engine.inject(Self.now)
+        table.assertValid { Issue.record("\($0)") }
+        let isThere = kernel.table.entry(handed.key)?.reply == handed.reply
+        #expect(isThere != (kernel.table.entry(entry.key)?.reply == entry.reply))
+        return isThere
+    }
+
+    /// A connection of the same tuple that this process has not read.
+    @Test(arguments: Origin.allCases)
+    func anOlderOneOfItsTupleGivesWay(_ origin: Origin) throws {
+        let other = Self.translated(4_000, to: 2_002)
+        let isOlder = origin == .held || origin == .older
+        #expect(try isReplaced(other, origin, isAhead: true) == isOlder)
+    }
+
+    @Test(arguments: Origin.allCases)
+    func anOlderOneOfItsReplyTupleGivesWay(_ origin: Origin) throws {
+        let other = Self.translated(4_001, to: 2_001)
+        let isOlder = origin == .held || origin == .older
+        #expect(try isReplaced(other, origin, isAhead: true) == isOlder)
+    }
+
+    @Test(arguments: Origin.allCases)
+    func nothingGivesWayToANodeThatIsBehind(_ origin: Origin) throws {
+        let other = Self.translated(4_000, to: 2_002)
+        #expect(try !isReplaced(other, origin, isAhead: false))
+    }
+}
