@@ -6,10 +6,15 @@
 /// A killed daemon's replicas are taken over in this way, and a former master's connections. Left
 /// alone is what the filter leaves out, its expectations too, and connections of the node's own
 /// addresses that may be its own.
+///
+/// Expectations are read first: an entry that is made anew takes its own with it, and only those
+/// that are known are made anew as well.
 struct Adoption: ~Copyable {
     private let dump: any TableWalk
     private(set) var isRunning = false
-    private var isAtExpectations = false
+    private var isAtEntries = false
+    /// Expectations whose parent has not been read yet.
+    private var orphans: [Expectation] = []
 
     init(_ dump: any TableWalk) {
         self.dump = dump
@@ -17,15 +22,17 @@ struct Adoption: ~Copyable {
 
     /// Begins to read.
     mutating func start() throws(SystemError) {
-        try dump.start()
+        try dump.startExpectations()
         isRunning = true
-        isAtExpectations = false
+        isAtEntries = false
+        orphans = []
     }
 
     /// Reads the next 32 KiB of the table.
     mutating func step(
         into table: ReplicaTable, _ filter: ReplicationFilter, now: UInt32
     ) throws(SystemError) {
+        var found: [Expectation] = []
         isRunning = try dump.step { dumped in
             var entry = copy dumped
             let isTouched = entry.hasSeenPackets
@@ -34,14 +41,20 @@ struct Adoption: ~Copyable {
             entry.prepareForReplication()
             _ = table.adopt(entry, isTouched: isTouched, now: now)
         } expectation: { expectation in
-            guard filter.mayAdopt(copy expectation), table.holdsParent(of: expectation) else {
-                return
-            }
-            table.expectations.adopt(copy expectation, now: now)
+            if filter.mayAdopt(copy expectation) { found.append(copy expectation) }
         }
-        if !isRunning, !isAtExpectations {
-            try dump.startExpectations()
-            isAtExpectations = true
+        orphans += found
+        orphans.removeAll { expectation in
+            guard table.holdsParent(of: expectation) else { return false }
+            table.expectations.adopt(expectation, now: now)
+            return true
+        }
+        guard !isRunning else { return }
+        if isAtEntries {
+            orphans = []
+        } else {
+            try dump.start()
+            isAtEntries = true
             isRunning = true
         }
     }
@@ -50,5 +63,6 @@ struct Adoption: ~Copyable {
     mutating func cancel() {
         dump.cancel()
         isRunning = false
+        orphans = []
     }
 }

@@ -4,16 +4,6 @@
 /// that time: after the next promotion each direction would acknowledge what this kernel has not seen,
 /// and all packets would be invalid for ever.
 extension ReplicaTable {
-    /// Has the adopted ones made again that have a helper, if nothing passes here any more
-    /// (`remakesWorn`): when all has been read, as the kernel removes the expectations with their parent.
-    func remakeWorn() {
-        guard remakesWorn else { return }
-        for place in places where kernel[place].state == .adopted(.replace) {
-            guard book.pool.replicas[Int(place)].standing == .alive else { continue }
-            move(place, .confirmed)
-        }
-    }
-
     /// Has one made again that packets have passed since it was made.
     ///
     /// - Parameter entry: from a dump.

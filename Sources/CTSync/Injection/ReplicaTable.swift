@@ -146,8 +146,7 @@ package final class ReplicaTable {
         }
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
         kernel.adopt(place, as: isWorn ? .replace : .change, heldAtSeconds: now &- age)
-        // One with a helper may have expectations, which are not read yet, and which go with it.
-        if isWorn, remakesWorn, !entry.fields.contains(.helper) { kernel.move(place, .confirmed) }
+        if isWorn, remakesWorn { kernel.move(place, .confirmed) }
         if book.hasEnded(entry.key) { kill(place) }
         return .applied
     }

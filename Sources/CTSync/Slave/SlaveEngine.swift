@@ -267,10 +267,7 @@ final class SlaveEngine {
         }
         guard !adoption.isRunning else { return }
         hasUnread = false
-        if table.remakesWorn {
-            table.remakeWorn()
-            strays.begin(now: now)
-        }
+        if table.remakesWorn { strays.begin(now: now) }
         slave.adopted()
     }
 

@@ -294,23 +294,6 @@ import Testing
         #expect(Set(bench.kernel.entries.keys) == [Self.tcp(1).key])
     }
 
-    /// The kernel removes the expectations with their parent, and they are read last.
-    @Test func whatMayHaveExpectationsIsMadeAnewWhenAllIsRead() throws {
-        let bench = try Bench()
-        bench.table.remakesWorn = true
-        let control = SampleExpectations.control("ftp", 4_000)
-        bench.kernel.make(control)
-        #expect(bench.table.adopt(control, now: 1) == .applied)
-        #expect(bench.apply() == 0)
-        bench.table.remakeWorn()
-        #expect(bench.apply() == 2)
-        // Where packets still pass, the master's next word is waited for.
-        bench.table.remakesWorn = false
-        #expect(bench.table.adopt(Self.tcp(3), now: 1) == .applied)
-        bench.table.remakeWorn()
-        #expect(bench.apply() == 0)
-    }
-
     /// Neighbours that have not learned yet where the new master is.
     @Test func whatStraysHavePassedIsMadeAnew() throws {
         let bench = try Bench()

@@ -275,6 +275,33 @@ struct ExpectationTests {
         }
     }
 
+    /// The kernel removes the expectations of an entry with it.
+    @Test func whatIsMadeAnewWhileTheTableIsReadKeepsItsExpectations() throws {
+        try inNamespace { table, slave in
+            let control = SampleExpectations.control("ftp", 4000)
+            let expected = SampleExpectations.expectation(of: control, port: 3000)
+            _ = table.update(control, isNew: true, isCopy: false, now: 1)
+            table.expectations.update(expected, isCopy: false, now: 1)
+            try slave.apply(at: 1)
+            var another = control
+            another.reply.destinationPort += 1
+            let next = try Slave()
+            var adoption = Adoption(try TableDump())
+            try adoption.start()
+            var isRemade = false
+            while adoption.isRunning {
+                try adoption.step(into: next.table, .everything, now: 5)
+                guard next.table.aliveCount == 1, !isRemade else { continue }
+                _ = next.table.update(another, isNew: false, isCopy: false, now: 5)
+                try next.apply(at: 5)
+                isRemade = true
+            }
+            try next.apply(at: 6)
+            #expect(isRemade && next.table.expectations.aliveCount == 1)
+            #expect(try kernel().count == 1)
+        }
+    }
+
     @Test func whatTheKernelHasIsAdopted() throws {
         try inNamespace { table, slave in
             let control = SampleExpectations.control("ftp", 4000)
