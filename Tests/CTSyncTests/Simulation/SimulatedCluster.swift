@@ -222,9 +222,9 @@ final class SimulatedCluster {
         case .loseEvents(let node): nodes[node].kernel.loseEvents()
         case .flush(let node):
             excuse(node)
-            nodes[node].daemon?.command { _ = $0.flush(now: now) }
+            nodes[node].daemon?.command { slave in _ = slave.flush(now: now) }
         case .resync(let node):
-            nodes[node].daemon?.command { $0.requireInitsync(now: now) }
+            nodes[node].daemon?.command { slave in slave.requireInitsync(now: now) }
         default: meddle(action)
         }
     }
