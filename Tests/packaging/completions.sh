@@ -50,7 +50,7 @@ END
 in_zsh() {
     mkdir -p "$scratch/functions"
     cp "$scratch/zsh" "$scratch/functions/_ct_sync"
-    timeout 20 zsh -f "$scratch/driver" "$scratch/functions" "$*" | tr -d '\r'
+    timeout 120 zsh -f "$scratch/driver" "$scratch/functions" "$*" | tr -d '\r'
 }
 
 # offers SHELL "WANTED..." "NOT WANTED..." WORDS...

@@ -11,7 +11,8 @@ struct MasterPaths: Sendable {
     static let patience = 120 * Duration.millisecond
     /// How long announcements are counted before links are compared by them.
     static let period = 1 * Duration.second
-    /// A link is poor if it brings less than seven eighths of what the best one brings.
+    /// A link is poor if it brings less than seven eighths of what the best one brings, and one packet
+    /// more would not help.
     private static let (least, of) = (7, 8)
 
     /// One of the master's links.
@@ -67,7 +68,7 @@ struct MasterPaths: Sendable {
         for index in heard.indices { most = max(most, heard[index].count) }
         for index in heard.indices {
             if isWhole {
-                heard[index].isPoor = heard[index].count * Self.of < most * Self.least
+                heard[index].isPoor = (heard[index].count + 1) * Self.of < most * Self.least
             }
             heard[index].count = 0
         }

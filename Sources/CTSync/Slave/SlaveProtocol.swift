@@ -344,7 +344,8 @@ final class SlaveProtocol {
         guard header.nodeID == master.nodeID, let known = masterAddress,
             now <= lastHeard + Self.silence
         else { return false }
-        return known.family == peer.family && known.address != peer.address
+        return known.link == peer.link && known.family == peer.family
+            && known.address != peer.address
     }
 
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
