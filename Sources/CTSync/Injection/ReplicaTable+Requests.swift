@@ -18,7 +18,7 @@ extension ReplicaTable {
                 leaveOutLostParent(place)
                 move(place, .deletionAsked(isHalf: !replica.isSufficient))
             }
-            if replica.fields.contains(.helper) {
+            if replica.fields.contains(.helper) || !replica.isSufficient {
                 expectations.lostParent(replica.key, isRecreated: isRecreated)
             }
             return (request, place)

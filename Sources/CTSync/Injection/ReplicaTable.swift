@@ -151,9 +151,14 @@ package final class ReplicaTable {
         return .applied
     }
 
+    /// The kernel has one that the stream has spoken of already. What is not known well enough to be
+    /// made again is not removed for its windows: it may be the only one that there is.
     private func discover(_ place: UInt32, _ entry: Entry, isWorn: Bool) {
-        let isAlive = book.pool.replicas[Int(place)].standing == .alive
-        let isAnother = isAlive && (isWorn || Self.mustBecomeAnother(entry, request(at: place)))
+        let replica = book.pool.replicas[Int(place)]
+        let isAlive = replica.standing == .alive
+        let mustBeMade = isWorn && replica.isSufficient
+        let isAnother =
+            isAlive && (mustBeMade || Self.mustBecomeAnother(entry, request(at: place)))
         move(place, .found(isAnother: isAnother))
         if !isAlive { move(place, .ended) }
     }
