@@ -41,10 +41,11 @@ import Testing
         let first = Self.setting("CTSYNC_FIRST") ?? 1
         let count = Self.setting("CTSYNC_SCHEDULES") ?? 1_000
         let minutes = Self.setting("CTSYNC_MINUTES")
+        let limit = Int(Self.setting("CTSYNC_FAILURES") ?? 20)
         let run = SimulationRun(
             seeds: only.map { $0...$0 } ?? first...(minutes == nil ? first + count - 1 : .max),
             until: minutes.map { Clock.now() + $0 * 60 * Duration.second },
-            failureLimit: Int(Self.setting("CTSYNC_FAILURES") ?? 3))
+            failureLimit: limit)
         try run.go(threads: only == nil ? 2 : 1)
         print(run.summary)
         // What it still finds is listed in docs/hacking.md; one seed run by itself fails.
@@ -55,7 +56,9 @@ import Testing
                 for failure in known { Issue.record("\(failure)") }
             }
         }
-        guard only == nil, minutes == nil, count >= 1_000, run.failures.isEmpty else { return }
+        guard only == nil, minutes == nil, count >= 1_000 else { return }
+        // Known ones are nine in a thousand.
+        #expect(run.failures.count < limit)
         // The schedules are worth something only while all of this happens in them.
         let total = run.total
         #expect(total.agreements > 1_000)
