@@ -49,7 +49,7 @@ extension FidelityCases {
             let batch = try RequestBatch()
             for (index, before) in entries.values.enumerated() {
                 var entry = before
-                entry.mark = UInt32(index) &* 0x0101_0101
+                entry.mark ^= UInt32(index + 1) &* 0x0101_0101
                 entry.status.formUnion([.IPS_SEEN_REPLY, .IPS_ASSURED])
                 if entry.key.tuple.protocolNumber == ProtocolNumber.tcp {
                     entry.protocolInfo.state = entry.protocolInfo.state % 8 + 1
