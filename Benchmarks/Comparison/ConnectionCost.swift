@@ -5,8 +5,6 @@ import Foundation
 
 /// What one round with one contender has cost, in microseconds, bytes and numbers a connection.
 struct ConnectionCost: Codable {
-    /// All processors of the machine, the standby's daemon taken off; true only on a quiet machine.
-    var machine = 0.0
     /// The generator, with the forwarding and all events made in its calls, and the master's daemon or
     /// the bare listener.
     var processes = 0.0
@@ -78,7 +76,6 @@ struct ConnectionCost: Codable {
         }
         master = each { $0.master } / 1_000
         standby = each { $0.standby } / 1_000
-        machine = each { $0.machine } / 1_000 - standby
         processes = each { $0.own } / 1_000 + (after.hasDaemons ? master : 0)
         masterWakes = each { $0.masterSleeps }
         standbyWakes = each { $0.standbySleeps }
@@ -91,7 +88,6 @@ struct ConnectionCost: Codable {
     /// What the counters said at one time.
     private struct Reading {
         let hasDaemons: Bool
-        let machine: UInt64
         let own: UInt64
         var master: UInt64 = 0
         var standby: UInt64 = 0
@@ -114,7 +110,6 @@ struct ConnectionCost: Codable {
                 events = bare.events
             }
             own = Measures.ownNanoseconds()
-            machine = try Measures.machineNanoseconds()
         }
     }
 }

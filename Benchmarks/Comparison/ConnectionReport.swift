@@ -25,7 +25,9 @@ struct ConnectionReport {
         for (place, document) in documents.enumerated() {
             let text = try String(contentsOfFile: document, encoding: .utf8)
             let rates = place == 0 ? results.rates.filter { $0 == Self.shortRate } : results.rates
-            let tables = rates.map { place == 0 ? short(rate: $0) : results.table(rate: $0) }
+            let tables = rates.map {
+                place == 0 ? short(rate: $0) : results.ofThisBuild.table(rate: $0)
+            }
             try replaced(text, by: origin + tables.joined(separator: "\n\n"), in: document)
                 .write(toFile: document, atomically: true, encoding: .utf8)
         }
@@ -50,22 +52,23 @@ struct ConnectionReport {
 
     /// Who costs how much, and how late the standby is.
     private func short(rate: Int) -> String {
-        let all = results.series.filter { $0.rate == rate }
+        let all = results.ofThisBuild.series.filter { $0.rate == rate }
         let none = all.first { $0.contender == "none" }?.costs ?? []
         var lines = [
-            "| us a connection at \(rate)/s | whole machine | master\u{27}s daemon | standby\u{27}s "
+            "| us a connection at \(rate)/s | generator and master | master\u{27}s daemon | standby\u{27}s "
                 + "daemon | event to standby, p50 and p99 |",
             "|---|---|---|---|---|",
         ]
         for one in all {
-            let machine = Spread(one.costs.map(\.machine))
-            let added = Spread(zip(one.costs, none).map { $0.machine - $1.machine })
+            let processes = Spread(one.costs.map(\.processes))
+            let added = Spread(zip(one.costs, none).map { $0.processes - $1.processes })
             let isNone = one.contender == "none"
             func each(_ value: (ConnectionCost) -> Double) -> String {
                 let median = Spread(one.costs.map(value)).median
                 return median == 0 ? "" : String(format: "%.0f", median)
             }
-            let whole = String(format: isNone ? "%.0f" : "+%.0f", (isNone ? machine : added).median)
+            let whole = String(
+                format: isNone ? "%.0f" : "+%.0f", (isNone ? processes : added).median)
             lines.append(
                 "| \(one.contender) | \(whole) | \(each(\.master)) | \(each(\.standby)) | "
                     + "\(one.latency(\.loaded)) |")

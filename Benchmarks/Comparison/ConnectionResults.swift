@@ -63,6 +63,13 @@ struct ConnectionResults: Codable {
             ConnectionResults.self, from: Data(contentsOf: URL(fileURLWithPath: file)))
     }
 
+    /// Without another build, which is for who changes the code: no document shows it.
+    var ofThisBuild: ConnectionResults {
+        var results = self
+        results.series.removeAll { $0.contender == Contender.ctSyncBefore(binary: "").name }
+        return results
+    }
+
     /// The rates, least first.
     var rates: [Int] { Set(series.map(\.rate)).sorted() }
 
@@ -72,10 +79,10 @@ struct ConnectionResults: Codable {
         let all = series.filter { $0.rate == rate }
         let none = all.first { $0.contender == "none" }?.costs
         var lines = [
-            "| us a connection at \(rate)/s | whole machine | generator and master | master | "
+            "| us a connection at \(rate)/s | generator and master | master | "
                 + "standby | wake-ups, master and standby | bytes | packets | latency idle, p50 and p99 | "
                 + "latency loaded |",
-            "|---|---|---|---|---|---|---|---|---|---|",
+            "|---|---|---|---|---|---|---|---|---|",
         ]
         for one in all {
             func added(_ value: (ConnectionCost) -> Double) -> String {
@@ -93,7 +100,7 @@ struct ConnectionResults: Codable {
             }
             let wakes = [short(\.masterWakes, 2), short(\.standbyWakes, 2)].filter { $0 != "" }
             lines.append(
-                "| \(one.contender) | \(added(\.machine)) | \(added(\.processes)) | "
+                "| \(one.contender) | \(added(\.processes)) | "
                     + "\(each(\.master)) | \(each(\.standby)) | \(wakes.joined(separator: ", ")) | "
                     + "\(short(\.bytes, 0)) | \(short(\.packets, 2)) | "
                     + "\(one.latency(\.idle)) | \(one.latency(\.loaded)) |")

@@ -77,9 +77,9 @@ extension ConnectionCost {
     /// In one line.
     var line: String {
         String(
-            format: "machine %.1f processes %.1f master %.1f (%.2f wakes) "
+            format: "processes %.1f master %.1f (%.2f wakes) "
                 + "standby %.1f (%.2f wakes) %.0f bytes %.2f packets %.2f events%@%@%@",
-            machine, processes, master, masterWakes, standby, standbyWakes, bytes, packets,
+            processes, master, masterWakes, standby, standbyWakes, bytes, packets,
             events,
             failures > 0 ? String(format: " %.4f failed", failures) : "",
             idle.map { " idle \($0.text)" } ?? "", loaded.map { " loaded \($0.text)" } ?? "")

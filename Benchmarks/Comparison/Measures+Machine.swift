@@ -12,18 +12,6 @@ extension Measures {
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
-    /// Nanoseconds that all processors of the machine were not idle, in units of a clock tick;
-    /// /proc/stat. Of use only while the machine does nothing else.
-    static func machineNanoseconds() throws -> UInt64 {
-        let text = try String(contentsOfFile: "/proc/stat", encoding: .utf8)
-        let words = text.prefix { $0 != "\n" }.split(separator: " ").dropFirst()
-        let ticks = words.compactMap { UInt64($0) }
-        guard ticks.count > 7 else { throw CallFailed("reading /proc/stat", errno: EINVAL) }
-        // user, nice, system, idle, iowait, irq, softirq, steal.
-        let busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]
-        return busy * 1_000_000_000 / UInt64(sysconf(CInt(_SC_CLK_TCK)))
-    }
-
     /// How often a process's threads went to sleep, each time to be woken;
     /// voluntary_ctxt_switches of /proc/PID/task/TID/status.
     static func sleeps(_ pid: pid_t) throws -> UInt64 {
