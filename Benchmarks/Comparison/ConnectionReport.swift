@@ -18,7 +18,7 @@ struct ConnectionReport {
             throw WrongUse("bench-comparison report DOCUMENT... RESULTS")
         }
         documents = Array(words.dropLast())
-        results = try ConnectionResults.read(file)
+        results = try ConnectionResults.read(file).ofThisBuild
     }
 
     func write() throws {
@@ -26,7 +26,7 @@ struct ConnectionReport {
             let text = try String(contentsOfFile: document, encoding: .utf8)
             let rates = place == 0 ? results.rates.filter { $0 == Self.shortRate } : results.rates
             let tables = rates.map {
-                place == 0 ? short(rate: $0) : results.ofThisBuild.table(rate: $0)
+                place == 0 ? short(rate: $0) : results.table(rate: $0)
             }
             try replaced(text, by: origin + tables.joined(separator: "\n\n"), in: document)
                 .write(toFile: document, atomically: true, encoding: .utf8)
@@ -52,7 +52,7 @@ struct ConnectionReport {
 
     /// Who costs how much, and how late the standby is.
     private func short(rate: Int) -> String {
-        let all = results.ofThisBuild.series.filter { $0.rate == rate }
+        let all = results.series.filter { $0.rate == rate }
         let none = all.first { $0.contender == "none" }?.costs ?? []
         var lines = [
             "| us a connection at \(rate)/s | generator and master | master\u{27}s daemon | standby\u{27}s "
@@ -67,10 +67,10 @@ struct ConnectionReport {
                 let median = Spread(one.costs.map(value)).median
                 return median == 0 ? "" : String(format: "%.0f", median)
             }
-            let whole = String(
+            let cost = String(
                 format: isNone ? "%.0f" : "+%.0f", (isNone ? processes : added).median)
             lines.append(
-                "| \(one.contender) | \(whole) | \(each(\.master)) | \(each(\.standby)) | "
+                "| \(one.contender) | \(cost) | \(each(\.master)) | \(each(\.standby)) | "
                     + "\(one.latency(\.loaded)) |")
         }
         return lines.joined(separator: "\n")

@@ -203,15 +203,24 @@ package final class Cluster: Sendable {
         try firewall.host.ip("link del sync0")
         try meanwhile()
         pause(seconds)
-        let port = "sync-\(firewall.name)"
+        try makeDevice("sync0", of: firewall, address: "02:c7:00:00:02", at: "sync")
+        try firewall.addressSync()
+    }
+
+    /// Makes a device of a firewall, at a port `BRIDGE-FIREWALL` of a bridge.
+    ///
+    /// - Parameter address: the first five bytes; the last is the firewall's id.
+    private func makeDevice(
+        _ device: String, of firewall: Firewall, address: String, at bridge: String
+    ) throws {
+        let port = "\(bridge)-\(firewall.name)"
         try wiring.ip(
             """
-            link add \(port) type veth peer name sync0 address 02:c7:00:00:02:0\(firewall.id) \
+            link add \(port) type veth peer name \(device) address \(address):0\(firewall.id) \
             netns \(firewall.host.name)
             link set \(port) up
-            link set \(port) master sync
+            link set \(port) master \(bridge)
             """)
-        try firewall.addressSync()
     }
 
     /// Joins the firewalls by a second sync segment, the bridge `sync2` with ports `sync2-fw1`, ...: at
@@ -223,14 +232,7 @@ package final class Cluster: Sendable {
 
     /// The same for one that has lost its device.
     package func addSyncLink(of firewall: Firewall) throws {
-        let port = "sync2-\(firewall.name)"
-        try wiring.ip(
-            """
-            link add \(port) type veth peer name sync1 address 02:c7:00:00:03:0\(firewall.id) \
-            netns \(firewall.host.name)
-            link set \(port) up
-            link set \(port) master sync2
-            """)
+        try makeDevice("sync1", of: firewall, address: "02:c7:00:00:03", at: "sync2")
         try firewall.host.ip("link set sync1 mtu 1400\nlink set sync1 up")
     }
 

@@ -89,16 +89,8 @@ private final class GroupPair {
             uniqueKeysWithValues: Group.allCases.map { group in
                 (group, cluster.firewalls.map { Firewall($0, group: group.name) })
             })
+        try KeepalivedPair.giveOwnAddresses(cluster)
         for node in cluster.firewalls {
-            try node.host.ip(
-                """
-                link set lan0 address 02:c7:00:01:00:0\(node.id)
-                link set wan0 address 02:c7:00:02:00:0\(node.id)
-                addr flush dev lan0
-                addr flush dev wan0
-                addr add 10.1.0.25\(node.id)/24 dev lan0
-                addr add 10.2.0.25\(node.id)/24 dev wan0
-                """)
             try node.host.nft(
                 """
                 table inet marks {
@@ -109,7 +101,6 @@ private final class GroupPair {
                     }
                 }
                 """)
-            try cluster.plug(node)
         }
         try cluster.client.ip("addr add 10.1.0.3/24 dev eth0")
         try cluster.server.ip("addr add 10.2.0.3/24 dev eth0")

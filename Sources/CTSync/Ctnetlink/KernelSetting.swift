@@ -91,7 +91,9 @@ struct WalkConditions: Equatable, Sendable {
 }
 
 extension WalkConditions {
-    /// Those of a kernel; a number that cannot be read is 0.
+    /// Those of a kernel.
+    ///
+    /// - Throws: `SystemError` if one cannot be read.
     init(of kernel: some KernelTable) throws(SystemError) {
         buckets = try kernel.setting(.buckets)
         events = try kernel.setting(.events)

@@ -32,7 +32,6 @@ struct Adoption: ~Copyable {
     mutating func step(
         into table: ReplicaTable, _ filter: ReplicationFilter, now: UInt32
     ) throws(SystemError) {
-        var found: [Expectation] = []
         isRunning = try dump.step { dumped in
             var entry = copy dumped
             let isTouched = entry.hasSeenPackets
@@ -41,9 +40,8 @@ struct Adoption: ~Copyable {
             entry.prepareForReplication()
             _ = table.adopt(entry, isTouched: isTouched, now: now)
         } expectation: { expectation in
-            if filter.mayAdopt(copy expectation) { found.append(copy expectation) }
+            if filter.mayAdopt(copy expectation) { orphans.append(copy expectation) }
         }
-        orphans += found
         orphans.removeAll { expectation in
             guard table.holdsParent(of: expectation) else { return false }
             table.expectations.adopt(expectation, now: now)

@@ -56,15 +56,12 @@ extension ReplicaTable {
 
     /// Whether the kernel should have a connection of the master's.
     func isHere(_ key: Key) -> Bool {
-        let place = book.pool.find(key)
-        guard place != ReplicaPool.noPlace else { return false }
-        return book.pool.replicas[Int(place)].standing == .alive && !kernel[place].state.hasNothing
+        book.alivePlace(key).map { !kernel[$0].state.hasNothing } ?? false
     }
 
     /// The kernel has lost a connection that it should have: it is made again.
     func isLost(_ key: Key) {
-        guard isHere(key) else { return }
-        move(book.pool.find(key), .missing)
+        if let place = book.alivePlace(key) { move(place, .missing) }
     }
 
     /// Makes again what was made since then: it would send no events as the entry of a master.
@@ -117,7 +114,7 @@ extension ExpectationTable {
     /// Whether the kernel should have an expectation of the master's.
     func isHere(_ expectation: Expectation) -> Bool {
         places.contains { place in
-            isHeld(place) && !kernel[place].state.hasNothing
+            isHeld(place)
                 && book.said[Int(place)].expectation.key.tuple == expectation.key.tuple
         }
     }

@@ -44,10 +44,10 @@ struct StrayLooks: ~Copyable {
     ///
     /// - Parameter isInSync: whether the master has all that this node has.
     mutating func step(
-        _ table: ReplicaTable, isInSync: Bool, now: Instant
+        _ table: ReplicaTable, isInSync: @autoclosure () -> Bool, now: Instant
     ) throws(SystemError) {
         guard let due, due <= now else { return }
-        guard isInSync else {
+        guard isInSync() else {
             self.due = now + Self.patience
             return
         }

@@ -117,13 +117,18 @@ private struct SealingNodes: ~Copyable {
 
     deinit { nodes.deallocate() }
 
+    /// The place of node 0 of a peer's link.
+    private static func first(_ peer: PeerAddress) -> Int {
+        256 * min(Int(peer.link), LinkSet.limit - 1)
+    }
+
     func heard(_ nodeID: UInt8, _ peer: PeerAddress, now: Instant) {
-        let place = Int(nodeID) + 256 * min(Int(peer.link), LinkSet.limit - 1)
-        nodes[place] = SealingNode(peer: peer, at: now)
+        nodes[Self.first(peer) + Int(nodeID)] = SealingNode(peer: peer, at: now)
     }
 
     func isSealing(_ peer: PeerAddress, now: Instant) -> Bool {
-        for index in 0..<Self.count where LinkSeal.isRecent(nodes[index].at, now) {
+        let first = Self.first(peer)
+        for index in first..<first + 256 where LinkSeal.isRecent(nodes[index].at, now) {
             if nodes[index].peer == peer { return true }
         }
         return false

@@ -85,7 +85,10 @@ final class SyncSocket: Sendable {
         try retrying("SO_ATTACH_FILTER") {
             ctsync_attach_filter(raw, filter.program, UInt16(filter.program.count))
         }
-        if device.index != 0 { try Self.bind(descriptor, to: device, family, port) }
+        if device.index != 0 {
+            try Self.tie(descriptor, to: device)
+            try Self.bind(descriptor, family, port)
+        }
         receiveBufferBytes = Int(
             try retrying("receive buffer") { ctsync_set_receive_buffer(raw, Self.bufferBytes) })
         try retrying("send buffer") { ctsync_set_send_buffer(raw, Self.bufferBytes) }
@@ -98,11 +101,17 @@ final class SyncSocket: Sendable {
         state = Mutex(State(device: device, isBound: device.index != 0))
     }
 
-    private static func bind(
-        _ descriptor: borrowing Descriptor, to device: SyncDevice, _ family: Family, _ port: UInt16
+    private static func tie(
+        _ descriptor: borrowing Descriptor, to device: SyncDevice
     ) throws(SystemError) {
         let raw = descriptor.raw
         try retrying("SO_BINDTODEVICE \(device.name)") { ctsync_bind_to_device(raw, device.name) }
+    }
+
+    private static func bind(
+        _ descriptor: borrowing Descriptor, _ family: Family, _ port: UInt16
+    ) throws(SystemError) {
+        let raw = descriptor.raw
         var storage = sockaddr_storage()
         let length = PeerAddress(address: .any, family: family, port: port)
             .write(scope: 0, as: family, to: &storage)
@@ -138,13 +147,8 @@ final class SyncSocket: Sendable {
     /// Ties the socket to a device; its groups are joined by `join`.
     func tie(to device: SyncDevice) throws(SystemError) {
         leave(all: true)
-        if state.withLock({ $0.isBound }) {
-            try retrying("SO_BINDTODEVICE \(device.name)") {
-                ctsync_bind_to_device(descriptor.raw, device.name)
-            }
-        } else {
-            try Self.bind(descriptor, to: device, family, port)
-        }
+        try Self.tie(descriptor, to: device)
+        if state.withLock({ !$0.isBound }) { try Self.bind(descriptor, family, port) }
         tiedIndex.store(device.index, ordering: .relaxed)
         state.withLock { $0 = State(device: device, isBound: true, joined: $0.joined) }
     }

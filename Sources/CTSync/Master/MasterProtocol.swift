@@ -223,22 +223,22 @@ final class MasterProtocol: Sendable {
         let oldest = newest > kept ? newest - kept + 1 : 1
         guard newest >= oldest else { return .none }
         slaves.counters.nacks += 1
+        let links = PeerList.links(slaves.peers.peer(header.nodeID))
         var queued = 0
+        func queue(_ range: SequenceRange, at address: PeerAddress) {
+            queued += slaves.retransmission.request(
+                range, of: header.nodeID, at: address, kept: oldest...newest,
+                byteCount: ring.slotByteCount, now: now)
+        }
         for index in 0..<Int(header.messageCount) {
             let range = try SequenceRange.read(packet, index: index)
-            let links = PeerList.links(slaves.peers.peer(header.nodeID))
-            var isSent = false
+            var isQueued = false
             for link in 0..<linkCount where links.contains(link: link) {
                 guard let path = slaves.peers.path(header.nodeID, link) else { continue }
-                isSent = true
-                queued += slaves.retransmission.request(
-                    range, of: header.nodeID, at: path.address, kept: oldest...newest,
-                    byteCount: ring.slotByteCount, now: now)
+                queue(range, at: path.address)
+                isQueued = true
             }
-            guard !isSent else { continue }
-            queued += slaves.retransmission.request(
-                range, of: header.nodeID, at: peer, kept: oldest...newest,
-                byteCount: ring.slotByteCount, now: now)
+            if !isQueued { queue(range, at: peer) }
         }
         slaves.counters.asked += UInt64(queued)
         return queued > 0 ? .sendAgain : .none

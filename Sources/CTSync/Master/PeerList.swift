@@ -51,10 +51,10 @@ struct PeerList: ~Copyable {
         let before = peers[Int(nodeID)]
         var peer = peer
         if peer.traits == nil { peer.traits = before.traits }
-        peers[Int(nodeID)] = peer
-        peers[Int(nodeID)].rival = before.rival
+        peer.rival = before.rival
         let hasAdvanced = before.lastHeard == 0 || peer.applied > before.applied
-        peers[Int(nodeID)].advancedAt = hasAdvanced ? peer.lastHeard : before.advancedAt
+        peer.advancedAt = hasAdvanced ? peer.lastHeard : before.advancedAt
+        peers[Int(nodeID)] = peer
         paths[place(nodeID, Int(peer.address.link))] = Path(
             address: peer.address, lastHeard: peer.lastHeard)
     }
@@ -74,11 +74,10 @@ struct PeerList: ~Copyable {
     /// on, or have all; nil if none does.
     func slowest(of last: UInt64, since patience: UInt64, now: Instant) -> UInt64? {
         var slowest: UInt64?
-        for nodeID in 0..<256 {
-            let peer = peers[nodeID]
-            guard peer.lastHeard != 0, now < peer.lastHeard + patience,
+        visit { _, peer in
+            guard now < peer.lastHeard + patience,
                 peer.applied >= last || now < peer.advancedAt + patience
-            else { continue }
+            else { return }
             slowest = min(slowest ?? peer.applied, peer.applied)
         }
         return slowest

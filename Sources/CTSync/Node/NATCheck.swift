@@ -48,18 +48,9 @@ struct NATCheck {
     private mutating func hasNATChain() throws(NftablesError) -> Bool {
         // iptables-legacy.
         for names in ["/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"] {
-            if Self.lines(names).contains("nat") { return true }
+            if TextFile.lines(names).contains("nat") { return true }
         }
         if nftables == nil { nftables = try Nftables() }
         return try nftables?.run("list chains").contains("type nat hook") ?? false
-    }
-
-    /// The lines of a file of /proc; none if it cannot be read: the module is not there.
-    private static func lines(_ path: String) -> [Substring] {
-        do throws(SystemError) {
-            return try TextFile.read(path).split(separator: "\n")
-        } catch {
-            return []
-        }
     }
 }

@@ -14,13 +14,7 @@ extension Node {
     ///
     /// - Parameter keepEpoch: writes the epoch's file as it is.
     func rehearse(keepEpoch: () throws(SystemError) -> String) -> ControlReply {
-        guard role == .slave else {
-            let ids = master.exchange.peers.map { "\($0.nodeID)" }.joined(separator: ", ")
-            let nodes = ids.isEmpty ? "a slave" : "node \(ids)"
-            return ControlReply(
-                refused: "this node is master; a slave rehearses: type it on \(nodes)",
-                errno: EPERM)
-        }
+        guard role == .slave else { return refusal(onMaster: "a slave rehearses") }
         guard !engine.isWaiting else {
             return ControlReply(refused: "a promotion waits: this is none", errno: EBUSY)
         }

@@ -37,14 +37,8 @@ extension KernelTrait {
 
     /// The trait of something that is lacking.
     init?(lack: String) {
-        switch lack {
-        case "nat_chain": self = .noNATChain
-        case "nat": self = .noNAT
-        case "labels": self = .noLabels
-        case "address": self = .noAddress
-        case "helper": self = .noHelper
-        default: return nil
-        }
+        guard let trait = Self.allCases.first(where: { $0.lack == lack }) else { return nil }
+        self = trait
     }
 
     /// What is lacking, as the status calls it; nil for other traits.

@@ -8,13 +8,7 @@ import Logging
 extension Node {
     /// Begins one; answers with the counts that its end will raise.
     func startVerification() -> ControlReply {
-        guard role == .slave else {
-            let ids = master.exchange.peers.map { "\($0.nodeID)" }.joined(separator: ", ")
-            let nodes = ids.isEmpty ? "a slave" : "node \(ids)"
-            return ControlReply(
-                refused: "this node is master; a slave is verified: type it on \(nodes)",
-                errno: EPERM)
-        }
+        guard role == .slave else { return refusal(onMaster: "a slave is verified") }
         let isHeard = nodeReport().isMasterHeard
         guard isHeard else {
             return ControlReply(
@@ -27,6 +21,14 @@ extension Node {
         }
         log.info("verification by hand")
         return ControlReply(Self.lines(checks, initsyncs, purged))
+    }
+
+    /// The answer of a master to what is for slaves.
+    func refusal(onMaster what: String) -> ControlReply {
+        let ids = master.exchange.peers.map { "\($0.nodeID)" }.joined(separator: ", ")
+        let nodes = ids.isEmpty ? "a slave" : "node \(ids)"
+        return ControlReply(
+            refused: "this node is master; \(what): type it on \(nodes)", errno: EPERM)
     }
 
     /// What the last one came to.

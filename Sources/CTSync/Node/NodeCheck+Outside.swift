@@ -52,17 +52,13 @@ extension NodeCheck.Outside {
             // Without /proc or netlink the daemon would not run.
         }
         outside.read(
-            ipv4: lines("/proc/net/route"), ipv6: lines("/proc/net/ipv6_route"), syncdevs)
+            ipv4: TextFile.lines("/proc/net/route", limit: limit),
+            ipv6: TextFile.lines("/proc/net/ipv6_route", limit: limit), syncdevs)
         return outside
     }
 
-    private static func lines(_ path: String) -> [Substring] {
-        do throws(SystemError) {
-            return try TextFile.read(path, limit: 1 << 24).split(separator: "\n")
-        } catch {
-            return []
-        }
-    }
+    /// The most bytes of a table of routes.
+    private static let limit = 1 << 24
 
     /// Reads the tables of routes as /proc/net/route and /proc/net/ipv6_route have them.
     mutating func read(ipv4: [Substring], ipv6: [Substring], _ syncdevs: [String]) {
@@ -107,12 +103,7 @@ extension Node {
     }
 
     private static var availableKilobytes: UInt64? {
-        do throws(SystemError) {
-            let lines = try TextFile.read("/proc/meminfo").split(separator: "\n")
-            let line = lines.first { $0.hasPrefix("MemAvailable:") }
-            return line.flatMap { UInt64($0.filter(\.isNumber)) }
-        } catch {
-            return nil
-        }
+        let line = TextFile.lines("/proc/meminfo").first { $0.hasPrefix("MemAvailable:") }
+        return line.flatMap { UInt64($0.filter(\.isNumber)) }
     }
 }

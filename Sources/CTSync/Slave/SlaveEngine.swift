@@ -276,8 +276,7 @@ final class SlaveEngine {
         if slave.takeWantsCheck() { check.begin(now: now) }
         do throws(SystemError) {
             try check.step(table, slave.filter, lookup, now: now)
-            let isInSync = slave.outOfSync(now: now) == nil
-            try strays.step(table, isInSync: isInSync, now: now)
+            try strays.step(table, isInSync: slave.outOfSync(now: now) == nil, now: now)
         } catch {
             injectionFailures += 1
             check.postpone(now: now)

@@ -7,21 +7,6 @@ import Glibc
 enum KernelSettings {
     private static let directory = "/proc/sys/net/netfilter/"
 
-    /// Sets net.netfilter.nf_conntrack_events to 1, so that entries send events even if they were
-    /// made while nobody listened.
-    ///
-    /// - Throws: `SystemError` of open(2) or write(2).
-    static func setEvents() throws(SystemError) {
-        try write("nf_conntrack_events", 1)
-    }
-
-    /// net.netfilter.nf_conntrack_events: 0 off, 1 on, 2 on while somebody listens.
-    ///
-    /// - Throws: `SystemError` of open(2) or read(2).
-    static func events() throws(SystemError) -> UInt64 {
-        try read("nf_conntrack_events")
-    }
-
     /// net.netfilter.nf_conntrack_max: how many entries all namespaces together may have.
     ///
     /// - Throws: `SystemError` of open(2) or read(2).

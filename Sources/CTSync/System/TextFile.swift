@@ -21,6 +21,15 @@ package enum TextFile {
         }
     }
 
+    /// The lines of a file; none if it cannot be read: it is not there, or not for this user.
+    static func lines(_ path: String, limit: Int = 65_536) -> [Substring] {
+        do throws(SystemError) {
+            return try read(path, limit: limit).split(separator: "\n")
+        } catch {
+            return []
+        }
+    }
+
     /// Replaces a file in one step: a reader finds the old text or the new one.
     ///
     /// - Throws: `SystemError` of open(2), write(2) or rename(2); the old file stays.

@@ -11,9 +11,9 @@ struct SettingsTests {
     @Test func eventsAreSwitchedOn() throws {
         try NetworkNamespace.run {
             try KernelSettings.write("nf_conntrack_events", 0)
-            #expect(try KernelSettings.events() == 0)
-            try KernelSettings.setEvents()
-            #expect(try KernelSettings.events() == 1)
+            #expect(try Kernel().setting(.events) == 0)
+            #expect(try KeptSetting.events.keep(in: Kernel()) == .mended)
+            #expect(try Kernel().setting(.events) == 1)
             #expect(try KernelSettings.conntrackMax() > 0)
             #expect(try KernelSettings.conntrackCount() == 0)
         }
