@@ -24,6 +24,15 @@ extension ClusterTests {
             return true
         }
 
+        @Test func itHasWhatTheStatusSaid() throws {
+            try withCluster { cluster in
+                try cluster.startDaemons()
+                let node = cluster.firewalls[1]
+                try eventually("a slave that is well") { try node.status()?.isInSync == true }
+                #expect(try Self.has(Self.events(node), ["SLAVE of node 1, in sync after "]))
+            }
+        }
+
         @Test func everyTransitionIsToldOnce() throws {
             try withCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])

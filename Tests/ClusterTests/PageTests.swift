@@ -32,6 +32,14 @@ extension ClusterTests {
                 .split(separator: " ").joined(separator: " ")
         }
 
+        /// Waits until the exporter, which asks once a second, has heard of an event.
+        private func waitForHistory(_ words: String, _ host: Namespace) throws {
+            try eventually("an exporter that has heard: \(words)") {
+                try HTTPAnswer("/live.json", of: Endpoint("127.0.0.1", 9378), from: host).body
+                    .contains(words)
+            }
+        }
+
         @Test func itShowsATakeover() throws {
             try withCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
@@ -45,12 +53,7 @@ extension ClusterTests {
                     exporter.kill(SIGKILL)
                     _ = try? exporter.waitForEnd(within: 5)
                 }
-                try eventually("an exporter that has heard of a slave in sync") {
-                    let server = Endpoint("127.0.0.1", 9378)
-                    guard let answer = try? HTTPAnswer("/metrics", of: server, from: second.host)
-                    else { return false }
-                    return answer.body.contains("\nct_sync_in_sync 1\n")
-                }
+                try waitForHistory("SLAVE of node 1, in sync ", second.host)
                 let slave = try document(cluster, from: second.host)
                 #expect(text("verdict", slave).hasPrefix("SLAVE, in sync for "))
                 #expect(slave.contains("id=\"verdict\" role=\"status\" class=\"good\""))
@@ -63,11 +66,7 @@ extension ClusterTests {
 
                 try cluster.crash(first)
                 try cluster.promote(second)
-                try eventually("a promotion that the exporter has seen") {
-                    let server = Endpoint("127.0.0.1", 9378)
-                    return try HTTPAnswer("/metrics", of: server, from: second.host).body
-                        .contains("\nct_sync_role{role=\"master\"} 1\n")
-                }
+                try waitForHistory("MASTER, promoted in ", second.host)
                 let master = try document(cluster, from: second.host)
                 #expect(text("verdict", master).hasPrefix("MASTER, ALONE for "))
                 #expect(master.contains("id=\"verdict\" role=\"status\" class=\"bad\""))

@@ -342,6 +342,8 @@ package final class Daemon {
                 return "\(epochFile.path) written, as it was"
             }
         case (.get, "history"):
+            // So that it has all that the status said before.
+            observer.look(node, &service, isAsked: true)
             return observer.answer(request)
         default:
             return node.answer(request)

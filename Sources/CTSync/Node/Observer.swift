@@ -27,11 +27,11 @@ struct Observer {
     /// How long it need not look.
     func patience(now: Instant) -> UInt64 { max(due, now) - now }
 
-    /// Looks, if it is time.
-    mutating func look(_ node: Node, _ service: inout ServiceNotify) {
+    /// Looks, if it is time or if somebody asks.
+    mutating func look(_ node: Node, _ service: inout ServiceNotify, isAsked: Bool = false) {
         let now = Clock.now()
         let changes = node.roleChanges.toMaster + node.roleChanges.toSlave
-        guard now >= due || changes != seenChanges else { return }
+        guard isAsked || now >= due || changes != seenChanges else { return }
         seenChanges = changes
         node.tellAnnouncements()
         let report = node.nodeReport()
