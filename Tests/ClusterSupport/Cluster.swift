@@ -302,7 +302,9 @@ package final class Cluster: Sendable {
     package var logs: String {
         firewalls.map { firewall in
             let entries = (try? firewall.table()) ?? []
-            let lines = entries.prefix(8).map { "\n\($0) timeout \($0.timeoutSeconds)" }.joined()
+            let open = entries.filter { $0.tcp?.state == 3 }  // TCP_CONNTRACK_ESTABLISHED
+            let lines = (entries.prefix(8) + open.prefix(40))
+                .map { "\n\($0) timeout \($0.timeoutSeconds)" }.joined()
             let invalid = (try? firewall.invalidPackets()) ?? -1
             return "--- \(firewall.name): \(entries.count) entries, "
                 + "\(invalid) packets dropped as invalid\(lines)\n\(firewall.log)"

@@ -71,6 +71,9 @@ package final class EchoConnection: Sendable {
         socket = try Socket.connecting(to: server)
     }
 
+    /// The client's port.
+    package var localPort: UInt16 { socket.localPort }
+
     /// Has TCP probe the connection once a second while it is idle.
     package func keepAlive() throws { try socket.keepAlive() }
 

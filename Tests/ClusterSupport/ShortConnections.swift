@@ -73,7 +73,8 @@ package final class ShortConnections: Sendable {
         } catch {
             state.value.withLock {
                 $0.lost += 1
-                if $0.reasons.count < 3 { $0.reasons.append("\(error)") }
+                guard $0.reasons.count < 3 else { return }
+                $0.reasons.append("port \(connection.localPort): \(error)")
             }
         }
     }

@@ -211,6 +211,19 @@ package final class Socket: Sendable {
         guard result == 0 else { throw CallFailed("connect \(endpoint)") }
     }
 
+    /// The own port of a TCP or UDP socket; 0 if it has none.
+    var localPort: UInt16 {
+        var address = sockaddr_in6()
+        var length = socklen_t(MemoryLayout<sockaddr_in6>.size)
+        _ = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                getsockname(raw, $0, &length)
+            }
+        }
+        // In the same place for IPv4.
+        return UInt16(bigEndian: address.sin6_port)
+    }
+
     private func set(_ level: CInt, _ option: CInt, _ value: CInt) throws {
         var value = value
         let size = socklen_t(MemoryLayout<CInt>.size)

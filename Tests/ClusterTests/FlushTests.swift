@@ -10,6 +10,7 @@ enum Flush: String, CaseIterable, CustomTestStringConvertible {
     case ipv6AddressGone = "addr del fd00:2::1/64 dev wan0"
     case deviceDeleted = "link del wan0"
     case addressBack = "addr del 10.2.0.1/24 dev wan0\naddr add 10.2.0.1/24 dev wan0"
+    case oneOfTwoGone = "addr add 10.9.0.1/24 dev wan0\naddr del 10.2.0.1/24 dev wan0"
 
     var testDescription: String { rawValue.split(separator: "\n").joined(separator: "; ") }
     var ipv6: Bool { self == .ipv6AddressGone }

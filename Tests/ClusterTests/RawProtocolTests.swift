@@ -49,6 +49,12 @@ enum SCTPPacket {
         ]
     }
 
+    /// HEARTBEAT and HEARTBEAT ACK, each with a Heartbeat Info parameter.
+    static var heartbeat: [(Bool, UInt32, UInt8, [UInt8])] {
+        let info: [UInt8] = [0, 1, 0, 8, 1, 2, 3, 4]
+        return [(true, serverTag, 4, info), (false, clientTag, 5, info)]
+    }
+
     /// SHUTDOWN, SHUTDOWN-ACK, SHUTDOWN-COMPLETE.
     static var closing: [(Bool, UInt32, UInt8, [UInt8])] {
         [(true, serverTag, 7, [0, 0, 0, 1]), (false, clientTag, 8, []), (true, serverTag, 14, [])]
@@ -128,6 +134,23 @@ extension ClusterTests {
                         SCTPPacket.data(2, fromClient: false, tag: client), fromClient: false)
                     try pair.pass(
                         SCTPPacket.data(3, fromClient: true, tag: server), fromClient: true)
+                }
+            }
+        }
+
+        /// A path of an association with several addresses begins with a HEARTBEAT: an entry of its own.
+        @Test(arguments: Replication.allCases)
+        func aSecondPathOfAnAssociation(_ replication: Replication) throws {
+            try scenario(replication: replication) { cluster in
+                let pair = try RawPair(cluster, protocolNumber: 132)
+                for (fromClient, tag, type, value) in SCTPPacket.heartbeat {
+                    let packet = SCTPPacket.packet(fromClient: fromClient, tag: tag, type, value)
+                    try pair.pass(packet, fromClient: fromClient)
+                }
+                try cluster.takeOver(replication)
+                try onlyByReplication {
+                    try pair.pass(SCTPPacket.data(2, fromClient: false), fromClient: false)
+                    try pair.pass(SCTPPacket.data(3, fromClient: true), fromClient: true)
                 }
             }
         }
