@@ -4,7 +4,7 @@
 PACKAGES := arptables conntrack conntrackd curl dpkg-dev ebtables fish groff-base iproute2 \
 	iptables keepalived libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev \
 	libssl-dev libxml2-utils lintian man-db nftables perl pkg-config procps prometheus \
-	resource-agents rpm snmp snmpd strace systemd tcpdump tmux zsh
+	resource-agents rpm snmp snmpd strace systemd tcpdump tmux valgrind zsh
 
 # Replication in the demo: on or off.
 SYNC ?= on
@@ -24,7 +24,7 @@ CHANGES ?= 500
 FUZZERS := packets sealed ctnetlink configuration rules control
 
 .PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison \
-	bench-connections bench-report operators-soak test unit sanitized fuzz soak mutants corpus lint clean
+	bench-connections bench-report bench-instructions operators-soak test unit sanitized fuzz soak mutants corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
@@ -36,6 +36,7 @@ help:
 	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
 	@echo 'make bench-connections what a connection through the master costs with each, as root'
+	@echo 'make bench-instructions  instructions of the data path, counted by valgrind, and their limits'
 	@echo 'make bench-report      the tables of the documents from Benchmarks/results'
 	@echo 'make operators-soak    what a status, a scrape and a dump each second cost, as root'
 	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
@@ -124,13 +125,19 @@ operators-soak: build
 	swift build -c release --product bench-comparison
 	@.build/release/bench-comparison operators 5
 
+# Instructions do not depend on what else the machine does. RECORD=--record writes new limits.
+bench-instructions: packages
+	CT_SYNC_INSTRUCTIONS=1 swift build $(TESTING) --product bench-instructions
+	@Benchmarks/Instructions/run .build/testing/release/bench-instructions \
+		Tests/CTSyncTests/Ctnetlink/Corpus/traffic.hex $(RECORD)
+
 # The cluster tests mostly wait: two halves go side by side.
 test: packages lint
 	swift build $(TESTING) --build-tests
 	Tests/run --skip '^ClusterTests\.' -- swift test $(TESTING) --skip-build
 	Tests/run --filter '^ClusterTests\.ClusterTests/[A-L]' and --filter '^ClusterTests\.ClusterTests/[M-Z]' \
 		-- swift test $(TESTING) --skip-build --ignore-lock
-	$(MAKE) test-packaging test-managers
+	$(MAKE) bench-instructions test-packaging test-managers
 
 # Whatever is in neither of the two targets that need root.
 UNIT := --skip '^(KernelTests|ClusterTests)\.'

@@ -122,3 +122,12 @@ let package = Package(
             swiftSettings: strict),
     ]
 )
+
+// It looks behind the library's face, which only a build with -enable-testing lets it:
+// `make bench-instructions`.
+if Context.environment["CT_SYNC_INSTRUCTIONS"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "bench-instructions", dependencies: ["CTSync", "LibraryReader"],
+            path: "Benchmarks/Instructions", exclude: ["limits", "run"], swiftSettings: strict))
+}
