@@ -56,6 +56,11 @@ extension ClusterTests {
                 try replicate()
                 #expect(try Self.counts(slave) == before)
                 #expect(try slave.status()?.isInSync == true)
+                // What came by both is no attack.
+                for node in cluster.firewalls {
+                    #expect(try node.bad("replayed") == 0, "\(node.name): \(node.statusLine)")
+                }
+                #expect(try slave.count("packets_duplicate") > 0)
             }
         }
 

@@ -21,6 +21,7 @@ final class LinkOpener {
     private let checksum: PacketChecksum
     private var foreign = ForeignCluster()
     private var report = SealReport()
+    private var askedAgainAt: Instant = 0
 
     /// An opener that believes nobody yet.
     ///
@@ -36,7 +37,9 @@ final class LinkOpener {
         own = seal.session.id.nodeID
         opener = try SealOpener(seal.session.keys)
         var random = SystemRandomNumberGenerator()
-        gate = try SessionGate(own: seal.session.id, reach: 2 * reach) { random.next() }
+        gate = try SessionGate(
+            own: seal.session.id, reach: 2 * reach, wayCount: 2 * link.linkCount
+        ) { random.next() }
     }
 
     /// Shows what was counted; to be called after each batch.
@@ -110,8 +113,7 @@ final class LinkOpener {
             return nil
         }
         guard gate.mayPass(envelope.session, envelope.counter) else {
-            report.replayed += 1
-            report.drops.note(DropRecord.replayed, datagram.bytes, from: peer, now: now)
+            hasCome(datagram, envelope, peer, now)
             return nil
         }
         guard unseal(datagram, envelope, peer, now) else { return nil }
@@ -152,10 +154,9 @@ final class LinkOpener {
         _ datagram: UnsafeMutableRawBufferPointer, _ envelope: SealEnvelope, _ peer: PeerAddress,
         _ now: Instant
     ) throws(WireError) -> UnsafeRawBufferPointer? {
-        switch gate.take(envelope.session, envelope.counter, now: now) {
+        switch gate.take(envelope.session, envelope.counter, by: Self.way(peer), now: now) {
         case .replayed:
-            report.replayed += 1
-            report.drops.note(DropRecord.replayed, datagram.bytes, from: peer, now: now)
+            hasCome(datagram, envelope, peer, now)
             return nil
         case .unproven(let question):
             report.unproven += 1
@@ -177,9 +178,36 @@ final class LinkOpener {
     private func answer(
         _ hello: SealHello, _ envelope: SealEnvelope, _ peer: PeerAddress, _ now: Instant
     ) {
-        let reply = gate.take(hello, envelope.session, envelope.counter, now: now)
+        let reply = gate.take(
+            hello, envelope.session, envelope.counter, by: Self.way(peer), now: now)
         if gate.isProven(envelope.session) { heard(envelope, peer, now) }
         if let reply { send(reply, to: peer) }
+    }
+
+    /// The link and the family that a packet came by.
+    private static func way(_ peer: PeerAddress) -> Int {
+        2 * Int(peer.link) + (peer.family == .ipv4 ? 0 : 1)
+    }
+
+    /// Packets were asked for again: they may come oftener than once, as they were.
+    func askedAgain(now: Instant) {
+        askedAgainAt = now
+    }
+
+    /// Counts a packet that has come before.
+    private func hasCome(
+        _ datagram: UnsafeMutableRawBufferPointer, _ envelope: SealEnvelope, _ peer: PeerAddress,
+        _ now: Instant
+    ) {
+        let isAsked = askedAgainAt != 0 && now < askedAgainAt + SessionGate.lateness
+        if gate.isDouble(envelope.session, envelope.counter, by: Self.way(peer), now: now)
+            || isAsked
+        {
+            report.doubles += 1
+            return
+        }
+        report.replayed += 1
+        report.drops.note(DropRecord.replayed, datagram.bytes, from: peer, now: now)
     }
 
     private func heard(_ envelope: SealEnvelope, _ peer: PeerAddress, _ now: Instant) {

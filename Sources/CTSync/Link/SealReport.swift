@@ -16,6 +16,8 @@ struct SealReport: Sendable {
     var tag: UInt64 = 0
     /// Dropped: come before, or older than the proof of its session.
     var replayed: UInt64 = 0
+    /// Dropped: come before by another way, or asked for again.
+    var doubles: UInt64 = 0
     /// Dropped: of a session that is not proven.
     var unproven: UInt64 = 0
     /// Dropped: the sender has this node's id.

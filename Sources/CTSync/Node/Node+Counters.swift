@@ -50,7 +50,7 @@ extension Node {
         let walks = master.exchange.initsyncs
         report.add("packets_lost", slave.counters.lost)
         report.add("packets_recovered", slave.counters.recovered)
-        report.add("packets_duplicate", slave.counters.duplicates)
+        report.add("packets_duplicate", slave.counters.duplicates + keys.seal.report.doubles)
         report.add("packets_beyond", slave.counters.beyond)
         report.add("nacks_sent", slave.counters.nacks)
         report.add("nacks_received", heard.nacks)

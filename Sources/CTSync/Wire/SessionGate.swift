@@ -10,6 +10,8 @@
 ///    cannot prove itself again.
 /// 3. Of a proven session each counter passes once, and none that is older than the proof: what a node
 ///    said before is not needed, it is asked for again or comes with an initsync.
+/// 4. The same packet may come by several ways: by each link, and in each family. It passes once; by
+///    each other way it is a double once (`isDouble`), and a replay after that.
 ///
 /// No input or output of its own: random numbers and the time come from outside. One thread. The
 /// memory is taken when it is made.
@@ -23,6 +25,8 @@ final class SessionGate {
     static let candidateLimit = 4
     /// HELLOs answered in a second that come from sessions which are not proven.
     static let answersPerSecond: UInt64 = 200
+    /// For how long after a proof packets from before it may still be on their way.
+    static let lateness = 1 * Duration.second
 
     /// What becomes of a packet whose tag fits.
     enum Verdict: Equatable, Sendable {
@@ -32,6 +36,12 @@ final class SessionGate {
         case replayed
         /// Its session is not proven; this is to be sent to where it came from, if anything.
         case unproven(SealHello?)
+    }
+
+    /// The HELLO that has proved a session: its counter, and when it came.
+    private struct Proof {
+        var counter: UInt64 = 0
+        var at: Instant = 0
     }
 
     private struct Candidate {
@@ -48,6 +58,10 @@ final class SessionGate {
     /// By node id: the proven session's salt, 0 for none, and its window.
     private let salts: UnsafeMutablePointer<UInt64>
     private let windows: UnsafeMutablePointer<ReplayWindow>
+    private let proofs: UnsafeMutablePointer<Proof>
+    /// How many ways there are; and, if several, for each node id and way what has come by it.
+    private let wayCount: Int
+    private let arrivals: UnsafeMutablePointer<ReplayWindow>
     /// `candidateLimit` for each node id.
     private let candidates: UnsafeMutablePointer<Candidate>
     private var answersLeft = SessionGate.answersPerSecond
@@ -58,28 +72,36 @@ final class SessionGate {
     /// - Parameters:
     ///   - own: this node's session.
     ///   - reach: counters that a window holds at least: more than packets in a master's backlog.
+    ///   - wayCount: ways that a packet may come by.
     ///   - random: numbers that nobody can guess.
     /// - Throws: `SystemError` of mmap(2).
     init(
-        own: SealSessionID, reach: Int, random: @escaping () -> UInt64
+        own: SealSessionID, reach: Int, wayCount: Int = 1, random: @escaping () -> UInt64
     ) throws(SystemError) {
         self.own = own
+        self.wayCount = wayCount
         self.random = random
         var count = 2
         while ReplayWindow.reach(wordCount: count) < UInt64(reach) { count *= 2 }
         wordCount = count
-        memory = try MappedMemory(byteCount: 256 * count * 8)
+        let windowCount = 256 * (wayCount > 1 ? 1 + wayCount : 1)
+        memory = try MappedMemory(byteCount: windowCount * count * 8)
         salts = .allocate(capacity: 256)
         salts.initialize(repeating: 0, count: 256)
         candidates = .allocate(capacity: 256 * Self.candidateLimit)
         candidates.initialize(repeating: Candidate(), count: 256 * Self.candidateLimit)
         windows = .allocate(capacity: 256)
+        proofs = .allocate(capacity: 256)
+        proofs.initialize(repeating: Proof(), count: 256)
+        arrivals = .allocate(capacity: 256 * wayCount)
     }
 
     deinit {
         salts.deallocate()
         candidates.deallocate()
         windows.deallocate()
+        proofs.deallocate()
+        arrivals.deallocate()
     }
 
     /// Whether a session is proven.
@@ -92,23 +114,51 @@ final class SessionGate {
         !isProven(session) || windows[Int(session.nodeID)].isNew(counter)
     }
 
+    /// Whether a packet that may not pass is one that the sender has sent by several ways, and that
+    /// comes by this one for the first time. It is dropped like a replay, and is none.
+    ///
+    /// The tag need not be looked at: who forges such a packet makes the true one the replay.
+    func isDouble(
+        _ session: SealSessionID, _ counter: UInt64, by way: Int, now: Instant
+    ) -> Bool {
+        guard wayCount > 1, isProven(session) else { return false }
+        let proof = proofs[Int(session.nodeID)]
+        guard counter > proof.counter || now < proof.at + Self.lateness else { return false }
+        return arrivals[arrival(session.nodeID, way)].take(counter)
+    }
+
+    private func arrival(_ nodeID: UInt8, _ way: Int) -> Int {
+        Int(nodeID) * wayCount + min(way, wayCount - 1)
+    }
+
+    private func came(_ session: SealSessionID, _ counter: UInt64, _ way: Int) {
+        guard wayCount > 1 else { return }
+        _ = arrivals[arrival(session.nodeID, way)].take(counter)
+    }
+
     // MARK: Packets
 
     /// Decides about a packet whose tag fits.
+    ///
+    /// - Parameter way: the one that it came by.
     func take(
-        _ session: SealSessionID, _ counter: UInt64, now: Instant
+        _ session: SealSessionID, _ counter: UInt64, by way: Int = 0, now: Instant
     ) -> Verdict {
         guard isProven(session) else {
             return .unproven(challenge(session, now: now))
         }
-        return windows[Int(session.nodeID)].take(counter) ? .passes : .replayed
+        guard windows[Int(session.nodeID)].take(counter) else { return .replayed }
+        came(session, counter, way)
+        return .passes
     }
 
     /// Decides about a HELLO whose tag fits.
     ///
+    /// - Parameter way: the one that it came by.
     /// - Returns: what is to be sent to where it came from, if anything.
     func take(
-        _ hello: SealHello, _ session: SealSessionID, _ counter: UInt64, now: Instant
+        _ hello: SealHello, _ session: SealSessionID, _ counter: UInt64, by way: Int = 0,
+        now: Instant
     ) -> SealHello? {
         guard hello.receiverSalt == own.salt, session.nodeID != own.nodeID else { return nil }
         if isProven(session) {
@@ -116,8 +166,9 @@ final class SessionGate {
         } else if hello.answer != 0, let place = candidate(session),
             candidates[place].challenge == hello.answer
         {
-            prove(session, counter)
+            prove(session, counter, now)
         }
+        if isProven(session) { came(session, counter, way) }
         guard hello.challenge != 0 else { return nil }
         var reply = SealHello(
             receiverSalt: session.salt, challenge: 0, answer: hello.challenge)
@@ -128,13 +179,23 @@ final class SessionGate {
         return reply
     }
 
-    private func prove(_ session: SealSessionID, _ counter: UInt64) {
+    private func prove(_ session: SealSessionID, _ counter: UInt64, _ now: Instant) {
         let node = Int(session.nodeID)
         salts[node] = session.salt
-        let words = memory.base.assumingMemoryBound(to: UInt64.self) + node * wordCount
-        windows[node] = ReplayWindow(words, wordCount: wordCount, after: counter)
+        proofs[node] = Proof(counter: counter, at: now)
+        windows[node] = ReplayWindow(words(node), wordCount: wordCount, after: counter)
+        let reach = ReplayWindow.reach(wordCount: wordCount)
+        for way in 0..<(wayCount > 1 ? wayCount : 0) {
+            let place = arrival(session.nodeID, way)
+            arrivals[place] = ReplayWindow(
+                words(256 + place), wordCount: wordCount, after: max(counter, reach) - reach)
+        }
         // Whoever else waited is a recording, or the next start, which will ask again.
         for place in places(session.nodeID) { candidates[place] = Candidate() }
+    }
+
+    private func words(_ place: Int) -> UnsafeMutablePointer<UInt64> {
+        memory.base.assumingMemoryBound(to: UInt64.self) + place * wordCount
     }
 
     // MARK: Challenges

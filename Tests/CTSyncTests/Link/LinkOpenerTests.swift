@@ -33,6 +33,64 @@ import Testing
         #expect(two.report.replayed == before + 1)
     }
 
+    /// By one link in two families, and by two links.
+    private static let ways: [[(UInt8, Family)]] = [
+        [(0, .ipv4), (0, .ipv6)], [(0, .ipv6), (0, .ipv4)], [(0, .ipv4), (1, .ipv4)],
+        [(1, .ipv6), (0, .ipv4)],
+    ]
+
+    /// The same packet by each of two ways, whichever is the first, is no replay; once more it is.
+    @Test(arguments: ways)
+    func aPacketThatComesByTwoWaysIsNoReplay(_ ways: [(link: UInt8, family: Family)]) throws {
+        let count = Set(ways.map(\.link)).count
+        let one = try SealedNode(1, keys: [1], linkCount: count)
+        let two = try SealedNode(2, keys: [1], linkCount: count)
+        SealedNode.meet(one, two, now: start)
+        #expect(two.report.replayed == 0)
+        for round in 0..<100 as Range<UInt64> {
+            let packet = one.packet(now: start)
+            func open(_ way: Int) -> Bool {
+                two.open(packet, from: one, by: ways[way].link, ways[way].family, now: start) != nil
+            }
+            #expect(open(0) && !open(1))
+            #expect(two.report.doubles == round + 1 && two.report.replayed == 2 * round)
+            #expect(two.report.drops[DropRecord.replayed] == nil || round > 0)
+            #expect(!open(0) && !open(1))
+            #expect(two.report.doubles == round + 1 && two.report.replayed == 2 * round + 2)
+        }
+        #expect(two.report.opened == 100)
+    }
+
+    /// What a slave has asked for again may come twice by the same way.
+    @Test func whatWasAskedForAgainIsNoReplay() throws {
+        let (one, two) = (try SealedNode(1, keys: [1]), try SealedNode(2, keys: [1]))
+        SealedNode.meet(one, two, now: start)
+        let packet = one.packet(now: start)
+        #expect(two.open(packet, from: one, now: start) != nil)
+        two.opener.askedAgain(now: start)
+        #expect(two.open(packet, from: one, now: start) == nil)
+        #expect(two.report.doubles == 1 && two.report.replayed == 0)
+        let late = start + SessionGate.lateness
+        #expect(two.open(packet, from: one, now: late) == nil)
+        #expect(two.report.doubles == 1 && two.report.replayed == 1)
+    }
+
+    /// What was sent before the proof, and is slower by the other link than the proof, is no replay
+    /// either: once, and for a second.
+    @Test func whatIsOvertakenByTheProofIsNoReplay() throws {
+        let one = try SealedNode(1, keys: [1], linkCount: 2)
+        let two = try SealedNode(2, keys: [1], linkCount: 2)
+        let slow = (0..<2).map { _ in one.packet(now: start) }
+        SealedNode.meet(one, two, now: start)
+        #expect(two.open(slow[0], from: one, by: 1, now: start) == nil)
+        #expect(two.report.doubles == 1 && two.report.replayed == 0)
+        #expect(two.open(slow[0], from: one, by: 1, now: start) == nil)
+        #expect(two.report.replayed == 1)
+        let late = start + SessionGate.lateness
+        #expect(two.open(slow[1], from: one, by: 1, now: late) == nil)
+        #expect(two.report.doubles == 1 && two.report.replayed == 2)
+    }
+
     /// A whole conversation, played to a node that has just booted.
     @Test func aRecordingProvesNothingToANewStart() throws {
         let (one, two) = (try SealedNode(1, keys: [1]), try SealedNode(2, keys: [1]))

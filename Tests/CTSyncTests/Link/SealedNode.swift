@@ -7,6 +7,9 @@ final class SealedNode {
     /// Keeps what is sent.
     final class Port: SyncLink, @unchecked Sendable {
         var sent: [(datagram: [UInt8], peer: PeerAddress?)] = []
+        let linkCount: Int
+
+        init(linkCount: Int) { self.linkCount = linkCount }
 
         func send(_ buffers: DatagramBuffers, count: Int, to peer: PeerAddress?) -> UInt64 {
             for index in 0..<count { sent.append((Array(buffers.pointed(index)), peer)) }
@@ -22,14 +25,17 @@ final class SealedNode {
 
     let id: UInt8
     let seal: LinkSeal
-    let port = Port()
+    let port: Port
     let sealer: LinkSealer
     let opener: LinkOpener
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
 
     /// A node with these keys, each 32 times the same byte.
-    init(_ id: UInt8, keys: [UInt8], _ mode: SealMode = .strict) throws {
+    init(
+        _ id: UInt8, keys: [UInt8], _ mode: SealMode = .strict, linkCount: Int = 1
+    ) throws {
         self.id = id
+        port = Port(linkCount: linkCount)
         seal = try LinkSeal(nodeID: id)
         try seal.use(try keys.map { try SealTests.key($0) }, mode)
         sealer = try LinkSealer(seal)
@@ -38,8 +44,15 @@ final class SealedNode {
 
     deinit { buffer.deallocate() }
 
-    var peer: PeerAddress {
-        PeerAddress(address: Address(ipv4: 0x0A00_0000 + UInt32(id)), family: .ipv4, port: 3781)
+    var peer: PeerAddress { address(by: 0) }
+
+    /// Where it is by a link.
+    func address(by link: UInt8, _ family: Family = .ipv4) -> PeerAddress {
+        let address =
+            family == .ipv4
+            ? Address(ipv4: 0x0A00_0000 + UInt32(link) << 8 + UInt32(id))
+            : Address(high: 0xFD00 << 48 + UInt64(link), low: UInt64(id))
+        return PeerAddress(address: address, family: family, port: 3781, link: link)
     }
 
     var report: SealReport {
@@ -65,10 +78,13 @@ final class SealedNode {
 
     /// Takes a datagram; gives the packet in it, nil if it was dropped.
     @discardableResult
-    func open(_ datagram: [UInt8], from node: SealedNode, now: Instant) -> [UInt8]? {
+    func open(
+        _ datagram: [UInt8], from node: SealedNode, by link: UInt8 = 0,
+        _ family: Family = .ipv4, now: Instant
+    ) -> [UInt8]? {
         let memory = UnsafeMutableRawBufferPointer(rebasing: buffer[..<datagram.count])
         memory.copyBytes(from: datagram)
-        return opener.open(memory, from: node.peer, now: now).map { Array($0) }
+        return opener.open(memory, from: node.address(by: link, family), now: now).map { Array($0) }
     }
 
     /// Has both nodes prove themselves to each other, with a packet of the first.
