@@ -223,7 +223,9 @@ final class MasterProtocol: Sendable {
         let oldest = newest > kept ? newest - kept + 1 : 1
         guard newest >= oldest else { return .none }
         slaves.counters.nacks += 1
-        let links = PeerList.links(slaves.peers.peer(header.nodeID))
+        // One that does not say what it hears, such as who takes a handover, is sent them by all.
+        let said = slaves.peers.peer(header.nodeID).report.links
+        let links = said.isEmpty ? LinkSet.all(linkCount) : said
         var queued = 0
         func queue(_ range: SequenceRange, at address: PeerAddress) {
             queued += slaves.retransmission.request(
@@ -287,6 +289,13 @@ final class MasterProtocol: Sendable {
     func chooseLinks(now: Instant) {
         guard linkCount > 1 else { return }
         slaves.withLock { chooseLinks($0.peers, now) }
+    }
+
+    /// Where a slave's packets come from, by each link.
+    func addresses(of nodeID: UInt8) -> [PeerAddress] {
+        slaves.withLock { slaves in
+            (0..<linkCount).compactMap { slaves.peers.path(nodeID, $0)?.address }
+        }
     }
 
     private func chooseLinks(_ peers: borrowing PeerList, _ now: Instant) {

@@ -8,7 +8,9 @@ import Synchronization
 /// 2. Send again what slaves have asked for, up to 16 at a time, so that live packets never starve.
 /// 3. Nothing to do: announce the last sequence number every 100 ms, so that a slave notices a lost
 ///    last packet; under load too once a second, for what it says. With several links every 50 ms in
-///    any case, over each: by that slaves notice that one is cut. Before a cluster has changed over to
+///    any case, over each: by that slaves notice that one is cut. At the end of a term what was sent
+///    in the last moments is repeated over the links that did not have it, as nobody can ask for it
+///    any more. Before a cluster has changed over to
 ///    the seal, nodes that wait for that are given a sealed announcement every second.
 ///
 /// Thread: `ct_sync_send`, for one term as master; `sendClosed` is the event listener's, so that an
@@ -25,8 +27,14 @@ final class Sender: Sendable {
     static let beaconInterval = 1 * Duration.second
     /// How long the end of a term sends; a send on a stuck link may take as long once more.
     private static let lastSending = 60 * Duration.millisecond
+    /// How far back, at least, the end of a term repeats what went over some of the links: within
+    /// that time slaves say that one is cut.
+    private static let tail = 300 * Duration.millisecond
     private static let batch = 64
     private static let againBatch = 16
+
+    /// Calls its argument with further addresses of a node.
+    typealias Others = ((PeerAddress) -> Void) -> Void
 
     /// What one term uses, all of it on one thread.
     final class Term {
@@ -39,11 +47,16 @@ final class Sender: Sendable {
         fileprivate var beaconAt: Instant = 0
         /// What seals the packets of this step; nil for a checksum.
         fileprivate var sealer: Sealer?
-        /// The only node it is for; nil for all slaves.
+        /// The only node it is for; nil for all slaves ...
         fileprivate let peer: PeerAddress?
+        /// ... and where that is by other links.
+        fileprivate let others: Others
+        /// When the last sent packet was noted, which it was, and the one noted before.
+        fileprivate var noted: (at: Instant, last: UInt64, before: UInt64) = (0, 0, 0)
 
-        fileprivate init(copyByteCount: Int, peer: PeerAddress?) {
+        fileprivate init(copyByteCount: Int, peer: PeerAddress?, others: @escaping Others) {
             self.peer = peer
+            self.others = others
             live = DatagramBuffers(count: Sender.batch, byteCount: 64)
             copies = DatagramBuffers(count: Sender.againBatch, byteCount: copyByteCount)
             announcement = DatagramBuffers(
@@ -100,9 +113,11 @@ final class Sender: Sendable {
 
     /// Takes the memory of a term.
     ///
-    /// - Parameter peer: the only node it is for; nil for all slaves.
-    func open(to peer: PeerAddress? = nil) -> Term {
-        Term(copyByteCount: ring.copyByteCount, peer: peer)
+    /// - Parameters:
+    ///   - peer: the only node it is for; nil for all slaves.
+    ///   - others: where that node is by other links.
+    func open(to peer: PeerAddress? = nil, others: @escaping Others = { _ in }) -> Term {
+        Term(copyByteCount: ring.copyByteCount, peer: peer, others: others)
     }
 
     /// Sends what is closed, if no other thread is sending just then, and if the link takes it without
@@ -125,6 +140,9 @@ final class Sender: Sendable {
     private func work(_ term: Term, _ now: Instant, _ wallMicroseconds: UInt64) -> Pause {
         term.sealer = sealing.value?.sealer(to: term.peer, now: now)
         let sent = sendLive(term, now, wallMicroseconds)
+        if now >= term.noted.at + Self.tail {
+            term.noted = (now, ring.lastSent, term.noted.last)
+        }
         // What goes to one slave again tells the others nothing.
         let again = sendAgain(term)
         if now >= term.announceAt {
@@ -150,13 +168,34 @@ final class Sender: Sendable {
         link.linkCount > 1 ? Self.linksInterval : Self.longestInterval
     }
 
-    /// Sends all that is closed, at the end of a term; on a stuck link what it takes in a short time.
+    /// Sends all that is closed, at the end of a term, and repeats the last of it by other links; on a
+    /// stuck link what it takes in a short time.
     ///
     /// - Parameter now: the clock.
     func finish(_ term: Term, wallMicroseconds: UInt64, now: () -> Instant) {
         let deadline = now() + Self.lastSending
         turn.withLock { _ in
             while sendLive(term, now(), wallMicroseconds) > 0, now() < deadline {}
+            repeatTail(term, until: deadline, now)
+        }
+    }
+
+    private func repeatTail(_ term: Term, until deadline: Instant, _ now: () -> Instant) {
+        let others = LinkSet.all(link.linkCount).subtracting(master.links)
+        guard term.peer == nil, !others.isEmpty else { return }
+        var next = term.noted.before + 1
+        while next <= ring.lastSent, now() < deadline {
+            var (count, total) = (0, 0)
+            while next <= ring.lastSent, count < Self.againBatch {
+                let memory = term.copies.own(count)
+                if let length = ring.copy(next, to: memory) {
+                    term.copies.point(
+                        count, at: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
+                    (count, total) = (count + 1, total + length)
+                }
+                next += 1
+            }
+            if count > 0 { send(term.copies, count, total, over: others) }
         }
     }
 
@@ -170,7 +209,7 @@ final class Sender: Sendable {
             total += packet.count
         }
         guard count > 0 else { return 0 }
-        send(term.live, count, total, to: term.peer)
+        send(term.live, count, total, of: term)
         ring.markSent(count)
         term.announceAt = min(now + interval, term.announcedAt + longestInterval)
         return count
@@ -182,7 +221,7 @@ final class Sender: Sendable {
             let memory = term.copies.own(0)
             guard let length = ring.copy(item.sequence, to: memory) else { continue }
             term.copies.point(0, at: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
-            send(term.copies, 1, length, to: item.peer)
+            count(1, length, refused: link.send(term.copies, count: 1, to: item.peer))
             again.wrappingAdd(1, ordering: .relaxed)
             done += 1
         }
@@ -219,22 +258,33 @@ final class Sender: Sendable {
                 UnsafeMutableRawBufferPointer(rebasing: memory[..<whole]), sealer)
         }
         term.announcement.point(0, at: packet)
-        send(
-            term.announcement, 1, packet.count, to: term.peer,
-            over: number.map { LinkSet(link: $0) })
+        if let number {
+            send(term.announcement, 1, packet.count, over: LinkSet(link: number))
+        } else {
+            send(term.announcement, 1, packet.count, of: term)
+        }
     }
 
-    /// - Parameter links: nil for those that reach all slaves.
+    /// Sends to whom a term is for.
+    private func send(_ buffers: DatagramBuffers, _ count: Int, _ total: Int, of term: Term) {
+        guard let peer = term.peer else {
+            return send(buffers, count, total, over: master.links)
+        }
+        var refused = link.send(buffers, count: count, to: peer)
+        term.others { other in
+            refused = min(refused, link.send(buffers, count: count, to: other))
+        }
+        self.count(count, total, refused: refused)
+    }
+
+    /// Sends to all slaves.
     private func send(
-        _ buffers: DatagramBuffers, _ count: Int, _ total: Int, to peer: PeerAddress?,
-        over links: LinkSet? = nil
+        _ buffers: DatagramBuffers, _ count: Int, _ total: Int, over links: LinkSet
     ) {
-        let refused =
-            if let peer {
-                link.send(buffers, count: count, to: peer)
-            } else {
-                link.send(buffers, count: count, over: links ?? master.links)
-            }
+        self.count(count, total, refused: link.send(buffers, count: count, over: links))
+    }
+
+    private func count(_ count: Int, _ total: Int, refused: UInt64) {
         self.refused.wrappingAdd(refused, ordering: .relaxed)
         packets.wrappingAdd(UInt64(count), ordering: .relaxed)
         bytes.wrappingAdd(UInt64(total), ordering: .relaxed)

@@ -47,7 +47,11 @@ final class Handover {
         master.exchange.start(claim, holding: slave.slave.holding, now: now)
         let walk = master.initsync.open(
             ReplicaWalk(slave.table), NoLookup(), NoAddressLosses(), now: now)
-        term = (walk, master.sender.open(to: peer), followed)
+        // By all links that the master is heard by: a handover outlives the one it was asked by.
+        let sending = master.sender.open(to: peer) { [slave] body in
+            slave.slave.paths.others(than: peer, body)
+        }
+        term = (walk, sending, followed)
         count += 1
     }
 

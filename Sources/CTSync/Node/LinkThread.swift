@@ -224,8 +224,10 @@ final class LinkThread: Sendable {
                     mode = .master
                 case .takeOver(let claim, let peer, let isAhead):
                     taken.store(false, ordering: .releasing)
+                    let others = threads.value.engine.exchange.addresses(of: claim.nodeID)
                     state.engine.takeOver(
-                        from: claim, at: peer, isAhead: isAhead, now: Clock.now())
+                        from: claim, at: peer, others: others, isAhead: isAhead,
+                        now: Clock.now())
                 case .endTakingOver:
                     endTakingOver(state)
                 case .stop:
@@ -287,11 +289,13 @@ final class LinkThread: Sendable {
     }
 
     private func output(_ state: State, _ now: Instant) {
+        let nacks = state.engine.slave.counters.nacks
         while let (length, peer) = state.engine.output(
             now: now, wallMicroseconds: Clock.wallMicroseconds(), state.target)
         {
             send(state, length, peer, now)
         }
+        if state.engine.slave.counters.nacks != nacks { state.opener.askedAgain(now: now) }
         if let length = state.engine.hello(
             now: now, wallMicroseconds: Clock.wallMicroseconds(), state.target)
         {

@@ -36,6 +36,13 @@ struct MasterPaths: Sendable {
     /// Where the master is answered by one of this node's links; nil if it was never heard there.
     func address(_ link: Int) -> PeerAddress? { addresses[link].address }
 
+    /// Where it is answered by the links other than an address's.
+    func others(than peer: PeerAddress, _ body: (PeerAddress) -> Void) {
+        for link in 0..<LinkSet.limit where link != Int(peer.link) {
+            if let other = address(link) { body(other) }
+        }
+    }
+
     /// When it was heard there last.
     func heardAt(_ link: Int) -> Instant { addresses[link].heardAt }
 

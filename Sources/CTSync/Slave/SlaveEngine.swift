@@ -91,14 +91,17 @@ final class SlaveEngine {
 
     /// Begins to take over what another node holds, as a master that lacks it.
     ///
-    /// - Parameter isAhead: whether it knows better where both hold a connection.
+    /// - Parameters:
+    ///   - others: where it is by other links.
+    ///   - isAhead: whether it knows better where both hold a connection.
     func takeOver(
-        from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant
+        from claim: MasterClaim, at peer: PeerAddress, others: [PeerAddress] = [],
+        isAhead: Bool, now: Instant
     ) {
         table.isCreateOnly = true
         table.takesLaterWord = isAhead
         slave.isKeptHere = { [unowned self] handed in !isAhead || hasNewer(than: handed) }
-        slave.takeOver(from: claim, at: peer, now: now)
+        slave.takeOver(from: claim, at: peer, others: others, now: now)
     }
 
     private func hasNewer(than handed: Entry) -> Bool {

@@ -186,12 +186,16 @@ final class SlaveProtocol {
 
     /// Begins to take over what another node holds; this node is master, and lacks it.
     ///
-    /// - Parameter claim: this node's epoch, and the other's id.
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, now: Instant) {
+    /// - Parameters:
+    ///   - claim: this node's epoch, and the other's id.
+    ///   - others: where it is by other links.
+    func takeOver(
+        from claim: MasterClaim, at peer: PeerAddress, others: [PeerAddress] = [], now: Instant
+    ) {
         restart(after: claim, holding: holding)
         donor = claim
         preferred.heard(peer, now: now)
-        paths.heard(peer, now: now)
+        for path in others + [peer] { paths.heard(path, now: now) }
         lastHeard = now
         hasAdopted = true
         wantInitsync(at: now)
@@ -690,9 +694,7 @@ final class SlaveProtocol {
     /// - Parameter peer: where `output` said that it goes.
     func otherAddresses(of peer: PeerAddress, _ body: (PeerAddress) -> Void) {
         guard peer == masterAddress else { return }
-        for link in 0..<LinkSet.limit where link != Int(peer.link) {
-            if let other = paths.address(link) { body(other) }
-        }
+        paths.others(than: peer, body)
     }
 
     /// Writes what a slave that hears no master tells everybody, so that people can see it: a NACK of

@@ -95,6 +95,18 @@ import Testing
         #expect(master.peers.first?.paths.map(\.address) == Self.peers)
     }
 
+    /// Who takes a handover does not say what it hears: it is sent what it lacks by all links that it
+    /// was heard by.
+    @Test func whoSaysNothingOfLinksIsSentAgainByAll() throws {
+        let master = try Self.make()
+        _ = master.receive(Self.nack([], clock: 1).span.bytes, from: Self.peers[0], now: 10)
+        #expect(Self.again(master) == [0])
+        let now = 10 + 2 * Retransmission.pause
+        _ = master.receive(Self.nack([], clock: 2).span.bytes, from: Self.peers[1], now: now)
+        #expect(Self.again(master) == [0, 1])
+        #expect(master.addresses(of: 2) == Self.peers)
+    }
+
     /// Who is known by a link cannot be spoken for from another address there.
     @Test func aSlaveIsKnownByEachLink() throws {
         let master = try Self.make()

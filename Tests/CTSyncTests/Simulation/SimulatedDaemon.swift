@@ -286,7 +286,9 @@ final class SimulatedDaemon: NodeParts {
 
     func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant) {
         node.trace("takes over from \(claim.nodeID - 1), is ahead: \(isAhead)")
-        slave.takeOver(from: claim, at: peer, isAhead: isAhead, now: now)
+        slave.takeOver(
+            from: claim, at: peer, others: master.exchange.addresses(of: claim.nodeID),
+            isAhead: isAhead, now: now)
         linkThread.wake()
     }
 

@@ -8,17 +8,18 @@ import Testing
 @Suite struct TwoLinksTests {
     private static let lag = 300 * Duration.millisecond
 
-    /// A master and a slave in sync, with traffic; the clock is the hand's.
+    /// A master and a slave, with traffic; the clock is the hand's.
     private final class Pair {
         let cluster: SimulatedCluster
         let slave: SlaveProtocol
         let exchange: MasterProtocol
-        private let ring: SendRing
+        let ring: SendRing
         private var sent: [(at: Instant, sequence: UInt64)] = []
         /// The longest that a packet was sent before it was applied.
         private(set) var worst: UInt64 = 0
 
-        init() throws {
+        /// - Parameter isInSync: false for a slave that has heard nothing yet, both links cut.
+        init(isInSync: Bool = true) throws {
             var schedule = Schedule(seed: 1)
             (schedule.nodeCount, schedule.linkCount, schedule.steps) = (2, 2, [])
             schedule.failing = nil
@@ -34,7 +35,9 @@ import Testing
             slave = daemons[1].slave.slave
             exchange = daemons[0].master.exchange
             ring = daemons[0].master.ring
+            if !isInSync { for wire in cluster.wires { wire.cut(0, true) } }
             try cluster.order(0, .master)
+            guard isInSync else { return }
             for _ in 0..<6_000 where slave.outOfSync(now: cluster.now) != nil {
                 try cluster.step(SimulatedCluster.tick)
             }
@@ -63,6 +66,13 @@ import Testing
                 }
                 if let first = sent.first { worst = max(worst, cluster.now - first.at) }
             }
+        }
+
+        /// What a node's kernel has of connections that are no node's own.
+        func entries(_ node: Int) -> Set<Key> {
+            let own = cluster.nodes.map(\.own)
+            let keys = cluster.nodes[node].kernel.table.slots.keys
+            return Set(keys.filter { !own.contains($0.tuple.source) })
         }
 
         func cut(_ link: Int, from source: Int, to target: Int) {
@@ -119,6 +129,47 @@ import Testing
         #expect(pair.counts == before)
         #expect(pair.worst <= Self.lag, "\(pair.worst / Duration.millisecond) ms")
         #expect(pair.slave.outOfSync(now: pair.cluster.now) == nil)
+    }
+
+    /// The stream's link is cut, and at once the master is made slave: what it has said since comes over
+    /// the other one, while nobody can ask for it any more.
+    @Test(arguments: [Fault.cable, .toTheSlave])
+    private func theLastWordsComeOverTheOtherLink(_ fault: Fault) throws {
+        let pair = try Pair()
+        try pair.run(1_500)
+        #expect(pair.exchange.links == LinkSet(link: 0))
+        fault.happen(to: pair)
+        let before = pair.ring.lastSent
+        try pair.run(40)
+        #expect(pair.ring.lastSent > before)
+        #expect(pair.slave.applied < pair.ring.lastSent)
+        try pair.cluster.order(0, .slave)
+        for _ in 0..<10 { try pair.cluster.step(SimulatedCluster.tick) }
+        #expect(pair.slave.applied == pair.ring.lastSent)
+    }
+
+    /// A master that lacks the table is handed it by two links: when one of them fails at that moment,
+    /// whichever way, it goes on over the other.
+    @Test(arguments: Fault.allCases, [0, 3])
+    private func aHandoverOutlivesALink(_ fault: Fault, _ milliseconds: Int) throws {
+        let pair = try Pair(isInSync: false)
+        try pair.run(300)
+        let held = pair.entries(0)
+        try #require(held.count > 20)
+        pair.heal()
+        try pair.cluster.order(1, .master)
+        let taker = try #require(pair.cluster.nodes[1].daemon)
+        for _ in 0..<1_000 where pair.slave.donor == nil {
+            try pair.cluster.step(SimulatedCluster.tick)
+        }
+        try #require(pair.slave.donor != nil)
+        for _ in 0..<milliseconds { try pair.cluster.step(SimulatedCluster.tick) }
+        fault.happen(to: pair)
+        for _ in 0..<2_000 where !taker.master.exchange.isWhole {
+            try pair.cluster.step(SimulatedCluster.tick)
+        }
+        #expect(taker.master.exchange.isWhole)
+        #expect(pair.entries(1).isSuperset(of: held))
     }
 
     /// With both cut the slave is as without a master, and all is well when one is back.
