@@ -9,12 +9,15 @@ package final class Daemon: Sendable {
 
     /// Starts it; the log is appended to.
     ///
-    /// - Parameter prefix: words that start it, such as those of env(1).
+    /// - Parameters:
+    ///   - prefix: words that start it, such as those of env(1).
+    ///   - binary: another one than the one under test.
     package init(
-        arguments: [String], through prefix: [String] = [], in host: Namespace, logFile: String
+        arguments: [String], through prefix: [String] = [], binary: String? = nil,
+        in host: Namespace, logFile: String
     ) throws {
         child = try ChildProcess(
-            host.words(prefix + [try Self.binary()] + arguments), logFile: logFile)
+            host.words(prefix + [try binary ?? Self.binary()] + arguments), logFile: logFile)
     }
 
     /// Its process: `ip netns exec` becomes the program it starts.

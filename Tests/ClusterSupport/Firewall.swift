@@ -169,18 +169,22 @@ package final class Firewall: Sendable {
     }
 
     /// Starts the daemon and waits until its control file says its role.
+    ///
+    /// - Parameter binary: another one than the one under test.
     package func start(
-        role: NodeRole, _ extra: [String] = [], through prefix: [String] = []
+        role: NodeRole, _ extra: [String] = [], through prefix: [String] = [],
+        binary: String? = nil
     ) throws {
-        try start(words: flags(role: role) + extra, role: role, through: prefix)
+        try start(
+            words: flags(role: role) + extra, role: role, through: prefix, binary: binary)
     }
 
     /// The same with a command line of one's own, which must give it this role.
     package func start(
-        words: [String], role: NodeRole, through prefix: [String] = []
+        words: [String], role: NodeRole, through prefix: [String] = [], binary: String? = nil
     ) throws {
         let daemon = try Daemon(
-            arguments: words, through: prefix, in: host, logFile: logFile)
+            arguments: words, through: prefix, binary: binary, in: host, logFile: logFile)
         current.withLock { $0 = daemon }
         try eventually("\(name) running as \(role)", detail: { log }) {
             try checkDaemon()
