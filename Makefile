@@ -24,7 +24,8 @@ CHANGES ?= 500
 FUZZERS := packets sealed ctnetlink configuration rules control
 
 .PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison \
-	bench-connections bench-report bench-instructions operators-soak test unit sanitized fuzz soak mutants corpus lint clean
+	bench-connections bench-report bench-instructions operators-soak test test-mixed unit sanitized fuzz soak \
+	mutants corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'
@@ -40,6 +41,7 @@ help:
 	@echo 'make bench-report      the tables of the documents from Benchmarks/results'
 	@echo 'make operators-soak    what a status, a scrape and a dump each second cost, as root'
 	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
+	@echo 'make test-mixed        the build before beside this one, under 2,000 connections/s, as root'
 	@echo 'make unit              the tests that need neither root nor namespaces'
 	@echo 'make sanitized         the same under the thread and the address sanitizer'
 	@echo 'make fuzz SECONDS=600  runs each fuzzer that long'
@@ -139,6 +141,15 @@ test: packages lint
 		-- swift test $(TESTING) --skip-build --ignore-lock
 	$(MAKE) bench-instructions test-packaging test-managers
 
+# Old master and new slave, and the other way round, takeovers both ways, with and without a key. On a
+# machine that does nothing else.
+test-mixed: packages
+	swift build $(TESTING) --build-tests
+	@before=$$(Tests/mixed/build) || exit 1; CT_SYNC_BINARY_BEFORE=$$before \
+		swift test $(TESTING) --skip-build --filter MixedVersionTests > .build/mixed/log 2>&1 \
+		|| { grep -A 20 '✘' .build/mixed/log; exit 1; }
+	@sed -n 's/^mixed: //p' .build/mixed/log
+
 # Whatever is in neither of the two targets that need root.
 UNIT := --skip '^(KernelTests|ClusterTests)\.'
 
@@ -187,7 +198,8 @@ corpus: packages
 		swift test $(TESTING) --skip-build --filter 'ReaderTests'
 
 # Style, that no room of the library uses one below it, that daemon and simulation call the same engines
-# (docs/architecture.md), and that each planted fault still has its place.
+# (docs/architecture.md), that the tests exist which documents name, and that each planted fault still has its
+# place.
 LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 
 lint:
@@ -195,6 +207,7 @@ lint:
 		Fuzz/Package.swift Fuzz/Sources
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
 	@Tests/style/callers --check
+	@Tests/docs/tests
 	@Tests/mutants/run --check
 	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \
 		Sources/ct_sync-exporter Sources/ConntrackdImport

@@ -119,6 +119,11 @@ extension ClusterTests {
                 }
                 try cluster.waitInSync()
                 try expectReplication(cluster)
+                let target =
+                    hasPeers ? "peers fe80::c7:ff:fe00:202" : "group 224.0.0.254, ff02::114"
+                #expect(
+                    cluster.firewalls[0].log.contains(
+                        "sync link sync0, fe80::c7:ff:fe00:201; \(target), port 3781"))
             }
         }
 
