@@ -49,11 +49,18 @@ struct KeyFiles {
 }
 
 extension Firewall {
-    /// The status as JSON has it.
+    /// The status as JSON has it; a busy daemon may answer at the second time.
     func values() throws -> [String: Any] {
-        let text = try statusCommand().output
-        let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
-        return try #require(object as? [String: Any])
+        var values: [String: Any]?
+        var last = ""
+        try eventually("\(name) says how it is", detail: { last }) {
+            let result = try statusCommand()
+            last = result.output + result.errors
+            let object = try JSONSerialization.jsonObject(with: Data(result.output.utf8))
+            values = object as? [String: Any]
+            return values != nil
+        }
+        return try #require(values)
     }
 
     /// A number of one of its groups.
