@@ -67,7 +67,7 @@ import Testing
         changed.mark = 7
         changed.fields.insert(.mark)
         #expect(hear(PacketBytes.sync(5, [PacketBytes.update(changed)])) != nil)
-        #expect(kernel.table.entry(Self.second.key)?.mark == 0)
+        #expect(kernel.table.entry(Self.second.key)?.mark == Self.second.mark)
     }
 
     /// An end of a walk says nothing of what began since.
