@@ -24,8 +24,8 @@ CHANGES ?= 500
 FUZZERS := packets sealed ctnetlink configuration rules control
 
 .PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison \
-	bench-connections bench-report bench-instructions operators-soak test test-mixed unit sanitized fuzz soak \
-	mutants corpus lint clean
+	bench-connections bench-report bench-instructions operators-soak test test-mixed unit sanitized \
+	fuzz soak mutants corpus lint clean
 
 help:
 	@echo 'make build             the daemon, .build/release/ct_sync'

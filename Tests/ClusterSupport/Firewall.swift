@@ -107,6 +107,10 @@ package final class Firewall: Sendable {
                     type filter hook prerouting priority -150;
                     ct state invalid counter name invalid drop
                 }
+                chain input {
+                    type filter hook input priority 0;
+                    iifname wan0 ct state new meta l4proto { tcp, udp } drop
+                }
                 chain forward {
                     type filter hook forward priority 0; policy drop;
                     ct state established,related accept

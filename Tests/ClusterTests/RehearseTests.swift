@@ -30,7 +30,10 @@ extension ClusterTests {
                 let outside = try ["lan", "wan"].map { try cluster.frames(of: second, into: $0) }
                 let before = try #require(try second.status())
                 let (ids, epochFile) = (try Self.ids(second), second.controlFile + ".epoch")
-                let epoch = try String(contentsOfFile: epochFile, encoding: .utf8)
+                let epoch = try "\(#require(try first.status()).epoch)\n"
+                try eventually("the master's epoch on the slave's disk") {
+                    try String(contentsOfFile: epochFile, encoding: .utf8) == epoch
+                }
 
                 let result = try second.command(["rehearse", "--json"])
                 #expect(result.status == 0, "\(result)")

@@ -6,8 +6,8 @@ import Glibc
 /// The highest epoch that this node has made or followed, where it outlives a boot: a line in a file.
 ///
 /// That of a control file under /run is under /var/lib, any other's beside it.
-/// A node that boots with its clock behind would otherwise claim less than its own last epoch. It is
-/// written before a claim is used; where it cannot be, the clock has to do, and the others' answers.
+/// A node that boots with its clock behind would otherwise claim less than its own last epoch.
+/// `EpochWriter` writes it.
 struct EpochFile: ~Copyable {
     let path: String
     /// The epoch in the file; 0 for none.

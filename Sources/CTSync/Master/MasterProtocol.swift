@@ -361,6 +361,11 @@ final class MasterProtocol: Sendable {
         slaves.withLock { $0.wholeness.took(nodeID) }
     }
 
+    /// Takes note of what the node holds now of its predecessor's words.
+    func inherited(_ holding: Holding) {
+        slaves.withLock { $0.wholeness.inherited(holding) }
+    }
+
     /// Whether it is known to hold everything that a node within reach holds.
     var isWhole: Bool { slaves.withLock { $0.wholeness.isWhole } }
 

@@ -114,6 +114,12 @@ struct Wholeness {
         self.donor = nil
     }
 
+    /// More of what its predecessor said is there.
+    mutating func inherited(_ holding: Holding) {
+        basis = max(basis, holding.basis)
+        latest = max(latest, holding.latest)
+    }
+
     private mutating func leave(_ nodeID: UInt8) {
         left[Int(nodeID) / 8] |= 1 << (nodeID % 8)
         donor = nil

@@ -21,7 +21,8 @@ package final class Daemon {
     private let viewSocket: ControlSocket?
     private var controlFile: ControlFile
     private var lock: InstanceLock
-    private var epochFile: EpochFile
+    private let epochWriter: EpochWriter
+    private var diskThread: WorkerThread?
     private var hasToPublish = true
     private var trouble = ControlFileTrouble()
     private var isEnding = false
@@ -90,23 +91,30 @@ package final class Daemon {
         // The rules of each link let the others be.
         if upkeeps.count > 1 { for upkeep in upkeeps { upkeep.protect(isQuiet: true) } }
         keys.tell()
+        let epochFile = EpochFile(controlFile: configuration.controlFile)
+        let diskEpoch = epochFile.epoch
         do throws(SystemError) {
             node = try Node(
                 configuration, links: SyncLinks(upkeeps.map(\.socket)), keys: keys,
                 darkness: darkness, log: log)
             controlSocket = try ControlSocket(controlFile: configuration.controlFile)
             controlFile = try ControlFile(path: configuration.controlFile)
+            epochWriter = try EpochWriter(epochFile) { trouble in
+                log.warning(
+                    """
+                    the epoch cannot be saved for the next boot (\(trouble)); if the clock is \
+                    behind then, this node learns the epoch from the others
+                    """)
+            }
+            diskThread = try epochWriter.start()
         } catch {
             for upkeep in upkeeps { upkeep.remove() }
             throw error
         }
-        let epochFile = EpochFile(controlFile: configuration.controlFile)
         node.engine.remember(
-            epoch: max(lock.epoch, epochFile.epoch),
-            wallMicroseconds: Clock.wallMicroseconds())
+            epoch: max(lock.epoch, diskEpoch), wallMicroseconds: Clock.wallMicroseconds())
         observer = Observer(controlFile: configuration.controlFile, log: log)
         self.lock = lock
-        self.epochFile = epochFile
         viewSocket = Self.viewSocket(configuration, log)
         Self.keepSettings(log)
         node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
@@ -210,20 +218,14 @@ package final class Daemon {
     /// Keeps the highest epoch: in the lock file, and where it outlives a boot.
     private func record(_ epoch: UInt64) {
         lock.record(epoch)
-        let hadTrouble = epochFile.trouble != nil
-        epochFile.record(epoch)
-        if let trouble = epochFile.trouble, !hadTrouble {
-            log.warning(
-                """
-                the epoch cannot be saved for the next boot (\(trouble)); if the clock is behind \
-                then, this node learns the epoch from the others
-                """)
-        }
+        epochWriter.record(epoch)
     }
 
     private func end() {
         log.info("stopping")
         node.end()
+        epochWriter.end()
+        diskThread.take()?.join()
         controlFile.remove()
         withdraw()
     }
@@ -333,13 +335,13 @@ package final class Daemon {
         case (.set, "rekey"):
             return answerRekey()
         case (.get, "check"):
-            let troubles = [epochFile.trouble.map { "the epoch is not kept: \($0)" }]
+            let troubles = [epochWriter.trouble.map { "the epoch is not kept: \($0)" }]
             let facts = node.facts(fileTroubles: troubles.compactMap { $0 } + trouble.sentences)
             return ControlReply(NodeCheck(node.nodeReport(), facts).lines)
         case (.set, "rehearse"):
             return node.rehearse { () throws(SystemError) in
-                try epochFile.rehearse()
-                return "\(epochFile.path) written, as it was"
+                try epochWriter.rehearse()
+                return "\(epochWriter.path) written, as it was"
             }
         case (.get, "history"):
             // So that it has all that the status said before.

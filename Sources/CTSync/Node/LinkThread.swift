@@ -132,12 +132,13 @@ final class LinkThread: Sendable {
         give(.takeOver(from: claim, at: peer, isAhead: isAhead))
     }
 
-    /// Ends that; the replica table is left alone.
+    /// Ends that, and to hear the predecessor out; the replica table is left alone.
     func endTakingOver() {
         give(.endTakingOver)
     }
 
-    /// Applies everything that has arrived and then leaves the replica table alone.
+    /// Applies everything that has arrived, and then what the predecessor still says, until
+    /// `endTakingOver`.
     func becomeMaster() {
         give(.master)
     }
@@ -222,6 +223,7 @@ final class LinkThread: Sendable {
                     state.engine.resume(now: Clock.now())
                 case .master:
                     mode = .master
+                    state.engine.hearOut()
                 case .takeOver(let claim, let peer, let isAhead):
                     taken.store(false, ordering: .releasing)
                     let others = threads.value.engine.exchange.addresses(of: claim.nodeID)
@@ -409,6 +411,11 @@ final class LinkThread: Sendable {
             if isTaking {
                 _ = state.engine.receive(
                     packet.bytes, from: peer, now: now, wallMicroseconds: Clock.wallMicroseconds())
+            } else if state.engine.slave.isHeir,
+                let holding = state.engine.hearOut(
+                    packet.bytes, from: peer, now: now, wallMicroseconds: Clock.wallMicroseconds())
+            {
+                threads.value.engine.exchange.inherited(holding)
             }
             hear(packet.bytes, peer, now)
         }

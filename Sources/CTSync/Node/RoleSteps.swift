@@ -104,6 +104,7 @@ final class RoleSteps: NodeParts {
     }
 
     func startTimers(now: Instant) throws(SystemError) {
+        link.endTakingOver()
         let (engine, wake) = (threads.engine, threads.walkWake)
         try timers.start(table, includesUnread: link.hasUnread) {
             engine.exchange.timersRun()

@@ -104,6 +104,36 @@ final class SlaveEngine {
         slave.takeOver(from: claim, at: peer, others: others, now: now)
     }
 
+    /// Begins to hear out, as master, the one that it followed: most takeovers are none from a dead
+    /// node, and what that one saw in its last milliseconds, and the connections in it, are lost
+    /// otherwise until its whole table is taken over. What packets have passed here since stays as
+    /// it is.
+    func hearOut() {
+        table.isCreateOnly = true
+        table.takesLaterWord = true
+        slave.hasMovedOn = { [unowned self] key in
+            do throws(SystemError) {
+                return try lookup.entry(key).map { !ReplicaTable.mayBeHeld($0) } ?? false
+            } catch {
+                return true
+            }
+        }
+        slave.hearOut()
+    }
+
+    /// Takes a packet of the predecessor.
+    ///
+    /// - Returns: what the node holds, if that is more now.
+    func hearOut(
+        _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64
+    ) -> Holding? {
+        let applied = slave.applied
+        _ = slave.receive(packet, from: peer, now: now, wallMicroseconds: wallMicroseconds)
+        guard slave.applied != applied else { return nil }
+        inject(now)
+        return slave.holding
+    }
+
     private func hasNewer(than handed: Entry) -> Bool {
         do throws(SystemError) {
             guard let entry = try lookup.entry(handed.key) else { return false }
@@ -126,17 +156,21 @@ final class SlaveEngine {
         return !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))
     }
 
-    /// Ends that: the replica table is left alone.
+    /// Ends to take over or to hear out: the replica table is left alone.
     ///
     /// - Parameter send: takes the last packet, by which the other knows that all was taken.
     func endTakingOver(
         now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer,
         send: (Int, PeerAddress) -> Void
     ) {
-        guard slave.donor != nil else { return }
-        slave.reportSoon(now: now)
-        while let (length, peer) = output(now: now, wallMicroseconds: wallMicroseconds, target) {
-            send(length, peer)
+        guard slave.donor != nil || slave.isHeir else { return }
+        if slave.donor != nil {
+            slave.reportSoon(now: now)
+            while let (length, peer) = output(
+                now: now, wallMicroseconds: wallMicroseconds, target)
+            {
+                send(length, peer)
+            }
         }
         table.giveUpWaiting()
         inject(now)
@@ -161,6 +195,8 @@ final class SlaveEngine {
     /// Is slave again, the replica table as it was at `finish`.
     func resume(now: Instant) {
         isFinished = false
+        table.isCreateOnly = false
+        slave.endHearingOut()
         if !slave.hasAdopted { startAdoption() }
         check.postpone(now: now)
         watch.open(now: now)

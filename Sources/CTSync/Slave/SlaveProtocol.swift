@@ -137,6 +137,10 @@ final class SlaveProtocol {
     var isKeptHere: (Entry) -> Bool = { _ in false }
     /// Whether all of that is there.
     private(set) var hasTaken = false
+    /// Whether this node is master, and hears its predecessor out.
+    private(set) var isHeir = false
+    /// Whether this kernel's entry of a connection is newer than what a predecessor still says of it.
+    var hasMovedOn: (Key) -> Bool = { _ in false }
     private var bracket: Bracket?
     /// When this master was last heard to have anything, and whether its last whole initsync had.
     private var heldAt: Instant = 0
@@ -181,7 +185,19 @@ final class SlaveProtocol {
         hasPart = false
         donor = nil
         hasTaken = false
+        isHeir = false
         answerTo = nil
+    }
+
+    /// Goes on with the stream of the master that it follows, as its successor: what was on the way, and
+    /// what that one saw until it knew of this one. Nothing else is heard.
+    func hearOut() {
+        isHeir = masterAddress != nil
+    }
+
+    /// Ends that.
+    func endHearingOut() {
+        isHeir = false
     }
 
     /// Begins to take over what another node holds; this node is master, and lacks it.
@@ -323,6 +339,10 @@ final class SlaveProtocol {
         }
         guard header.flags.contains(.handover) == (donor != nil) else { return .none }
         if let donor, claim != donor { return .none }
+        if isHeir {
+            if claim == master { take(header, packet, now) }
+            return .none
+        }
         guard claim >= master else {
             counters.stale += 1
             drops.note(DropRecord.stale, packet, from: peer, now: now)
@@ -484,6 +504,7 @@ final class SlaveProtocol {
             }
             heldAt = now
             if donor != nil, isNewerHere(message.entry) { return }
+            if isHeir, hasMovedOn(message.entry.key) { return }
             switch table.update(
                 message.entry, isNew: message.kind.has(MessageKind.new),
                 isCopy: message.kind.has(MessageKind.initsync), now: seconds)
@@ -496,6 +517,7 @@ final class SlaveProtocol {
                 tableIsFull(now)
             }
         case (.CONNTRACK, .DELETE):
+            if isHeir, hasMovedOn(message.entry.key) { return }
             if table.delete(message.entry.key, now: seconds) == .full { tableIsFull(now) }
         case (.INITSYNC, .UPDATE):
             begin(message.bracket)
@@ -574,6 +596,11 @@ final class SlaveProtocol {
             table.endInitsync(isComplete: false)
             hasTaken = isComplete
             if !isComplete { wantInitsync(at: now) }
+            return
+        }
+        // What has happened since the promotion is in no walk of the predecessor.
+        guard !isHeir else {
+            table.endInitsync(isComplete: false)
             return
         }
         // A master that holds less than this node does not speak for what it has never had.

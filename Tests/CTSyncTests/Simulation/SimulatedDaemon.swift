@@ -128,6 +128,12 @@ final class SimulatedDaemon: NodeParts {
                         bytes.bytes, from: peer, now: node.now,
                         wallMicroseconds: node.clock.wallMicroseconds)
                 }
+            } else if slave.slave.isHeir,
+                let holding = slave.hearOut(
+                    bytes.bytes, from: peer, now: node.now,
+                    wallMicroseconds: node.clock.wallMicroseconds)
+            {
+                master.exchange.inherited(holding)
             }
             guard engine.role == .master else { return }
             switch master.exchange.receive(
@@ -261,6 +267,7 @@ final class SimulatedDaemon: NodeParts {
         receive()
         handover.end()
         slave.finish(now: now)
+        slave.hearOut()
         isReceiving = false
         node.trace("stops receiving, holds \(slave.slave.holding), unread \(slave.hasUnread)")
     }
@@ -296,12 +303,16 @@ final class SimulatedDaemon: NodeParts {
 
     func endTakingOver(took nodeID: UInt8?, now: Instant) {
         node.trace("took from \(nodeID.map { "\($0 - 1)" } ?? "nobody")")
+        endTakingOver()
+        if let nodeID { master.exchange.took(from: nodeID) }
+    }
+
+    private func endTakingOver() {
         slave.endTakingOver(
-            now: now, wallMicroseconds: node.clock.wallMicroseconds, target
+            now: node.now, wallMicroseconds: node.clock.wallMicroseconds, target
         ) { length, peer in
             node.port.send(UnsafeRawBufferPointer(rebasing: target[..<length]), to: peer)
         }
-        if let nodeID { master.exchange.took(from: nodeID) }
     }
 
     func startTerm(
@@ -323,6 +334,7 @@ final class SimulatedDaemon: NodeParts {
     func startTimers(now: Instant) throws(SystemError) {
         try kernel.calls.attempt("thread of the timers")
         node.trace("timers start")
+        endTakingOver()
         aftermath = try Aftermath(
             kernel, timers, windows, slave.table, includesUnread: slave.hasUnread,
             promotedAt: now)
