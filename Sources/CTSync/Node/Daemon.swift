@@ -102,7 +102,7 @@ package final class Daemon {
         }
         let epochFile = EpochFile(controlFile: configuration.controlFile)
         node.engine.remember(
-            epoch: max(lock.epoch, epochFile.epoch),
+            epoch: max(lock.epoch, epochFile.epoch), term: lock.term,
             wallMicroseconds: Clock.wallMicroseconds())
         observer = Observer(controlFile: configuration.controlFile, log: log)
         self.lock = lock
@@ -110,6 +110,7 @@ package final class Daemon {
         viewSocket = Self.viewSocket(configuration, log)
         Self.keepSettings(log)
         node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
+        node.steps.recordTerm = { [unowned self] epoch in self.lock.record(term: epoch) }
     }
 
     // MARK: Preparing the machine

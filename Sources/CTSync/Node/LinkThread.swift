@@ -16,7 +16,7 @@ final class LinkThread: Sendable {
         case slave(after: MasterClaim, Holding)
         case slaveAgain
         case master
-        case takeOver(from: MasterClaim, at: PeerAddress, isAhead: Bool)
+        case takeOver(from: MasterClaim, at: PeerAddress, LastWords)
         case endTakingOver
         case stop
         case visit(@Sendable (SlaveEngine) -> Void)
@@ -128,8 +128,8 @@ final class LinkThread: Sendable {
     }
 
     /// Has a master take over what another node holds.
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool) {
-        give(.takeOver(from: claim, at: peer, isAhead: isAhead))
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords) {
+        give(.takeOver(from: claim, at: peer, words))
     }
 
     /// Ends that; the replica table is left alone.
@@ -222,10 +222,9 @@ final class LinkThread: Sendable {
                     state.engine.resume(now: Clock.now())
                 case .master:
                     mode = .master
-                case .takeOver(let claim, let peer, let isAhead):
+                case .takeOver(let claim, let peer, let words):
                     taken.store(false, ordering: .releasing)
-                    state.engine.takeOver(
-                        from: claim, at: peer, isAhead: isAhead, now: Clock.now())
+                    state.engine.takeOver(from: claim, at: peer, words, now: Clock.now())
                 case .endTakingOver:
                     endTakingOver(state)
                 case .stop:

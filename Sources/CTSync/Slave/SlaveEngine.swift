@@ -21,7 +21,7 @@ final class SlaveEngine {
     /// How often those are looked at that wait for a parent, when no packet comes.
     static let waitInterval = 20 * Duration.millisecond
 
-    /// How often a batch is sent that fails when the node ceases to be slave.
+    /// How often a batch is sent that fails.
     private static let attempts = 3
 
     let slave: SlaveProtocol
@@ -76,6 +76,7 @@ final class SlaveEngine {
     /// - Parameter holding: how much of the cluster's table that is.
     func begin(after claim: MasterClaim, holding: Holding, now: Instant) {
         table.removeAll()
+        table.beginWords(adopted: holding.latest)
         table.isCreateOnly = false
         // A process that begins may be a master's that was restarted: packets still pass.
         table.remakesWorn = claim != .none
@@ -91,29 +92,36 @@ final class SlaveEngine {
 
     /// Begins to take over what another node holds, as a master that lacks it.
     ///
-    /// - Parameter isAhead: whether it knows better where both hold a connection.
+    /// - Parameter words: by which it is told who knows better where both hold a connection.
     func takeOver(
-        from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant
+        from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords, now: Instant
     ) {
         table.isCreateOnly = true
-        table.takesLaterWord = isAhead
-        slave.isKeptHere = { [unowned self] handed in !isAhead || hasNewer(than: handed) }
-        slave.takeOver(from: claim, at: peer, now: now)
+        slave.isKeptHere = { [unowned self] handed, word in hasNewer(than: handed, word) }
+        slave.takeOver(from: claim, at: peer, words, now: now)
     }
 
-    private func hasNewer(than handed: Entry) -> Bool {
+    private func hasNewer(than handed: Entry, _ word: Basis) -> Bool {
+        guard word > table.lateness(handed.key) else { return true }
         do throws(SystemError) {
             guard let entry = try lookup.entry(handed.key) else { return false }
-            return isNewer(entry, than: handed)
+            return isUsed(entry, besides: handed)
         } catch {
             return true
         }
     }
 
-    /// Whether this kernel's entry is newer than what is handed over, and in its way: packets have
-    /// passed, or it is another connection of a tuple that began since the promotion.
+    /// Whether this kernel's entry, which is in the way of what is handed over, is newer.
+    ///
+    /// What is handed over is a replica already; one of the same tuple in the kernel is none then.
     private func isNewer(_ entry: Entry, than handed: Entry) -> Bool {
-        guard table.takesLaterWord else { return true }
+        let known = entry.key == handed.key ? table.adoptedWord : table.lateness(here: entry)
+        return table.lateness(handed.key) <= known || isUsed(entry, besides: handed)
+    }
+
+    /// Whether packets have passed by it since the promotion, or it is another connection that began
+    /// since.
+    private func isUsed(_ entry: Entry, besides handed: Entry) -> Bool {
         // A replica, perhaps of an earlier process and not read yet, that no packet has touched.
         guard !ReplicaTable.mayBeHeld(entry) else { return false }
         guard entry.key == handed.key, entry.reply == handed.reply else {
@@ -136,6 +144,7 @@ final class SlaveEngine {
             send(length, peer)
         }
         table.giveUpWaiting()
+        table.retryRefused()
         inject(now)
         table.isCreateOnly = false
         slave.restart(after: .none, holding: slave.holding)
@@ -241,19 +250,18 @@ final class SlaveEngine {
 
     /// Brings the kernel to what the table says.
     func inject(_ now: Instant) {
-        for _ in 0..<(isFinished ? Self.attempts : 1) {
+        // It is asked again first: what was deleted, to be made anew, is nowhere else.
+        for _ in 0..<Self.attempts {
             do throws(SystemError) {
                 try injector.apply(table, now: Self.seconds(now))
                 try expectations.apply(table, now: now)
                 return
             } catch {
                 injectionFailures += 1
-                if !isFinished {
-                    // What the kernel has is not known any more: read it, and have it confirmed.
-                    begin(after: slave.master, holding: slave.holding, now: now)
-                }
             }
         }
+        // What the kernel has is not known any more: read it, and have it confirmed.
+        if !isFinished { begin(after: slave.master, holding: slave.holding, now: now) }
     }
 
     private func adopt(_ now: Instant) {

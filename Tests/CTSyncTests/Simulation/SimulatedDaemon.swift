@@ -66,7 +66,7 @@ final class SimulatedDaemon: NodeParts {
     func begin(as role: Role) throws {
         if !kernel.isReadOnly { kernel.eventsSetting = 1 }
         engine.remember(
-            epoch: max(node.storage.epoch, node.storage.diskEpoch),
+            epoch: max(node.storage.epoch, node.storage.diskEpoch), term: node.storage.term,
             wallMicroseconds: node.clock.wallMicroseconds)
         isOpen = false
         try engine.begin(
@@ -276,6 +276,10 @@ final class SimulatedDaemon: NodeParts {
         node.storage.diskEpoch = max(node.storage.diskEpoch, epoch)
     }
 
+    func record(term epoch: UInt64) {
+        node.storage.term = epoch
+    }
+
     func announce(now: Instant) {
         announcements += 1
     }
@@ -284,9 +288,9 @@ final class SimulatedDaemon: NodeParts {
         master.exchange.nextOfWholeness(now: now)
     }
 
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant) {
-        node.trace("takes over from \(claim.nodeID - 1), is ahead: \(isAhead)")
-        slave.takeOver(from: claim, at: peer, isAhead: isAhead, now: now)
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords, now: Instant) {
+        node.trace("takes over from \(claim.nodeID - 1), \(words)")
+        slave.takeOver(from: claim, at: peer, words, now: now)
         linkThread.wake()
     }
 
