@@ -5,9 +5,9 @@ import Glibc
 
 /// Keeps a second daemon off a control file; the kernel takes it back when the process dies.
 ///
-/// Its file has two lines: the process id, and the highest epoch that this node has made or followed.
-/// The epoch outlives the process, so that a master started again makes a higher one even if the
-/// clock has been set back.
+/// Its file has three lines: the process id, the highest epoch that this node has made or followed,
+/// and that of its last term as master if it was one. The epochs outlive the process, so that a master started again
+/// makes a higher one even if the clock has been set back, and knows how late its kernel's word is.
 ///
 /// Whoever can open the file can take its lock and keep the daemon from starting: it is the daemon's
 /// own (mode 0600), in a directory that nobody else can put anything into.
@@ -21,6 +21,8 @@ struct InstanceLock: ~Copyable {
     private let file: Descriptor
     /// The highest epoch recorded, by this process or one before; 0 for none.
     private(set) var epoch: UInt64
+    /// The epoch of the last term as master, of this process or one before; 0 for none.
+    private(set) var term: UInt64
 
     /// Takes the lock of a control file and writes this process's id into it.
     ///
@@ -42,20 +44,27 @@ struct InstanceLock: ~Copyable {
                 "another ct_sync\(holder) has the control file \(controlFile); stop it first, or "
                     + "give this one another with --control-file", at: .notReady)
         }
-        let last = InstanceLock.numbers(raw).dropFirst().first ?? 0
-        guard InstanceLock.write(raw, last) else {
+        let last = Array(InstanceLock.numbers(raw).dropFirst().prefix(2)) + [0, 0]
+        guard InstanceLock.write(raw, last[0], last[1]) else {
             throw ConfigurationError(
                 "\(path) cannot be written: " + String(cString: strerror(errno)))
         }
         self.file = file
-        epoch = last
+        (epoch, term) = (last[0], last[1])
     }
 
     /// Records an epoch that is higher than all before; where that fails the clock has to do.
     mutating func record(_ higher: UInt64) {
         guard higher > epoch else { return }
         epoch = higher
-        _ = InstanceLock.write(file.raw, epoch)
+        _ = InstanceLock.write(file.raw, epoch, term)
+    }
+
+    /// Records that this node is master of an epoch.
+    mutating func record(term epoch: UInt64) {
+        guard epoch != term else { return }
+        term = epoch
+        _ = InstanceLock.write(file.raw, self.epoch, term)
     }
 
     deinit {
@@ -151,10 +160,11 @@ struct InstanceLock: ~Copyable {
         }
     }
 
-    /// Overwrites both lines. The process id has the same length as long as the process lives, and an
+    /// Overwrites all lines. The process id has the same length as long as the process lives, and an
     /// epoch never grows shorter, so no reader finds less than a line.
-    private static func write(_ raw: CInt, _ epoch: UInt64) -> Bool {
-        let text = Array("\(getpid())\n\(epoch)\n".utf8)
+    private static func write(_ raw: CInt, _ epoch: UInt64, _ term: UInt64) -> Bool {
+        let last = term == 0 ? "" : "\(term)\n"
+        let text = Array("\(getpid())\n\(epoch)\n\(last)".utf8)
         return pwrite(raw, text, text.count, 0) == text.count && ftruncate(raw, text.count) == 0
     }
 

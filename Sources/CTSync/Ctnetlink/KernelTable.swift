@@ -111,6 +111,8 @@ protocol TableWalk: AnyObject {
     func step(
         _ body: (borrowing Entry) -> Void, expectation: (borrowing Expectation) -> Void
     ) throws(SystemError) -> Bool
+    /// Of a table of replicas: whether one is among what the node has heard last of a master.
+    func isHeard(_ entry: borrowing Entry) -> Bool
     /// Gives up a running walk.
     func cancel()
     /// What a walk rests on, as it is now.
@@ -120,6 +122,9 @@ protocol TableWalk: AnyObject {
 extension TableWalk {
     /// A table that nobody else changes.
     func conditions() throws(SystemError) -> WalkConditions { WalkConditions() }
+
+    /// A kernel's table.
+    func isHeard(_ entry: borrowing Entry) -> Bool { false }
 
     /// A table that does not tell protocols apart.
     func startSCTP(_ family: Family) throws(SystemError) { try start() }

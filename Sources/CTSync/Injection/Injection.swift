@@ -74,7 +74,7 @@ struct KernelBook: ~Copyable {
     mutating func move(_ place: UInt32, _ event: KernelState.Event) {
         let before = injections[Int(place)].state
         let after = before.after(event)
-        if after.isTask { enqueue(place) }
+        if after.isTask, !event.isDeletion { enqueue(place) }
         guard after != before else { return }
         injections[Int(place)].state = after
         refusedCount += (after.isRefused ? 1 : 0) - (before.isRefused ? 1 : 0)

@@ -64,7 +64,7 @@ final class Injector {
             rounds += 1
             var round = table.kernel.beginRound()
             while let (operation, place) = table.nextRequest(&round, now: now) {
-                while !write(operation, place, table) { try send(table, now) }
+                while !write(operation, place, table) { try makeRoom(for: place, table, now) }
             }
             try send(table, now)
             table.lookAtWaiting(now: now)
@@ -91,6 +91,18 @@ final class Injector {
         }
         if isWritten { asked.append(operation, place) }
         return isWritten
+    }
+
+    /// Sends the batch that is full; the place that is next is not forgotten if that fails.
+    private func makeRoom(
+        for place: UInt32, _ table: ReplicaTable, _ now: UInt32
+    ) throws(SystemError) {
+        do throws(SystemError) {
+            try send(table, now)
+        } catch {
+            table.move(place, .unanswered)
+            throw error
+        }
     }
 
     private func send(_ table: ReplicaTable, _ now: UInt32) throws(SystemError) {
@@ -168,11 +180,8 @@ final class Injector {
         _ blocker: Entry, to handed: Entry, _ table: ReplicaTable, _ now: UInt32
     ) -> Bool {
         guard mayDisplace(blocker), !isNewerHere(blocker, handed) else { return false }
-        if table.book.alivePlace(blocker.key) != nil {
-            _ = table.delete(blocker.key, now: now)
-        } else if requests.delete(blocker.key, tag: Self.noTag) {
-            displaced += 1
-        }
+        guard !table.giveUp(here: blocker, now: now) else { return true }
+        if requests.delete(blocker.key, tag: Self.noTag) { displaced += 1 }
         return true
     }
 

@@ -72,6 +72,12 @@ enum KernelState: Equatable, BitwiseCopyable {
         case deletionRefused
         /// The kernel would not create or change it, and this is what helps.
         case writingRefused(InjectRemedy)
+
+        /// Whether it answers the deletion of what is replaced, whose creation is asked for already, or
+        /// still queued: nothing more is to be asked.
+        var isDeletion: Bool {
+            if case .deleted = self { true } else { false }
+        }
     }
 
     /// The state after an event.

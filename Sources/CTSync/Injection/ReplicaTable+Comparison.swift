@@ -11,6 +11,71 @@ extension ReplicaTable {
     /// Whether the live stream of the master that is followed has spoken of this connection.
     func isMastersWord(_ key: Key) -> Bool { book.isMastersWord(key) }
 
+    // MARK: Who has the later word
+
+    /// The word of what the kernel has when the node becomes slave.
+    func beginWords(adopted: Basis) {
+        book.words.begin(adopted: adopted, book.ledger.generation)
+    }
+
+    /// Packets of the stream are lost.
+    ///
+    /// - Parameter last: until when nothing was missing; nil if something was.
+    func losePackets(after last: Basis?) { book.lose(after: last) }
+
+    /// The copies that follow are handed over by a node that has these words.
+    func takeWords(heard: Basis, adopted: Basis, own: Basis) {
+        book.words.own = own
+        book.words.take(book.ledger.generation, heard: heard, adopted: adopted)
+    }
+
+    /// What was heard last, and what is heard from here on, is as late as this.
+    func goOn(own: Basis) { book.words.own = own }
+
+    /// The word of what the kernel had when the node became slave.
+    var adoptedWord: Basis { book.words.unread }
+
+    /// How late the word of a replica is; of what is none, that of what the kernel had.
+    func lateness(_ key: Key) -> Basis {
+        book.alivePlace(key).map { book.lateness(at: $0) } ?? book.words.unread
+    }
+
+    /// How late the word of an entry in the kernel is: a replica of its key may be of a later connection,
+    /// which has not taken its place yet.
+    func lateness(here entry: Entry) -> Basis {
+        guard let place = book.alivePlace(entry.key), isOf(entry, place) else {
+            return book.words.unread
+        }
+        return book.lateness(at: place)
+    }
+
+    /// Has an entry of the kernel go, as it is in the way of a later one.
+    ///
+    /// - Returns: whether the table sees to it; else it is nobody's replica.
+    func giveUp(here entry: Entry, now: UInt32) -> Bool {
+        guard let place = book.alivePlace(entry.key) else { return false }
+        // Something is about to become of it, or another of its key to take its place.
+        if kernel[place].state.isTask { return true }
+        _ = delete(entry.key, now: now)
+        return true
+    }
+
+    private func isOf(_ entry: Entry, _ place: UInt32) -> Bool {
+        book.pool.replicas[Int(place)].reply == entry.reply
+    }
+
+    /// Whether a replica is among what was heard last.
+    func isHeard(_ key: Key) -> Bool {
+        book.alivePlace(key).map { book.isHeard($0) } ?? false
+    }
+
+    /// What was handed over of a connection is what the donor's kernel had.
+    func setAdopted(_ key: Key) {
+        if let place = book.alivePlace(key) { book.setAdopted(place, isOwn: false) }
+    }
+
+    // MARK: What differs
+
     /// How a replica is beside what another node has of its connection.
     enum Comparison {
         /// There is none, or this kernel has none of it.

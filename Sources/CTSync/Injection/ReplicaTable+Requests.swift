@@ -58,6 +58,8 @@ extension ReplicaTable {
             return errno == ENOENT ? .ignored : .refused
         }
         if isKept {
+            // What there is of it is this kernel's own.
+            book.setAdopted(place, isOwn: true)
             move(place, .written)
             return .ignored
         }

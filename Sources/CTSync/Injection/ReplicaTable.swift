@@ -37,8 +37,6 @@ package final class ReplicaTable {
     var kernel: KernelBook
     /// While a master takes a table over: what its kernel has already is newer and stays.
     var isCreateOnly = false
-    /// Whether the node that hands it over has the later word: what no packet has touched gives way.
-    var takesLaterWord = false
     /// Whether adopted TCP entries that packets have passed are made again without waiting for the
     /// master: after a demotion, when no packet passes here any more. Its next word may come too late
     /// for the next promotion, as a transfer makes no events.
@@ -187,8 +185,10 @@ package final class ReplicaTable {
     // MARK: Initsync
 
     /// Begins the stream of another master.
-    func follow() {
-        book.follow()
+    ///
+    /// - Parameter last: the last word that the node had before the stream that ends.
+    func follow(after last: Basis = .none) {
+        book.follow(after: last)
         expectations.follow()
     }
 

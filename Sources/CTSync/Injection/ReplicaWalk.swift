@@ -45,6 +45,8 @@ final class ReplicaWalk: TableWalk {
         return next != nil
     }
 
+    func isHeard(_ entry: borrowing Entry) -> Bool { table.isHeard(entry.key) }
+
     func cancel() {
         next = nil
     }

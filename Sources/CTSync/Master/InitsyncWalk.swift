@@ -221,10 +221,10 @@ final class InitsyncWalk: Sendable {
                 term.chosen += 1
                 var whole = copy entry
                 whole.prepareForReplication()
-                if !term.pending.isEmpty || !append(whole) { term.pending.append(whole) }
+                if !term.pending.isEmpty || !append(whole, term) { term.pending.append(whole) }
             }
         } else {
-            let appended = term.pending.prefix { append($0) }.count
+            let appended = term.pending.prefix { append($0, term) }.count
             term.pending.removeFirst(appended)
         }
         ring.flush()
@@ -240,10 +240,9 @@ final class InitsyncWalk: Sendable {
         return wait(term, until: term.pace.spend(walked - term.paid, now: now))
     }
 
-    private func append(_ entry: Entry) -> Bool {
-        guard ring.appendUpdate(entry, bits: MessageKind.initsync) == .appended else {
-            return false
-        }
+    private func append(_ entry: Entry, _ term: Term) -> Bool {
+        let bits = MessageKind.initsync | (term.dump.isHeard(entry) ? MessageKind.heard : 0)
+        guard ring.appendUpdate(entry, bits: bits) == .appended else { return false }
         entries.wrappingAdd(1, ordering: .relaxed)
         return true
     }

@@ -1,5 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+/// Where two nodes hold another entry of a connection, the one with the later word is right.
+struct LastWords: Equatable, Sendable {
+    /// The last word that the node has that hands over.
+    var donor: Basis
+    /// The last word that the master has from before its epoch.
+    var own: Basis
+}
+
 /// Whether a master holds everything that some node of the cluster holds, and from whom it takes what
 /// it lacks.
 ///
@@ -12,8 +20,8 @@ struct Wholeness {
     enum Step: Equatable {
         /// Nothing yet; to be asked again at this instant.
         case wait(until: Instant)
-        /// Take what this node holds; it is ahead where its word is later than this master's.
-        case take(UInt8, PeerAddress, isAhead: Bool)
+        /// Take what this node holds: its last word, and this master's.
+        case take(UInt8, PeerAddress, LastWords)
         /// Give up on the node that has been asked.
         case leave
         /// From now on the master is whole.
@@ -35,6 +43,8 @@ struct Wholeness {
     private(set) var basis: Basis
     /// The last word of anything that it has from before its epoch.
     private(set) var latest: Basis
+    /// The last word that it had of itself.
+    private var own: Basis
     private(set) var isWhole = false
     private let epoch: UInt64
     /// Whether its predecessor had said what it lacks, or is not known.
@@ -52,6 +62,7 @@ struct Wholeness {
         self.lacks = lacks
         basis = holding.basis
         latest = holding.latest
+        own = holding.latest
         promotedAt = now
         retakeAt = now + Self.retakeInterval
     }
@@ -71,7 +82,8 @@ struct Wholeness {
             donor = (nodeID, peer.report.holding, now)
             isWhole = false
             return .take(
-                nodeID, peer.address, isAhead: peer.report.holding.latest > latest)
+                nodeID, peer.address,
+                LastWords(donor: peer.report.holding.latest, own: own))
         }
         // One that still says that it has more did not hear that it was taken.
         if now >= retakeAt {
@@ -118,6 +130,7 @@ struct Wholeness {
     mutating func inherited(_ holding: Holding) {
         basis = max(basis, holding.basis)
         latest = max(latest, holding.latest)
+        own = max(own, holding.latest)
     }
 
     private mutating func leave(_ nodeID: UInt8) {

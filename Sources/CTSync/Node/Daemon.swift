@@ -112,12 +112,14 @@ package final class Daemon {
             throw error
         }
         node.engine.remember(
-            epoch: max(lock.epoch, diskEpoch), wallMicroseconds: Clock.wallMicroseconds())
+            epoch: max(lock.epoch, diskEpoch), term: lock.term,
+            wallMicroseconds: Clock.wallMicroseconds())
         observer = Observer(controlFile: configuration.controlFile, log: log)
         self.lock = lock
         viewSocket = Self.viewSocket(configuration, log)
         Self.keepSettings(log)
         node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
+        node.steps.recordTerm = { [unowned self] epoch in self.lock.record(term: epoch) }
     }
 
     // MARK: Preparing the machine

@@ -44,7 +44,8 @@ final class Handover {
     private func begin(_ followed: MasterClaim, _ peer: PeerAddress, _ now: Instant) {
         let claim = MasterClaim(epoch: followed.epoch, nodeID: nodeID)
         master.ring.reset(epoch: claim.epoch, nodeID: nodeID, flags: .handover)
-        master.exchange.start(claim, holding: slave.slave.holding, now: now)
+        // The brackets tell the word of what this kernel had: what it heard has that of the report.
+        master.exchange.start(claim, holding: Holding(basis: slave.table.adoptedWord), now: now)
         let walk = master.initsync.open(
             ReplicaWalk(slave.table), NoLookup(), NoAddressLosses(), now: now)
         // By all links that the master is heard by: a handover outlives the one it was asked by.

@@ -16,7 +16,7 @@ final class LinkThread: Sendable {
         case slave(after: MasterClaim, Holding)
         case slaveAgain
         case master
-        case takeOver(from: MasterClaim, at: PeerAddress, isAhead: Bool)
+        case takeOver(from: MasterClaim, at: PeerAddress, LastWords)
         case endTakingOver
         case stop
         case visit(@Sendable (SlaveEngine) -> Void)
@@ -128,8 +128,8 @@ final class LinkThread: Sendable {
     }
 
     /// Has a master take over what another node holds.
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool) {
-        give(.takeOver(from: claim, at: peer, isAhead: isAhead))
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords) {
+        give(.takeOver(from: claim, at: peer, words))
     }
 
     /// Ends that, and to hear the predecessor out; the replica table is left alone.
@@ -224,12 +224,11 @@ final class LinkThread: Sendable {
                 case .master:
                     mode = .master
                     state.engine.hearOut()
-                case .takeOver(let claim, let peer, let isAhead):
+                case .takeOver(let claim, let peer, let words):
                     taken.store(false, ordering: .releasing)
                     let others = threads.value.engine.exchange.addresses(of: claim.nodeID)
                     state.engine.takeOver(
-                        from: claim, at: peer, others: others, isAhead: isAhead,
-                        now: Clock.now())
+                        from: claim, at: peer, others: others, words, now: Clock.now())
                 case .endTakingOver:
                     endTakingOver(state)
                 case .stop:

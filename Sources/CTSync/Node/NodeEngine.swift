@@ -14,6 +14,8 @@ protocol NodeParts: AnyObject {
     func resumeReceiving(now: Instant)
     /// Keeps an epoch where it outlives the process; where that fails the clock has to do.
     func record(epoch: UInt64)
+    /// Keeps that the node is master of an epoch, for a process that follows one that is killed.
+    func record(term epoch: UInt64)
     /// Begins a term as master with what the node holds; its first packet announces it.
     ///
     /// - Parameter lacks: whether its predecessor had said what it lacks, or is not known.
@@ -30,8 +32,8 @@ protocol NodeParts: AnyObject {
     func nextOfWholeness(now: Instant) -> Wholeness.Step
     /// Begins to take over what another node holds.
     ///
-    /// - Parameter isAhead: whether it knows better where both hold a connection.
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant)
+    /// - Parameter words: by which it is told who knows better where both hold a connection.
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords, now: Instant)
     /// Whether all of that is there.
     var hasTakenOver: Bool { get }
     /// Ends it; the master is told from whom all was taken, if it was all.
@@ -94,6 +96,9 @@ final class NodeEngine {
     private var haveTimersBegun = false
     /// Whether it lacked, when it was promoted, what its predecessor had said.
     private var lacks = true
+    /// The last word of an earlier process: what its kernel has is that of its last term as master,
+    /// to the end, or later.
+    private var remembered = Basis.none
     /// When it gave way to a master that nobody has heard for long since; nil for one that did not, or
     /// has an order since.
     private var gaveWayAt: Instant?
@@ -126,7 +131,10 @@ final class NodeEngine {
     // MARK: Epochs
 
     /// Takes note of the highest epoch of an earlier run.
-    func remember(epoch: UInt64, wallMicroseconds: UInt64) {
+    ///
+    /// - Parameter term: the epoch of its last term as master since the boot; 0 for none.
+    func remember(epoch: UInt64, term: UInt64 = 0, wallMicroseconds: UInt64) {
+        if term != 0, term <= epoch { remembered = Basis(epoch: term, sequence: .max) }
         let claim = MasterClaim(epoch: epoch, nodeID: machine.nodeID)
         guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else { return }
         machine.heard(claim)
@@ -147,7 +155,7 @@ final class NodeEngine {
             try promote(now, wallMicroseconds)
         } else {
             parts.becomeSlave(
-                after: .none, holding: Holding(hasUnproved: true), now: now)
+                after: .none, holding: Holding(latest: remembered, hasUnproved: true), now: now)
         }
     }
 
@@ -208,6 +216,7 @@ final class NodeEngine {
             return true
         }
         machine.commit(.master, next)
+        parts.record(term: next.epoch)
         haveTimersBegun = false
         return true
     }
@@ -233,14 +242,13 @@ final class NodeEngine {
         if let donorID, parts.hasTakenOver { endTakingOver(took: donorID, now) }
         switch parts.nextOfWholeness(now: now) {
         case .wait(let until): return .until(until)
-        case .take(let nodeID, let peer, let isAhead):
+        case .take(let nodeID, let peer, let words):
             donorID = nodeID
             // What is taken needs the replica table, which the timers own.
             parts.stopTimers()
             haveTimersBegun = false
             parts.takeOver(
-                from: MasterClaim(epoch: claim.epoch, nodeID: nodeID), at: peer,
-                isAhead: isAhead, now: now)
+                from: MasterClaim(epoch: claim.epoch, nodeID: nodeID), at: peer, words, now: now)
             return .none
         case .leave:
             endTakingOver(took: nil, now)
@@ -292,13 +300,16 @@ final class NodeEngine {
         do throws(SystemError) {
             let last = parts.slaveState
             lacks = last.lacks
-            try parts.startTerm(next, holding: last.holding, lacks: lacks, now: now)
+            var held = last.holding
+            held.latest = max(held.latest, remembered)
+            try parts.startTerm(next, holding: held, lacks: lacks, now: now)
         } catch {
             parts.resumeReceiving(now: now)
             throw error
         }
         parts.open(now: now)
         machine.commit(.master, next)
+        parts.record(term: next.epoch)
         (donorID, haveTimersBegun) = (nil, false)
         roleSince = now
         announcedAt = now

@@ -13,6 +13,7 @@ final class RoleSteps: NodeParts {
     private var linkThread: WorkerThread?
     /// Keeps an epoch where it outlives the process.
     var recordEpoch: (UInt64) -> Void = { _ in }
+    var recordTerm: (UInt64) -> Void = { _ in }
 
     /// Takes all memory and sockets; starts nothing but the link's thread, idle.
     ///
@@ -74,6 +75,10 @@ final class RoleSteps: NodeParts {
         recordEpoch(epoch)
     }
 
+    func record(term epoch: UInt64) {
+        recordTerm(epoch)
+    }
+
     func startTerm(
         _ claim: MasterClaim, holding: Holding, lacks: Bool, now: Instant
     ) throws(SystemError) {
@@ -92,8 +97,8 @@ final class RoleSteps: NodeParts {
         threads.engine.exchange.nextOfWholeness(now: now)
     }
 
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant) {
-        link.takeOver(from: claim, at: peer, isAhead: isAhead)
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords, now: Instant) {
+        link.takeOver(from: claim, at: peer, words)
     }
 
     var hasTakenOver: Bool { link.hasTakenOver }

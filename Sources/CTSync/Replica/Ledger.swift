@@ -28,6 +28,9 @@ struct Ledger: ~Copyable {
     struct Word: BitwiseCopyable {
         var generation: UInt16
         var voice: Voice
+
+        /// Of this node's kernel, whoever was taken from.
+        static let ownKernel = Word(generation: 0, voice: .kernel)
     }
 
     /// What the end of an initsync proves.
@@ -41,6 +44,8 @@ struct Ledger: ~Copyable {
     /// Whether an initsync is running.
     private(set) var isRunning = false
     private(set) var generation: UInt16 = 1
+    /// The first generation since the last begin: a loss opens another.
+    private var begun: UInt16 = 1
     private var tombstones: Tombstones
 
     /// Reserves the memory of the tombstones.
@@ -52,16 +57,24 @@ struct Ledger: ~Copyable {
 
     /// Begins an initsync; one that was running is forgotten.
     mutating func begin() {
-        generation &+= 1
+        open()
         isRunning = true
         tombstones.removeAll()
     }
 
     /// Begins the stream of another master: none of what was said before is its word.
     mutating func follow() {
-        generation &+= 1
+        open()
         stop()
     }
+
+    private mutating func open() {
+        generation &+= 1
+        begun = generation
+    }
+
+    /// Packets are lost: what was said until now is of before.
+    mutating func lose() { generation &+= 1 }
 
     /// Ends an initsync.
     ///
@@ -79,11 +92,13 @@ struct Ledger: ~Copyable {
 
     /// The word of a voice that speaks now. The kernel's confirms nothing.
     func word(_ voice: Voice) -> Word {
-        Word(generation: voice == .kernel ? generation &- 1 : generation, voice: voice)
+        Word(generation: voice == .kernel ? begun &- 1 : generation, voice: voice)
     }
 
     /// Whether it was spoken of since the last begin.
-    func isConfirmed(_ word: Word) -> Bool { word.generation == generation }
+    func isConfirmed(_ word: Word) -> Bool {
+        Int16(bitPattern: word.generation &- begun) >= 0
+    }
 
     /// Whether the live stream of the master that is followed said it, and since the last begin.
     func isOwnWord(_ word: Word) -> Bool { word.voice == .live && isConfirmed(word) }

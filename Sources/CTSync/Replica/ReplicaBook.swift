@@ -10,6 +10,8 @@ struct ReplicaBook: ~Copyable {
     /// Of how many of them too little is known to make a kernel's entry.
     private(set) var insufficientCount = 0
     private(set) var ledger: Ledger
+    /// How late what is said is.
+    var words = LaterWords()
     var pool: ReplicaPool
 
     /// Reserves the memory of a book.
@@ -155,7 +157,20 @@ struct ReplicaBook: ~Copyable {
     // MARK: Initsync
 
     /// Begins the stream of another master.
-    mutating func follow() { ledger.follow() }
+    ///
+    /// - Parameter last: the last word that the node had before the one that ends.
+    mutating func follow(after last: Basis) {
+        ledger.follow()
+        words.follow(after: last, ledger.generation)
+    }
+
+    /// Packets of the stream are lost.
+    ///
+    /// - Parameter last: until when nothing was missing; nil if something was.
+    mutating func lose(after last: Basis?) {
+        ledger.lose()
+        words.lose(after: last, ledger.generation)
+    }
 
     /// From here on copies confirm replicas.
     mutating func beginInitsync() { ledger.begin() }
@@ -180,6 +195,21 @@ struct ReplicaBook: ~Copyable {
     func isMastersWord(_ key: Key) -> Bool {
         guard let place = alivePlace(key) else { return false }
         return ledger.isOwnWord(pool.replicas[Int(place)].word)
+    }
+
+    /// How late what is known of the one in this place is.
+    func lateness(at place: UInt32) -> Basis { words.basis(of: pool.replicas[Int(place)].word) }
+
+    /// Whether it is among what was heard last.
+    func isHeard(_ place: UInt32) -> Bool { words.isHeard(pool.replicas[Int(place)].word) }
+
+    /// Takes note of who gave the word of the one in this place: not a master.
+    mutating func setAdopted(_ place: UInt32, isOwn: Bool) {
+        if isOwn {
+            pool.replicas[Int(place)].word = .ownKernel
+        } else {
+            pool.replicas[Int(place)].word.voice = .kernel
+        }
     }
 
     /// The entry as the master described it.

@@ -21,7 +21,7 @@ final class SlaveEngine {
     /// How often those are looked at that wait for a parent, when no packet comes.
     static let waitInterval = 20 * Duration.millisecond
 
-    /// How often a batch is sent that fails when the node ceases to be slave.
+    /// How often a batch is sent that fails.
     private static let attempts = 3
 
     let slave: SlaveProtocol
@@ -76,6 +76,7 @@ final class SlaveEngine {
     /// - Parameter holding: how much of the cluster's table that is.
     func begin(after claim: MasterClaim, holding: Holding, now: Instant) {
         table.removeAll()
+        table.beginWords(adopted: holding.latest)
         table.isCreateOnly = false
         // A process that begins may be a master's that was restarted: packets still pass.
         table.remakesWorn = claim != .none
@@ -93,15 +94,14 @@ final class SlaveEngine {
     ///
     /// - Parameters:
     ///   - others: where it is by other links.
-    ///   - isAhead: whether it knows better where both hold a connection.
+    ///   - words: by which it is told who knows better where both hold a connection.
     func takeOver(
         from claim: MasterClaim, at peer: PeerAddress, others: [PeerAddress] = [],
-        isAhead: Bool, now: Instant
+        _ words: LastWords, now: Instant
     ) {
         table.isCreateOnly = true
-        table.takesLaterWord = isAhead
-        slave.isKeptHere = { [unowned self] handed in !isAhead || hasNewer(than: handed) }
-        slave.takeOver(from: claim, at: peer, others: others, now: now)
+        slave.isKeptHere = { [unowned self] handed, word in hasNewer(than: handed, word) }
+        slave.takeOver(from: claim, at: peer, others: others, words, now: now)
     }
 
     /// Begins to hear out, as master, the one that it followed: most takeovers are none from a dead
@@ -110,7 +110,7 @@ final class SlaveEngine {
     /// it is.
     func hearOut() {
         table.isCreateOnly = true
-        table.takesLaterWord = true
+        table.goOn(own: slave.holding.latest)
         slave.hasMovedOn = { [unowned self] key in
             do throws(SystemError) {
                 return try lookup.entry(key).map { !ReplicaTable.mayBeHeld($0) } ?? false
@@ -134,19 +134,27 @@ final class SlaveEngine {
         return slave.holding
     }
 
-    private func hasNewer(than handed: Entry) -> Bool {
+    private func hasNewer(than handed: Entry, _ word: Basis) -> Bool {
+        guard word > table.lateness(handed.key) else { return true }
         do throws(SystemError) {
             guard let entry = try lookup.entry(handed.key) else { return false }
-            return isNewer(entry, than: handed)
+            return isUsed(entry, besides: handed)
         } catch {
             return true
         }
     }
 
-    /// Whether this kernel's entry is newer than what is handed over, and in its way: packets have
-    /// passed, or it is another connection of a tuple that began since the promotion.
+    /// Whether this kernel's entry, which is in the way of what is handed over, is newer.
+    ///
+    /// What is handed over is a replica already; one of the same tuple in the kernel is none then.
     private func isNewer(_ entry: Entry, than handed: Entry) -> Bool {
-        guard table.takesLaterWord else { return true }
+        let known = entry.key == handed.key ? table.adoptedWord : table.lateness(here: entry)
+        return table.lateness(handed.key) <= known || isUsed(entry, besides: handed)
+    }
+
+    /// Whether packets have passed by it since the promotion, or it is another connection that began
+    /// since.
+    private func isUsed(_ entry: Entry, besides handed: Entry) -> Bool {
         // A replica, perhaps of an earlier process and not read yet, that no packet has touched.
         guard !ReplicaTable.mayBeHeld(entry) else { return false }
         guard entry.key == handed.key, entry.reply == handed.reply else {
@@ -173,6 +181,7 @@ final class SlaveEngine {
             }
         }
         table.giveUpWaiting()
+        table.retryRefused()
         inject(now)
         table.isCreateOnly = false
         slave.restart(after: .none, holding: slave.holding)
@@ -280,19 +289,18 @@ final class SlaveEngine {
 
     /// Brings the kernel to what the table says.
     func inject(_ now: Instant) {
-        for _ in 0..<(isFinished ? Self.attempts : 1) {
+        // It is asked again first: what was deleted, to be made anew, is nowhere else.
+        for _ in 0..<Self.attempts {
             do throws(SystemError) {
                 try injector.apply(table, now: Self.seconds(now))
                 try expectations.apply(table, now: now)
                 return
             } catch {
                 injectionFailures += 1
-                if !isFinished {
-                    // What the kernel has is not known any more: read it, and have it confirmed.
-                    begin(after: slave.master, holding: slave.holding, now: now)
-                }
             }
         }
+        // What the kernel has is not known any more: read it, and have it confirmed.
+        if !isFinished { begin(after: slave.master, holding: slave.holding, now: now) }
     }
 
     private func adopt(_ now: Instant) {

@@ -133,8 +133,13 @@ final class SlaveProtocol {
     private var hasUnproved = false
     /// Whom this node takes a table over from, as a master that lacks it; nil for a slave.
     private(set) var donor: MasterClaim?
-    /// Whether this kernel's entry of a connection is newer than what is handed over.
-    var isKeptHere: (Entry) -> Bool = { _ in false }
+    /// Whether this kernel's entry of a connection is newer than what is handed over, by a word that is
+    /// so late.
+    var isKeptHere: (Entry, Basis) -> Bool = { _, _ in false }
+    /// The last word of whom it takes from, of what that has heard and of what its kernel had, and its
+    /// own.
+    private var lastWords = LastWords(donor: .none, own: .none)
+    private var adoptedByDonor = Basis.none
     /// Whether all of that is there.
     private(set) var hasTaken = false
     /// Whether this node is master, and hears its predecessor out.
@@ -206,10 +211,13 @@ final class SlaveProtocol {
     ///   - claim: this node's epoch, and the other's id.
     ///   - others: where it is by other links.
     func takeOver(
-        from claim: MasterClaim, at peer: PeerAddress, others: [PeerAddress] = [], now: Instant
+        from claim: MasterClaim, at peer: PeerAddress, others: [PeerAddress] = [],
+        _ words: LastWords, now: Instant
     ) {
         restart(after: claim, holding: holding)
         donor = claim
+        lastWords = words
+        adoptedByDonor = .none
         preferred.heard(peer, now: now)
         for path in others + [peer] { paths.heard(path, now: now) }
         lastHeard = now
@@ -373,9 +381,9 @@ final class SlaveProtocol {
     }
 
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
+        table.follow(after: latest)
         forgetStream(
             expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
-        table.follow()
         master = claim
         forgetAddresses()
         wantInitsync(at: now)
@@ -405,6 +413,7 @@ final class SlaveProtocol {
         ring.exists(header.sequence)
         if ring.hasGap, header.oldest > ring.expected {
             // Numbers are the master's word: however far they jump, nothing overflows.
+            if donor == nil { table.losePackets(after: hasBase ? basis : nil) }
             counters.lost &+= ring.skip(to: header.oldest)
             streamBroke(now)
         }
@@ -503,13 +512,15 @@ final class SlaveProtocol {
                 return
             }
             heldAt = now
-            if donor != nil, isNewerHere(message.entry) { return }
+            let isHanded = donor != nil
+            let isHeard = message.kind.has(MessageKind.heard)
+            if isHanded, isNewerHere(message.entry, isHeard) { return }
             if isHeir, hasMovedOn(message.entry.key) { return }
             switch table.update(
-                message.entry, isNew: message.kind.has(MessageKind.new),
+                message.entry, isNew: !isHanded && message.kind.has(MessageKind.new),
                 isCopy: message.kind.has(MessageKind.initsync), now: seconds)
             {
-            case .applied: return
+            case .applied: if isHanded, !isHeard { table.setAdopted(message.entry.key) }
             case .insufficient:
                 counters.insufficient += 1
                 if bracket == nil { wantInitsync(at: now) }
@@ -557,11 +568,11 @@ final class SlaveProtocol {
 
     /// Whether what this master has of a connection is to stay as it is: it is what it is handed, or
     /// packets have passed since the promotion.
-    private func isNewerHere(_ handed: Entry) -> Bool {
+    private func isNewerHere(_ handed: Entry, _ isHeard: Bool) -> Bool {
         switch table.comparison(with: handed) {
         case .lacking: false
         case .same: true
-        case .different: isKeptHere(handed)
+        case .different: isKeptHere(handed, isHeard ? lastWords.donor : adoptedByDonor)
         }
     }
 
@@ -584,6 +595,10 @@ final class SlaveProtocol {
         isExpectationTableFull = false
         request.begun()
         table.beginInitsync()
+        guard donor != nil else { return }
+        adoptedByDonor = begun.basis
+        table.takeWords(
+            heard: lastWords.donor, adopted: adoptedByDonor, own: lastWords.own)
     }
 
     private func end(_ ended: Bracket, _ now: Instant) {

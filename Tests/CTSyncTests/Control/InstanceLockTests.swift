@@ -41,6 +41,24 @@ import Testing
         #expect(try InstanceLock(controlFile: path).epoch == 0)
     }
 
+    @Test func theLastTermIsFoundByTheNextHolder() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.file("state")
+        do {
+            var first = try InstanceLock(controlFile: path)
+            #expect(first.term == 0)
+            first.record(9_000)
+            first.record(term: 9_000)
+        }
+        #expect(ScratchDirectory.read(path + ".lock") == "\(getpid())\n9000\n9000\n")
+        var next = try InstanceLock(controlFile: path)
+        #expect(next.term == 9_000)
+        next.record(9_001)
+        #expect(next.term == 9_000 && next.epoch == 9_001)
+        next.record(term: 9_001)
+        #expect(ScratchDirectory.read(path + ".lock") == "\(getpid())\n9001\n9001\n")
+    }
+
     /// Nobody else can take the lock: not by opening the file, not by making one first.
     @Test func nobodyElseCanTakeIt() throws {
         let scratch = ScratchDirectory()

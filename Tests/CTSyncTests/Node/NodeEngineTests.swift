@@ -10,6 +10,10 @@ private final class WrittenSteps: NodeParts {
     var now: Instant = 1
     var slaveState = SlaveState(outOfSync: nil, master: .none, holding: Holding(), lacks: false)
     var next = Wholeness.Step.whole
+    /// The last term that was recorded.
+    var term: UInt64 = 0
+    /// What the node holds that became slave, or began a term, last.
+    var held = Holding()
     var hasTakenOver = false
     /// Steps that fail.
     var failing: Set<String> = []
@@ -27,15 +31,17 @@ private final class WrittenSteps: NodeParts {
     func stopReceiving(now: Instant) { steps.append("stop receiving") }
     func resumeReceiving(now: Instant) { steps.append("resume") }
     func record(epoch: UInt64) { steps.append("record \(epoch)") }
+    func record(term epoch: UInt64) { term = epoch }
     func startTerm(
         _ claim: MasterClaim, holding: Holding, lacks: Bool, now: Instant
     ) throws(SystemError) {
+        held = holding
         try attempt("term")
     }
     func open(now: Instant) { steps.append("open") }
     func announce(now: Instant) { steps.append("announce") }
     func nextOfWholeness(now: Instant) -> Wholeness.Step { next }
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant) {
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords, now: Instant) {
         steps.append("take from \(claim.nodeID)")
     }
     func endTakingOver(took nodeID: UInt8?, now: Instant) {
@@ -49,6 +55,7 @@ private final class WrittenSteps: NodeParts {
         return Holding()
     }
     func becomeSlave(after claim: MasterClaim, holding: Holding, now: Instant) {
+        held = holding
         steps.append("slave after \(claim.epoch)")
     }
 }
@@ -171,15 +178,26 @@ private final class WrittenSteps: NodeParts {
         #expect(parts.take().suffix(3) == ["close", "stop timers", "slave after 8000"])
     }
 
+    /// What the kernel has after a daemon was killed as master is as late as the end of that term.
+    @Test(arguments: [Role.master, .slave])
+    func theTermOfAKilledProcessIsRemembered(_ role: Role) throws {
+        engine.remember(epoch: 90, term: 70, wallMicroseconds: 100)
+        try engine.begin(as: role, now: 1, wallMicroseconds: 100)
+        #expect(parts.held.latest == Basis(epoch: 70, sequence: .max))
+        #expect(parts.held.basis == .none)
+        #expect(parts.term == (role == .master ? 100 : 0))
+    }
+
     @Test func theTimersWaitForWhatOthersHold() throws {
         _ = try order(.master)
         let peer = PacketBytes.peer
+        let words = LastWords(donor: .none, own: .none)
         let steps: [(Wholeness.Step, [String])] = [
             (.wait(until: 5), []),
-            (.take(7, peer, isAhead: true), ["stop timers", "take from 7"]),
+            (.take(7, peer, words), ["stop timers", "take from 7"]),
             (.wait(until: 9), []),
             (.leave, ["leave"]),
-            (.take(8, peer, isAhead: false), ["stop timers", "take from 8"]),
+            (.take(8, peer, words), ["stop timers", "take from 8"]),
         ]
         for (next, expected) in steps {
             parts.next = next

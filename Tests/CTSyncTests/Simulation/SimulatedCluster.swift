@@ -32,6 +32,8 @@ final class SimulatedCluster {
     private(set) var now: Instant = 5 * Duration.second
     /// The node that the manager gave the addresses to: where the traffic goes.
     private(set) var active: Int?
+    /// The one that it gave them to whose promotion waits for an initsync.
+    private var awaited: Int?
     /// Live connections that a role change must not lose.
     var owed: [Key: Tuple] = [:]
     /// How often a slave that said it was in sync was found to be.
@@ -158,6 +160,7 @@ final class SimulatedCluster {
             try checkSending(node)
             try checkFollowing(node)
         }
+        if let index = awaited, nodes[index].role == .master { (active, awaited) = (index, nil) }
         try trackOwed()
     }
 
@@ -182,7 +185,14 @@ final class SimulatedCluster {
         let before = node.role
         var refusal: (any Error)?
         do {
-            if try daemon.order(role) == .done, role == .master { active = index }
+            let outcome = try daemon.order(role)
+            if role == .master {
+                // A node whose promotion waits is dark: the traffic comes when it is master.
+                if outcome == .done { active = index }
+                awaited = outcome == .waits ? index : nil
+            } else if awaited == index {
+                awaited = nil
+            }
         } catch {
             refusal = error
         }
@@ -304,8 +314,12 @@ final class SimulatedCluster {
                 owed[key] = nil
             } else if holders(key, reply).isEmpty {
                 owed[key] = nil
-                // Both masters of a split have made a connection of these ends: one gives way.
-                let hasOther = nodes.contains { $0.kernel.table.entry(key) != nil }
+                // Both masters of a split have made a connection of these ends, or one that is answered
+                // at the same port: no kernel can have both, so one gives way.
+                let hasOther = nodes.contains { node in
+                    node.kernel.table.entry(key) != nil
+                        || node.kernel.table.key(replying: Key(reply, zone: key.zone)) != nil
+                }
                 if splitAt > 0, now < splitAt + 10 * Duration.second, hasOther { continue }
                 let removals = nodes.compactMap { node in
                     node.kernel.table.removals[key].map { (node, $0.at, $0.cause) }

@@ -66,7 +66,7 @@ final class SimulatedDaemon: NodeParts {
     func begin(as role: Role) throws {
         if !kernel.isReadOnly { kernel.eventsSetting = 1 }
         engine.remember(
-            epoch: max(node.storage.epoch, node.storage.diskEpoch),
+            epoch: max(node.storage.epoch, node.storage.diskEpoch), term: node.storage.term,
             wallMicroseconds: node.clock.wallMicroseconds)
         isOpen = false
         try engine.begin(
@@ -283,6 +283,10 @@ final class SimulatedDaemon: NodeParts {
         node.storage.diskEpoch = max(node.storage.diskEpoch, epoch)
     }
 
+    func record(term epoch: UInt64) {
+        node.storage.term = epoch
+    }
+
     func announce(now: Instant) {
         announcements += 1
     }
@@ -291,11 +295,11 @@ final class SimulatedDaemon: NodeParts {
         master.exchange.nextOfWholeness(now: now)
     }
 
-    func takeOver(from claim: MasterClaim, at peer: PeerAddress, isAhead: Bool, now: Instant) {
-        node.trace("takes over from \(claim.nodeID - 1), is ahead: \(isAhead)")
+    func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords, now: Instant) {
+        node.trace("takes over from \(claim.nodeID - 1), \(words)")
         slave.takeOver(
-            from: claim, at: peer, others: master.exchange.addresses(of: claim.nodeID),
-            isAhead: isAhead, now: now)
+            from: claim, at: peer, others: master.exchange.addresses(of: claim.nodeID), words,
+            now: now)
         linkThread.wake()
     }
 

@@ -133,12 +133,14 @@ final class SimulatedStorage {
     var role: Role?
     /// The lock file's epoch.
     var epoch: UInt64 = 0
+    /// The lock file's epoch of the last term as master.
+    var term: UInt64 = 0
     /// The epoch's file on the disk.
     var diskEpoch: UInt64 = 0
 
     func reboot() {
         role = nil
-        epoch = 0
+        (epoch, term) = (0, 0)
     }
 }
 

@@ -72,6 +72,7 @@ final class SimulatedRequests: KernelRequests {
         for (request, tag) in requests {
             let errno = kernel.carryOut(request)
             guard errno != 0 else { continue }
+            kernel.refused(request, errno)
             outcome.failures += 1
             failure(tag, errno)
         }
@@ -100,6 +101,16 @@ final class SimulatedLookup: EntryLookup {
 }
 
 extension SimulatedKernel {
+    /// Tells who watches of a refusal.
+    fileprivate func refused(_ request: SimulatedRequests.Request, _ errno: CInt) {
+        switch request {
+        case .create(let entry, _): table.watch("creation refused: \(errno)", entry.key, .daemon)
+        case .update(let entry, _): table.watch("change refused: \(errno)", entry.key, .daemon)
+        case .delete(let key): table.watch("deletion refused: \(errno)", key, .daemon)
+        default: break
+        }
+    }
+
     /// An entry as a dump or a query shows it.
     func shown(_ key: Key) -> Entry? {
         guard var entry = table.entry(key) else { return nil }

@@ -99,7 +99,7 @@ final class SimulatedTable {
         slots[entry.key] = slot
         replies[reply] = entry.key
         nextExpiry = min(nextExpiry, slot.expiresAt)
-        watch("inserted", entry.key, cause)
+        watch("inserted, answers to \(entry.reply.destinationPort)", entry.key, cause)
         tell(.new, slot.entry, slot, cause)
         return 0
     }

@@ -29,7 +29,9 @@ import Testing
     }
 
     /// - Returns: whether what is handed over has taken the place of the kernel's entry.
-    private func isReplaced(_ entry: Entry, _ origin: Origin, isAhead: Bool) throws -> Bool {
+    private func isReplaced(
+        _ entry: Entry, _ origin: Origin, isAhead: Bool, with others: [Entry] = []
+    ) throws -> Bool {
         kernel.advance(to: Self.now)
         let seconds = origin == .held ? ReplicaTable.holdSeconds : 60
         #expect(kernel.table.insert(entry, seconds: seconds, .traffic) == 0)
@@ -40,12 +42,22 @@ import Testing
                 nodeID: 1, table: table, filter: filter, ringSlots: 16, slotByteCount: 400),
             kernel)
         engine.beganInTerm = { _ in origin == .unknown ? nil : origin == .newer }
-        engine.takeOver(from: Self.claim, at: Self.peer, isAhead: isAhead, now: Self.now)
-        _ = table.update(handed, isNew: false, isCopy: true, now: 10)
+        let word = Basis(epoch: 6, sequence: 5)
+        engine.takeOver(
+            from: Self.claim, at: Self.peer,
+            LastWords(donor: word, own: isAhead ? .none : word), now: Self.now)
+        table.beginInitsync()
+        table.takeWords(heard: word, adopted: .none, own: isAhead ? .none : word)
+        for entry in [handed] + others {
+            _ = table.update(entry, isNew: false, isCopy: true, now: 10)
+        }
         engine.inject(Self.now)
         table.assertValid { Issue.record("\($0)") }
         let isThere = kernel.table.entry(handed.key)?.reply == handed.reply
         #expect(isThere != (kernel.table.entry(entry.key)?.reply == entry.reply))
+        if isThere {
+            for other in others { #expect(kernel.table.entry(other.key)?.reply == other.reply) }
+        }
         return isThere
     }
 
@@ -62,6 +74,13 @@ import Testing
         let other = Self.translated(4_001, to: 2_001)
         let isOlder = origin == .held || origin == .older
         #expect(try isReplaced(other, origin, isAhead: true) == isOlder)
+    }
+
+    /// The port at which it is answered was another's, which is handed over too, with another port.
+    @Test func aChainOfLaterOnesTakesTheirPlaces() throws {
+        let other = Self.translated(4_001, to: 2_001)
+        let later = Self.translated(4_001, to: 2_003)
+        #expect(try isReplaced(other, .older, isAhead: true, with: [later]))
     }
 
     @Test(arguments: Origin.allCases)
