@@ -7,11 +7,6 @@ import Logging
 ///
 /// Thread: control.
 struct Observer {
-    /// How often it looks: usually, and while no other node is heard.
-    private static let (interval, closeInterval) = (
-        1 * Duration.second, 250 * Duration.millisecond
-    )
-
     private let log: Logger
     private var chronicle = Chronicle()
     private var history: History
@@ -22,6 +17,11 @@ struct Observer {
     init(controlFile: String, log: Logger) {
         self.log = log
         history = History(controlFile: controlFile)
+    }
+
+    /// How long it is until the next look: usually, and while no other node is heard.
+    static func interval(_ report: NodeReport) -> UInt64 {
+        report.needsWitness ? 250 * Duration.millisecond : 1 * Duration.second
     }
 
     /// How long it need not look.
@@ -37,7 +37,7 @@ struct Observer {
         let report = node.nodeReport()
         node.lookAtDevice(report)
         node.tellTraits(report, now: now)
-        due = now + (report.needsWitness ? Self.closeInterval : Self.interval)
+        due = now + Self.interval(report)
         service.show(report.statusLine)
         tell(report, node.link.status.transitions, now)
     }
