@@ -8,6 +8,13 @@ extension Node {
     /// Everything `ct_sync status` shows.
     func report() -> StatusReport { nodeReport().status }
 
+    /// How far its last takeover has come.
+    var takeoverFacts: TakeoverTimeline.Facts {
+        TakeoverTimeline.Facts(
+            role: role, isDark: darkness?.isClosed, forwarded: ForwardedPackets.count,
+            progress: steps.timers.progress)
+    }
+
     /// How the node is now.
     func nodeReport() -> NodeReport {
         let now = Clock.now()
