@@ -160,6 +160,8 @@ test-packaging: deb
 	Tests/packaging/hardened.sh $(STATIC_BINARY)
 	Tests/packaging/other-user.sh $(STATIC_BINARY)
 	Tests/packaging/deb.sh .build/deb
+	Tests/packaging/lint.sh .build/deb
+	Tests/packaging/reproducible.sh $(STAGED) deb
 	Tests/packaging/systemd.sh .build/deb
 
 test-managers: static
@@ -181,7 +183,7 @@ test-pacemaker: deb
 		-o Dir::Cache::archives=$(PACEMAKER) corosync pacemaker pacemaker-cli-utils
 	Tests/docs/run .build/deb/ct-sync_*.deb Tests/managers/pacemaker.md
 
-# What takes long, or Debian's checker: the packages as they are released.
+# What takes long: the packages as they are released.
 test-packages: release docs-check test-keepalived
 	Tests/packaging/lint.sh .build/deb
 	Tests/packaging/reproducible.sh $(STAGED)

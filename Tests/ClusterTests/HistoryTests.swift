@@ -33,6 +33,42 @@ extension ClusterTests {
             }
         }
 
+        /// A takeover, phase by phase: its connection goes on, so a packet is forwarded and its windows are
+        /// seen.
+        @Test func aTakeoverHasItsTimeline() throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try cluster.startDaemons(["--l2drop", "1"])
+                let way = Way(ipv6: false, translation: .none)
+                let server = try EchoServer(on: way.service, in: cluster.server)
+                defer { server.stop() }
+                let connection = try EchoConnection(from: cluster.client, to: way.target)
+                try connection.exchange()
+                try second.waitForEqualTable(to: first, atLeast: 1)
+                try cluster.crash(first)
+                try cluster.promote(second)
+                let phases = [
+                    "takeover: order at ", " claim · +", " open · +", " first packet forwarded · +",
+                    " timers started (", " windows of 1 connection seen",
+                ]
+                var line: String?
+                try eventually("a timeline", within: 25, detail: { second.log }) {
+                    // Both directions, so that both windows are known.
+                    try connection.exchange()
+                    line = try Self.events(second).first { $0.contains("takeover:") }
+                    return line != nil
+                }
+                var rest = Substring(try #require(line))
+                for phase in phases {
+                    let place = try #require(rest.range(of: phase), "\(phase) in \(line ?? "")")
+                    rest = rest[place.upperBound...]
+                }
+                #expect(second.log.contains(phases[0]))
+                // What it started as is none.
+                #expect(!first.log.contains("takeover:"))
+            }
+        }
+
         @Test func everyTransitionIsToldOnce() throws {
             try withCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])

@@ -59,6 +59,10 @@ extension ClusterTests {
                 #expect(!alone.isWell && alone.reason == "alone")
                 #expect(alone.verdict.hasPrefix("MASTER, ALONE for "))
                 #expect(try first.statusCommand(json: false).status == 1)
+                #expect(try second.statusCommand().status == 2)
+                try second.start(role: .slave, ["--port", "3999"])
+                #expect(try second.statusCommand(json: false).status == 1)
+                try second.stop()
                 try second.start(role: .slave)
                 try cluster.waitInSync()
                 try first.waitUntilWell()
@@ -68,6 +72,12 @@ extension ClusterTests {
                 #expect(try second.field("peers.0.id") == "1")
                 #expect(try second.field("no.such.field") == nil)
                 // The daemon is there and does not answer.
+                kill(try #require(first.daemon).pid, SIGSTOP)
+                defer { kill(first.daemon?.pid ?? 0, SIGCONT) }
+                #expect(try first.statusCommand().status == 3)
+                kill(try #require(first.daemon).pid, SIGCONT)
+                try second.waitUntilWell()
+                try first.waitUntilWell()
                 kill(try #require(second.daemon).pid, SIGSTOP)
                 defer { kill(second.daemon?.pid ?? 0, SIGCONT) }
                 #expect(try second.statusCommand().status == 3)

@@ -59,6 +59,9 @@ extension ClusterTests {
                 name: "labels", change: { try setLabels($0, 0xABCD) }, here: "abcd",
                 master: "1234"),
             Hand(
+                name: "labels cleared", change: { try setLabels($0, 0) }, here: "mark=5",
+                master: "1234"),
+            Hand(
                 name: "translation",
                 change: {
                     try conntrack($0, "-D \(tuple)")

@@ -11,7 +11,9 @@ extension ClusterTests {
         private static let (user, group) = ("65533", "64901")
 
         /// Starts a daemon on a machine that has the group: /etc/group is another one for it alone.
-        private static func daemon(_ node: Firewall, _ cluster: Cluster) throws -> ChildProcess {
+        private static func daemon(
+            _ node: Firewall, _ cluster: Cluster, role: NodeRole = .slave
+        ) throws -> ChildProcess {
             let groups = cluster.directory + "/groups"
             try "root:x:0:\nct_sync:x:\(group):\n".write(
                 toFile: groups, atomically: true, encoding: .utf8)
@@ -19,7 +21,7 @@ extension ClusterTests {
             return try ChildProcess(
                 node.host.words(
                     ["unshare", "--mount", "sh", "-c", script, "sh", try Daemon.binary()]
-                        + node.flags(role: .slave)), logFile: cluster.directory + "/viewed.log")
+                        + node.flags(role: role)), logFile: cluster.directory + "/viewed.log")
         }
 
         private static func words(_ node: Firewall, isMember: Bool, _ words: [String]) throws
@@ -39,10 +41,11 @@ extension ClusterTests {
         }
 
         /// One sentence and 77 for who may not; for a member all questions and no order.
-        @Test func aMemberOfTheGroupMayAskAndOrderNothing() throws {
+        @Test(arguments: [NodeRole.master, .slave])
+        func aMemberOfTheGroupMayAskAndOrderNothing(_ role: NodeRole) throws {
             try withCluster { cluster in
                 let node = cluster.firewalls[0]
-                let daemon = try Self.daemon(node, cluster)
+                let daemon = try Self.daemon(node, cluster, role: role)
                 defer {
                     daemon.kill(SIGKILL)
                     _ = try? daemon.waitForEnd(within: 5)
@@ -51,7 +54,7 @@ extension ClusterTests {
                     (try? String(contentsOfFile: cluster.directory + "/viewed.log", encoding: .utf8))
                         ?? ""
                 }
-                try eventually("a daemon", detail: log) { try node.status()?.role == .slave }
+                try eventually("a daemon", detail: log) { try node.status()?.role == role }
 
                 let questions = [["status"], ["dump"], ["history"], ["check"], ["metrics"]]
                 for words in questions {
@@ -63,7 +66,7 @@ extension ClusterTests {
                 #expect(try Self.result(node, isMember: true, "dump").status == 0)
                 #expect(
                     try Self.result(node, isMember: true, "status", "--field", "role").output
-                        == "slave\n")
+                        == "\(role.rawValue)\n")
                 for words in [["status"], ["dump"], ["history"]] {
                     let nobody = try Command.result(
                         of: try Self.words(node, isMember: false, words))
@@ -79,7 +82,7 @@ extension ClusterTests {
                         #expect(refused.errors.split(separator: "\n").count == 1)
                     }
                 }
-                #expect(try node.status()?.role == .slave)
+                #expect(try node.status()?.role == role)
             }
         }
 

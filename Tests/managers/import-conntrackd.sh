@@ -75,22 +75,41 @@ status=0
 import --nonsense || status=$?
 check "a wrong flag: 64" "[ $status -eq 64 ] && [ ! -s $scratch/imported.conf ]"
 
-# As it was imported, on the device that it names.
+# Each as it was imported, on the device that it names: a daemon starts and is master.
+setting() { sed -n "s/^options ct_sync $1=//p" "$scratch/imported.conf" | head -n 1; }
+starts() {
+    import "$1" || return 1
+    device=$(setting syncdev)
+    ip link add "$device" type veth peer name other
+    ip link set "$device" up
+    ip link set other up
+    # The peer's network, or any.
+    case $(setting peer) in
+        *:*) ip addr add "$(setting peer)00/64" dev "$device" nodad ;;
+        *.*) ip addr add "$(setting peer | sed 's/[0-9]*$/250/')/24" dev "$device" ;;
+        *) ip addr add 192.168.100.100/24 dev "$device" ;;
+    esac
+    ip addr add fd00:100::1/64 dev "$device" nodad
+    "$binary" --config "$scratch/imported.conf" --control-file "$scratch/run/state" --state master \
+        2> "$scratch/words" &
+    daemon=$!
+    tries=200
+    until [ "$("$binary" status --control-file "$scratch/run/state" --field role 2> /dev/null)" = master ] \
+        || [ "$tries" -eq 0 ]; do
+        tries=$((tries - 1))
+        sleep 0.1
+    done
+    id=$("$binary" status --control-file "$scratch/run/state" --field node_id)
+    { kill "$daemon"; wait "$daemon"; } 2> /dev/null
+    daemon=
+    ip link del "$device"
+    [ "$tries" -gt 0 ] && [ "$id" = "$(setting id)" ]
+}
 ip link set lo up
-ip link add eth2 type veth peer name eth2-p
-ip addr add 192.168.100.100/24 dev eth2
-ip link set eth2 up
-ip link set eth2-p up
-import /usr/share/doc/conntrackd/examples/sync/ftfw/conntrackd.conf
-"$binary" --config "$scratch/imported.conf" --control-file "$scratch/run/state" --state master \
-    2> "$scratch/words" &
-daemon=$!
-tries=100
-until [ "$(cat "$scratch/run/state" 2> /dev/null)" = master ] || [ "$tries" -eq 0 ]; do
-    tries=$((tries - 1))
-    sleep 0.1
+count=0
+for file in "$files"/*.conf /usr/share/doc/conntrackd/examples/sync/*/conntrackd.conf; do
+    check "a daemon starts with ${file#"$files"/}, as the node that it names" "starts $file"
+    count=$((count + 1))
 done
-check "a daemon starts with what was imported" "[ $tries -gt 0 ]"
-"$binary" status --control-file "$scratch/run/state" --json > "$scratch/status"
-check "its id is that of the address" "grep -q '\"node_id\": 100' $scratch/status"
+check "$count files, more than twenty" "[ $count -ge 20 ]"
 [ "$failures" -eq 0 ]

@@ -3,11 +3,14 @@
 #
 # Two builds of each package of one staged root have the same bytes, an hour and a umask apart.
 #
-#   Tests/packaging/reproducible.sh [STAGED_ROOT]
+#   Tests/packaging/reproducible.sh [STAGED_ROOT [KIND...]]
+#       A KIND is deb, rpm or tarball; all of them if none is named.
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 staged=${1:-.build/staged}
+[ $# -eq 0 ] || shift
+[ $# -gt 0 ] || set -- deb rpm tarball
 [ -x "$staged/usr/sbin/ct_sync" ] || { echo "nothing is staged in $staged" >&2; exit 1; }
 scratch=$(mktemp -d /tmp/ct_sync-reproducible-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
@@ -19,7 +22,7 @@ mkdir "$scratch/other"
     | (umask 022 && tar --extract --directory="$scratch/other")
 find "$scratch/other" -exec touch --date='1 hour ago' {} +
 
-for kind in deb rpm tarball; do
+for kind; do
     packaging/build-$kind "$staged" "$scratch/1-$kind" > "$scratch/words" 2>&1 || cat "$scratch/words"
     (umask 077 && packaging/build-$kind "$scratch/other" "$scratch/2-$kind") > "$scratch/words" 2>&1 \
         || cat "$scratch/words"

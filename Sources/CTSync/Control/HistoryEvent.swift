@@ -6,6 +6,8 @@ package struct HistoryEvent: Sendable, Equatable {
     package enum Kind: String, Sendable, CaseIterable {
         /// The node's role.
         case role
+        /// What a promotion came to, phase by phase.
+        case takeover
         /// Whether a slave is in sync, or whether a master has a slave that could take over.
         case state
         /// Another node.
@@ -29,6 +31,7 @@ package struct HistoryEvent: Sendable, Equatable {
             case .l2drop: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e505"
             case .remark: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e506"
             case .daemon: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e507"
+            case .takeover: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e508"
             }
         }
     }

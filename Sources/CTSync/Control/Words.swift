@@ -59,6 +59,12 @@ package enum Words {
             .joined(separator: ":")
     }
 
+    /// The same with milliseconds: `02:14:07.042`.
+    static func preciseClock(_ wallMicroseconds: UInt64) -> String {
+        let milliseconds = String(wallMicroseconds / 1_000 % 1_000 + 1_000)
+        return "\(clock(wallMicroseconds)).\(milliseconds.dropFirst())"
+    }
+
     /// The date and time of an event, in local time: `2026-11-25 02:14:07`.
     package static func time(of event: HistoryEvent) -> String {
         var seconds = time_t(event.wallMicroseconds / 1_000_000)

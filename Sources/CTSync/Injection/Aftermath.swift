@@ -41,6 +41,11 @@ final class Aftermath {
         stage = .timers(try timers.open(kernel, includesUnread: includesUnread))
     }
 
+    /// When the replicas' windows were first known, and how many; nil before.
+    var windowsSeen: (at: Instant, count: Int)? {
+        if case .windows(let looks) = stage { looks.seen } else { nil }
+    }
+
     /// Does the next piece; nil when nothing is left to do.
     func step(now: Instant) -> Pause? {
         do throws(SystemError) {

@@ -31,6 +31,8 @@ struct Injection: BitwiseCopyable {
         static let seen = Marks(rawValue: 1 << 2)
         /// The last look after a promotion saw packets of one direction only.
         static let oneSided = Marks(rawValue: 1 << 3)
+        /// The kernel's entry was made while no rule of this node used labels: it can have none.
+        static let labelless = Marks(rawValue: 1 << 4)
     }
 }
 

@@ -14,6 +14,7 @@ extension ReplicaTable {
     /// - Parameter isFresh: it was read after the last request was answered.
     /// - Returns: whether it is.
     func checkIsDifferent(_ entry: Entry, isFresh: Bool = false, now: UInt32) -> Bool {
+        if entry.fields.contains(.labels) { hasSeenLabels = true }
         let place = book.pool.find(entry.key)
         guard place != ReplicaPool.noPlace else { return false }
         kernel[place].marks.insert(.seen)
@@ -26,17 +27,27 @@ extension ReplicaTable {
             move(place, .becameAnother)
             return true
         }
-        let lacksLabels =
-            entry.fields.contains(.labels)
-            && (entry.extras.labelsLow != said.extras.labelsLow
-                || entry.extras.labelsHigh != said.extras.labelsHigh)
         let isSame =
             entry.mark == said.mark && entry.protocolInfo.state == said.protocolInfo.state
             && said.status.intersection(.onlyEverSet).isSubset(of: entry.status)
-            && !lacksLabels && isHeld(entry, since: kernel[place].heldAtSeconds, now: now)
+            && !hasOtherLabels(entry, said, place, isFresh: isFresh)
+            && isHeld(entry, since: kernel[place].heldAtSeconds, now: now)
         guard !isSame else { return false }
         move(place, .changed)
         return true
+    }
+
+    /// Whether its labels are not those that the master said. The kernel does not name labels that are all
+    /// 0: such were cleared, or can be none.
+    private func hasOtherLabels(
+        _ entry: borrowing Entry, _ said: borrowing Entry, _ place: UInt32, isFresh: Bool
+    ) -> Bool {
+        let (here, there) = (entry.extras, said.extras)
+        let isOther =
+            here.labelsLow != there.labelsLow || here.labelsHigh != there.labelsHigh
+        guard isOther else { return false }
+        return entry.fields.contains(.labels)
+            || (isFresh || hasSeenLabels) && !kernel[place].marks.contains(.labelless)
     }
 
     /// Has made what the kernel should have had since before the check and has not.

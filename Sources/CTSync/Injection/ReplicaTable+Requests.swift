@@ -39,6 +39,7 @@ extension ReplicaTable {
 
     /// Takes that the kernel has done as it was asked.
     func done(_ operation: InjectOperation, _ place: UInt32) {
+        if operation == .create { kernel[place].marks.remove(.labelless) }
         move(place, operation == .delete ? .deleted : .written)
     }
 
@@ -74,7 +75,9 @@ extension ReplicaTable {
         if remedy == .update, let found, Self.mustBecomeAnother(found, asked) { remedy = .recreate }
         if remedy != .waitForParent { kernel[place].attempts += 1 }
         switch remedy {
-        case .labelsIgnored: labelsIgnored += 1
+        case .labelsIgnored:
+            labelsIgnored += 1
+            kernel[place].marks.insert(.labelless)
         case .waitForParent: if !wait(place, now: now) { remedy = .create }
         case .createWithoutHelper:
             kernel[place].marks.insert(.helperless)

@@ -11,6 +11,16 @@ extension ReplicaTable {
         case watch
     }
 
+    /// Whether it is a replica's entry of which packets of both directions have passed: the kernel knows
+    /// its windows.
+    func hasSeenWindows(of entry: borrowing Entry) -> Bool {
+        let info = entry.protocolInfo
+        guard entry.key.tuple.protocolNumber == ProtocolNumber.tcp,
+            info.originalFlags & info.replyFlags & TCPFlag.maxAckSet != 0
+        else { return false }
+        return book.alivePlace(entry.key) != nil
+    }
+
     /// The place of a TCP entry in which data has passed that nobody has acknowledged, and whose windows
     /// are watched; nil for others.
     ///

@@ -54,6 +54,8 @@ package final class ReplicaTable {
     var missingHelpers = MissingHelpers()
     /// Changes of labels that no rule here has a use for.
     var labelsIgnored: UInt64 = 0
+    /// Whether this kernel was seen to have labels: a rule of the node uses them.
+    var hasSeenLabels = false
     /// Where the next renewal begins to look.
     var renewalCursor: UInt32 = 0
 

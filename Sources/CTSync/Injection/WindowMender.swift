@@ -27,6 +27,10 @@ final class WindowMender: Sendable {
         fileprivate var due: Instant
         fileprivate var isLooking = false
         fileprivate var hasSuspects = false
+        /// Connections of which this look has found packets of both directions.
+        fileprivate var seenCount = 0
+        /// When a look first found none that may stall, and of how many the windows were seen.
+        private(set) var seen: (at: Instant, count: Int)?
         /// The kernel's time of entries with data that nobody has acknowledged, by their places: at
         /// this look, and at the one before.
         fileprivate var unacknowledged: [UInt32: UInt32] = [:]
@@ -37,6 +41,11 @@ final class WindowMender: Sendable {
             requests = try kernel.makeRequests()
             self.promotedAt = promotedAt
             due = promotedAt + WindowMender.looks[0] * Duration.millisecond
+        }
+
+        fileprivate func end(_ now: Instant) {
+            isLooking = false
+            if seen == nil, !hasSuspects, seenCount > 0 { seen = (now, seenCount) }
         }
     }
 
@@ -62,13 +71,13 @@ final class WindowMender: Sendable {
     func step(_ looks: Looks, _ table: ReplicaTable, now: Instant) throws(SystemError) -> Pause? {
         if !looks.isLooking {
             guard now >= looks.due else { return .until(looks.due) }
-            looks.hasSuspects = false
+            (looks.hasSuspects, looks.seenCount) = (false, 0)
             (looks.before, looks.unacknowledged) = (looks.unacknowledged, [:])
             try looks.dump.start()
             looks.isLooking = true
         }
         guard try !look(looks, table) else { return Pause.none }
-        looks.isLooking = false
+        looks.end(now)
         return plan(looks, now)
     }
 
@@ -96,6 +105,7 @@ final class WindowMender: Sendable {
         let requests = looks.requests
         var failure: SystemError?
         let isMore = try looks.dump.step { entry in
+            if table.hasSeenWindows(of: entry) { looks.seenCount += 1 }
             switch table.windowRemedy(for: entry) ?? stall(looks, table, entry) {
             case .none: return
             case .suspect: looks.hasSuspects = true

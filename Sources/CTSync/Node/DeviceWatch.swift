@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Opens a `LinkWitness` while nobody is heard, and keeps what it has seen for a while.
+/// Decides when it is worth to look at the device itself, which of the packets seen there tell of a fault,
+/// and for how long they count.
 ///
-/// Thread: control.
-struct DeviceWatch: ~Copyable {
+/// A value without input or output.
+struct SightingJudge {
     /// How long a sighting counts.
     private static let memory = 5 * Duration.second
     /// How long nothing may have come to the socket before a rule is blamed.
     private static let quiet = 1_500 * Duration.millisecond
 
-    private var witness: LinkWitness?
-    private var index: UInt32 = 0
     private var last: (sighting: Sighting, at: Instant)?
     /// When packets came to the socket last, and how many there were then.
     private var heard: (at: Instant, packets: UInt64) = (0, 0)
-
-    private var isOpen = false
+    private var (isQuiet, isSlave) = (false, true)
 
     /// What was seen lately; nil if nothing was.
     func sighting(_ now: Instant) -> Sighting? {
@@ -23,14 +21,44 @@ struct DeviceWatch: ~Copyable {
         return last.sighting
     }
 
+    /// Takes how the node is.
+    ///
+    /// - Returns: whether to look.
+    mutating func begin(_ report: NodeReport, now: Instant) -> Bool {
+        if report.link.packetsIn != heard.packets { heard = (now, report.link.packetsIn) }
+        isQuiet = now >= heard.at + Self.quiet
+        isSlave = report.role == .slave
+        if !report.needsWitness { last = nil }
+        return report.needsWitness
+    }
+
+    /// Whether a packet that was seen tells of a fault.
+    func counts(_ sighting: Sighting) -> Bool {
+        (sighting.isMaster || !isSlave) && (sighting.kind != .blocked || isQuiet)
+    }
+
+    /// Takes one that does.
+    mutating func take(_ seen: Sighting, now: Instant) {
+        if let last = sighting(now), last.isIPv4, !seen.isIPv4 { return }
+        last = (seen, now)
+    }
+}
+
+/// Opens a `LinkWitness` while nobody is heard, and keeps what it has seen for a while.
+///
+/// Thread: control.
+struct DeviceWatch: ~Copyable {
+    private var judge = SightingJudge()
+    private var witness: LinkWitness?
+    private var index: UInt32 = 0
+    private var isOpen = false
+
+    /// What was seen lately; nil if nothing was.
+    func sighting(_ now: Instant) -> Sighting? { judge.sighting(now) }
+
     /// Looks, if it is needed.
     mutating func look(_ report: NodeReport, _ socket: SyncSocket, now: Instant) {
-        if report.link.packetsIn != heard.packets { heard = (now, report.link.packetsIn) }
-        guard report.needsWitness else {
-            close()
-            last = nil
-            return
-        }
+        guard judge.begin(report, now: now) else { return close() }
         let device = socket.device.index
         if index != device { close() }
         index = device
@@ -47,14 +75,9 @@ struct DeviceWatch: ~Copyable {
             port: report.link.port,
             hosts: socket.destinations.map { HostAddress($0.family, $0.address) },
             isMulticast: socket.isMulticast)
-        let isQuiet = now >= heard.at + Self.quiet
-        let isSlave = report.role == .slave
-        let seen = witness?.look(expected) { sighting in
-            (sighting.isMaster || !isSlave) && (sighting.kind != .blocked || isQuiet)
-        }
-        guard let seen else { return }
-        if let last = sighting(now), last.isIPv4, !seen.isIPv4 { return }
-        last = (seen, now)
+        let judge = judge
+        guard let seen = witness?.look(expected, isWanted: judge.counts) else { return }
+        self.judge.take(seen, now: now)
     }
 
     private mutating func close() {

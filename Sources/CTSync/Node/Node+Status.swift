@@ -8,6 +8,13 @@ extension Node {
     /// Everything `ct_sync status` shows.
     func report() -> StatusReport { nodeReport().status }
 
+    /// How far its last takeover has come.
+    var takeoverFacts: TakeoverTimeline.Facts {
+        TakeoverTimeline.Facts(
+            role: role, isDark: darkness?.isClosed, forwarded: ForwardedPackets.count,
+            progress: steps.timers.progress)
+    }
+
     /// How the node is now.
     func nodeReport() -> NodeReport {
         let now = Clock.now()
@@ -18,20 +25,24 @@ extension Node {
         report.nodeIDFrom = configuration.nodeIDOrigin.rawValue
         report.controlFile = configuration.controlFile
         report.wallMicroseconds = Clock.wallMicroseconds()
-        report.uptime = Self.elapsed(since: startedAt, now)
+        report.uptime = NodeReport.elapsed(since: startedAt, now)
         report.role = role
-        report.roleAge = Self.elapsed(since: engine.roleSince, now)
+        report.roleAge = NodeReport.elapsed(since: engine.roleSince, now)
         report.roleCause = roleCause
         report.epoch = role == .master ? engine.claim.epoch : slave.master.epoch
         let promotion = engine.promotionMicroseconds
         report.promotionMicroseconds = promotion == 0 ? nil : promotion
         report.isPromotionWaiting = engine.isWaiting
         report.roleChanges = roleChanges
-        if role == .slave { addSlave(&report, slave, now) } else { addMaster(&report, now) }
+        if role == .slave {
+            report.take(slave, now: now)
+        } else {
+            report.take(
+                master.exchange, lastSent: master.ring.lastSent, aloneSince: aloneSince, now: now)
+        }
         report.link = linkReport(slave)
         report.links = linkLines(slave, now)
-        report.drops = drops(slave, now)
-        report.stranger = stranger(slave, now)
+        report.takeDrops(slave, master.exchange, keys.seal.report, now: now)
         report.sighting = sighting(now)
         report.entriesHeld = entriesHeld(slave)
         report.entriesLimit = entriesLimit
@@ -47,47 +58,6 @@ extension Node {
         addCounters(&report.counters, slave)
         report.seal = sealReport(now)
         return report
-    }
-
-    private func addSlave(_ report: inout NodeReport, _ slave: SlaveStatus, _ now: Instant) {
-        report.outOfSync = outOfSync(slave, now)
-        report.syncAge = Self.elapsed(since: slave.since, now)
-        report.initsync.isRunning = slave.progress.isRunning
-        report.initsync.done = slave.progress.count
-        report.initsync.age = Self.elapsed(since: slave.progress.beganAt, now)
-        report.initsync.unansweredRequests = slave.unansweredRequests
-        if slave.proof.at > 0 {
-            report.verified = NodeReport.Verified(
-                age: Self.elapsed(since: slave.proof.at, now), entries: slave.proof.entries,
-                differed: slave.proof.differed, added: slave.proof.added)
-        }
-        let count = slave.announced.entryCount
-        report.entriesOfMaster = count > 0 ? Int(count) : nil
-        guard let address = slave.masterAddress else { return }
-        report.clockOffsetMicroseconds = slave.lagMicroseconds
-        report.peers = [
-            NodeReport.Peer(
-                nodeID: slave.master.nodeID, role: .master,
-                address: HostAddress(address.family, address.address).description,
-                heardAge: Self.elapsed(since: slave.lastHeard, now),
-                traits: slave.announced.traits)
-        ]
-    }
-
-    private func addMaster(_ report: inout NodeReport, _ now: Instant) {
-        let sent = master.ring.lastSent
-        report.peers = master.exchange.peers.map { peer in
-            NodeReport.Peer(
-                nodeID: peer.nodeID, role: .slave,
-                address: HostAddress(peer.address.family, peer.address.address).description,
-                heardAge: Self.elapsed(since: peer.lastHeard, now),
-                isInSync: peer.report.isInSync, entries: Int(peer.report.entryCount),
-                behindPackets: sent > peer.applied ? sent - peer.applied : 0,
-                traits: peer.traits)
-        }
-        report.isWhole = master.exchange.isWhole
-        report.areEventsOff = master.exchange.areEventsOff
-        report.aloneAge = report.readySlaves > 0 ? nil : Self.elapsed(since: aloneSince, now)
     }
 
     private func linkReport(_ slave: SlaveStatus) -> NodeReport.Link {
@@ -129,7 +99,7 @@ extension Node {
                 var next = line
                 next.nodeID = nodeID
                 next.address = HostAddress(address.family, address.address).description
-                next.heardAge = Self.elapsed(since: at, now)
+                next.heardAge = NodeReport.elapsed(since: at, now)
                 next.hears = isHeard
                 lines.append(next)
             }
@@ -147,60 +117,6 @@ extension Node {
             }
             return lines.isEmpty ? [line] : lines
         }
-    }
-
-    private func drops(_ slave: SlaveStatus, _ now: Instant) -> [NodeReport.Drop] {
-        let heard = master.exchange.counters
-        let before = keys.seal.report
-        let record = slave.drops.merged(with: master.exchange.drops).merged(with: before.drops)
-        func drop(_ reason: String, _ place: Int, _ count: UInt64) -> NodeReport.Drop {
-            let last = record[place]
-            return NodeReport.Drop(
-                reason: reason, count: count,
-                address: last.map {
-                    HostAddress($0.peer.family, $0.peer.address).description
-                },
-                age: last.map { Self.elapsed(since: $0.at, now) }, detail: last?.version ?? 0)
-        }
-        return WireError.allCases.map { error in
-            drop(
-                "\(error)", error.index,
-                slave.counters.bad[error.index] + heard.bad[error.index]
-                    + before.bad[error.index])
-        } + [
-            drop(
-                "own_id", DropRecord.ownID, slave.counters.ownID + heard.ownID + before.ownID),
-            drop("same_id", DropRecord.sameID, slave.counters.sameID + heard.sameID),
-            drop("stale", DropRecord.stale, slave.counters.stale + heard.stale),
-            drop("unsealed", DropRecord.unsealed, before.unsealed),
-            drop("another_key", DropRecord.anotherKey, before.anotherKey),
-            drop("tag", DropRecord.tag, before.tag),
-            drop("replayed", DropRecord.replayed, before.replayed),
-            drop("unproven", DropRecord.unproven, before.unproven),
-        ]
-    }
-
-    private func stranger(_ slave: SlaveStatus, _ now: Instant) -> NodeReport.Stranger? {
-        let stranger = role == .slave ? slave.stranger : master.exchange.stranger
-        return stranger.map {
-            NodeReport.Stranger(
-                nodeID: $0.nodeID,
-                address: HostAddress($0.address.family, $0.address.address).description,
-                age: Self.elapsed(since: $0.lastHeard, now))
-        }
-    }
-
-    /// Why a slave is not in sync; nil while it is.
-    private func outOfSync(_ slave: SlaveStatus, _ now: Instant) -> SlaveProtocol.OutOfSync? {
-        // The receiver sleeps while nothing comes: silence shows only here.
-        let isSilent = now > slave.lastHeard + SlaveProtocol.silence
-        return slave.outOfSync.map { isSilent && $0 != .noMaster ? .silent : $0 }
-            ?? (isSilent ? .silent : nil)
-    }
-
-    /// Other threads may have noted an instant after `now` was read.
-    static func elapsed(since instant: Instant, _ now: Instant) -> UInt64 {
-        max(now, instant) - instant
     }
 
     private func entriesHeld(_ slave: SlaveStatus) -> Int {

@@ -87,7 +87,8 @@ final class Node {
             as: role, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
         guard role == .master else { return }
         tookRole("started")
-        lookForLeftDrops()
+        hasToLookForDrops = false
+        leftDrops.look()
     }
 
     /// Makes a node dark that starts as slave; one that cannot be must not start: it is left as it
@@ -243,9 +244,11 @@ final class Node {
         }
     }
 
-    /// After a promotion, when the role has been reported: it takes 40 ms.
+    /// After a promotion, when the role has been reported and the first packet has had its time: it takes
+    /// 40 ms.
     func lookForLeftDrops() {
-        guard hasToLookForDrops else { return }
+        let due = engine.roleSince + 100 * Duration.millisecond
+        guard hasToLookForDrops, Clock.now() >= due else { return }
         hasToLookForDrops = false
         leftDrops.look()
     }

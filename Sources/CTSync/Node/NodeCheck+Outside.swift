@@ -98,7 +98,9 @@ extension Node {
             outside: .ofThisMachine(
                 syncdevs: configuration.syncdevs,
                 ofMaster: role == .slave ? link.status.announced.addresses : []),
-            rehearsal: lastRehearsal.map { (Self.elapsed(since: $0.at, Clock.now()), $0.result) },
+            rehearsal: lastRehearsal.map {
+                (NodeReport.elapsed(since: $0.at, Clock.now()), $0.result)
+            },
             fileTroubles: fileTroubles, reconcileSeconds: UInt64(configuration.reconcileSeconds))
     }
 

@@ -85,6 +85,15 @@ final class NodeEngine {
         case waits
     }
 
+    /// The instants of a promotion.
+    struct Promotion: Equatable {
+        var orderedAt: Instant
+        /// The term had begun, its claim was on the way.
+        var claimedAt: Instant
+        /// The node was open.
+        var openedAt: Instant
+    }
+
     private unowned let parts: any NodeParts
     private(set) var machine: RoleMachine
     private var gate: PromotionGate
@@ -92,6 +101,8 @@ final class NodeEngine {
     private(set) var roleSince: Instant
     /// What the last promotion took, from the order to the announcement; 0 before the first.
     private(set) var promotionMicroseconds: UInt64 = 0
+    /// Its instants.
+    private(set) var promotion: Promotion?
     /// Whether the replicas' timers were started in this term as master.
     private var haveTimersBegun = false
     /// Whether it lacked, when it was promoted, what its predecessor had said.
@@ -307,13 +318,16 @@ final class NodeEngine {
             parts.resumeReceiving(now: now)
             throw error
         }
+        let claimedAt = parts.now
         parts.open(now: now)
         machine.commit(.master, next)
         parts.record(term: next.epoch)
         (donorID, haveTimersBegun) = (nil, false)
         roleSince = now
         announcedAt = now
-        promotionMicroseconds = (max(parts.now, now) - now) / Duration.microsecond
+        let openedAt = max(parts.now, now)
+        promotionMicroseconds = (openedAt - now) / Duration.microsecond
+        promotion = Promotion(orderedAt: now, claimedAt: claimedAt, openedAt: openedAt)
     }
 
     private func demote(_ now: Instant) {

@@ -87,7 +87,8 @@ extension NodeReport {
 
     private var initsyncProblem: Problem {
         guard !initsync.isRunning else { return Problem(.initsync, "initsync") }
-        guard initsync.unansweredRequests >= Self.requestPatience else {
+        let isLate = syncAge >= Self.requestTime
+        guard isLate, initsync.unansweredRequests >= Self.requestPatience else {
             return Problem(.initsync, "an initsync is asked for")
         }
         let asked = Words.count(initsync.unansweredRequests, "request", "requests")
@@ -102,9 +103,9 @@ extension NodeReport {
             ])
     }
 
-    /// So many requests without an answer are no accident: they take 3 s, and a master that has just been
-    /// promoted may let one wait for a second or two.
-    static let requestPatience = 5
+    /// So many requests without an answer, for so long, are no accident: a master that has just been promoted
+    /// may let one wait for a second or two.
+    static let (requestPatience, requestTime) = (4, 2_500 * Duration.millisecond)
 
     private var noMaster: Problem {
         let sinceStart = uptime < roleAge + 2 * Duration.second

@@ -108,8 +108,9 @@ extension NodeReport {
         /// What it says of its kernel; nil if it has not.
         var traits: Traits?
 
-        /// A slave reports every second; three reports may be lost.
-        static let patience = 3_500 * Duration.millisecond
+        /// A slave reports every second; two reports may be lost, and that it is silent is known after
+        /// less than three seconds.
+        static let patience = 2_800 * Duration.millisecond
         /// Whether it was heard just now.
         var isHeard: Bool { heardAge <= Self.patience }
         /// Whether it could take over now.

@@ -7,29 +7,36 @@ import Logging
 ///
 /// Thread: control.
 struct Observer {
-    /// How often it looks: usually, and while no other node is heard.
-    private static let (interval, closeInterval) = (
-        1 * Duration.second, 250 * Duration.millisecond
-    )
-
     private let log: Logger
     private var chronicle = Chronicle()
     private var history: History
     private var due: Instant = 0
     private var seenChanges: UInt64 = 0
     private var seenTransitions: UInt64 = 0
+    /// Whether it has looked at all, the last promotion that it has seen, and what becomes of it.
+    private var hasLooked = false
+    private var seenPromotion: NodeEngine.Promotion?
+    private var timeline: TakeoverTimeline?
 
     init(controlFile: String, log: Logger) {
         self.log = log
         history = History(controlFile: controlFile)
     }
 
+    /// How long it is until the next look: usually, and while no other node is heard.
+    static func interval(_ report: NodeReport) -> UInt64 {
+        report.needsWitness ? 250 * Duration.millisecond : 1 * Duration.second
+    }
+
     /// How long it need not look.
-    func patience(now: Instant) -> UInt64 { max(due, now) - now }
+    func patience(now: Instant) -> UInt64 {
+        max(min(due, timeline?.due ?? due), now) - now
+    }
 
     /// Looks, if it is time or if somebody asks.
     mutating func look(_ node: Node, _ service: inout ServiceNotify, isAsked: Bool = false) {
         let now = Clock.now()
+        follow(node, now)
         let changes = node.roleChanges.toMaster + node.roleChanges.toSlave
         guard isAsked || now >= due || changes != seenChanges else { return }
         seenChanges = changes
@@ -37,7 +44,7 @@ struct Observer {
         let report = node.nodeReport()
         node.lookAtDevice(report)
         node.tellTraits(report, now: now)
-        due = now + (report.needsWitness ? Self.closeInterval : Self.interval)
+        due = now + Self.interval(report)
         service.show(report.statusLine)
         tell(report, node.link.status.transitions, now)
     }
@@ -61,6 +68,22 @@ struct Observer {
         events += chronicle.take(report, now: now)
         guard !events.isEmpty else { return }
         for event in events { write(history.add(event)) }
+        history.save()
+    }
+
+    /// Follows a takeover until its phases are known; what a daemon starts as is none.
+    private mutating func follow(_ node: Node, _ now: Instant) {
+        defer { (hasLooked, seenPromotion) = (true, node.engine.promotion) }
+        if hasLooked, let promotion = node.engine.promotion, promotion != seenPromotion {
+            timeline = TakeoverTimeline(
+                promotion, forwarded: ForwardedPackets.count, now: now,
+                wallMicroseconds: Clock.wallMicroseconds())
+        }
+        guard let due = timeline?.due, now >= due || node.role == .slave,
+            let event = timeline?.look(node.takeoverFacts, now: now)
+        else { return }
+        timeline = nil
+        write(history.add(event))
         history.save()
     }
 

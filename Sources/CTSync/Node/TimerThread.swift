@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Synchronization
+
 /// The thread of what follows a promotion.
 ///
 /// Thread: `ct_sync_timer`, until nothing is left to do or it is stopped. It owns the replica table
@@ -7,6 +9,21 @@
 final class TimerThread {
     let timers = TimerStart()
     let windows = WindowMender()
+    /// How far it has come, after the last promotion for which it began.
+    struct Progress: Sendable {
+        /// When the timers had started, and how many.
+        var timers: (at: Instant, count: UInt64)?
+        /// When the windows of the first connections were known, and of how many.
+        var windows: (at: Instant, count: Int)?
+        /// When nothing was left to do.
+        var overAt: Instant?
+    }
+
+    private final class ProgressBox: Sendable {
+        let value = Mutex(Progress())
+    }
+
+    private let box = ProgressBox()
     private let kernel: any KernelTable
     private let stop: StopSign
     private var thread: WorkerThread?
@@ -15,6 +32,9 @@ final class TimerThread {
         self.kernel = kernel
         stop = try StopSign()
     }
+
+    /// How far it has come.
+    var progress: Progress { box.value.withLock { $0 } }
 
     /// Starts the thread.
     ///
@@ -28,7 +48,8 @@ final class TimerThread {
         let aftermath = try Aftermath(
             kernel, timers, windows, table, includesUnread: includesUnread,
             promotedAt: Clock.now())
-        thread = try Self.start(SendableBox(aftermath), stop, whenStarted)
+        box.value.withLock { $0 = Progress() }
+        thread = try Self.start(SendableBox(aftermath), stop, timers, box, whenStarted)
     }
 
     /// Ends the thread.
@@ -48,21 +69,28 @@ final class TimerThread {
     }
 
     private static func start(
-        _ aftermath: SendableBox<Aftermath>, _ stop: StopSign,
-        _ whenStarted: @escaping @Sendable () -> Void
+        _ aftermath: SendableBox<Aftermath>, _ stop: StopSign, _ timers: TimerStart,
+        _ box: ProgressBox, _ whenStarted: @escaping @Sendable () -> Void
     ) throws(SystemError) -> WorkerThread {
-        try WorkerThread(named: "ct_sync_timer") { run(aftermath.value, stop, whenStarted) }
+        try WorkerThread(named: "ct_sync_timer") {
+            run(aftermath.value, stop, timers, box, whenStarted)
+        }
     }
 
     private static func run(
-        _ aftermath: Aftermath, _ stop: StopSign, _ whenStarted: @Sendable () -> Void
+        _ aftermath: Aftermath, _ stop: StopSign, _ timers: TimerStart, _ box: ProgressBox,
+        _ whenStarted: @Sendable () -> Void
     ) {
+        let before = timers.startedCount
         var haveStarted = false
         while !stop.isStopped, let pause = aftermath.step(now: Clock.now()) {
             if aftermath.haveTimersStarted, !haveStarted {
                 haveStarted = true
                 whenStarted()
+                let started = (at: Clock.now(), count: timers.startedCount - before)
+                box.value.withLock { $0.timers = started }
             }
+            if let seen = aftermath.windowsSeen { box.value.withLock { $0.windows = seen } }
             switch pause {
             case .none: break
             case .until(let instant): stop.sleep(until: instant)
@@ -70,6 +98,7 @@ final class TimerThread {
             }
         }
         aftermath.close()
+        box.value.withLock { $0.overAt = Clock.now() }
         if !haveStarted { whenStarted() }
     }
 }

@@ -12,7 +12,7 @@ import Testing
         isMulticast: true)
 
     /// 172.31.255.1 to 224.0.0.254, with what differs.
-    private static func frame(
+    static func frame(
         port: UInt16 = 3_781, ttl: UInt8 = 255, destination: [UInt8] = [224, 0, 0, 254],
         payload: [UInt8] = PacketBytes.announcement(1), ethernet: Bool = true
     ) -> [UInt8] {
@@ -24,8 +24,10 @@ import Testing
         return bytes + payload
     }
 
-    private static func frame6(port: UInt16) -> [UInt8] {
-        let payload = PacketBytes.announcement(1)
+    /// fe80::1 to ff02::114.
+    static func frame6(
+        port: UInt16 = 3_781, payload: [UInt8] = PacketBytes.announcement(1)
+    ) -> [UInt8] {
         let length = UInt16(payload.count + 8)
         var bytes = [UInt8](repeating: 2, count: 12) + [0x86, 0xDD, 0x60, 0, 0, 0]
         bytes += big(length) + [17, 255]

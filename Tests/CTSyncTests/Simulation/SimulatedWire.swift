@@ -28,6 +28,10 @@ final class SimulatedWire {
     var corruption = 0
     /// Packets of more bytes are swallowed.
     var largest = Int.max
+    /// Changes a packet on its way to a node.
+    var alter: ((_ source: Int, _ target: Int, _ bytes: inout [UInt8]) -> Void)?
+    /// Sees each packet at its target's device, also those of ways that are down.
+    var tap: ((_ source: Int, _ target: Int, _ bytes: [UInt8]) -> Void)?
     /// Ways that are down.
     var cuts: Set<Way> = []
     let nodeCount: Int
@@ -70,8 +74,10 @@ final class SimulatedWire {
 
     func send(_ bytes: UnsafeRawBufferPointer, from source: Int, to target: Int?, now: Instant) {
         guard bytes.count <= largest else { return }
-        let packet = Array(bytes)
         for node in 0..<nodeCount where node != source && (target == nil || target == node) {
+            var packet = Array(bytes)
+            alter?(source, node, &packet)
+            tap?(source, node, packet)
             guard connects(source, node) else { continue }
             for _ in 0..<(chance.happens(doubling) ? 2 : 1) where !chance.happens(loss) {
                 let late = UInt64(20 + chance.below(delay)) * Duration.microsecond
