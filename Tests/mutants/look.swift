@@ -15,7 +15,7 @@ import Synchronization
 /// and then counts only if it is broken oftener than they would.
 final class Look: Sendable {
     /// How often the sound engines break a promise (docs/hacking.md), in a schedule.
-    private static let known: [Int: Double] = [9: 0.03]
+    private static let known: [Int: Double] = [9: 0.012]
     /// How unlikely it is to be that the sound engines break it so often.
     private static let chance = 0.01
     /// Schedules run at a time.

@@ -100,6 +100,8 @@ final class LinkOpener {
         _ datagram: UnsafeMutableRawBufferPointer, _ peer: PeerAddress, _ now: Instant
     ) throws(WireError) -> UnsafeRawBufferPointer? {
         let envelope = try SealEnvelope.read(datagram.bytes)
+        // The least of what is sealed is a HELLO: no answer is larger than what it answers.
+        guard datagram.count >= SealHello.datagramByteCount else { throw .short }
         guard envelope.nodeID != own else {
             report.ownID += 1
             report.drops.note(DropRecord.ownID, datagram.bytes, from: peer, now: now)

@@ -23,6 +23,33 @@ import Testing
         #expect(one.open(two.packet(now: start), from: two, now: start) != nil)
     }
 
+    /// Not even what a node with the key sends, which nobody knows yet.
+    @Test(arguments: SealEnvelope.Kind.allCases)
+    func noAnswerIsLargerThanWhatItAnswers(_ kind: SealEnvelope.Kind) throws {
+        let one = try SealedNode(1, keys: [1])
+        var answers = 0
+        for length in 0...100 {
+            let two = try SealedNode(2, keys: [1])
+            var content = [UInt8](repeating: 0, count: length)
+            if length >= SealHello.byteCount {
+                // It is for the node that opens it, and asks.
+                let salt = two.seal.session.id.salt
+                for byte in 0..<8 {
+                    content[byte] = UInt8(truncatingIfNeeded: salt >> (56 - 8 * byte))
+                }
+                content[15] = 1
+            }
+            var datagram = [UInt8](repeating: 0, count: LinkSealer.room) + content
+            datagram.withUnsafeMutableBytes { one.sealer.always.seal($0, kind) }
+            #expect(two.open(datagram, from: one, now: start) == nil)
+            for answer in two.port.take() {
+                answers += 1
+                #expect(answer.count <= datagram.count, "\(kind) of \(length) bytes")
+            }
+        }
+        #expect(answers == 101 - SealHello.byteCount)
+    }
+
     @Test func aPacketPassesOnce() throws {
         let (one, two) = (try SealedNode(1, keys: [1]), try SealedNode(2, keys: [1]))
         SealedNode.meet(one, two, now: start)
