@@ -6,8 +6,9 @@ import Synchronization
 /// given pointers to the closed ones, and what has been sent stays as the backlog.
 ///
 /// 1. `append` (threads: event listener, initsync) writes a message into the open packet; one that
-///    does not fit closes it and begins the next; `flush` closes it when there is nothing more to say
-///    just now.
+///    does not fit closes it and begins the next; what changes again while the packet is open is put
+///    into the message that is there (`OpenMessages`); `flush` closes it when there is nothing more to
+///    say just now.
 /// 2. `withUnsent` (threads: sender or event listener, whose turn it is) finishes closed packets, with
 ///    a checksum or sealed where they are, and hands them out; `markSent` frees their slots for later
 ///    packets.
@@ -57,6 +58,7 @@ final class SendRing: @unchecked Sendable {
     private let areSealed: UnsafeMutablePointer<Bool>
     private let checksum = PacketChecksum()
     private let state = Mutex(State())
+    private let open = OpenMessages()
     private let closed = Atomic<UInt64>(0)
     private let sent = Atomic<UInt64>(0)
     /// Slaves are not to ask for older packets than this one.
@@ -112,6 +114,7 @@ final class SendRing: @unchecked Sendable {
         standingFlags.store(flags.rawValue, ordering: .releasing)
         state.withLock {
             $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages, walked: $0.walked)
+            open.removeAll()
         }
         closed.store(0, ordering: .releasing)
         sent.store(0, ordering: .releasing)
@@ -121,25 +124,40 @@ final class SendRing: @unchecked Sendable {
 
     // MARK: Appending
 
-    /// Appends what an event or a dump said of an entry.
+    /// Appends what an event or a dump said of an entry; or amends with it what the open packet says
+    /// of the same connection, if that is the last said of it and the length stays the same.
+    ///
+    /// So what is said comes earlier, but not before anything of its own connection. No other message
+    /// depends on it: a parent's is where it was, and an end is never moved. A slave asks its kernel
+    /// when it has taken the whole packet.
     ///
     /// - Parameter bits: `MessageKind.new`, `MessageKind.initsync` or none.
     @inline(__always)
     func appendUpdate(_ entry: Entry, bits: UInt8) -> Outcome {
         let isCopy = bits & MessageKind.initsync != 0
         return state.withLock { state in
-            append(&state, isCopy: isCopy, byteCount: EntryMessage.byteCount(entry)) {
-                packet, offset in
-                EntryMessage.writeUpdate(entry, bits: bits, &packet, at: offset)
-            } != nil ? .appended : .full
+            if bits == 0, amend(&state, entry) { return .appended }
+            var place = 0
+            let sequence = append(
+                &state, isCopy: isCopy, byteCount: EntryMessage.byteCount(entry)
+            ) { packet, offset in
+                place = offset
+                return EntryMessage.writeUpdate(entry, bits: bits, &packet, at: offset)
+            }
+            guard sequence != nil else { return .full }
+            open.set(entry.key, isCopy ? 0 : place)
+            return .appended
         }
     }
 
-    /// Appends that an entry is gone.
+    /// Appends that an entry is gone. What the open packet says of it stays: slaves of a partial
+    /// master heed the end of what they were told of.
     @inline(__always)
     func appendDelete(_ key: Key) -> Outcome {
         state.withLock { state in
-            append(&state, isCopy: false, byteCount: KeyPart.byteCount(key)) { packet, offset in
+            open.set(key, 0)
+            return append(&state, isCopy: false, byteCount: KeyPart.byteCount(key)) {
+                packet, offset in
                 EntryMessage.writeDelete(key, &packet, at: offset)
             } != nil ? .appended : .full
         }
@@ -235,6 +253,14 @@ final class SendRing: @unchecked Sendable {
             && sequence + UInt64(slotCount) > open
     }
 
+    @inline(__always)
+    private func amend(_ state: inout State, _ entry: Entry) -> Bool {
+        let place = open.offset(of: entry.key)
+        guard place != 0 else { return false }
+        var packet = slot(state.open).mutableBytes
+        return EntryMessage.amend(entry, &packet, at: place)
+    }
+
     /// - Parameter byteCount: what `write` will write; asked only where the largest message would not
     ///   fit.
     @inline(__always)
@@ -273,6 +299,7 @@ final class SendRing: @unchecked Sendable {
         state.messageCount = 0
         if state.hasCopy { state.walked += 1 }
         state.hasCopy = false
+        open.removeAll()
         guard senderSleeps.load(ordering: .sequentiallyConsistent) else { return }
         if isListenerSending.load(ordering: .sequentiallyConsistent) {
             let unsent = state.open - 1 - sent.load(ordering: .acquiring)

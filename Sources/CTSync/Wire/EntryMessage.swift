@@ -86,6 +86,28 @@ enum EntryMessage {
         return KeyPart.finish(&packet, at: offset, end: end)
     }
 
+    /// Puts what is said later of an entry into an UPDATE of it that was written here, where it takes
+    /// no more bytes for that. A reader of the one learns what it would of both in turn.
+    ///
+    /// - Returns: whether it did; false too if the UPDATE is of another connection.
+    static func amend(
+        _ entry: borrowing Entry, _ packet: inout MutableRawSpan, at offset: Int
+    ) -> Bool {
+        let kind = MessageKind(rawValue: packet.bytes.byte(offset + 2))
+        let length = Int(packet.bytes.big(offset, as: UInt16.self))
+        var whole = Entry(entry.key)
+        do throws(WireError) {
+            try read(packet.bytes, at: offset, before: offset + length, kind, &whole)
+        } catch {
+            return false
+        }
+        guard whole.key == entry.key else { return false }
+        whole.take(entry.fields, of: entry)
+        guard byteCount(whole) == length else { return false }
+        _ = writeUpdate(whole, bits: kind.rawValue & MessageKind.new, &packet, at: offset)
+        return true
+    }
+
     /// Writes that an entry is gone, in `KeyPart.byteCount` bytes.
     ///
     /// - Returns: the bytes written.

@@ -96,7 +96,7 @@ import Testing
         let fill = 400 - PacketHeader.byteCount
         for entry in SampleEntries.plain + SampleEntries.translated + [SampleEntries.largest] {
             let count = EntryMessage.byteCount(entry)
-            for _ in 0...fill / count { _ = ring.appendUpdate(entry, bits: 0) }
+            for _ in 0...fill / count { _ = ring.appendUpdate(entry, bits: MessageKind.new) }
             _ = ring.appendUpdate(SampleExpectations.largest, bits: 0)
             _ = ring.appendDelete(SampleExpectations.largest)
             ring.flush()
@@ -128,7 +128,11 @@ import Testing
         var entry = SampleEntries.plain[2]
         entry.fields.remove(.mark)
         if isTranslated { entry.reply.destination = Address(ipv4: 0xCB00_7101) }
-        for _ in 0..<10_000 { #expect(ring.appendUpdate(entry, bits: 0) == .appended) }
+        for port in 0..<10_000 as Range<UInt16> {
+            entry.key.tuple.sourcePort = port
+            entry.reply.destinationPort = port
+            #expect(ring.appendUpdate(entry, bits: 0) == .appended)
+        }
         ring.flush()
         let packets = Self.send(ring, maximum: 512)
         let fitting = (1_472 - PacketHeader.byteCount) / byteCount
