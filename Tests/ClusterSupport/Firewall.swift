@@ -109,7 +109,8 @@ package final class Firewall: Sendable {
                 }
                 chain input {
                     type filter hook input priority 0;
-                    iifname wan0 ct state new meta l4proto { tcp, udp } drop
+                    iifname wan0 ct state new meta l4proto tcp drop
+                    iifname wan0 ct state new udp dport != 4789 drop
                 }
                 chain forward {
                     type filter hook forward priority 0; policy drop;

@@ -25,8 +25,9 @@ struct LaterWords {
     /// The generation since which what was heard has the later word, and the one of the stream.
     private var heardSince: UInt16 = 0
     private var streamSince: UInt16 = 0
-    private var handed = InlineArray<64, Handed>(
-        repeating: Handed(generation: 0, heard: .none, adopted: .none))
+    /// Outside this value, which is moved with each replica.
+    private var handed = [Handed](
+        repeating: Handed(generation: 0, heard: .none, adopted: .none), count: limit)
     private var count = 0
 
     /// The word of an entry in the kernel that is not among the replicas.
