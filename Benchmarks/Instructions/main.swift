@@ -7,7 +7,7 @@
 import LibraryReader
 
 /// A TCP connection of the load; its number tells it from the others.
-func connection(_ number: Int, state: UInt8, isTranslated: Bool = true) -> Entry {
+func connection(_ number: Int, state: UInt8) -> Entry {
     var entry = Entry(
         Key(
             Tuple(

@@ -65,7 +65,7 @@ extension ClusterTests {
         /// is run; afterwards the tables are equal, nothing was lost and nobody asked for an initsync.
         private static func underLoad(_ cluster: Cluster, _ body: (Load) throws -> Void) throws {
             let (master, slave) = (cluster.firewalls[0], cluster.firewalls[1])
-            let before = try Counts(slave)
+            let before = try RepairCounts(slave)
             let load = Load(in: master.host)
             do {
                 try load.goesOn(cluster)
@@ -76,22 +76,9 @@ extension ClusterTests {
             }
             load.stop()
             try slave.waitForEqualTable(to: master, atLeast: 1)
-            #expect(try Counts(slave) == before)
+            #expect(try RepairCounts(slave) == before)
             #expect(try master.count("ring_overruns") == 0)
             #expect(load.failure() == nil)
-        }
-
-        /// What must not happen on a slave.
-        private struct Counts: Equatable {
-            let requested: Int
-            let received: Int
-            let lost: Int
-
-            init(_ slave: Firewall) throws {
-                requested = try slave.count("initsyncs_requested")
-                received = try slave.count("initsyncs_received")
-                lost = try slave.count("packets_lost")
-            }
         }
 
         /// Connections that are made and, 200 later, ended, in a thread.

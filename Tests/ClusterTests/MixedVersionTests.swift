@@ -69,7 +69,7 @@ extension ClusterTests {
         private static func expectStream(
             from master: Firewall, to slave: Firewall, _ load: ShortConnections, initsyncs: Int
         ) throws {
-            let before = try Counts(slave)
+            let before = try RepairCounts(slave)
             #expect(before.received == initsyncs && before.lost == 0)
             let opened = load.count.finished
             try eventually("connections come and go", within: 60) {
@@ -79,23 +79,10 @@ extension ClusterTests {
             try eventually("the stream goes on", detail: { slave.statusLine }) {
                 try slave.count("sequence") >= sent
             }
-            #expect(try Counts(slave) == before, "\(slave.statusLine)")
+            #expect(try RepairCounts(slave) == before, "\(slave.statusLine)")
             #expect(try slave.status()?.isInSync == true)
             for reason in ["version", "type", "message", "checksum", "tag"] {
                 for node in [master, slave] { #expect(try node.bad(reason) == 0, "\(reason)") }
-            }
-        }
-
-        /// What must not happen on a slave.
-        private struct Counts: Equatable {
-            let requested: Int
-            let received: Int
-            let lost: Int
-
-            init(_ slave: Firewall) throws {
-                requested = try slave.count("initsyncs_requested")
-                received = try slave.count("initsyncs_received")
-                lost = try slave.count("packets_lost")
             }
         }
     }

@@ -26,20 +26,31 @@ struct RawPair {
             return Array(packet.dropFirst(header)) == bytes
         }
     }
+
+    /// Passes packets of SCTP, each when the one before has come.
+    func pass(_ packets: [SCTPPacket.Step]) throws {
+        for (fromClient, tag, type, value) in packets {
+            let packet = SCTPPacket.packet(fromClient: fromClient, tag: tag, type, value)
+            try pass(packet, fromClient: fromClient)
+        }
+    }
 }
 
 /// Packets of SCTP with one chunk (RFC 9260) and their CRC-32C.
 enum SCTPPacket {
+    /// From whom, verification tag, type and value of the chunk.
+    typealias Step = (Bool, UInt32, UInt8, [UInt8])
+
     static let clientTag: UInt32 = 0x1111_1111
     static let serverTag: UInt32 = 0x2222_2222
 
-    /// From whom, verification tag, type and value of the chunk: what opens an association.
-    static var opening: [(Bool, UInt32, UInt8, [UInt8])] { opening(clientTag, serverTag) }
+    /// What opens an association.
+    static var opening: [Step] { opening(clientTag, serverTag) }
 
     /// The same with other tags, on the same ports.
     static func opening(
         _ clientTag: UInt32, _ serverTag: UInt32
-    ) -> [(Bool, UInt32, UInt8, [UInt8])] {
+    ) -> [Step] {
         let start: [UInt8] = [0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1]
         return [
             (true, 0, 1, big(clientTag) + start),
@@ -50,13 +61,13 @@ enum SCTPPacket {
     }
 
     /// HEARTBEAT and HEARTBEAT ACK, each with a Heartbeat Info parameter.
-    static var heartbeat: [(Bool, UInt32, UInt8, [UInt8])] {
+    static var heartbeat: [Step] {
         let info: [UInt8] = [0, 1, 0, 8, 1, 2, 3, 4]
         return [(true, serverTag, 4, info), (false, clientTag, 5, info)]
     }
 
     /// SHUTDOWN, SHUTDOWN-ACK, SHUTDOWN-COMPLETE.
-    static var closing: [(Bool, UInt32, UInt8, [UInt8])] {
+    static var closing: [Step] {
         [(true, serverTag, 7, [0, 0, 0, 1]), (false, clientTag, 8, []), (true, serverTag, 14, [])]
     }
 
@@ -90,10 +101,7 @@ extension ClusterTests {
         func anAssociationOfSCTP(_ replication: Replication) throws {
             try scenario(replication: replication) { cluster in
                 let pair = try RawPair(cluster, protocolNumber: 132)
-                for (fromClient, tag, type, value) in SCTPPacket.opening {
-                    let packet = SCTPPacket.packet(fromClient: fromClient, tag: tag, type, value)
-                    try pair.pass(packet, fromClient: fromClient)
-                }
+                try pair.pass(SCTPPacket.opening)
                 try pair.pass(SCTPPacket.data(1, fromClient: true), fromClient: true)
                 try cluster.takeOver(replication)
                 try onlyByReplication {
@@ -117,11 +125,7 @@ extension ClusterTests {
                 let (client, server): (UInt32, UInt32) = (0x4444_4444, 0x5555_5555)
                 let openings = [SCTPPacket.opening, SCTPPacket.opening(client, server)]
                 for (number, opening) in openings.enumerated() {
-                    for (fromClient, tag, type, value) in opening {
-                        let packet = SCTPPacket.packet(
-                            fromClient: fromClient, tag: tag, type, value)
-                        try pair.pass(packet, fromClient: fromClient)
-                    }
+                    try pair.pass(opening)
                     // The first one is known everywhere before it is opened again.
                     if number == 0, replication == .on {
                         try cluster.firewalls[1].waitForEqualTable(to: cluster.firewalls[0])
@@ -143,10 +147,7 @@ extension ClusterTests {
         func aSecondPathOfAnAssociation(_ replication: Replication) throws {
             try scenario(replication: replication) { cluster in
                 let pair = try RawPair(cluster, protocolNumber: 132)
-                for (fromClient, tag, type, value) in SCTPPacket.heartbeat {
-                    let packet = SCTPPacket.packet(fromClient: fromClient, tag: tag, type, value)
-                    try pair.pass(packet, fromClient: fromClient)
-                }
+                try pair.pass(SCTPPacket.heartbeat)
                 try cluster.takeOver(replication)
                 try onlyByReplication {
                     try pair.pass(SCTPPacket.data(2, fromClient: false), fromClient: false)

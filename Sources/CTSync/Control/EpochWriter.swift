@@ -11,10 +11,8 @@ import Synchronization
 final class EpochWriter: Sendable {
     private struct State {
         var wanted: UInt64
-        var written: UInt64
         var isEnding = false
         var trouble: SystemError?
-        var isTold = false
     }
 
     /// Where it is written.
@@ -32,7 +30,7 @@ final class EpochWriter: Sendable {
         _ file: consuming EpochFile, tell: @escaping @Sendable (SystemError) -> Void
     ) throws(SystemError) {
         path = file.path
-        state = Mutex(State(wanted: file.epoch, written: file.epoch, trouble: file.trouble))
+        state = Mutex(State(wanted: file.epoch, trouble: file.trouble))
         self.file = Mutex(file)
         self.tell = tell
         wake = try WakeUp()
@@ -69,27 +67,22 @@ final class EpochWriter: Sendable {
     }
 
     private func run() {
+        var isTold = false
         while true {
             while ctsync_wait(wake.raw, -1, -1) == 0 {}
             wake.clear()
-            let (wanted, isNew, isEnding) = state.withLock {
-                ($0.wanted, $0.wanted > $0.written, $0.isEnding)
+            let (wanted, isEnding) = state.withLock { ($0.wanted, $0.isEnding) }
+            let (isNew, trouble) = file.withLock { file in
+                let isNew = wanted > file.epoch
+                file.record(wanted)
+                return (isNew, file.trouble)
             }
-            if isNew { write(wanted) }
+            if isNew {
+                state.withLock { $0.trouble = trouble }
+                if let trouble, !isTold { tell(trouble) }
+                isTold = trouble != nil
+            }
             if isEnding { return }
         }
-    }
-
-    private func write(_ epoch: UInt64) {
-        let trouble = file.withLock { file in
-            file.record(epoch)
-            return file.trouble
-        }
-        let isTold = state.withLock { state in
-            defer { state.isTold = trouble != nil }
-            (state.written, state.trouble) = (epoch, trouble)
-            return state.isTold
-        }
-        if let trouble, !isTold { tell(trouble) }
     }
 }

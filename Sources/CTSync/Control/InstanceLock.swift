@@ -6,8 +6,9 @@ import Glibc
 /// Keeps a second daemon off a control file; the kernel takes it back when the process dies.
 ///
 /// Its file has three lines: the process id, the highest epoch that this node has made or followed,
-/// and that of its last term as master if it was one. The epochs outlive the process, so that a master started again
-/// makes a higher one even if the clock has been set back, and knows how late its kernel's word is.
+/// and that of its last term as master if it was one. The epochs outlive the process, so that a master
+/// started again makes a higher one even if the clock has been set back, and knows how late its
+/// kernel's word is.
 ///
 /// Whoever can open the file can take its lock and keep the daemon from starting: it is the daemon's
 /// own (mode 0600), in a directory that nobody else can put anything into.

@@ -10,8 +10,8 @@ import Synchronization
 ///    last packet; under load too once a second, for what it says. With several links every 50 ms in
 ///    any case, over each: by that slaves notice that one is cut. At the end of a term what was sent
 ///    in the last moments is repeated over the links that did not have it, as nobody can ask for it
-///    any more. Before a cluster has changed over to
-///    the seal, nodes that wait for that are given a sealed announcement every second.
+///    any more. Before a cluster has changed over to the seal, nodes that wait for that are given a
+///    sealed announcement every second.
 ///
 /// Thread: `ct_sync_send`, for one term as master; `sendClosed` is the event listener's, so that an
 /// event does not have to wake a second thread. They take turns. Memory is the ring's; packets sent
@@ -187,10 +187,7 @@ final class Sender: Sendable {
         while next <= ring.lastSent, now() < deadline {
             var (count, total) = (0, 0)
             while next <= ring.lastSent, count < Self.againBatch {
-                let memory = term.copies.own(count)
-                if let length = ring.copy(next, to: memory) {
-                    term.copies.point(
-                        count, at: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
+                if let length = copy(next, term, at: count) {
                     (count, total) = (count + 1, total + length)
                 }
                 next += 1
@@ -215,12 +212,21 @@ final class Sender: Sendable {
         return count
     }
 
+    /// Copies a packet of the backlog into a term's memory.
+    ///
+    /// - Returns: its length; nil if it is not kept any more.
+    private func copy(_ sequence: UInt64, _ term: Term, at index: Int) -> Int? {
+        let memory = term.copies.own(index)
+        guard let length = ring.copy(sequence, to: memory) else { return nil }
+        term.copies.point(
+            index, at: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
+        return length
+    }
+
     private func sendAgain(_ term: Term) -> Int {
         var done = 0
         while done < Self.againBatch, let item = master.nextAgain() {
-            let memory = term.copies.own(0)
-            guard let length = ring.copy(item.sequence, to: memory) else { continue }
-            term.copies.point(0, at: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
+            guard let length = copy(item.sequence, term, at: 0) else { continue }
             count(1, length, refused: link.send(term.copies, count: 1, to: item.peer))
             again.wrappingAdd(1, ordering: .relaxed)
             done += 1

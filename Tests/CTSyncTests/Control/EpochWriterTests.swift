@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Foundation
 import Synchronization
 import Testing
 
@@ -26,27 +25,18 @@ import Testing
         return troubles.count.load(ordering: .relaxed)
     }
 
-    private func withFolder(_ body: (String) throws -> Void) throws {
-        let folder = NSTemporaryDirectory() + "ct_sync-epoch-\(UUID())"
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: false)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        try body(folder)
-    }
-
     @Test func theHighestIsInTheFileAtTheEnd() throws {
-        try withFolder { (folder: String) throws in
-            #expect(try write([5, 7, 6], controlFile: folder + "/state") == 0)
-            #expect(EpochFile(controlFile: folder + "/state").epoch == 7)
-            #expect(try write([7, 3], controlFile: folder + "/state") == 0)
-            #expect(EpochFile(controlFile: folder + "/state").epoch == 7)
-        }
+        let scratch = ScratchDirectory()
+        let path = scratch.file("state")
+        #expect(try write([5, 7, 6], controlFile: path) == 0)
+        #expect(EpochFile(controlFile: path).epoch == 7)
+        #expect(try write([7, 3], controlFile: path) == 0)
+        #expect(EpochFile(controlFile: path).epoch == 7)
     }
 
     @Test func aFileThatCannotBeWrittenIsToldOnce() throws {
-        try withFolder { folder in
-            try Data().write(to: URL(fileURLWithPath: folder + "/file"))
-            #expect(try write([5, 6, 7], controlFile: folder + "/file/state") == 1)
-        }
+        let scratch = ScratchDirectory()
+        ScratchDirectory.write("", to: scratch.file("file"))
+        #expect(try write([5, 6, 7], controlFile: scratch.file("file/state")) == 1)
     }
 }

@@ -13,17 +13,7 @@ import Testing
     }
 
     private static func make() throws -> MasterProtocol {
-        let ring = try SendRing(slotCount: 16, slotByteCount: 400, wake: nil)
-        ring.reset(epoch: 100, nodeID: 5)
-        let master = MasterProtocol(ring: ring, linkCount: 2)
-        master.start(MasterClaim(epoch: 100, nodeID: 5))
-        for _ in 0..<3 {
-            _ = ring.append(Bracket(number: 1), .UPDATE)
-            ring.flush()
-        }
-        let count = ring.withUnsent(maximum: 16, clockMicroseconds: 0, sealer: nil) { _, _ in }
-        ring.markSent(count)
-        return master
+        try .havingSent(3, nodeID: 5, linkCount: 2)
     }
 
     /// A NACK for the second packet.

@@ -105,18 +105,12 @@ import Testing
             master: nil, slave: .masterSilent),
         Fault(
             name: "a pulled cable", isOfStart: false,
-            happen: { pair in
-                pair.cut()
-                pair.links[1].hasCarrier = false
-                pair.frame = { _, _ in [] }
-            }, master: .alone, slave: .linkDown),
+            happen: { pair in pair.unplug { $0.hasCarrier = false } }, master: .alone,
+            slave: .linkDown),
         Fault(
             name: "a device that is gone", isOfStart: false,
-            happen: { pair in
-                pair.cut()
-                pair.links[1].isPresent = false
-                pair.frame = { _, _ in [] }
-            }, master: .alone, slave: .deviceGone),
+            happen: { pair in pair.unplug { $0.isPresent = false } }, master: .alone,
+            slave: .deviceGone),
         Fault(
             name: "two slaves", isOfStart: false,
             happen: { pair in try pair.cluster.order(0, .slave) }, master: .onlySlaves,

@@ -61,6 +61,13 @@ final class ReportedPair {
         wire.cuts.insert(SimulatedWire.Way(source: source, target: target))
     }
 
+    /// Nothing arrives any more, not even at a device, and the slave's is not what it was.
+    func unplug(_ change: (inout NodeReport.Link) -> Void) {
+        cut()
+        change(&links[1])
+        frame = { _, _ in [] }
+    }
+
     /// How a node is now.
     func report(_ index: Int) -> NodeReport {
         var report = NodeReport()

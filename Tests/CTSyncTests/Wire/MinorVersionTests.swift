@@ -75,7 +75,7 @@ import Testing
     func aHigherMinorVersionIsTaken(_ minor: UInt8) throws {
         let bench = try Bench { Self.rewritten($0, minor: minor) }
         bench.expectNothingLost()
-        let master = try Self.makeMaster()
+        let master = try MasterProtocol.havingSent(2, nodeID: 1)
         let nack = Self.rewritten(Self.nack(), minor: minor)
         #expect(master.receive(nack.span.bytes, from: PacketBytes.peer, now: 1) == .sendAgain)
         let header = PacketHeader(type: .SLAVE_INITSYNC, nodeID: 2, epoch: 100, sequence: 2)
@@ -214,7 +214,7 @@ import Testing
 
     /// More traits, or none before what is new, other flags, and no room that is zero.
     @Test(arguments: [false, true]) func aLongerReportIsTaken(_ hasTraits: Bool) throws {
-        let master = try Self.makeMaster()
+        let master = try MasterProtocol.havingSent(2, nodeID: 1)
         var traits = Traits()
         traits[.conntrackMax] = 262_144
         let first = Self.nack(PacketBytes.traits(traits))
@@ -258,21 +258,6 @@ import Testing
             announcement.write(&span)
         }
         return bytes
-    }
-
-    /// A master of epoch 100 that has sent two packets.
-    private static func makeMaster() throws -> MasterProtocol {
-        let ring = try SendRing(slotCount: 16, slotByteCount: 400, wake: nil)
-        ring.reset(epoch: 100, nodeID: 1)
-        let master = MasterProtocol(ring: ring)
-        master.start(MasterClaim(epoch: 100, nodeID: 1))
-        for _ in 0..<2 {
-            _ = ring.append(Bracket(number: 1), .UPDATE)
-            ring.flush()
-        }
-        let count = ring.withUnsent(maximum: 16, clockMicroseconds: 0, sealer: nil) { _, _ in }
-        ring.markSent(count)
-        return master
     }
 
     /// A slave's NACK for the second packet.
