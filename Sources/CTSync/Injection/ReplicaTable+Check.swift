@@ -70,6 +70,13 @@ extension ReplicaTable {
         book.alivePlace(key).map { !kernel[$0].state.hasNothing } ?? false
     }
 
+    /// Whether the master has spoken of a replica since the kernel's entry was adopted.
+    func isConfirmed(_ key: Key) -> Bool {
+        guard let place = book.alivePlace(key) else { return false }
+        if case .adopted = kernel[place].state { return false }
+        return true
+    }
+
     /// The kernel has lost a connection that it should have: it is made again.
     func isLost(_ key: Key) {
         if let place = book.alivePlace(key) { move(place, .missing) }

@@ -6,7 +6,8 @@
 /// 1. A few times a second take the events of others than this process. A replica that was deleted, or
 ///    that a hand has changed, is read, and put right.
 /// 2. Events that were lost, an expectation that was deleted, and more ends without a hand than are
-///    likely, call for a comparison of the whole table; these back off.
+///    likely, call for a comparison of the whole table; these back off. What was adopted has its own
+///    time and may end until the master confirms it.
 /// 3. nf_conntrack_events is looked at each second. What was made while it was off is made again.
 ///
 /// While any of that is to be done, or nothing can be heard, the slave is not in sync (`doubt`).
@@ -56,6 +57,7 @@ final class KernelWatch {
     func open(now: Instant) {
         close()
         (wasDeaf, areEventsOff, hasFound, wantsCheck, awaited) = (false, false, false, false, nil)
+        backoff = Backoff()
         settingAt = 0
         onAtSeconds = Self.seconds(now)
         due = now
@@ -134,7 +136,7 @@ final class KernelWatch {
             for _ in 0..<Self.batchLimit {
                 let drain = try source.receive { kind, entry in
                     guard !source.isOwnDoing, table.isHere(entry.key) else { return }
-                    if source.causedBy == 0 { ends += 1 }
+                    if source.causedBy == 0, table.isConfirmed(entry.key) { ends += 1 }
                     if kind == .destroy || source.causedBy != 0 { change(entry.key, ends) }
                 } expected: { kind, expectation in
                     guard kind == .expectDestroy, source.causedBy != 0, !source.isOwnDoing,
@@ -170,6 +172,11 @@ final class KernelWatch {
         defer { changed.removeAll(keepingCapacity: true) }
         for key in changed where table.isHere(key) {
             let entry = try lookup.entry(key)
+            guard table.isConfirmed(key) else {
+                // Its own time was over before the master spoke of it: nobody was wrong.
+                if entry == nil { table.isLost(key) }
+                continue
+            }
             let said = table.said(key)
             if let entry {
                 guard table.checkIsDifferent(entry, isFresh: true, now: Self.seconds(now)) else {
