@@ -32,13 +32,13 @@ package struct TableEntry: Hashable, Sendable, Comparable, CustomStringConvertib
     /// What a node needs of a TCP connection to go on watching its windows.
     package struct TCP: Hashable, Sendable {
         package let state: UInt8
-        /// Original and reply: WINDOW_SCALE, SACK_PERM and BE_LIBERAL of the flags.
+        /// Original and reply: WINDOW_SCALE and SACK_PERM of the flags.
         package let flags: [UInt8]
         package let scale: [UInt8]
         /// IP_CT_TCP_FLAG_MAXACK_SET in a direction: packets have passed since it was made.
         package let isAcknowledged: Bool
-        /// IP_CT_TCP_FLAG_BE_LIBERAL in a direction: windows are not watched.
-        package var isLiberal: Bool { flags.contains { $0 & 0x08 != 0 } }
+        /// IP_CT_TCP_FLAG_BE_LIBERAL in a direction: windows are not watched, as on a standby.
+        package let isLiberal: Bool
         /// IP_CT_TCP_FLAG_WINDOW_SCALE in both directions.
         package var hasScale: Bool { flags.allSatisfy { $0 & 0x01 != 0 } }
     }
@@ -135,20 +135,19 @@ package struct TableEntry: Hashable, Sendable, Comparable, CustomStringConvertib
             ATTR_REPL_NAT_SEQ_OFFSET_BEFORE, ATTR_REPL_NAT_SEQ_OFFSET_AFTER,
         ].map { nfct_attr_is_set(entry, $0) > 0 ? nfct_get_attr_u32(entry, $0) : 0 }
         timeoutSeconds = nfct_get_attr_u32(entry, ATTR_TIMEOUT)
-        // A connection that is half open is let pass on a standby whatever its windows.
-        let isHalfOpen = nfct_get_attr_u8(entry, ATTR_TCP_STATE) < 3
-        let compared: UInt8 = isHalfOpen ? 0x01 | 0x02 : 0x01 | 0x02 | 0x08
         tcp =
             protocolNumber != UInt8(InternetProtocol.tcp)
             ? nil
             : TCP(
                 state: nfct_get_attr_u8(entry, ATTR_TCP_STATE),
                 flags: [ATTR_TCP_FLAGS_ORIG, ATTR_TCP_FLAGS_REPL]
-                    .map { nfct_get_attr_u8(entry, $0) & compared },
+                    .map { nfct_get_attr_u8(entry, $0) & (0x01 | 0x02) },
                 scale: [ATTR_TCP_WSCALE_ORIG, ATTR_TCP_WSCALE_REPL]
                     .map { nfct_get_attr_u8(entry, $0) },
                 isAcknowledged: [ATTR_TCP_FLAGS_ORIG, ATTR_TCP_FLAGS_REPL]
-                    .contains { nfct_get_attr_u8(entry, $0) & 0x20 != 0 })
+                    .contains { nfct_get_attr_u8(entry, $0) & 0x20 != 0 },
+                isLiberal: [ATTR_TCP_FLAGS_ORIG, ATTR_TCP_FLAGS_REPL]
+                    .contains { nfct_get_attr_u8(entry, $0) & 0x08 != 0 })
     }
 }
 

@@ -32,7 +32,10 @@ extension ClusterTests {
                 try cluster.takeOver(replication)
                 try onlyByReplication {
                     for _ in 0..<3 { try connection.exchange(within: replication.patience) }
-                    #expect(try isWatchingWindows(cluster.firewalls[1], ipv6: way.ipv6))
+                    try eventually("windows that are watched", within: 20) {
+                        try isWatchingWindows(cluster.firewalls[1], ipv6: way.ipv6)
+                    }
+                    try connection.exchange()
                 }
             }
         }
@@ -52,7 +55,7 @@ extension ClusterTests {
                         transfer.count > before + 4_000_000
                     }
                 }
-                try eventually("windows that are watched") {
+                try eventually("windows that are watched", within: 20) {
                     try isWatchingWindows(cluster.firewalls[1], ipv6: way.ipv6)
                 }
                 try transfer.finish()
@@ -94,7 +97,9 @@ extension ClusterTests {
                         try sender.repetitions() == 0
                     }
                 }
-                // It was let pass for as long as it took.
+                // It was let pass from the first packet, for as long as it took.
+                #expect(
+                    try cluster.firewalls[1].field("counters.injected.windows_relaxed") == "0")
                 try send(3, from: sender, to: receiver)
                 try eventually("windows that are watched again", within: 20) {
                     try isWatchingWindows(cluster.firewalls[1], ipv6: false)

@@ -48,6 +48,11 @@ extension Entry {
     mutating func prepareForReplication() {
         protocolInfo.originalFlags &= TCPFlag.transferable
         protocolInfo.replyFlags &= TCPFlag.transferable
+        // Of a connection whose window scales are known it is a replica's, not the connection's.
+        if protocolInfo.originalFlags & protocolInfo.replyFlags & TCPFlag.windowScale != 0 {
+            protocolInfo.originalFlags &= ~TCPFlag.beLiberal
+            protocolInfo.replyFlags &= ~TCPFlag.beLiberal
+        }
         fields.remove(.id)
         // The kernel refuses every later change of such an entry's timeout, so it could not be held.
         status.remove(.IPS_FIXED_TIMEOUT)

@@ -93,14 +93,16 @@ enum ProtocolInfoCodec {
     /// SYN_SENT the other side has not spoken yet: it is given the flag and a scale of 0, and the
     /// kernel sets both again from its SYN/ACK (tcp_init_sender, nf_conntrack_proto_tcp.c).
     ///
-    /// That SYN/ACK acknowledges a SYN which this kernel has not seen, and by chance of the initial
-    /// sequence number is invalid to it half of the time: until the connection is established its
-    /// windows mean nothing. The state that follows sets the flag back.
+    /// A kernel that is given an entry learns its windows from the first packets that it sees, and these
+    /// may mislead it: a SYN/ACK acknowledges a SYN which it has not seen; and where an acknowledgement
+    /// died with the old master, the first packet repeats old data, and what then acknowledges the newest
+    /// would be invalid. So packets may be out of the windows (BE_LIBERAL) until the connection closes,
+    /// or, after a promotion, until packets of both directions were seen (`WindowMender`).
     @inline(__always)
     private static func writeTCP(_ info: ProtocolInfo, to writer: inout NetlinkWriter) {
         let mask = TCPFlag.transferable
-        let isHalfOpen = info.state == TCPState.synSent || info.state == TCPState.synRecv
-        let added = isHalfOpen ? TCPFlag.beLiberal : 0
+        let isOpen = (TCPState.synSent...TCPState.lastAck).contains(info.state)
+        let added = isOpen ? TCPFlag.beLiberal : 0
         let originalFlags = info.originalFlags & mask | added
         var replyFlags = info.replyFlags & mask | added
         var replyScale = info.windowScales & 0x0F

@@ -45,13 +45,18 @@ extension ReplicaTable {
 
     /// Looks at a TCP entry after a promotion; to be asked at intervals.
     ///
-    /// A kernel that was given an entry learns its windows from the first packets. Where these repeat
-    /// what the other side has had already, since the acknowledgement died with the old master, the
-    /// acknowledgements are ones of data that was never sent, and invalid, for ever. Such an entry
-    /// has accepted acknowledgements (IP_CT_TCP_FLAG_MAXACK_SET) in one direction only, at two looks
-    /// in a row. It is relaxed until new data has brought the windows up, which both directions then
-    /// show.
-    func windowRemedy(for entry: borrowing Entry) -> WindowRemedy? {
+    /// A replica lets packets pass that are out of its windows (`ProtocolInfoCodec`), which its kernel
+    /// learns from the first packets: it is watched from when acknowledgements were accepted in both
+    /// directions (IP_CT_TCP_FLAG_MAXACK_SET), or, if it was silent, from the last look on.
+    ///
+    /// Watched entries may mislead as well, of a term before: the first packets repeat what the other
+    /// side has had already, since the acknowledgement died with the old master, the acknowledgements
+    /// are ones of data that was never sent, and invalid, for ever. Such an entry has accepted
+    /// acknowledgements in one direction only, at two looks in a row. It is relaxed until new data has
+    /// brought the windows up, which both directions then show.
+    ///
+    /// - Parameter isLast: no look follows.
+    func windowRemedy(for entry: borrowing Entry, isLast: Bool = false) -> WindowRemedy? {
         let info = entry.protocolInfo
         guard entry.key.tuple.protocolNumber == ProtocolNumber.tcp,
             (TCPState.established...TCPState.lastAck).contains(info.state)
@@ -66,10 +71,11 @@ extension ReplicaTable {
         let wasOneSided = kernel[place].marks.contains(.oneSided)
         if isOneSided {
             kernel[place].marks.insert(.oneSided)
-            guard wasOneSided else { return .suspect }
-            return isRelaxed ? nil : .relax
+            guard !isRelaxed else { return nil }
+            return wasOneSided ? .relax : .suspect
         }
         kernel[place].marks.remove(.oneSided)
-        return isRelaxed && info.originalFlags & TCPFlag.maxAckSet != 0 ? .watch : nil
+        let isKnown = info.originalFlags & TCPFlag.maxAckSet != 0
+        return isRelaxed && (isKnown || isLast) ? .watch : nil
     }
 }

@@ -2,9 +2,10 @@
 
 import Synchronization
 
-/// Finds connections that stall after a promotion since the new master's window tracking lacks what
-/// the old one saw last, and lets their packets pass until it is in step again. They show in one of two
-/// ways: one direction alone is accepted (`windowRemedy`), or none (`stall`).
+/// Has the windows of replicas watched after a promotion, as soon as the kernel knows them; and finds
+/// connections that stall since what it knows is of a term before, and lets their packets pass until it
+/// is in step again. They show in one of two ways: one direction alone is accepted (`windowRemedy`), or
+/// none (`stall`).
 ///
 /// Thread: `ct_sync_timer`, after the timers' walk; it owns the replica table meanwhile. Each look is
 /// a dump of the kernel's table, some 3 us an entry. A sender repeats at growing intervals, so the
@@ -27,6 +28,8 @@ final class WindowMender: Sendable {
         fileprivate var due: Instant
         fileprivate var isLooking = false
         fileprivate var hasSuspects = false
+        /// No look follows the one that runs.
+        fileprivate var isLast = false
         /// Connections of which this look has found packets of both directions.
         fileprivate var seenCount = 0
         /// When a look first found none that may stall, and of how many the windows were seen.
@@ -72,6 +75,7 @@ final class WindowMender: Sendable {
         if !looks.isLooking {
             guard now >= looks.due else { return .until(looks.due) }
             (looks.hasSuspects, looks.seenCount) = (false, 0)
+            looks.isLast = looks.begun + 1 == Self.looks.count && looks.due >= planned(looks)
             (looks.before, looks.unacknowledged) = (looks.unacknowledged, [:])
             try looks.dump.start()
             looks.isLooking = true
@@ -106,7 +110,9 @@ final class WindowMender: Sendable {
         var failure: SystemError?
         let isMore = try looks.dump.step { entry in
             if table.hasSeenWindows(of: entry) { looks.seenCount += 1 }
-            switch table.windowRemedy(for: entry) ?? stall(looks, table, entry) {
+            switch table.windowRemedy(for: entry, isLast: looks.isLast)
+                ?? stall(looks, table, entry)
+            {
             case .none: return
             case .suspect: looks.hasSuspects = true
             case .relax:

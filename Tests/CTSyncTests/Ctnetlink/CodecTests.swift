@@ -16,9 +16,9 @@ import Testing
             let (kind, read) = try page.read(WrittenMessages.told(entry))
             #expect(kind == .update)
             var told = entry
-            // The windows of a connection that is half open mean nothing to the kernel it goes to.
+            // The windows of an open connection mean nothing to the kernel it goes to.
             if entry.key.tuple.protocolNumber == ProtocolNumber.tcp,
-                [TCPState.synSent, TCPState.synRecv].contains(entry.protocolInfo.state)
+                (TCPState.synSent...TCPState.lastAck).contains(entry.protocolInfo.state)
             {
                 told.protocolInfo.originalFlags |= TCPFlag.beLiberal
                 told.protocolInfo.replyFlags |= TCPFlag.beLiberal
@@ -90,8 +90,8 @@ import Testing
             ("CTA_PROTOINFO_TCP_STATE", [5, 0, 1, 0, 3, 0, 0, 0]),
             ("CTA_PROTOINFO_TCP_WSCALE_ORIGINAL", [5, 0, 2, 0, 7, 0, 0, 0]),
             ("CTA_PROTOINFO_TCP_WSCALE_REPLY", [5, 0, 3, 0, 10, 0, 0, 0]),
-            ("CTA_PROTOINFO_TCP_FLAGS_ORIGINAL", [6, 0, 4, 0, 3, 15, 0, 0]),
-            ("CTA_PROTOINFO_TCP_FLAGS_REPLY", [6, 0, 5, 0, 1, 15, 0, 0]),
+            ("CTA_PROTOINFO_TCP_FLAGS_ORIGINAL", [6, 0, 4, 0, 11, 15, 0, 0]),
+            ("CTA_PROTOINFO_TCP_FLAGS_REPLY", [6, 0, 5, 0, 9, 15, 0, 0]),
         ]
         var offset = 0
         for (name, bytes) in fields {

@@ -36,6 +36,36 @@ import Testing
         #expect(table.windowRemedy(for: entry(Self.acked, Self.acked)) == nil)
     }
 
+    /// A replica is not watched from when it is made: until both directions have spoken, or to the last
+    /// look if neither has.
+    @Test func aReplicaIsWatchedFromWhenItsWindowsAreKnown() throws {
+        let table = try table(entry(0, 0))
+        let silent = entry(Self.liberal, Self.liberal)
+        let repeated = entry(Self.acked | Self.liberal, Self.liberal)
+        for other in [silent, repeated, repeated] {
+            #expect(table.windowRemedy(for: other) == nil)
+        }
+        #expect(table.windowRemedy(for: repeated, isLast: true) == nil)
+        #expect(table.windowRemedy(for: silent, isLast: true) == .watch)
+        let known = entry(Self.acked | Self.liberal, Self.acked | Self.liberal)
+        #expect(table.windowRemedy(for: known) == .watch)
+    }
+
+    /// What a replica's kernel is told is not told the next one as if the connection were so.
+    @Test func whetherWindowsAreWatchedIsEachNodesOwn() {
+        var scaled = entry(Self.liberal, Self.acked | Self.liberal)
+        scaled.prepareForReplication()
+        #expect(scaled.protocolInfo.originalFlags == TCPFlag.windowScale)
+        #expect(scaled.protocolInfo.replyFlags == TCPFlag.windowScale)
+        // Picked up in its middle (tcp_loose): nobody knows its scales.
+        var loose = entry(0, 0)
+        loose.protocolInfo.originalFlags = TCPFlag.sackPermitted | Self.liberal
+        loose.protocolInfo.replyFlags = loose.protocolInfo.originalFlags
+        let before = loose.protocolInfo
+        loose.prepareForReplication()
+        #expect(loose.protocolInfo == before)
+    }
+
     @Test func othersAreLeftAlone() throws {
         let table = try table(entry(0, 0))
         for other in [

@@ -30,9 +30,9 @@ struct InjectionTests {
         // Said of a helper that was given explicitly, by a rule or by netlink (Linux 6.18).
         if entry.fields.contains(.helper) { expected.status.insert(.IPS_HELPER) }
         if entry.fields.contains(.parent) { expected.status.insert(.IPS_EXPECTED) }
-        // A half-open replica is to take an answer to a SYN that this kernel has not seen.
+        // An open replica is to take an answer to what this kernel has not seen.
         if original.protocolNumber == ProtocolNumber.tcp,
-            [TCPState.synSent, TCPState.synRecv].contains(entry.protocolInfo.state)
+            (TCPState.synSent...TCPState.lastAck).contains(entry.protocolInfo.state)
         {
             expected.protocolInfo.originalFlags |= TCPFlag.beLiberal
             expected.protocolInfo.replyFlags |= TCPFlag.beLiberal
