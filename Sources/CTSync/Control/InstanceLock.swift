@@ -5,10 +5,11 @@ import Glibc
 
 /// Keeps a second daemon off a control file; the kernel takes it back when the process dies.
 ///
-/// Its file has three lines: the process id, the highest epoch that this node has made or followed,
-/// and that of its last term as master if it was one. The epochs outlive the process, so that a master
-/// started again makes a higher one even if the clock has been set back, and knows how late its
-/// kernel's word is.
+/// Its file has a line each for the process id, the highest epoch that this node has made or followed,
+/// and, if it was master, the epoch of the last word of what it saw then, 1 if nobody else may have that
+/// or 0, and that word's sequence number; of a term that goes on it is the largest number. They
+/// outlive the process, so that a master started again makes a higher epoch even if the clock has been
+/// set back, and knows how late its kernel's word is.
 ///
 /// Whoever can open the file can take its lock and keep the daemon from starting: it is the daemon's
 /// own (mode 0600), in a directory that nobody else can put anything into.
@@ -22,8 +23,10 @@ struct InstanceLock: ~Copyable {
     private let file: Descriptor
     /// The highest epoch recorded, by this process or one before; 0 for none.
     private(set) var epoch: UInt64
-    /// The epoch of the last term as master, of this process or one before; 0 for none.
-    private(set) var term: UInt64
+    /// The last word of what the node saw as master, in this process or one before.
+    private(set) var last: Basis
+    /// Whether nobody else may have that.
+    private(set) var hasMore: Bool
 
     /// Takes the lock of a control file and writes this process's id into it.
     ///
@@ -45,27 +48,30 @@ struct InstanceLock: ~Copyable {
                 "another ct_sync\(holder) has the control file \(controlFile); stop it first, or "
                     + "give this one another with --control-file", at: .notReady)
         }
-        let last = Array(InstanceLock.numbers(raw).dropFirst().prefix(2)) + [0, 0]
-        guard InstanceLock.write(raw, last[0], last[1]) else {
+        // An earlier version ended with the epoch of the last term.
+        let found = Array(InstanceLock.numbers(raw).dropFirst().prefix(4))
+        let numbers = found + [0, 0, 0, .max].dropFirst(found.count)
+        let last = numbers[1] == 0 ? .none : Basis(epoch: numbers[1], sequence: numbers[3])
+        guard InstanceLock.write(raw, numbers[0], last, numbers[2] != 0) else {
             throw ConfigurationError(
                 "\(path) cannot be written: " + String(cString: strerror(errno)))
         }
         self.file = file
-        (epoch, term) = (last[0], last[1])
+        (epoch, self.last, hasMore) = (numbers[0], last, numbers[2] != 0)
     }
 
     /// Records an epoch that is higher than all before; where that fails the clock has to do.
     mutating func record(_ higher: UInt64) {
         guard higher > epoch else { return }
         epoch = higher
-        _ = InstanceLock.write(file.raw, epoch, term)
+        _ = InstanceLock.write(file.raw, epoch, last, hasMore)
     }
 
-    /// Records that this node is master of an epoch.
-    mutating func record(term epoch: UInt64) {
-        guard epoch != term else { return }
-        term = epoch
-        _ = InstanceLock.write(file.raw, self.epoch, term)
+    /// Records the last word of what this node saw as master, and whether nobody else may have that.
+    mutating func record(last word: Basis, hasMore: Bool) {
+        guard word != last || hasMore != self.hasMore else { return }
+        (last, self.hasMore) = (word, hasMore)
+        _ = InstanceLock.write(file.raw, epoch, last, hasMore)
     }
 
     deinit {
@@ -163,15 +169,18 @@ struct InstanceLock: ~Copyable {
 
     /// Overwrites all lines. The process id has the same length as long as the process lives, and an
     /// epoch never grows shorter, so no reader finds less than a line.
-    private static func write(_ raw: CInt, _ epoch: UInt64, _ term: UInt64) -> Bool {
-        let last = term == 0 ? "" : "\(term)\n"
+    private static func write(
+        _ raw: CInt, _ epoch: UInt64, _ word: Basis, _ hasMore: Bool
+    ) -> Bool {
+        let last =
+            word.epoch == 0 ? "" : "\(word.epoch)\n\(hasMore ? 1 : 0)\n\(word.sequence)\n"
         let text = Array("\(getpid())\n\(epoch)\n\(last)".utf8)
         return pwrite(raw, text, text.count, 0) == text.count && ftruncate(raw, text.count) == 0
     }
 
     /// The numbers in the file, a line each, up to the first that is none.
     private static func numbers(_ raw: CInt) -> [UInt64] {
-        var bytes = [UInt8](repeating: 0, count: 64)
+        var bytes = [UInt8](repeating: 0, count: 128)
         let count = max(pread(raw, &bytes, bytes.count, 0), 0)
         var numbers: [UInt64] = []
         for line in bytes[..<count].split(separator: UInt8(ascii: "\n")) {

@@ -111,8 +111,8 @@ protocol TableWalk: AnyObject {
     func step(
         _ body: (borrowing Entry) -> Void, expectation: (borrowing Expectation) -> Void
     ) throws(SystemError) -> Bool
-    /// Of a table of replicas: whether one is among what the node has heard last of a master.
-    func isHeard(_ entry: borrowing Entry) -> Bool
+    /// Of a table of replicas: how late the word is of what the last step has handed out.
+    var word: Basis? { get }
     /// Gives up a running walk.
     func cancel()
     /// What a walk rests on, as it is now.
@@ -124,7 +124,7 @@ extension TableWalk {
     func conditions() throws(SystemError) -> WalkConditions { WalkConditions() }
 
     /// A kernel's table.
-    func isHeard(_ entry: borrowing Entry) -> Bool { false }
+    var word: Basis? { nil }
 
     /// A table that does not tell protocols apart.
     func startSCTP(_ family: Family) throws(SystemError) { try start() }

@@ -8,29 +8,37 @@ extension ReplicaTable {
         return place == ReplicaPool.noPlace ? nil : book.pool.replicas[Int(place)].reply
     }
 
+    /// Whether enough is known of a connection, whatever the kernel has of it.
+    func isSufficient(_ key: Key) -> Bool {
+        book.alivePlace(key).map { book.pool.replicas[Int($0)].isSufficient } ?? false
+    }
+
     /// Whether the live stream of the master that is followed has spoken of this connection.
     func isMastersWord(_ key: Key) -> Bool { book.isMastersWord(key) }
 
     // MARK: Who has the later word
 
     /// The word of what the kernel has when the node becomes slave.
-    func beginWords(adopted: Basis) {
-        book.words.begin(adopted: adopted, book.ledger.generation)
-    }
+    func beginWords(adopted: Basis) { book.beginWords(adopted: adopted) }
 
     /// Packets of the stream are lost.
     ///
-    /// - Parameter last: until when nothing was missing; nil if something was.
-    func losePackets(after last: Basis?) { book.lose(after: last) }
+    /// - Parameter last: until when nothing of it was missing, since the last that was.
+    func losePackets(after last: Basis) { book.lose(after: last) }
 
-    /// The copies that follow are handed over by a node that has these words.
-    func takeWords(heard: Basis, adopted: Basis, own: Basis) {
-        book.words.own = own
-        book.words.take(book.ledger.generation, heard: heard, adopted: adopted)
+    /// What is heard of the stream is as late as this so far.
+    func goOn(to word: Basis) { book.words.goOn(to: word) }
+
+    /// What was handed over of a connection is as late as this.
+    func setHanded(_ key: Key, _ word: Basis) {
+        if let place = book.alivePlace(key) { book.setHanded(place, word) }
     }
 
-    /// What was heard last, and what is heard from here on, is as late as this.
-    func goOn(own: Basis) { book.words.own = own }
+    /// What is held of a connection is what another node has, with this word.
+    func confirm(_ key: Key, _ word: Basis) {
+        guard let place = book.alivePlace(key), book.lateness(at: place) < word else { return }
+        book.setHanded(place, word)
+    }
 
     /// The word of what the kernel had when the node became slave.
     var adoptedWord: Basis { book.words.unread }
@@ -62,16 +70,6 @@ extension ReplicaTable {
 
     private func isOf(_ entry: Entry, _ place: UInt32) -> Bool {
         book.pool.replicas[Int(place)].reply == entry.reply
-    }
-
-    /// Whether a replica is among what was heard last.
-    func isHeard(_ key: Key) -> Bool {
-        book.alivePlace(key).map { book.isHeard($0) } ?? false
-    }
-
-    /// What was handed over of a connection is what the donor's kernel had.
-    func setAdopted(_ key: Key) {
-        if let place = book.alivePlace(key) { book.setAdopted(place, isOwn: false) }
     }
 
     // MARK: What differs

@@ -60,7 +60,7 @@ extension ReplicaTable {
         }
         if isKept {
             // What there is of it is this kernel's own.
-            book.setAdopted(place, isOwn: true)
+            book.setAdopted(place)
             move(place, .written)
             return .ignored
         }

@@ -4,10 +4,16 @@
 /// other. So it waits, and when it has waited too long it is made without, an orphan, that the
 /// connection at least survives.
 extension ReplicaTable {
-    /// Lets a replica wait, or makes it an orphan if too many do.
+    /// Lets a replica wait, or makes it an orphan if too many do, or if its parent has come and gone:
+    /// what ends on a master the table does not hear of.
     ///
     /// - Returns: whether it waits; an orphan is to be created.
     func wait(_ place: UInt32, now: UInt32) -> Bool {
+        if isCreateOnly, isParentInKernel(of: place) {
+            stopWaiting(place)
+            kernel[place].parenthood = .leftOut
+            return false
+        }
         if kernel[place].parenthood == .awaited { return true }
         guard waiting.add(place, now: now) else {
             waiting.crowdedOut += 1
@@ -83,6 +89,8 @@ extension ReplicaTable {
         guard refusedCount > 0 else { return }
         var left = Self.retryLimit
         for place in places where kernel[place].state.isRefused {
+            // On a master, what has the key of one that ended may be another by now.
+            if isCreateOnly, book.pool.replicas[Int(place)].standing == .dead { continue }
             kernel[place].attempts = 0
             move(place, .retried)
             left -= 1

@@ -3,14 +3,21 @@
 /// Reads the replica table as the kernel's is read: for a node that hands over what it holds. The
 /// kernel has its own entries too, and the long timeouts of replicas.
 ///
+/// What has one word is read together: the table is gone through once for each word.
+///
 /// Thread: the link's, which owns the replica table.
 final class ReplicaWalk: TableWalk {
-    /// Places looked at a step.
+    /// Places looked at a step, at most, and replicas handed out.
+    private static let placeLimit = 8_192
     private static let pieceLimit = 256
 
     private let table: ReplicaTable
     private var next: Int?
     private var isAtExpectations = false
+    /// The words as they were at the begin, and the one whose turn it is.
+    private var words = LaterWords()
+    private var turn = 0
+    private(set) var word: Basis?
 
     init(_ table: ReplicaTable) {
         self.table = table
@@ -19,6 +26,8 @@ final class ReplicaWalk: TableWalk {
     func start() throws(SystemError) {
         next = 0
         isAtExpectations = false
+        words = table.book.words
+        turn = 0
     }
 
     func startExpectations() throws(SystemError) {
@@ -35,17 +44,25 @@ final class ReplicaWalk: TableWalk {
             table.expectations.book.forEachAlive { expectation($0) }
             return false
         }
-        let end = min(first + Self.pieceLimit, table.book.pool.highWater)
-        for place in first..<max(first, end)
-        where table.book.pool.replicas[place].standing == .alive {
-            let entry = table.book.entry(at: UInt32(place))
-            if entry.isSufficient { body(entry) }
+        word = words.handed(turn)
+        let end = min(first + Self.placeLimit, table.book.pool.highWater)
+        var (place, count) = (first, 0)
+        while place < end, count < Self.pieceLimit {
+            let replica = table.book.pool.replicas[place]
+            if replica.standing == .alive, words.place(of: replica.word) == turn {
+                let entry = table.book.entry(at: UInt32(place))
+                if entry.isSufficient { body(entry) }
+                count += 1
+            }
+            place += 1
         }
-        next = end < table.book.pool.highWater ? end : nil
+        next = place
+        if place >= table.book.pool.highWater {
+            turn += 1
+            next = turn < words.count ? 0 : nil
+        }
         return next != nil
     }
-
-    func isHeard(_ entry: borrowing Entry) -> Bool { table.isHeard(entry.key) }
 
     func cancel() {
         next = nil

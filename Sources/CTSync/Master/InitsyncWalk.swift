@@ -41,6 +41,8 @@ final class InitsyncWalk: Sendable {
         fileprivate var pending: [Entry] = []
         fileprivate var pendingExpectations: [Expectation] = []
         fileprivate var isMore = false
+        /// In a handover: how late what follows is, as the slave was told last.
+        fileprivate var word = Basis.none
         /// Entries of the table that this walk has read, and those of them that are replicated.
         fileprivate var seen: UInt64 = 0
         fileprivate var chosen: UInt64 = 0
@@ -192,6 +194,7 @@ final class InitsyncWalk: Sendable {
             return wait(term, until: now + Self.patience)
         }
         master.initsyncBegan(in: sequence)
+        term.word = bracket.basis
         term.packetsPerSecond = packetsPerSecond
         term.pace = InitsyncPace(packetsPerSecond: term.packetsPerSecond, now: now)
         term.paid = ring.walkedCount
@@ -241,9 +244,20 @@ final class InitsyncWalk: Sendable {
     }
 
     private func append(_ entry: Entry, _ term: Term) -> Bool {
-        let bits = MessageKind.initsync | (term.dump.isHeard(entry) ? MessageKind.heard : 0)
-        guard ring.appendUpdate(entry, bits: bits) == .appended else { return false }
+        guard say(term.dump.word, term),
+            ring.appendUpdate(entry, bits: MessageKind.initsync) == .appended
+        else { return false }
         entries.wrappingAdd(1, ordering: .relaxed)
+        return true
+    }
+
+    /// In a handover, says how late what follows is.
+    private func say(_ word: Basis?, _ term: Term) -> Bool {
+        guard let word, word != term.word else { return true }
+        guard ring.append(Bracket(number: term.number, basis: word), .UPDATE) != nil else {
+            return false
+        }
+        term.word = word
         return true
     }
 

@@ -92,7 +92,6 @@ final class MasterProtocol: Sendable {
     ) {
         slaves.withLock { slaves in
             slaves.claim = claim
-            births.begin()
             slaves.wholeness = Wholeness(
                 epoch: claim.epoch, holding: holding, lacks: lacks, now: now)
             slaves.retransmission.reset()

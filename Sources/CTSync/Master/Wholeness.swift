@@ -70,9 +70,12 @@ struct Wholeness {
     /// Decides what is next.
     mutating func next(_ peers: borrowing PeerList, now: Instant) -> Step {
         if let donor {
-            guard peers.isHeard(donor.nodeID, since: Self.silence, now: now),
-                now < donor.since + Self.limit
-            else {
+            guard peers.isHeard(donor.nodeID, since: Self.silence, now: now) else {
+                // Nothing is lost yet: when it is heard again it is asked again.
+                self.donor = nil
+                return .leave
+            }
+            guard now < donor.since + Self.limit else {
                 leave(donor.nodeID)
                 return .leave
             }

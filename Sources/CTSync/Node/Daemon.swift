@@ -112,14 +112,16 @@ package final class Daemon {
             throw error
         }
         node.engine.remember(
-            epoch: max(lock.epoch, diskEpoch), term: lock.term,
+            epoch: max(lock.epoch, diskEpoch), last: lock.last, hasMore: lock.hasMore,
             wallMicroseconds: Clock.wallMicroseconds())
         observer = Observer(controlFile: configuration.controlFile, log: log)
         self.lock = lock
         viewSocket = Self.viewSocket(configuration, log)
         Self.keepSettings(log)
         node.steps.recordEpoch = { [unowned self] epoch in record(epoch) }
-        node.steps.recordTerm = { [unowned self] epoch in self.lock.record(term: epoch) }
+        node.steps.recordLast = { [unowned self] word, hasMore in
+            self.lock.record(last: word, hasMore: hasMore)
+        }
     }
 
     // MARK: Preparing the machine

@@ -104,6 +104,7 @@ final class LinkThread: Sendable {
         let sealer = try LinkSealer(seal)
         let births = threads.value.engine.exchange.births
         engine.beganInTerm = { births.began($0) }
+        engine.recordBeginnings = { births.begin() }
         let state = SendableBox(
             State(
                 engine: engine, handover: Handover(threads.value.engine, engine, nodeID: nodeID),

@@ -14,8 +14,9 @@ protocol NodeParts: AnyObject {
     func resumeReceiving(now: Instant)
     /// Keeps an epoch where it outlives the process; where that fails the clock has to do.
     func record(epoch: UInt64)
-    /// Keeps that the node is master of an epoch, for a process that follows one that is killed.
-    func record(term epoch: UInt64)
+    /// Keeps the last word of what the node saw as master, and whether nobody else may have that, for a
+    /// process that follows this one.
+    func record(last word: Basis, hasMore: Bool)
     /// Begins a term as master with what the node holds; its first packet announces it.
     ///
     /// - Parameter lacks: whether its predecessor had said what it lacks, or is not known.
@@ -110,6 +111,8 @@ final class NodeEngine {
     /// The last word of an earlier process: what its kernel has is that of its last term as master,
     /// to the end, or later.
     private var remembered = Basis.none
+    /// What is recorded of that, and whether nobody else may have it.
+    private var recorded: (last: Basis, hasMore: Bool) = (.none, false)
     /// When it gave way to a master that nobody has heard for long since; nil for one that did not, or
     /// has an order since.
     private var gaveWayAt: Instant?
@@ -143,9 +146,16 @@ final class NodeEngine {
 
     /// Takes note of the highest epoch of an earlier run.
     ///
-    /// - Parameter term: the epoch of its last term as master since the boot; 0 for none.
-    func remember(epoch: UInt64, term: UInt64 = 0, wallMicroseconds: UInt64) {
-        if term != 0, term <= epoch { remembered = Basis(epoch: term, sequence: .max) }
+    /// - Parameters:
+    ///   - last: the last word of what it saw as master since the boot.
+    ///   - hasMore: whether nobody else may have that.
+    func remember(
+        epoch: UInt64, last: Basis = .none, hasMore: Bool = false, wallMicroseconds: UInt64
+    ) {
+        if last.epoch <= epoch {
+            remembered = last
+            recorded = (last, hasMore && last != .none)
+        }
         let claim = MasterClaim(epoch: epoch, nodeID: machine.nodeID)
         guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else { return }
         machine.heard(claim)
@@ -166,7 +176,10 @@ final class NodeEngine {
             try promote(now, wallMicroseconds)
         } else {
             parts.becomeSlave(
-                after: .none, holding: Holding(latest: remembered, hasUnproved: true), now: now)
+                after: .none,
+                holding: Holding(
+                    latest: remembered, hasMore: recorded.hasMore, hasUnproved: true),
+                now: now)
         }
     }
 
@@ -212,7 +225,7 @@ final class NodeEngine {
         machine.heard(other)
         guard role == .master, other > claim else { return false }
         endTakingOver(took: nil, now)
-        let holding = parts.stopTerm(now: now)
+        let holding = stopTerm(now)
         let next = machine.nextClaim(wallMicroseconds: wallMicroseconds)
         parts.record(epoch: next.epoch)
         do throws(SystemError) {
@@ -227,7 +240,7 @@ final class NodeEngine {
             return true
         }
         machine.commit(.master, next)
-        parts.record(term: next.epoch)
+        record(last: Basis(epoch: next.epoch, sequence: .max), hasMore: true)
         haveTimersBegun = false
         return true
     }
@@ -249,7 +262,10 @@ final class NodeEngine {
         if isWaiting, try order(.master, now: now, wallMicroseconds: wallMicroseconds) == .waits {
             return .until(now + PromotionGate.interval)
         }
-        guard role == .master else { return try comeBack(now, wallMicroseconds) }
+        guard role == .master else {
+            let recording = lookWhetherTaken(now)
+            return try comeBack(now, wallMicroseconds).sooner(recording)
+        }
         if let donorID, parts.hasTakenOver { endTakingOver(took: donorID, now) }
         switch parts.nextOfWholeness(now: now) {
         case .wait(let until): return .until(until)
@@ -281,6 +297,28 @@ final class NodeEngine {
             if now >= since + Self.returnPatience { gaveWayAt = nil }
             return .until(now + PromotionGate.interval)
         }
+    }
+
+    /// Records when another node has what this one saw as master.
+    private func lookWhetherTaken(_ now: Instant) -> Pause {
+        guard recorded.hasMore else { return .untilWoken }
+        guard parts.slaveState.holding.hasMore else {
+            record(last: recorded.last, hasMore: false)
+            return .untilWoken
+        }
+        return .until(now + 1 * Duration.second)
+    }
+
+    private func record(last word: Basis, hasMore: Bool) {
+        recorded = (word, hasMore)
+        parts.record(last: word, hasMore: hasMore)
+    }
+
+    /// Ends a term; a process that follows knows what it came to.
+    private func stopTerm(_ now: Instant) -> Holding {
+        let holding = parts.stopTerm(now: now)
+        record(last: holding.latest, hasMore: holding.hasMore)
+        return holding
     }
 
     private func beginTimers(_ now: Instant) -> Pause {
@@ -321,7 +359,7 @@ final class NodeEngine {
         let claimedAt = parts.now
         parts.open(now: now)
         machine.commit(.master, next)
-        parts.record(term: next.epoch)
+        record(last: Basis(epoch: next.epoch, sequence: .max), hasMore: true)
         (donorID, haveTimersBegun) = (nil, false)
         roleSince = now
         announcedAt = now
@@ -334,7 +372,7 @@ final class NodeEngine {
         parts.close(now: now)
         endTakingOver(took: nil, now)
         parts.stopTimers()
-        let holding = parts.stopTerm(now: now)
+        let holding = stopTerm(now)
         machine.commit(.slave)
         roleSince = now
         parts.becomeSlave(after: claim, holding: holding, now: now)
@@ -345,6 +383,6 @@ final class NodeEngine {
         guard role == .master else { return }
         endTakingOver(took: nil, now)
         parts.stopTimers()
-        _ = parts.stopTerm(now: now)
+        _ = stopTerm(now)
     }
 }

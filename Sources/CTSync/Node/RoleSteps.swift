@@ -13,7 +13,7 @@ final class RoleSteps: NodeParts {
     private var linkThread: WorkerThread?
     /// Keeps an epoch where it outlives the process.
     var recordEpoch: (UInt64) -> Void = { _ in }
-    var recordTerm: (UInt64) -> Void = { _ in }
+    var recordLast: (Basis, Bool) -> Void = { _, _ in }
 
     /// Takes all memory and sockets; starts nothing but the link's thread, idle.
     ///
@@ -75,8 +75,8 @@ final class RoleSteps: NodeParts {
         recordEpoch(epoch)
     }
 
-    func record(term epoch: UInt64) {
-        recordTerm(epoch)
+    func record(last word: Basis, hasMore: Bool) {
+        recordLast(word, hasMore)
     }
 
     func startTerm(

@@ -3,73 +3,88 @@
 /// How late a word is, by who gave it: where two nodes know different things of a connection, the
 /// later word is right.
 ///
-/// A node's last word is one for all that it heard of the last stream, or since packets of that were
-/// lost, and another for what is older, down to what its kernel had when it became slave: hearing the
-/// last packet of a stream makes nothing of that newer. A master that takes over what other nodes hold
-/// keeps both words of each of them, so it does not matter in which order it takes from them.
+/// The word of a connection is as late as the packet up to which the node has heard everything since
+/// the connection was last spoken of. So the generations of the ledger are cut into spans of one word
+/// each: a stream that is followed begins one, packets that are lost end it, and so do the words that
+/// another node hands over.
 struct LaterWords {
-    private struct Handed {
-        var generation: UInt16
-        var heard: Basis
-        var adopted: Basis
+    private struct Span: Equatable {
+        var since: UInt16
+        var word: Basis
     }
 
-    /// More nodes than a cluster has; of earlier ones the words are taken for this node's own.
-    private static let limit = 64
+    /// The most spans: of two early ones the less late word is then taken for both.
+    private static let limit = 128
 
-    /// This node's own of what it heard.
-    var own = Basis.none
-    /// This node's of what its kernel had when it became slave, and of all that is older than
-    /// `heardSince`; nil if it never was slave.
-    private(set) var adopted: Basis?
-    /// The generation since which what was heard has the later word, and the one of the stream.
-    private var heardSince: UInt16 = 0
-    private var streamSince: UInt16 = 0
-    /// Outside this value, which is moved with each replica.
-    private var handed = [Handed](
-        repeating: Handed(generation: 0, heard: .none, adopted: .none), count: limit)
-    private var count = 0
+    /// By generation, the first for all before it. Outside this value, which is moved with each
+    /// replica.
+    private var spans: [Span]
+    /// The place of the span of what is heard now; the ones after it are what was handed over.
+    private var open = 0
+    /// Of what the kernel had when the node became slave.
+    private(set) var adopted = Ledger.Word(generation: 0, voice: .kernel)
 
-    /// The word of an entry in the kernel that is not among the replicas.
-    var unread: Basis { adopted ?? own }
-
-    /// Begins anew: this is the word of what the kernel has.
-    mutating func begin(adopted: Basis, _ generation: UInt16) {
-        (own, self.adopted, count) = (adopted, adopted, 0)
-        (heardSince, streamSince) = (generation, generation)
+    init() {
+        spans = [Span(since: 0, word: .none), Span(since: 1, word: .none)]
+        spans.reserveCapacity(Self.limit + 1)
+        open = 1
     }
 
-    /// A stream begins in this generation; before the one that ends, this was the last word.
-    mutating func follow(after last: Basis, _ generation: UInt16) {
-        adopted = max(unread, last)
-        (heardSince, streamSince) = (streamSince, generation)
+    /// How late what the kernel had is, and the word of an entry that is not among the replicas.
+    var unread: Basis { basis(of: adopted) }
+
+    /// Begins anew with a word of what the kernel has; what is heard from the next generation on is
+    /// of a span of its own.
+    mutating func begin(adopted word: Basis, _ generation: UInt16) {
+        spans.removeAll(keepingCapacity: true)
+        adopted = Ledger.Word(generation: generation, voice: .kernel)
+        spans.append(Span(since: generation, word: word))
+        spans.append(Span(since: generation &+ 1, word: .none))
+        open = 1
     }
 
-    /// Packets were lost before this generation.
-    ///
-    /// - Parameter last: until when nothing was missing; nil if something was.
-    mutating func lose(after last: Basis?, _ generation: UInt16) {
-        if let last { adopted = max(unread, last) }
-        heardSince = generation
+    /// What is heard now is as late as this so far.
+    mutating func goOn(to word: Basis) { spans[open].word = word }
+
+    /// Ends the span of what was heard until now: everything up to this word. The next one begins with
+    /// this generation.
+    mutating func hear(after word: Basis, _ generation: UInt16) {
+        goOn(to: word)
+        append(Span(since: generation, word: .none))
+        open = spans.count - 1
     }
 
-    /// Whether a word is of what was heard last.
-    func isHeard(_ word: Ledger.Word) -> Bool {
-        word.voice != .kernel && Int16(bitPattern: word.generation &- heardSince) >= 0
+    /// The generation of what has a word that another node hands over, if there is one.
+    func generation(of word: Basis) -> UInt16? {
+        spans.last { $0.word == word }?.since
     }
 
-    /// From here on copies of this generation are another node's.
-    mutating func take(_ generation: UInt16, heard: Basis, adopted: Basis) {
-        handed[count % Self.limit] = Handed(
-            generation: generation, heard: heard, adopted: adopted)
-        count += 1
+    /// From this generation on things have a word that another node hands over.
+    mutating func take(_ word: Basis, _ generation: UInt16) {
+        append(Span(since: generation, word: word))
     }
 
     /// How late a word is.
-    func basis(of word: Ledger.Word) -> Basis {
-        for index in 0..<min(count, Self.limit) where handed[index].generation == word.generation {
-            return word.voice == .kernel ? handed[index].adopted : handed[index].heard
-        }
-        return isHeard(word) ? own : unread
+    func basis(of word: Ledger.Word) -> Basis { spans[place(of: word)].word }
+
+    /// How many different words there may be.
+    var count: Int { spans.count }
+
+    /// How late the words in this place are for others: what is being heard is the word of who is
+    /// heard, and no news to it.
+    func handed(_ place: Int) -> Basis { place == open ? .none : spans[place].word }
+
+    /// In which place a word is.
+    func place(of word: Ledger.Word) -> Int {
+        spans.lastIndex { Int16(bitPattern: word.generation &- $0.since) >= 0 } ?? 0
+    }
+
+    private mutating func append(_ span: Span) {
+        spans.append(span)
+        guard spans.count > Self.limit else { return }
+        let place = open == 2 ? 3 : 2
+        spans[place - 1].word = min(spans[place - 1].word, spans[place].word)
+        spans.remove(at: place)
+        if open > place { open -= 1 }
     }
 }

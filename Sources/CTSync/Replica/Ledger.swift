@@ -28,9 +28,6 @@ struct Ledger: ~Copyable {
     struct Word: BitwiseCopyable {
         var generation: UInt16
         var voice: Voice
-
-        /// Of this node's kernel, whoever was taken from.
-        static let ownKernel = Word(generation: 0, voice: .kernel)
     }
 
     /// What the end of an initsync proves.

@@ -83,7 +83,7 @@ struct ReplicaBook: ~Copyable {
     ///
     /// - Returns: its place; nil if there is none.
     mutating func adopt(_ entry: Entry, now: UInt32) -> UInt32? {
-        place(Replica(entry, ledger.word(.kernel), now: now), entry)
+        place(Replica(entry, words.adopted, now: now), entry)
     }
 
     // MARK: The living and the dead
@@ -156,20 +156,26 @@ struct ReplicaBook: ~Copyable {
 
     // MARK: Initsync
 
+    /// What the kernel has is about to be adopted.
+    mutating func beginWords(adopted: Basis) {
+        words.begin(adopted: adopted, ledger.generation)
+        ledger.follow()
+    }
+
     /// Begins the stream of another master.
     ///
-    /// - Parameter last: the last word that the node had before the one that ends.
+    /// - Parameter last: the last word of the one that ends.
     mutating func follow(after last: Basis) {
         ledger.follow()
-        words.follow(after: last, ledger.generation)
+        words.hear(after: last, ledger.generation)
     }
 
     /// Packets of the stream are lost.
     ///
-    /// - Parameter last: until when nothing was missing; nil if something was.
-    mutating func lose(after last: Basis?) {
+    /// - Parameter last: until when nothing of it was missing, since the last that was.
+    mutating func lose(after last: Basis) {
         ledger.lose()
-        words.lose(after: last, ledger.generation)
+        words.hear(after: last, ledger.generation)
     }
 
     /// From here on copies confirm replicas.
@@ -200,16 +206,20 @@ struct ReplicaBook: ~Copyable {
     /// How late what is known of the one in this place is.
     func lateness(at place: UInt32) -> Basis { words.basis(of: pool.replicas[Int(place)].word) }
 
-    /// Whether it is among what was heard last.
-    func isHeard(_ place: UInt32) -> Bool { words.isHeard(pool.replicas[Int(place)].word) }
+    /// What there is of the one in this place is what the kernel had.
+    mutating func setAdopted(_ place: UInt32) {
+        pool.replicas[Int(place)].word = words.adopted
+    }
 
-    /// Takes note of who gave the word of the one in this place: not a master.
-    mutating func setAdopted(_ place: UInt32, isOwn: Bool) {
-        if isOwn {
-            pool.replicas[Int(place)].word = .ownKernel
-        } else {
-            pool.replicas[Int(place)].word.voice = .kernel
+    /// What there is of the one in this place was handed over, and is as late as this.
+    mutating func setHanded(_ place: UInt32, _ word: Basis) {
+        var generation = words.generation(of: word)
+        if generation == nil {
+            ledger.lose()
+            words.take(word, ledger.generation)
+            generation = ledger.generation
         }
+        pool.replicas[Int(place)].word.generation = generation ?? 0
     }
 
     /// The entry as the master described it.

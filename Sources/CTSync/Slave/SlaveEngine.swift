@@ -36,9 +36,13 @@ final class SlaveEngine {
     /// Whether a connection began since this node, a master that lacks something, was promoted; nil
     /// if that was not recorded.
     var beganInTerm: (Key) -> Bool? = { _ in false }
+    /// Records from here on what begins.
+    var recordBeginnings: () -> Void = {}
     private var renewAt: Instant = 0
     /// It is not slave any more: a failed batch does not throw the table away.
     private var isFinished = false
+    /// It was slave.
+    private var hasBegun = false
     /// Whether the kernel's own entries were not read whole since the node became slave: what is
     /// on hold there may be a replica that this process does not know.
     private(set) var hasUnread = true
@@ -75,6 +79,7 @@ final class SlaveEngine {
     ///
     /// - Parameter holding: how much of the cluster's table that is.
     func begin(after claim: MasterClaim, holding: Holding, now: Instant) {
+        hasBegun = true
         table.removeAll()
         table.beginWords(adopted: holding.latest)
         table.isCreateOnly = false
@@ -99,6 +104,8 @@ final class SlaveEngine {
         from claim: MasterClaim, at peer: PeerAddress, others: [PeerAddress] = [],
         _ words: LastWords, now: Instant
     ) {
+        if !hasBegun { table.beginWords(adopted: words.own) }
+        hasBegun = true
         table.isCreateOnly = true
         slave.isKeptHere = { [unowned self] handed, word in hasNewer(than: handed, word) }
         slave.takeOver(from: claim, at: peer, others: others, words, now: now)
@@ -110,7 +117,7 @@ final class SlaveEngine {
     /// it is.
     func hearOut() {
         table.isCreateOnly = true
-        table.goOn(own: slave.holding.latest)
+        table.goOn(to: slave.holding.latest)
         slave.hasMovedOn = { [unowned self] key in
             do throws(SystemError) {
                 return try lookup.entry(key).map { !ReplicaTable.mayBeHeld($0) } ?? false
@@ -130,15 +137,16 @@ final class SlaveEngine {
         let applied = slave.applied
         _ = slave.receive(packet, from: peer, now: now, wallMicroseconds: wallMicroseconds)
         guard slave.applied != applied else { return nil }
+        table.goOn(to: slave.holding.latest)
         inject(now)
         return slave.holding
     }
 
     private func hasNewer(than handed: Entry, _ word: Basis) -> Bool {
-        guard word > table.lateness(handed.key) else { return true }
         do throws(SystemError) {
+            // What ended here, and lives there, is another that began since.
             guard let entry = try lookup.entry(handed.key) else { return false }
-            return isUsed(entry, besides: handed)
+            return word <= table.lateness(handed.key) || isUsed(entry, besides: handed)
         } catch {
             return true
         }
@@ -190,6 +198,7 @@ final class SlaveEngine {
     /// Ceases to be slave; what has been received is applied.
     func finish(now: Instant) {
         isFinished = true
+        recordBeginnings()
         if adoption.isRunning { adoption.cancel() }
         watch.close()
         check.postpone(now: now)
@@ -233,7 +242,7 @@ final class SlaveEngine {
     /// Does what is due, after the packets that have come.
     func work(now: Instant) {
         inject(now)
-        guard slave.donor == nil else { return }
+        guard slave.donor == nil else { return slave.askAgain(now: now) }
         adopt(now)
         watch.look(table, &check, now: now)
         checkKernel(now)

@@ -136,10 +136,11 @@ final class SlaveProtocol {
     /// Whether this kernel's entry of a connection is newer than what is handed over, by a word that is
     /// so late.
     var isKeptHere: (Entry, Basis) -> Bool = { _, _ in false }
-    /// The last word of whom it takes from, of what that has heard and of what its kernel had, and its
-    /// own.
+    /// The last word of whom it takes from, and its own; and how late what it is handed now is.
     private var lastWords = LastWords(donor: .none, own: .none)
-    private var adoptedByDonor = Basis.none
+    private var handedWord = Basis.none
+    /// How far the handover had come, and since when.
+    private var advanced: (to: UInt64, at: Instant) = (0, 0)
     /// Whether all of that is there.
     private(set) var hasTaken = false
     /// Whether this node is master, and hears its predecessor out.
@@ -217,13 +218,26 @@ final class SlaveProtocol {
         restart(after: claim, holding: holding)
         donor = claim
         lastWords = words
-        adoptedByDonor = .none
+        handedWord = .none
+        advanced = (applied, now)
         preferred.heard(peer, now: now)
         for path in others + [peer] { paths.heard(path, now: now) }
         lastHeard = now
         hasAdopted = true
         wantInitsync(at: now)
         reportAt = now
+    }
+
+    /// Asks again for all that another node holds, if it is not got on with: its daemon may be another
+    /// one, whose stream is as long as that of the one before, or shorter.
+    func askAgain(now: Instant) {
+        if advanced.to != applied { advanced = (applied, now) }
+        guard donor != nil, !hasTaken, request.deadline == nil,
+            now > advanced.at + Self.silence
+        else { return }
+        forgetStream(expected: 1)
+        advanced = (applied, now)
+        wantInitsync(at: now)
     }
 
     private func forgetAddresses() {
@@ -381,7 +395,7 @@ final class SlaveProtocol {
     }
 
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
-        table.follow(after: latest)
+        table.follow(after: holding.latest)
         forgetStream(
             expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
         master = claim
@@ -413,7 +427,9 @@ final class SlaveProtocol {
         ring.exists(header.sequence)
         if ring.hasGap, header.oldest > ring.expected {
             // Numbers are the master's word: however far they jump, nothing overflows.
-            if donor == nil { table.losePackets(after: hasBase ? basis : nil) }
+            if donor == nil {
+                table.losePackets(after: Basis(epoch: master.epoch, sequence: applied))
+            }
             counters.lost &+= ring.skip(to: header.oldest)
             streamBroke(now)
         }
@@ -513,14 +529,15 @@ final class SlaveProtocol {
             }
             heldAt = now
             let isHanded = donor != nil
-            let isHeard = message.kind.has(MessageKind.heard)
-            if isHanded, isNewerHere(message.entry, isHeard) { return }
+            // An earlier version tells in another way what it has heard last.
+            let word = message.kind.has(MessageKind.heard) ? lastWords.donor : handedWord
+            if isHanded, isNewerHere(message.entry, word) { return }
             if isHeir, hasMovedOn(message.entry.key) { return }
             switch table.update(
                 message.entry, isNew: !isHanded && message.kind.has(MessageKind.new),
                 isCopy: message.kind.has(MessageKind.initsync), now: seconds)
             {
-            case .applied: if isHanded, !isHeard { table.setAdopted(message.entry.key) }
+            case .applied: if isHanded { table.setHanded(message.entry.key, word) }
             case .insufficient:
                 counters.insufficient += 1
                 if bracket == nil { wantInitsync(at: now) }
@@ -568,11 +585,15 @@ final class SlaveProtocol {
 
     /// Whether what this master has of a connection is to stay as it is: it is what it is handed, or
     /// packets have passed since the promotion.
-    private func isNewerHere(_ handed: Entry, _ isHeard: Bool) -> Bool {
+    private func isNewerHere(_ handed: Entry, _ word: Basis) -> Bool {
         switch table.comparison(with: handed) {
-        case .lacking: false
-        case .same: true
-        case .different: isKeptHere(handed, isHeard ? lastWords.donor : adoptedByDonor)
+        // One that the kernel has not taken yet is tried again in the end.
+        case .lacking:
+            return table.isSufficient(handed.key) && word < table.lateness(handed.key)
+        case .same:
+            table.confirm(handed.key, word)
+            return true
+        case .different: return isKeptHere(handed, word)
         }
     }
 
@@ -589,16 +610,15 @@ final class SlaveProtocol {
     }
 
     private func begin(_ begun: Bracket) {
+        handedWord = begun.basis
+        // In the middle of a handover: what follows has another word.
+        guard donor == nil || bracket?.number != begun.number else { return }
         bracket = begun
         isInitsyncBroken = false
         isFull = false
         isExpectationTableFull = false
         request.begun()
         table.beginInitsync()
-        guard donor != nil else { return }
-        adoptedByDonor = begun.basis
-        table.takeWords(
-            heard: lastWords.donor, adopted: adoptedByDonor, own: lastWords.own)
     }
 
     private func end(_ ended: Bracket, _ now: Instant) {

@@ -53,7 +53,7 @@ struct MessageKind: Equatable, Sendable, BitwiseCopyable {
     static let zone: UInt8 = 1 << 2
     /// Set in an UPDATE that says all there is of a connection just made.
     static let new: UInt8 = 1 << 1
-    /// The same bit in what is handed over: the donor has heard it last; the others are older.
+    /// The same bit in what an earlier version hands over: the donor has heard it last.
     static let heard = new
     /// Set in an UPDATE that an initsync read from the table.
     static let initsync: UInt8 = 1 << 0

@@ -46,17 +46,26 @@ import Testing
         let path = scratch.file("state")
         do {
             var first = try InstanceLock(controlFile: path)
-            #expect(first.term == 0)
+            #expect(first.last == .none)
             first.record(9_000)
-            first.record(term: 9_000)
+            first.record(last: Basis(epoch: 9_000, sequence: .max), hasMore: true)
         }
-        #expect(ScratchDirectory.read(path + ".lock") == "\(getpid())\n9000\n9000\n")
+        #expect(
+            ScratchDirectory.read(path + ".lock") == "\(getpid())\n9000\n9000\n1\n\(UInt64.max)\n")
         var next = try InstanceLock(controlFile: path)
-        #expect(next.term == 9_000)
+        #expect(next.last == Basis(epoch: 9_000, sequence: .max) && next.hasMore)
         next.record(9_001)
-        #expect(next.term == 9_000 && next.epoch == 9_001)
-        next.record(term: 9_001)
-        #expect(ScratchDirectory.read(path + ".lock") == "\(getpid())\n9001\n9001\n")
+        #expect(next.last.epoch == 9_000 && next.epoch == 9_001)
+        next.record(last: Basis(epoch: 9_001, sequence: 7), hasMore: false)
+        #expect(ScratchDirectory.read(path + ".lock") == "\(getpid())\n9001\n9001\n0\n7\n")
+    }
+
+    @Test func theLastTermOfAnEarlierVersionIsFound() throws {
+        let scratch = ScratchDirectory()
+        let path = scratch.file("state")
+        try "1\n9000\n8000\n".write(toFile: path + ".lock", atomically: false, encoding: .utf8)
+        let lock = try InstanceLock(controlFile: path)
+        #expect(lock.last == Basis(epoch: 8_000, sequence: .max) && !lock.hasMore)
     }
 
     /// Nobody else can take the lock: not by opening the file, not by making one first.

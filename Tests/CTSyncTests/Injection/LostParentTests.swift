@@ -34,4 +34,39 @@ import Testing
         #expect(table.orphans.count == 0)
         table.assertValid { Issue.record("\($0)") }
     }
+
+    /// On a master, whose table does not hear what ends, what is handed over does not wait for that.
+    @Test func itIsMadeWithoutAParentThatHasEndedOnAMaster() throws {
+        kernel.advance(to: Duration.second)
+        let injector = try Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        _ = table.update(parent, isNew: true, isCopy: false, now: 1)
+        try injector.apply(table, now: 1)
+        _ = kernel.table.remove(parent.key, .traffic)
+        table.isCreateOnly = true
+        _ = table.update(child, isNew: false, isCopy: true, now: 1)
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.entry(child.key) != nil)
+        #expect(table.waiting.count == 0 && table.refusedCount == 0)
+        table.assertValid { Issue.record("\($0)") }
+    }
+
+    /// On a master, a deletion that was refused is not tried again: there may be another by now.
+    @Test func aRefusedDeletionIsNotTriedAgainOnAMaster() throws {
+        kernel.advance(to: Duration.second)
+        let injector = try Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        _ = table.update(parent, isNew: true, isCopy: false, now: 1)
+        try injector.apply(table, now: 1)
+        kernel.faults = 1_000
+        table.delete(parent.key, now: 1)
+        try injector.apply(table, now: 1)
+        kernel.faults = 0
+        for isMaster in [true, false] {
+            table.isCreateOnly = isMaster
+            table.retryRefused()
+            try injector.apply(table, now: 1)
+            #expect((kernel.table.entry(parent.key) != nil) == isMaster)
+        }
+    }
 }

@@ -10,8 +10,9 @@ private final class WrittenSteps: NodeParts {
     var now: Instant = 1
     var slaveState = SlaveState(outOfSync: nil, master: .none, holding: Holding(), lacks: false)
     var next = Wholeness.Step.whole
-    /// The last term that was recorded.
-    var term: UInt64 = 0
+    /// What was recorded of it as master.
+    var last = Basis.none
+    var hasMore = false
     /// What the node holds that became slave, or began a term, last.
     var held = Holding()
     var hasTakenOver = false
@@ -31,7 +32,7 @@ private final class WrittenSteps: NodeParts {
     func stopReceiving(now: Instant) { steps.append("stop receiving") }
     func resumeReceiving(now: Instant) { steps.append("resume") }
     func record(epoch: UInt64) { steps.append("record \(epoch)") }
-    func record(term epoch: UInt64) { term = epoch }
+    func record(last word: Basis, hasMore: Bool) { (last, self.hasMore) = (word, hasMore) }
     func startTerm(
         _ claim: MasterClaim, holding: Holding, lacks: Bool, now: Instant
     ) throws(SystemError) {
@@ -181,11 +182,28 @@ private final class WrittenSteps: NodeParts {
     /// What the kernel has after a daemon was killed as master is as late as the end of that term.
     @Test(arguments: [Role.master, .slave])
     func theTermOfAKilledProcessIsRemembered(_ role: Role) throws {
-        engine.remember(epoch: 90, term: 70, wallMicroseconds: 100)
+        engine.remember(
+            epoch: 90, last: Basis(epoch: 70, sequence: .max), wallMicroseconds: 100)
         try engine.begin(as: role, now: 1, wallMicroseconds: 100)
         #expect(parts.held.latest == Basis(epoch: 70, sequence: .max))
         #expect(parts.held.basis == .none)
-        #expect(parts.term == (role == .master ? 100 : 0))
+        #expect(parts.last == (role == .master ? Basis(epoch: 100, sequence: .max) : .none))
+        #expect(parts.hasMore == (role == .master))
+    }
+
+    /// What a node saw as master it has alone until another has taken it, whatever process runs.
+    @Test func whatNobodyElseMayHaveIsRemembered() throws {
+        let last = Basis(epoch: 70, sequence: 5)
+        engine.remember(epoch: 90, last: last, hasMore: true, wallMicroseconds: 100)
+        try engine.begin(as: .slave, now: 1, wallMicroseconds: 100)
+        #expect(parts.held == Holding(latest: last, hasMore: true, hasUnproved: true))
+        parts.slaveState.holding = parts.held
+        parts.hasMore = true
+        #expect(try engine.tick(now: 2, wallMicroseconds: 100) != .untilWoken)
+        #expect(parts.hasMore)
+        parts.slaveState.holding.hasMore = false
+        #expect(try engine.tick(now: 3, wallMicroseconds: 100) == .untilWoken)
+        #expect(!parts.hasMore && parts.last == last)
     }
 
     @Test func theTimersWaitForWhatOthersHold() throws {

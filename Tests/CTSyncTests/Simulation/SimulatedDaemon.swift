@@ -54,6 +54,7 @@ final class SimulatedDaemon: NodeParts {
             reconcileSeconds: settings.reconcileSeconds)
         let births = master.exchange.births
         self.slave.beganInTerm = { births.began($0) }
+        self.slave.recordBeginnings = { births.begin() }
         handover = Handover(master, self.slave, nodeID: node.id)
     }
 
@@ -66,7 +67,8 @@ final class SimulatedDaemon: NodeParts {
     func begin(as role: Role) throws {
         if !kernel.isReadOnly { kernel.eventsSetting = 1 }
         engine.remember(
-            epoch: max(node.storage.epoch, node.storage.diskEpoch), term: node.storage.term,
+            epoch: max(node.storage.epoch, node.storage.diskEpoch), last: node.storage.last,
+            hasMore: node.storage.hasMore,
             wallMicroseconds: node.clock.wallMicroseconds)
         isOpen = false
         try engine.begin(
@@ -283,8 +285,8 @@ final class SimulatedDaemon: NodeParts {
         node.storage.diskEpoch = max(node.storage.diskEpoch, epoch)
     }
 
-    func record(term epoch: UInt64) {
-        node.storage.term = epoch
+    func record(last word: Basis, hasMore: Bool) {
+        (node.storage.last, node.storage.hasMore) = (word, hasMore)
     }
 
     func announce(now: Instant) {

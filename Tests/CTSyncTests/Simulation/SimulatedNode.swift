@@ -133,14 +133,16 @@ final class SimulatedStorage {
     var role: Role?
     /// The lock file's epoch.
     var epoch: UInt64 = 0
-    /// The lock file's epoch of the last term as master.
-    var term: UInt64 = 0
+    /// The lock file's last word of what the node saw as master ...
+    var last = Basis.none
+    /// ... and whether nobody else may have that.
+    var hasMore = false
     /// The epoch's file on the disk.
     var diskEpoch: UInt64 = 0
 
     func reboot() {
         role = nil
-        (epoch, term) = (0, 0)
+        (epoch, last, hasMore) = (0, .none, false)
     }
 }
 

@@ -32,6 +32,19 @@ import Testing
         #expect(seen.count > 8, "\(seen)")
     }
 
+    /// Schedules of higher seeds that found a fault.
+    private static let found: [UInt64] = [
+        1267, 1331, 1479, 1567, 1936, 1945, 2251, 2375, 2464, 2693, 2789, 2928, 3026, 3171, 3176,
+        3369, 4159, 4247, 4469, 4913, 4993,
+    ]
+
+    @Test func whatWasFoundStaysMended() {
+        for seed in Self.found {
+            let (failure, _) = SimulationRun.failure(of: Schedule(seed: seed))
+            #expect(failure == nil, "CTSYNC_SEED=\(seed): \(failure!)")
+        }
+    }
+
     @Test func everyScheduleKeepsThePromises() throws {
         let only = Self.setting("CTSYNC_SEED")
         let first = Self.setting("CTSYNC_FIRST") ?? 1

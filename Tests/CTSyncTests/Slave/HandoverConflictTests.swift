@@ -47,9 +47,9 @@ import Testing
             from: Self.claim, at: Self.peer,
             LastWords(donor: word, own: isAhead ? .none : word), now: Self.now)
         table.beginInitsync()
-        table.takeWords(heard: word, adopted: .none, own: isAhead ? .none : word)
         for entry in [handed] + others {
             _ = table.update(entry, isNew: false, isCopy: true, now: 10)
+            table.setHanded(entry.key, word)
         }
         engine.inject(Self.now)
         table.assertValid { Issue.record("\($0)") }
@@ -59,6 +59,25 @@ import Testing
             for other in others { #expect(kernel.table.entry(other.key)?.reply == other.reply) }
         }
         return isThere
+    }
+
+    /// What ended here, as a packet said, lives with another node: it began again there.
+    @Test func whatEndedHereIsTakenAgain() throws {
+        kernel.advance(to: Self.now)
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        let filter = ReplicationFilter(ownAddresses: [], syncNetworks: [])
+        let engine = try SlaveEngine(
+            try SlaveProtocol(
+                nodeID: 1, table: table, filter: filter, ringSlots: 16, slotByteCount: 400),
+            kernel)
+        _ = table.update(handed, isNew: true, isCopy: false, now: 10)
+        engine.inject(Self.now)
+        engine.takeOver(
+            from: Self.claim, at: Self.peer, LastWords(donor: .none, own: .none), now: Self.now)
+        let other = Self.translated(4_000, to: 2_002)
+        #expect(engine.slave.isKeptHere(other, .none))
+        #expect(kernel.table.remove(handed.key, .traffic) != nil)
+        #expect(!engine.slave.isKeptHere(other, .none))
     }
 
     /// A connection of the same tuple that this process has not read.
