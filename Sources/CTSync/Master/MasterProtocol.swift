@@ -376,14 +376,15 @@ final class MasterProtocol: Sendable {
     var finalHolding: Holding {
         slaves.withLock { slaves in
             let said = Basis(epoch: slaves.claim.epoch, sequence: ring.lastClosed)
+            let isTold = slaves.lossesRepaired == slaves.losses && !slaves.areEventsOff
+            // What its kernel has is later than all that it said, if it could not say all of it.
+            let last = isTold ? said : Basis(epoch: said.epoch, sequence: said.sequence + 1)
             guard slaves.wholeness.isWhole else {
                 return Holding(
                     basis: slaves.wholeness.basis,
-                    latest: said.sequence > 0 ? said : slaves.wholeness.latest, hasMore: true)
+                    latest: last.sequence > 0 ? last : slaves.wholeness.latest, hasMore: true)
             }
-            return Holding(
-                basis: said, latest: said,
-                hasMore: slaves.lossesRepaired != slaves.losses || slaves.areEventsOff)
+            return Holding(basis: said, latest: last, hasMore: !isTold)
         }
     }
 

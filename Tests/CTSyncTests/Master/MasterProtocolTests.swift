@@ -204,6 +204,21 @@ import Testing
         #expect(master.losses == 2)
     }
 
+    /// A master that could not say all of what its kernel has: that is later than what it said.
+    @Test func whatItsKernelHasIsLaterThanWhatItSaid() throws {
+        let (master, ring) = try Self.make()
+        #expect(Self.walk(master, ring) == false)
+        master.requireInitsync()
+        #expect(Self.walk(master, ring))
+        let said = Basis(epoch: 100, sequence: ring.lastClosed)
+        #expect(master.finalHolding.latest == said)
+        master.lostEvents()
+        #expect(master.finalHolding.latest > said)
+        #expect(master.caughtUp())
+        #expect(Self.walk(master, ring))
+        #expect(master.finalHolding.latest == Basis(epoch: 100, sequence: ring.lastClosed))
+    }
+
     /// A kernel that loses events all the time is walked ever more seldom, whoever asks.
     @Test func repairsBackOff() throws {
         let (master, ring) = try Self.make()

@@ -92,21 +92,29 @@ extension SimulatedCluster {
         nodes.contains { $0.own == key.tuple.source }
     }
 
+    /// Promise 1: what had arrived when a promotion was ordered is in the kernel.
+    func checkApplied(_ node: SimulatedNode) throws {
+        guard node.kernel.faults == 0, let daemon = node.daemon, daemon.slave.table.isDirty
+        else { return }
+        throw Failure(1, "node \(node.index) is master, and its kernel lacks what had arrived")
+    }
+
     // MARK: The end
 
     /// A quiet time on a good wire: one master, whom all follow, and equal tables.
     func settle() throws {
         nodes[0].trace("--- settle")
+        heal()
         for wire in wires {
-            wire.cuts = []
             (wire.loss, wire.doubling, wire.delay, wire.corruption) = (0, 0, 100, 0)
         }
         for node in nodes {
             node.kernel.faults = 0
+            node.stalls = nil
             if !schedule.failsToTheEnd { node.kernel.calls.failing = 0 }
             node.kernel.table.capacity = 1_000
             node.kernel.table.hasHelpers = true
-            if node.daemon == nil { try node.start() }
+            if node.daemon == nil { try start(node) }
         }
         // In every other schedule nobody says who is to be master until the nodes have agreed. Where a
         // call may fail there may be none: that is for the manager to see.
@@ -115,29 +123,43 @@ extension SimulatedCluster {
         let chosen = chance.below(nodes.count)
         for node in nodes where node.index != chosen { try order(node.index, .slave) }
         let calls = nodes[chosen].kernel.calls
-        let failed = calls.failed
+        if schedule.habits.contains(.lateFailures) {
+            let (call, kind) = Schedule.lateFailure(schedule.seed)
+            calls.fail(call, of: kind)
+        }
+        let failures = calls.failures
         try order(chosen, .master)
         // The manager is told that it was refused, and orders it again.
-        if calls.failed != failed { try order(chosen, .master) }
-        try agree(on: chosen)
+        if calls.failures != failures { try order(chosen, .master) }
+        try agree(on: chosen, failures)
         try checkOwed(chosen)
         try checkOwnEntries()
     }
 
     /// Waits until all have been of one mind for half a second.
     ///
-    /// - Parameter chosen: the node that the manager has made master; nil for any.
-    private func agree(on chosen: Int?) throws {
+    /// - Parameters:
+    ///   - chosen: the node that the manager has made master; nil for any.
+    ///   - before: how many of its calls had failed before that.
+    private func agree(on chosen: Int?, _ before: Int = 0) throws {
         nodes[0].trace("--- agree on \(chosen.map { "\($0)" } ?? "anybody")")
         let end = now + Self.patience
         var agreedAt: Instant?
+        var failures = before
         while agreedAt.map({ now < $0 + 500 * Duration.millisecond }) ?? true {
             try step(Self.quietTick)
-            // A promotion may still wait for an initsync.
+            // A promotion may still wait for an initsync; if it fails then, it is ordered again.
+            if let chosen, nodes[chosen].role == .slave,
+                nodes[chosen].kernel.calls.failures != failures
+            {
+                failures = nodes[chosen].kernel.calls.failures
+                try order(chosen, .master)
+            }
             if let forwarding = chosen ?? active, nodes[forwarding].role == .master {
                 traffic.refresh(nodes[forwarding].kernel.table)
             }
-            try probe()
+            // Whoever is probed has heard the master.
+            if !schedule.habits.contains(.unprobed) { try probe() }
             let problem = disagreement(chosen)
             agreedAt = problem == nil ? agreedAt ?? now : nil
             if now > end { throw problem ?? Failure(3, "does not settle") }

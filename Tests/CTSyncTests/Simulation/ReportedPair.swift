@@ -28,6 +28,7 @@ final class ReportedPair {
         var schedule = Schedule(seed: 1)
         (schedule.nodeCount, schedule.linkCount, schedule.steps) = (2, 1, [])
         schedule.failing = nil
+        schedule.habits = []
         cluster = try SimulatedCluster(schedule, ringSlots: 4_096)
         wire = cluster.wires[0]
         (wire.loss, wire.doubling, wire.delay, wire.corruption) = (0, 0, 500, 0)

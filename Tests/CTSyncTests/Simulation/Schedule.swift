@@ -74,6 +74,9 @@ struct Schedule {
     /// The call of a node's daemon that fails, counted from 1: of all, or of one kind.
     var failing: (node: Int, call: Int, kind: String?)?
 
+    /// What it has besides.
+    var habits: Habits
+
     /// Whether the call that fails may be one of the quiet time at the end.
     var failsToTheEnd: Bool { failing.map { $0.kind == nil } ?? false }
 
@@ -117,6 +120,10 @@ struct Schedule {
             }
         }
         failing = Self.failure(seed, nodeCount)
+        habits = Habits(seed: seed)
+        guard habits.contains(.splits) else { return }
+        steps += Self.split(seed, nodes: nodeCount, from: stepCount)
+        stepCount += 2_000
     }
 
     /// In a schedule of four a call fails, mostly an early one of its kind.
@@ -177,6 +184,7 @@ struct Schedule {
             Step(at: 450, action: .stop(1)), Step(at: 480, action: .start(1, nil)),
         ]
         failing = (node, call, nil)
+        habits = []
     }
 
     /// The same without some of its steps.

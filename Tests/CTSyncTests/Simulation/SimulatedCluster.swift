@@ -29,6 +29,8 @@ final class SimulatedCluster {
     let wires: [SimulatedWire]
     let nodes: [SimulatedNode]
     let traffic: SimulatedTraffic
+    private let drops: EarlyDrops?
+    private let whole: WholeMasters
     private(set) var now: Instant = 5 * Duration.second
     /// The node that the manager gave the addresses to: where the traffic goes.
     private(set) var active: Int?
@@ -56,7 +58,7 @@ final class SimulatedCluster {
             wire.loss = chance.one(of: [0, 10, 50, 200])
             wire.doubling = chance.one(of: [0, 20, 100])
             wire.delay = chance.one(of: [1, 500, 5_000, 20_000])
-            wire.corruption = chance.one(of: [0, 0, 5])
+            wire.corruption = chance.one(of: [0, 0, schedule.habits.contains(.noise) ? 50 : 5])
             return wire
         }
         self.wires = wires
@@ -71,26 +73,38 @@ final class SimulatedCluster {
                 index: $0, own: own[$0], wires: wires, chance: chance, settings: settings)
         }
         traffic = SimulatedTraffic(own: own, chance)
+        drops =
+            schedule.habits.contains(.earlyDrops)
+            ? EarlyDrops(seed: schedule.seed &* 17 &+ 7) : nil
         lossChance = chance.one(of: [0, 0, 1, 4])
-        churn = chance.one(of: [30, 150, 600])
+        let churn = chance.one(of: [30, 150, 600])
+        self.churn = schedule.habits.contains(.splits) ? 30 : churn
         let faults = chance.one(of: [0, 0, 10])
         let capacity = chance.one(of: [12, 64, 500])
         if schedule.isTraced { SimulatedTrace.watch(nodes) }
+        for node in nodes { node.kernel.faults = faults }
+        whole = WholeMasters(schedule, wires, nodes)
         for node in nodes {
             node.advance(to: now)
-            node.kernel.faults = faults
             node.kernel.eventCapacity = capacity
+            if schedule.habits.contains(.stalls) {
+                node.stalls = Chance(seed: schedule.seed &* 19 &+ UInt64(node.index))
+                // What is lost is lost when it ends, not if a demotion comes meanwhile.
+                node.kernel.eventCapacity = 500
+            }
             _ = node.kernel.table.insert(
                 Self.ownEntry(node.own), seconds: 1_000_000, .traffic)
             if let (index, call, kind) = schedule.failing, index == node.index {
                 (node.kernel.calls.failing, node.kernel.calls.kind) = (call, kind)
             }
+            if schedule.habits.contains(.lateControl) { node.controlPause = Duration.second }
             try start(node)
         }
     }
 
     /// Starts a daemon; one that a call failed is started again, as systemd does.
     func start(_ node: SimulatedNode, _ state: Role? = nil) throws {
+        whole.disturbed(now: now)
         do {
             try node.start(state)
         } catch  where node.kernel.calls.failed != nil {
@@ -133,19 +147,26 @@ final class SimulatedCluster {
         try order(0, .master)
         var next = schedule.steps[...]
         for index in 0..<schedule.stepCount {
-            while let step = next.first, step.at <= index {
-                next.removeFirst()
-                nodes[0].trace("--- step \(index): \(step.action)")
-                try carryOut(step.action)
+            func carryOutDue() throws {
+                while let step = next.first, step.at <= index {
+                    next.removeFirst()
+                    nodes[0].trace("--- step \(index): \(step.action)")
+                    try carryOut(step.action)
+                }
             }
+            let interrupts = schedule.habits.contains(.interruptions)
+            if !interrupts { try carryOutDue() }
             disturb()
-            try step(Self.tick)
+            try step(Self.tick) { if interrupts { try carryOutDue() } }
             if chance.happens(20) { try probe() }
         }
         try settle()
     }
 
-    func step(_ time: UInt64) throws {
+    /// Lets time pass, and each node work.
+    ///
+    /// - Parameter meanwhile: what is done while packets and events wait that no daemon has read.
+    func step(_ time: UInt64, _ meanwhile: () throws -> Void = {}) throws {
         now += time
         for node in nodes { node.advance(to: now) }
         for wire in wires {
@@ -153,6 +174,8 @@ final class SimulatedCluster {
                 nodes[target].deliver(bytes, from: source, by: wire.place)
             }
         }
+        try meanwhile()
+        if let active { drops?.drop(nodes, at: active, traffic, now: now) }
         for node in nodes {
             node.step()
             try checkStructures(node)
@@ -161,6 +184,8 @@ final class SimulatedCluster {
             try checkFollowing(node)
         }
         if let index = awaited, nodes[index].role == .master { (active, awaited) = (index, nil) }
+        try drops?.check(nodes, now: now)
+        try whole.check(nodes, traffic.live, now: now)
         try trackOwed()
     }
 
@@ -182,7 +207,7 @@ final class SimulatedCluster {
         let node = nodes[index]
         guard let daemon = node.daemon else { return }
         if role == .master { owe(to: index) }
-        let before = node.role
+        let (before, failures) = (node.role, node.kernel.calls.failures)
         var refusal: (any Error)?
         do {
             let outcome = try daemon.order(role)
@@ -201,6 +226,9 @@ final class SimulatedCluster {
                 10, "node \(index) refused \(role), and reports \(String(describing: node.role))")
         }
         roleChanges += 1
+        if before == .slave, node.role == .master, failures == node.kernel.calls.failures {
+            try checkApplied(node)
+        }
     }
 
     // MARK: What is done
@@ -226,17 +254,24 @@ final class SimulatedCluster {
         case .cut(let node): anyWire.cut(node, true)
         case .cutWay(let source, let target):
             anyWire.cuts.insert(SimulatedWire.Way(source: source, target: target))
-        case .heal: for wire in wires { wire.cuts = [] }
+        case .heal: heal()
         case .setClock(let node, let offset): nodes[node].clock.offset = offset
         case .stopClock(let node): nodes[node].clock.isStopped = true
         case .loseEvents(let node): nodes[node].kernel.loseEvents()
         case .flush(let node):
             excuse(node)
+            drops?.excuse(node)
             nodes[node].daemon?.command { slave in _ = slave.flush(now: now) }
         case .resync(let node):
             nodes[node].daemon?.command { slave in slave.requireInitsync(now: now) }
         default: meddle(action)
         }
+    }
+
+    /// All ways are up again. What live connections need, and any node holds, is owed from now on.
+    func heal() {
+        for wire in wires { wire.cuts = [] }
+        if let active, nodes[active].role == .master { owe(to: active) }
     }
 
     private var anyWire: SimulatedWire { wires.count == 1 ? wires[0] : chance.one(of: wires) }

@@ -27,11 +27,15 @@ final class SimulatedDaemon: NodeParts {
     private let sendWake: WakeUp
     private var sendThread = SimulatedThread()
     private var walkThread = SimulatedThread()
+    private var controlThread = SimulatedThread()
     private var timerThread = SimulatedThread()
     private var linkThread = SimulatedThread()
     private let handover: Handover
     private var higher: MasterClaim?
     private var outbid: MasterClaim?
+    private var stalledUntil: Instant = 0
+    /// When events are lost because of that.
+    private var losesAt: Instant?
     private var inbox: [(packet: [UInt8], source: PeerAddress)] = []
     private let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
 
@@ -81,6 +85,7 @@ final class SimulatedDaemon: NodeParts {
     /// - Throws: what the client is told: the role is not the one ordered.
     func order(_ wanted: Role) throws -> NodeEngine.Outcome {
         defer { publish() }
+        controlThread.wake()
         return try engine.order(
             wanted, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
     }
@@ -157,10 +162,12 @@ final class SimulatedDaemon: NodeParts {
         control()
         if linkThread.isAwake(node.now), chance.happens(950) { link() }
         if let term {
-            if !isPausing(term), isReadable(term) || chance.happens(10), chance.happens(800) {
+            let isStarved = isStalled()
+            let isToListen = !isStarved && !isPausing(term)
+            if isToListen, isReadable(term) || chance.happens(10), chance.happens(800) {
                 listen(term)
             }
-            if walkThread.isAwake(node.now), chance.happens(900) {
+            if !isStarved, walkThread.isAwake(node.now), chance.happens(900) {
                 walkThread.sleep(master.initsync.step(term.walk, now: node.now))
             }
             if chance.happens(900) { send(term) }
@@ -175,6 +182,7 @@ final class SimulatedDaemon: NodeParts {
     }
 
     private func control() {
+        if higher != nil || outbid != nil { controlThread.wake() }
         if let claim = higher {
             higher = nil
             _ = engine.giveWay(to: claim, now: node.now)
@@ -184,9 +192,12 @@ final class SimulatedDaemon: NodeParts {
             _ = engine.outbid(
                 claim, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
         }
+        guard controlThread.isAwake(node.now) else { return }
+        controlThread.sleep(.until(node.now + node.controlPause))
         do throws(SystemError) {
-            _ = try engine.tick(
+            let pause = try engine.tick(
                 now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+            controlThread.sleep(pause.sooner(.until(node.now + node.controlPause)))
         } catch {
             return
         }
@@ -231,6 +242,27 @@ final class SimulatedDaemon: NodeParts {
             term.events, term.sending, now: node.now,
             wallMicroseconds: node.clock.wallMicroseconds)
         if isWalkWanted { walkThread.wake() }
+    }
+
+    private func isStalled() -> Bool {
+        guard let stalls = node.stalls else { return false }
+        guard node.now >= stalledUntil else { return true }
+        if stalls.happens(10) {
+            stalledUntil = node.now + UInt64(stalls.below(60)) * Duration.millisecond
+            if stalls.happens(500) { losesAt = stalledUntil }
+        } else if let instant = losesAt, node.now >= instant {
+            losesAt = nil
+            kernel.loseEvents()
+        }
+        return node.now < stalledUntil
+    }
+
+    /// The thread of the initsyncs works while the other reads events.
+    private func walkMeanwhile() {
+        guard let term, let stalls = node.stalls, stalls.happens(500) else { return }
+        for _ in 0..<3 where walkThread.isAwake(node.now) {
+            walkThread.sleep(master.initsync.step(term.walk, now: node.now))
+        }
     }
 
     private func isPausing(_ term: MasterEngine.Term) -> Bool {
@@ -328,6 +360,11 @@ final class SimulatedDaemon: NodeParts {
         let opened = try master.open(claim, holding: holding, lacks: lacks, kernel, now: now)
         try kernel.calls.attempt("threads")
         term = opened
+        if node.stalls != nil {
+            (opened.events.source as? SimulatedEvents)?.meanwhile = { [unowned self] in
+                walkMeanwhile()
+            }
+        }
         node.trace("term \(claim), from \(holding), lacks \(lacks)")
         sendThread.wake()
         walkThread.wake()
@@ -358,6 +395,7 @@ final class SimulatedDaemon: NodeParts {
 
     func stopTerm(now: Instant) -> Holding {
         guard let term else { return Holding() }
+        (term.events.source as? SimulatedEvents)?.meanwhile = {}
         // What the threads do that are told to stop, each for its stage.
         master.initsync.close(term.walk)
         _ = master.intake.drain(term.events, now: now)
@@ -380,7 +418,10 @@ final class SimulatedDaemon: NodeParts {
     /// All that the master knows is said, and this is the announcement that says how much it was.
     func lastWord() -> [UInt8]? {
         guard let term else { return nil }
+        let failures = kernel.calls.failures
         if master.intake.drain(term.events, now: node.now) { walkThread.wake() }
+        // It could not read what happened.
+        guard kernel.calls.failures == failures else { return nil }
         master.sender.finish(term.sending, wallMicroseconds: node.clock.wallMicroseconds) {
             node.now
         }

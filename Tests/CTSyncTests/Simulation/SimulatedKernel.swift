@@ -241,8 +241,15 @@ final class SimulatedCalls {
     private var countOfKind = 0
     /// The name of the one that did.
     private(set) var failed: String?
+    /// How many did.
+    private(set) var failures = 0
     /// All names, in their order.
     private(set) var names: [String] = []
+
+    /// One more is to fail: of the calls of a kind from now on, this one.
+    func fail(_ call: Int, of kind: String) {
+        (failing, self.kind, countOfKind) = (call, kind, 0)
+    }
 
     /// Makes a call.
     func attempt(_ name: String) throws(SystemError) {
@@ -252,6 +259,7 @@ final class SimulatedCalls {
         countOfKind += 1
         guard countOfKind == failing else { return }
         failed = name
+        failures += 1
         throw SystemError(name, errno: EMFILE)
     }
 }

@@ -24,6 +24,10 @@ final class SimulatedNode {
     private(set) var past = SlaveCounters()
     private(set) var now: Instant = 0
     var isTraced = false
+    /// By which its threads get no processor now and then; nil if they always do.
+    var stalls: Chance?
+    /// How long its control thread sleeps at most, if nothing wakes it.
+    var controlPause: UInt64 = 0
 
     init(
         index: Int, own: Address, wires: [SimulatedWire], chance: Chance,

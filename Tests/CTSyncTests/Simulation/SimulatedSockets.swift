@@ -222,6 +222,8 @@ final class SimulatedEvents: EventSource {
     private(set) var causedBy: UInt32 = 0
     private(set) var isOwnDoing = false
     let raw: CInt = -1
+    /// What other threads do while this one reads.
+    var meanwhile: () -> Void = {}
 
     /// Only what others than the daemon end, or change by hand, is heard.
     private let isOfOthers: Bool
@@ -275,6 +277,7 @@ final class SimulatedEvents: EventSource {
     ) throws(SystemError) -> EventDrain {
         var drain = EventDrain()
         try kernel.calls.attempt("recvmmsg of events")
+        meanwhile()
         if hasLost {
             // The error comes before the events that were queued.
             hasLost = false

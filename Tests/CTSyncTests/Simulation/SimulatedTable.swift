@@ -50,6 +50,8 @@ final class SimulatedTable {
     private(set) var removals: [Key: (at: Instant, cause: Cause)] = [:]
     /// Keys of which there was an entry that sends no events, as it was made while they were off.
     private(set) var muted: Set<Key> = []
+    /// When a packet made an entry of a key last, or changed it so that an event says so.
+    private(set) var touched: [Key: Instant] = [:]
     private var replies: [Key: Key] = [:]
     private var nextExpiry: Instant = .max
 
@@ -95,6 +97,7 @@ final class SimulatedTable {
         var slot = Slot(entry: entry, expiresAt: now + UInt64(seconds) * Duration.second)
         slot.entry.timeoutSeconds = seconds
         slot.isMute = !isEventful
+        if cause == .traffic { touched[entry.key] = now }
         if slot.isMute { muted.insert(entry.key) }
         slots[entry.key] = slot
         replies[reply] = entry.key
@@ -137,6 +140,7 @@ final class SimulatedTable {
         guard var slot = slots[key] else { return }
         body(&slot.entry)
         slot.entry.fields.formUnion(fields)
+        if cause == .traffic { touched[key] = now }
         slots[key] = slot
         var said = slot.entry
         said.timeoutSeconds = secondsLeft(key)

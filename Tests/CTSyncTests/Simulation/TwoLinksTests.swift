@@ -23,6 +23,7 @@ import Testing
             var schedule = Schedule(seed: 1)
             (schedule.nodeCount, schedule.linkCount, schedule.steps) = (2, 2, [])
             schedule.failing = nil
+            schedule.habits = []
             cluster = try SimulatedCluster(schedule, ringSlots: 4_096)
             for wire in cluster.wires {
                 (wire.loss, wire.doubling, wire.delay, wire.corruption) = (0, 0, 500, 0)

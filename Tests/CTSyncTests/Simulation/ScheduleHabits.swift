@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+@testable import CTSync
+
+extension Schedule {
+    /// What schedules have besides, by chances of their own: what else a seed decides does not change
+    /// with what is added here.
+    ///
+    /// A quarter of the seeds has some of the first three. The others are for planted faults and by
+    /// `CTSYNC_HABITS` only: with them the engines break promise 9 now and then (docs/hacking.md).
+    struct Habits: OptionSet {
+        let rawValue: UInt8
+        /// One fails of the first calls that are made because of the last promotion.
+        static let lateFailures = Habits(rawValue: 1)
+        /// In the quiet time only what the master sends by itself tells how far it is.
+        static let unprobed = Habits(rawValue: 2)
+        /// The table of a node that was just promoted is full, so its kernel drops connections.
+        static let earlyDrops = Habits(rawValue: 4)
+        /// Orders come after packets have arrived and before a daemon has read them.
+        static let interruptions = Habits(rawValue: 8)
+        /// Ten times as many packets are damaged.
+        static let noise = Habits(rawValue: 16)
+        /// The control thread sleeps as long as it may, which is a second at most.
+        static let lateControl = Habits(rawValue: 32)
+        /// A node is cut off for a while and lacks what happens: it is promoted meanwhile, and the links
+        /// heal when it calls itself whole; or it is promoted a moment after they have healed.
+        static let splits = Habits(rawValue: 64)
+        /// The threads of events and of initsyncs get no processor for up to 60 ms, and events may be
+        /// lost meanwhile; then the one works in the midst of the other's reading.
+        static let stalls = Habits(rawValue: 128)
+
+        init(rawValue: UInt8) {
+            self.rawValue = rawValue
+        }
+
+        /// Those of a seed; `CTSYNC_HABITS`, the sum of their raw values, for each.
+        init(seed: UInt64) {
+            if let all = getenv("CTSYNC_HABITS").flatMap({ UInt8(String(cString: $0)) }) {
+                self.init(rawValue: all)
+                return
+            }
+            self = []
+            guard seed % 8 == 3 || seed % 8 == 6 else { return }
+            let chance = Chance(seed: seed &* 13 &+ 11)
+            for bit in 0..<3 where chance.happens(500) { insert(Habits(rawValue: 1 << bit)) }
+        }
+    }
+
+    /// The steps of a split, at a time of its own in the schedule.
+    static func split(_ seed: UInt64, nodes: Int, from first: Int) -> [Step] {
+        let chance = Chance(seed: seed &* 23 &+ 9)
+        let node = chance.below(nodes)
+        let cut = first + chance.below(200)
+        guard chance.happens(500) else {
+            let heal = cut + 100 + chance.below(400)
+            return [
+                Step(at: cut, action: .cut(node)), Step(at: heal, action: .heal),
+                Step(at: heal + chance.below(20), action: .order(node, .master)),
+            ]
+        }
+        let order = cut + 50 + chance.below(200)
+        return [
+            Step(at: cut, action: .cut(node)), Step(at: order, action: .order(node, .master)),
+            Step(at: order + 1_100 + chance.below(200), action: .heal),
+        ]
+    }
+
+    /// The call that fails because of the last promotion: which of its kind, of those that it makes.
+    static func lateFailure(_ seed: UInt64) -> (Int, String) {
+        let chance = Chance(seed: seed &* 11 &+ 3)
+        let call = 1 + chance.below(chance.one(of: [1, 1, 2, 6]))
+        let kinds = [
+            "thread of the timers", "socket of requests", "socket of a dump", "send of requests",
+            "send of a dump request", "recv of a dump", "recvmmsg of events",
+        ]
+        return (call, chance.one(of: kinds))
+    }
+}
