@@ -24,7 +24,7 @@ CHANGES ?= 500
 FUZZERS := packets sealed ctnetlink configuration rules control
 
 .PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison \
-	bench-connections bench-report bench-instructions operators-soak test test-mixed unit sanitized \
+	bench-connections bench-report bench-instructions operators-soak test test-mixed test-walks unit sanitized \
 	fuzz soak mutants corpus lint clean
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo 'make operators-soak    what a status, a scrape and a dump each second cost, as root'
 	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
 	@echo 'make test-mixed        the build before beside this one, under 2,000 connections/s, as root'
+	@echo 'make test-walks        a slow slave, and a hash halved in a walk, alone on the machine, as root'
 	@echo 'make unit              the tests that need neither root nor namespaces'
 	@echo 'make sanitized         the same under the thread and the address sanitizer'
 	@echo 'make fuzz SECONDS=600  runs each fuzzer that long'
@@ -149,6 +150,13 @@ test-mixed: packages
 		swift test $(TESTING) --skip-build --filter MixedVersionTests > .build/mixed/log 2>&1 \
 		|| { grep -A 20 '✘' .build/mixed/log; exit 1; }
 	@sed -n 's/^mixed: //p' .build/mixed/log
+
+# A slave that is slow, and nf_conntrack_buckets, which is the whole machine's: no other test may run beside.
+test-walks: packages
+	swift build $(TESTING) --build-tests
+	@CTSYNC_WALKS=1 swift test $(TESTING) --skip-build --filter ClusterTests.WalkTests > .build/test-walks.log 2>&1 \
+		|| { grep -A 20 '✘' .build/test-walks.log; exit 1; }
+	@grep -E 'Test a.* (passed|skipped)' .build/test-walks.log
 
 # Whatever is in neither of the two targets that need root.
 UNIT := --skip '^(KernelTests|ClusterTests)\.'

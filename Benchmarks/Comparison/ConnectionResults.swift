@@ -73,6 +73,22 @@ struct ConnectionResults: Codable {
     /// The rates, least first.
     var rates: [Int] { Set(series.map(\.rate)).sorted() }
 
+    /// What the seal adds to the processor time of both daemons, in hundredths of what they take without
+    /// it, from rounds that followed each other; nil if one of the two was not measured.
+    func costOfTheKey(rate: Int) -> String? {
+        func costs(_ contender: Contender) -> [ConnectionCost]? {
+            series.first { $0.rate == rate && $0.contender == contender.name }?.costs
+        }
+        guard let plain = costs(.ctSync), let sealed = costs(.ctSyncKey) else { return nil }
+        let rounds = zip(plain, sealed)
+        func added(_ value: (ConnectionCost) -> Double) -> String {
+            Spread(rounds.map { (value($1) / value($0) - 1) * 100 }).text
+        }
+        let both = added { $0.master + $0.standby }
+        return "with a key, % more at \(rate)/s: master and standby \(both), "
+            + "master \(added(\.master)), standby \(added(\.standby))"
+    }
+
     /// Medians, and in brackets the least and the most, as a table in Markdown. What replication adds
     /// is taken round by round from the round's own measure without it.
     func table(rate: Int) -> String {

@@ -7,7 +7,7 @@ import Glibc
 struct ConnectionRounds {
     private static let usage = """
         bench-comparison connections [--rates 3000] [--rounds 5] [--seconds 5]
-            [--contenders none,bare-0,bare-1000,conntrackd,conntrackd-direct,ct_sync]
+            [--contenders none,bare-0,bare-1000,conntrackd,conntrackd-direct,ct_sync,ct_sync-key]
             [--before BINARY] [--latency yes] [--results FILE]
         """
 
@@ -61,6 +61,7 @@ struct ConnectionRounds {
             }
             results.series += series
             print("\n" + results.table(rate: rate) + "\n")
+            if let cost = results.costOfTheKey(rate: rate) { print(cost + "\n") }
         }
         if let file { try results.write(to: file) }
     }

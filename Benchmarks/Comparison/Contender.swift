@@ -12,13 +12,15 @@ enum Contender: Hashable {
     case conntrackd
     case conntrackdDirect
     case ctSync
+    /// With a key: every packet is sealed.
+    case ctSyncKey
     /// Another build of it, for a before and an after in one run.
     case ctSyncBefore(binary: String)
 
     static let all: [Contender] = [
         .none, .bare(pauseMicroseconds: 0), .bare(pauseMicroseconds: 300),
         .bare(pauseMicroseconds: 1_000), .bare(pauseMicroseconds: 3_000), .conntrackd,
-        .conntrackdDirect, .ctSync,
+        .conntrackdDirect, .ctSync, .ctSyncKey,
     ]
 
     /// Its name in tables and results.
@@ -29,17 +31,20 @@ enum Contender: Hashable {
         case .conntrackd: "conntrackd, external cache"
         case .conntrackdDirect: "conntrackd, DisableExternalCache"
         case .ctSync: "ct_sync"
+        case .ctSyncKey: "ct_sync, with a key"
         case .ctSyncBefore: "ct_sync, before"
         }
     }
 
-    /// The one of this word: none, bare-300, conntrackd, conntrackd-direct, ct_sync.
+    /// The one of this word: none, bare-300, conntrackd, conntrackd-direct, ct_sync,
+    /// ct_sync-key.
     init?(word: String) {
         switch word {
         case "none": self = .none
         case "conntrackd": self = .conntrackd
         case "conntrackd-direct": self = .conntrackdDirect
         case "ct_sync": self = .ctSync
+        case "ct_sync-key": self = .ctSyncKey
         default:
             guard word.hasPrefix("bare-"), let pause = Int(word.dropFirst(5)) else { return nil }
             self = .bare(pauseMicroseconds: pause)
@@ -54,7 +59,7 @@ enum Contender: Hashable {
         case .none, .bare: nil
         case .conntrackd: .conntrackd
         case .conntrackdDirect: .conntrackdDirect
-        case .ctSync, .ctSyncBefore: .ctSync
+        case .ctSync, .ctSyncKey, .ctSyncBefore: .ctSync
         }
     }
 
@@ -65,6 +70,7 @@ enum Contender: Hashable {
         defer { unsetenv("CT_SYNC_BINARY") }
         return try Contest(
             contestant, translation: .masquerade,
-            settings: ["net.netfilter.nf_conntrack_tcp_timeout_time_wait": 3])
+            settings: ["net.netfilter.nf_conntrack_tcp_timeout_time_wait": 3],
+            hasKey: self == .ctSyncKey)
     }
 }

@@ -25,15 +25,16 @@ final class Contest {
     /// - Parameters:
     ///   - translation: what the firewalls' rules do with addresses.
     ///   - settings: further sysctls of both.
+    ///   - hasKey: whether ct_sync seals its packets.
     init(
         _ contestant: Contestant?, translation: AddressTranslation = .none,
-        settings: KeyValuePairs<String, Int> = [:]
+        settings: KeyValuePairs<String, Int> = [:], hasKey: Bool = false
     ) throws {
         cluster = try Cluster(translation: translation, settings: settings)
         do {
             switch contestant {
             case nil: break
-            case .ctSync: try cluster.startDaemons()
+            case .ctSync: try cluster.startDaemons(hasKey ? try keyFlags() : [])
             case .conntrackd: try start(isDirect: false)
             case .conntrackdDirect: try start(isDirect: true)
             }
@@ -41,6 +42,15 @@ final class Contest {
             close()
             throw error
         }
+    }
+
+    /// A key, and the flags that name it.
+    private func keyFlags() throws -> [String] {
+        let path = "\(cluster.directory)/key"
+        try (String(repeating: "5a", count: 32) + "\n").write(
+            toFile: path, atomically: false, encoding: .utf8)
+        guard chmod(path, 0o600) == 0 else { throw CallFailed("chmod \(path)") }
+        return ["--key-file", path]
     }
 
     /// The process ids, the master's first.

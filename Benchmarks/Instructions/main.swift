@@ -176,6 +176,13 @@ if let key = SealKey([UInt8](repeating: 7, count: SealKey.byteCount)) {
             failures += 1
         }
     }
+
+    let plain = try WholePath(corpus, filter, nil)
+    count("connection", items: WholePath.connections) { plain.run() }
+    let sealed = try WholePath(corpus, filter, (sealer, opener))
+    count("connection-sealed", items: WholePath.connections) { sealed.run() }
+    failures += plain.failures + sealed.failures
+    precondition(plain.requests > 0 && plain.requests == sealed.requests)
 }
 
 // A piece that does nothing costs little.

@@ -12,6 +12,12 @@ extension ClusterTests {
             try node.command(["history"]).output.split(separator: "\n").map { String($0) }
         }
 
+        private static func objects(_ node: Firewall) throws -> [[String: Any]] {
+            let json = try node.command(["history", "--json"]).output
+            return try #require(
+                try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]])
+        }
+
         /// Whether the lines have these pieces, in their order.
         private static func has(_ lines: [String], _ pieces: [String]) -> Bool {
             var rest = lines[...]
@@ -64,6 +70,16 @@ extension ClusterTests {
                     rest = rest[place.upperBound...]
                 }
                 #expect(second.log.contains(phases[0]))
+                // The same for programs, in the same order.
+                let takeover = try #require(
+                    try Self.objects(second).last { $0["kind"] as? String == "takeover" }?[
+                        "takeover"] as? [String: Any])
+                let steps = ["claim", "open", "first_packet", "windows"]
+                let times = steps.compactMap { takeover["\($0)_seconds"] as? Double }
+                #expect(times.count == steps.count && times == times.sorted(), "\(takeover)")
+                #expect(takeover["timers"] is Int && takeover["windows"] as? Int == 1)
+                #expect(takeover["still_dark"] as? Bool == false)
+                #expect(takeover["slave_again_seconds"] is NSNull)
                 // What it started as is none.
                 #expect(!first.log.contains("takeover:"))
             }
@@ -110,9 +126,7 @@ extension ClusterTests {
                     #expect(second.log.components(separatedBy: line).count == 2, "\(second.log)")
                 }
                 // As JSON, and without a daemon.
-                let json = try second.command(["history", "--json"]).output
-                let objects = try #require(
-                    try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]])
+                let objects = try Self.objects(second)
                 #expect(objects.contains { $0["reason"] as? String == "master_silent" })
                 #expect(objects.compactMap { $0["number"] as? Int } == Array(1...objects.count))
                 let kept = try Self.events(second)

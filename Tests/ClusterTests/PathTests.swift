@@ -24,9 +24,26 @@ extension ClusterTests {
                 // Live packets as well, and it is said once.
                 try MadeEntries.delete(0..<4_000, in: master.host)
                 try slave.waitForEqualTable(to: master, atLeast: 1_000)
-                let lines = master.log.split(separator: "\n")
-                let said = lines.filter { $0.contains("large packets do not reach node 2") }
-                #expect(said.count == 1)
+                // Both ends say so, and are well.
+                let sentences = [
+                    "large packets do not reach node 2; they have at most 1,452 bytes now",
+                    "large packets of node 1 do not reach this node; they have at most 1,452 bytes "
+                        + "now",
+                ]
+                for (node, sentence) in zip([master, slave], sentences) {
+                    try eventually("\(node.name): the remark", detail: { node.statusLine }) {
+                        let status = try node.statusCommand()
+                        return status.status == 0 && status.output.contains("\"path_mtu\"")
+                            && status.output.contains(sentence)
+                    }
+                    let text = try node.statusCommand(json: false).output
+                    #expect(text.contains("ping -M do -s 8972 "))
+                    try eventually("\(node.name): the journal", detail: { node.log }) {
+                        node.log.contains(sentence)
+                    }
+                }
+                let lines = master.log.split(separator: "\n").filter { $0.contains(sentences[0]) }
+                #expect(lines.count { !$0.contains(": for ") } == 1, "\(lines)")
 
                 // The switch is repaired, and the devices are told: all that they take is used again.
                 try cluster.changeSyncSwitch(
@@ -42,6 +59,11 @@ extension ClusterTests {
                 try MadeEntries.create(5_000..<9_000, in: master.host)
                 try slave.waitForEqualTable(to: master, atLeast: 5_000)
                 #expect(try master.count("largest_packet_bytes", in: "link") == 7_952)
+                for node in [master, slave] {
+                    try eventually("\(node.name): no remark", detail: { node.statusLine }) {
+                        try !node.statusCommand().output.contains("path_mtu")
+                    }
+                }
             }
         }
     }

@@ -52,6 +52,8 @@ package struct HistoryEvent: Sendable, Equatable {
     package var peerID: UInt8?
     /// The sentence.
     package var text: String
+    /// Of a takeover: its phases.
+    package var takeover: TakeoverPhases?
 
     /// What parts the fields of its line.
     private static let separator: Character = "\t"
@@ -59,28 +61,34 @@ package struct HistoryEvent: Sendable, Equatable {
     /// A line of the file, and the value of a line of the control socket.
     package var line: String {
         let plain = text.map { $0.isNewline || $0 == Self.separator ? " " : $0 }
-        return [
+        let fields = [
             String(number), String(wallMicroseconds), kind.rawValue, isBad ? "bad" : "good",
             role.description, reason ?? "-", peerID.map { String($0) } ?? "-", String(plain),
-        ].joined(separator: String(Self.separator))
+        ]
+        return (fields + (takeover.map { [$0.line] } ?? []))
+            .joined(separator: String(Self.separator))
     }
 
     /// Reads what `line` writes; nil for anything else.
     package init?(line: some StringProtocol) {
         let parts = line.split(separator: Self.separator, omittingEmptySubsequences: false)
-        guard parts.count == 8, let number = UInt64(parts[0]), let time = UInt64(parts[1]),
-            let kind = Kind(rawValue: String(parts[2])), ["good", "bad"].contains(parts[3]),
-            let role = Role(text: parts[4])
+        guard parts.count == 8 || parts.count == 9, let number = UInt64(parts[0]),
+            let time = UInt64(parts[1]), let kind = Kind(rawValue: String(parts[2])),
+            ["good", "bad"].contains(parts[3]), let role = Role(text: parts[4])
         else { return nil }
+        let takeover = parts.count == 9 ? TakeoverPhases(line: parts[8]) : nil
+        guard parts.count == 8 || takeover != nil else { return nil }
         self.init(
             number: number, wallMicroseconds: time, kind: kind, isBad: parts[3] == "bad",
             role: role, reason: parts[5] == "-" ? nil : String(parts[5]),
-            peerID: UInt8(parts[6]), text: String(parts[7]))
+            peerID: UInt8(parts[6]), text: String(parts[7]),
+            takeover: takeover)
     }
 
     init(
         number: UInt64 = 0, wallMicroseconds: UInt64, kind: Kind, isBad: Bool, role: Role,
-        reason: String? = nil, peerID: UInt8? = nil, text: String
+        reason: String? = nil, peerID: UInt8? = nil, text: String,
+        takeover: TakeoverPhases? = nil
     ) {
         self.number = number
         self.wallMicroseconds = wallMicroseconds
@@ -90,6 +98,7 @@ package struct HistoryEvent: Sendable, Equatable {
         self.reason = reason
         self.peerID = peerID
         self.text = text
+        self.takeover = takeover
     }
 
     /// As an object of `ct_sync history --json`, on one line.
@@ -104,6 +113,7 @@ package struct HistoryEvent: Sendable, Equatable {
         report.add("reason", reason)
         report.add("peer_id", count: peerID.map { Int($0) })
         report.add("text", text)
+        if let takeover { report.add(group: "takeover") { takeover.add(to: &$0) } }
         return report.compact
     }
 }

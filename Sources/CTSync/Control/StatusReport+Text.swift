@@ -65,10 +65,16 @@ extension StatusReport {
         return text + "\n"
     }
 
-    /// Values that are neither groups nor lists, as one JSON object on one line.
+    /// Values and groups, without lists, as one JSON object on one line.
     var compact: String {
         let pairs = entries.map { entry in
-            "\(StatusValue.quoted(entry.key)): \(entry.value.wireForm ?? "null")"
+            let value =
+                if case .group(let group) = entry.value {
+                    group.compact
+                } else {
+                    entry.value.wireForm ?? "null"
+                }
+            return "\(StatusValue.quoted(entry.key)): \(value)"
         }
         return "{\(pairs.joined(separator: ", "))}"
     }

@@ -49,11 +49,3 @@ struct PathWatch: ~Copyable {
     /// The same for all, as in a new epoch.
     mutating func reset() { places.update(repeating: Place(), count: 256) }
 }
-
-/// What packets may have on their way to a slave.
-struct PathLimit: Equatable, Sendable, BitwiseCopyable {
-    /// Bytes without IP and UDP headers; `Int.max` for whatever the device takes.
-    var byteCount = Int.max
-    /// The slave that larger ones did not reach.
-    var nodeID: UInt8 = 0
-}

@@ -251,7 +251,7 @@ final class Sender: Sendable {
         let announcement = Announcement(
             basis: master.basis, entryCount: UInt32(said >> 32),
             rules: UInt32(truncatingIfNeeded: said), areEventsOff: master.areEventsOff,
-            link: number.map { UInt8($0 + 1) } ?? 0,
+            link: number.map { UInt8($0 + 1) } ?? 0, path: master.pathLimit,
             addresses: addresses.withLock { $0 }, traits: traits.withLock { $0 })
         let room = UnsafeMutableRawBufferPointer(rebasing: memory[LinkSealer.room...])
         let length = ring.writeAnnouncement(

@@ -21,8 +21,8 @@ final class Node {
     private let fingerprint: UInt32
     let startedAt = Clock.now()
     private var hasToLookForDrops = false
-    /// The devices that `limitPackets` last saw, and what it said of the path.
-    private var path = (devices: [UInt32: Int](), limit: PathLimit())
+    /// The devices that `limitPackets` last saw, and their MTUs.
+    private var pathDevices: [UInt32: Int] = [:]
     private(set) var natCheck = NATCheck()
     /// How often it became master, and slave.
     private(set) var roleChanges = (toMaster: UInt64(0), toSlave: UInt64(0))
@@ -270,16 +270,8 @@ final class Node {
         let devices = links.sockets.reduce(into: [UInt32: Int]()) {
             $0[$1.device.index] = $1.device.mtu
         }
-        if devices != path.devices { master.exchange.forgetPath() }
-        let limit = master.exchange.pathLimit
-        if limit != path.limit, limit.byteCount < .max {
-            log.warning(
-                """
-                large packets do not reach node \(limit.nodeID), though the sync device has an MTU of \
-                \(devices.values.min() ?? 0) bytes: they have at most \(limit.byteCount) from now on
-                """)
-        }
-        path = (devices, limit)
+        if devices != pathDevices { master.exchange.forgetPath() }
+        pathDevices = devices
         master.ring.limitPackets(to: largestPacket - keys.seal.overhead)
     }
 

@@ -18,6 +18,7 @@ extension NodeReport {
         }
         let count = slave.announced.entryCount
         entriesOfMaster = count > 0 ? Int(count) : nil
+        path = slave.announced.path
         guard let address = slave.masterAddress else { return }
         clockOffsetMicroseconds = slave.lagMicroseconds
         peers = [
@@ -58,6 +59,7 @@ extension NodeReport {
         }
         isWhole = exchange.isWhole
         areEventsOff = exchange.areEventsOff
+        path = exchange.pathLimit
         aloneAge = readySlaves > 0 ? nil : Self.elapsed(since: aloneSince, now)
     }
 

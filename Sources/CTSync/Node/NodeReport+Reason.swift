@@ -47,6 +47,7 @@ extension NodeReport {
         case clockApart = "clock_apart"
         case slaveNotReady = "slave_not_ready"
         case partialMaster = "partial_master"
+        case pathMTU = "path_mtu"
         case sendsRefused = "sends_refused"
         case almostFull = "almost_full"
         case promotionWaits = "promotion_waits"

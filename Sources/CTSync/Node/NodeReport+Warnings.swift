@@ -15,6 +15,7 @@ extension NodeReport {
         }
         warnings += identityConflicts.filter { $0.reason != problem?.reason }
         if role == .master { addMaster(&warnings) }
+        if path.isLess { warnings.append(smallPath) }
         if role == .slave, let offset = clockOffsetMicroseconds,
             offset.magnitude > Self.clockTolerance
         {
@@ -63,6 +64,27 @@ extension NodeReport {
                     tries: [Hint(command: "ct_sync verify", why: "which?")]))
         }
         return warnings
+    }
+
+    /// A path that swallows packets which the device takes.
+    private var smallPath: Problem {
+        let isMaster = role == .master
+        let packets = isMaster ? "large packets" : "large packets of node \(masterID)"
+        let target = path.nodeID == nodeID ? "this node" : "node \(path.nodeID)"
+        let other = peers.first { !isMaster || $0.nodeID == path.nodeID }?.address ?? "ADDRESS"
+        let room = max(link.mtu - (other.contains(":") ? 40 : 20) - 8, 0)
+        let device = "\(link.device) takes \(Words.number(link.mtu)) bytes"
+        let most = Words.number(path.byteCount)
+        return Problem(
+            .pathMTU, "\(packets) do not reach \(target); they have at most \(most) bytes now",
+            detail: isMaster ? device : "\(device) here",
+            tries: [
+                Hint(
+                    command: "ip link show \(link.device)", why: "on both nodes: the same MTU?"),
+                Hint(
+                    command: "ping -M do -s \(room) -I \(link.device) \(other)",
+                    why: "or does a switch between take less?"),
+            ])
     }
 
     private func addMaster(_ warnings: inout [Problem]) {

@@ -65,6 +65,8 @@ struct NodeReport: Sendable, Equatable {
     var injectionErrors: [(name: String, count: UInt64)] = []
     var refusedEntries = 0
     var link = Link()
+    /// What the master's packets have at most, if its path to a slave takes less than its device.
+    var path = PathLimit()
     var links: [LinkLine] = []
     var seal = Seal()
     /// Packets that were dropped, by reason.

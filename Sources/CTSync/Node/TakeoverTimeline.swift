@@ -66,33 +66,48 @@ struct TakeoverTimeline {
         return HistoryEvent(
             wallMicroseconds: wallMicroseconds + age / Duration.microsecond, kind: .takeover,
             isBad: facts.role == .master && facts.isDark == true, role: .master,
-            text: text(facts, now))
+            text: text(facts, now), takeover: phases(facts, now))
+    }
+
+    private func phases(_ facts: Facts, _ now: Instant) -> TakeoverPhases {
+        var phases = TakeoverPhases(
+            orderedAt: wallMicroseconds, claim: after(promotion.claimedAt))
+        phases.isStillDark = facts.isDark == true && facts.role == .master
+        if facts.isDark != nil, !phases.isStillDark { phases.open = after(promotion.openedAt) }
+        phases.firstPacket = firstPacketAt.map { after($0) }
+        if let timers = facts.progress.timers, isOfThis(timers.at) {
+            phases.timers = TakeoverPhases.Step(
+                after: after(timers.at), count: Int(clamping: timers.count))
+        }
+        if let windows = facts.progress.windows, isOfThis(windows.at) {
+            phases.windows = TakeoverPhases.Step(after: after(windows.at), count: windows.count)
+        }
+        if facts.role == .slave { phases.end = after(now) }
+        return phases
     }
 
     private func text(_ facts: Facts, _ now: Instant) -> String {
-        var phases = [
+        let phases = phases(facts, now)
+        var words = [
             "takeover: order at \(Words.preciseClock(wallMicroseconds))",
-            "\(after(promotion.claimedAt)) claim",
+            "\(at(phases.claim)) claim",
         ]
-        switch (facts.isDark, facts.role) {
-        case (nil, _): break
-        case (true, .master): phases.append("still dark")
-        default: phases.append("\(after(promotion.openedAt)) open")
-        }
-        if let firstPacketAt {
-            phases.append("\(after(firstPacketAt)) first packet forwarded")
+        if phases.isStillDark { words.append("still dark") }
+        if let open = phases.open { words.append("\(at(open)) open") }
+        if let firstPacket = phases.firstPacket {
+            words.append("\(at(firstPacket)) first packet forwarded")
         } else if before != nil, facts.role == .master {
-            phases.append("no packet forwarded in \(Words.time(Self.packetPatience))")
+            words.append("no packet forwarded in \(Words.time(Self.packetPatience))")
         }
-        if let timers = facts.progress.timers, isOfThis(timers.at) {
-            phases.append("\(after(timers.at)) timers started (\(Words.number(timers.count)))")
+        if let timers = phases.timers {
+            words.append("\(at(timers.after)) timers started (\(Words.number(timers.count)))")
         }
-        if let windows = facts.progress.windows, isOfThis(windows.at) {
+        if let windows = phases.windows {
             let connections = Words.count(windows.count, "connection", "connections")
-            phases.append("\(after(windows.at)) windows of \(connections) seen")
+            words.append("\(at(windows.after)) windows of \(connections) seen")
         }
-        if facts.role == .slave { phases.append("\(after(now)) slave again") }
-        return phases.joined(separator: " \u{B7} ")
+        if let end = phases.end { words.append("\(at(end)) slave again") }
+        return words.joined(separator: " \u{B7} ")
     }
 
     /// Whether it was after this promotion, not after one before.
@@ -100,7 +115,11 @@ struct TakeoverTimeline {
         instant.map { $0 >= promotion.orderedAt } ?? false
     }
 
-    private func after(_ instant: Instant) -> String {
-        "+\(Words.time(instant - min(promotion.orderedAt, instant)))"
+    private func after(_ instant: Instant) -> UInt64 {
+        (instant - min(promotion.orderedAt, instant)) / Duration.microsecond
+    }
+
+    private func at(_ microseconds: UInt64) -> String {
+        "+\(Words.time(microseconds * Duration.microsecond))"
     }
 }

@@ -5,7 +5,7 @@
 ///
 /// ```
 /// | 0 basis: epoch 8, sequence 8 | 16 entries 4 | 20 rules 4 | 24 count 1 | 25 flags 1: 0 events off |
-/// | 26 link 1 | 27 zero: room 25 | 52 address 16 | ... | traits
+/// | 26 link 1 | 27 path: node 1, bytes 2 | 30 zero: room 22 | 52 address 16 | ... | traits
 /// ```
 ///
 /// The addresses are those that stay with the node when another is promoted: it had them as slave. An
@@ -21,6 +21,8 @@ struct Announcement: Equatable, Sendable {
     var areEventsOff = false
     /// The link that it goes out by, counted from 1; 0 of a master with a single one.
     var link: UInt8 = 0
+    /// What its packets have at most as larger ones did not reach a slave.
+    var path = PathLimit()
     /// At most `addressLimit`.
     var addresses: [HostAddress] = []
     /// What its kernel is set to; nil if it does not say.
@@ -37,6 +39,7 @@ struct Announcement: Equatable, Sendable {
     private static let flagsOffset = 25
     private static let eventsOff: UInt8 = 1
     private static let linkOffset = 26
+    private static let pathOffset = 27
     private static let mapped: UInt64 = 0xFFFF_0000_0000
 
     /// Bytes on the wire.
@@ -55,6 +58,10 @@ struct Announcement: Equatable, Sendable {
         packet.setByte(place + Self.countOffset, UInt8(addresses.count))
         packet.setByte(place + Self.flagsOffset, areEventsOff ? Self.eventsOff : 0)
         packet.setByte(place + Self.linkOffset, link)
+        if path.isLess {
+            packet.setByte(place + Self.pathOffset, path.nodeID)
+            packet.setBig(place + Self.pathOffset + 1, UInt16(clamping: path.byteCount))
+        }
         for (index, host) in addresses.enumerated() {
             let offset = place + Self.byteCount + index * Self.addressByteCount
             let isIPv4 = host.family == .ipv4
@@ -83,8 +90,15 @@ struct Announcement: Equatable, Sendable {
             basis: Basis.read(packet, at: place), entryCount: packet.big(place + 16),
             rules: packet.big(place + 20),
             areEventsOff: packet.byte(place + flagsOffset) & eventsOff != 0,
-            link: packet.byte(place + linkOffset),
+            link: packet.byte(place + linkOffset), path: path(packet),
             traits: Traits.read(packet, at: end))
+    }
+
+    private static func path(_ packet: RawSpan) -> PathLimit {
+        let place = PacketHeader.byteCount + pathOffset
+        let byteCount: UInt16 = packet.big(place + 1)
+        guard byteCount > 0 else { return PathLimit() }
+        return PathLimit(byteCount: Int(byteCount), nodeID: packet.byte(place))
     }
 
     /// Puts the addresses of one that was read in the place of others, if they differ.

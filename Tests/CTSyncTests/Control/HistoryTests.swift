@@ -19,6 +19,23 @@ import Testing
         #expect(HistoryEvent(line: Self.event("a\tb\nc").line)?.text == "a b c")
     }
 
+    @Test func aTakeoverComesBackWithItsPhases() {
+        var event = Self.event("takeover: order")
+        let step = TakeoverPhases.Step(after: 12_000, count: 1_051)
+        for phases in [
+            TakeoverPhases(orderedAt: 1_700_000_000_000_000, claim: 300),
+            TakeoverPhases(
+                orderedAt: 1_700_000_000_000_000, claim: 300, open: 400, isStillDark: true,
+                firstPacket: 2_000, timers: step, windows: step, end: 7),
+        ] {
+            event.takeover = phases
+            #expect(HistoryEvent(line: event.line) == event)
+        }
+        let line = event.line
+        #expect(HistoryEvent(line: line + ",1") == nil)
+        #expect(HistoryEvent(line: line.replacing(",400,", with: ",x,")) == nil)
+    }
+
     @Test(
         arguments: [
             "", "1", "x\t1\tstate\tbad\tslave\t-\t-\tt", "1\t1\tnone\tbad\tslave\t-\t-\tt",

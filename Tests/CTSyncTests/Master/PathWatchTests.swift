@@ -122,6 +122,24 @@ import Testing
         #expect(master.pathLimit == PathLimit())
     }
 
+    /// Where an older master writes zeros.
+    @Test func whatIsAnnouncedOfIt() throws {
+        for (path, bytes) in [
+            (PathLimit(), [UInt8](repeating: 0, count: 3)),
+            (PathLimit(byteCount: 1_452, nodeID: 255), [255, 0x05, 0xAC]),
+        ] {
+            let place = PacketHeader.byteCount
+            var packet = [UInt8](repeating: 9, count: place + Announcement.byteCount)
+            packet.withUnsafeMutableBytes { raw in
+                var span = raw.mutableBytes
+                Announcement(path: path).write(&span)
+            }
+            #expect(Array(packet[(place + 27)..<(place + 30)]) == bytes)
+            #expect(packet[(place + 30)...].allSatisfy { $0 == 0 })
+            #expect(try Announcement.read(packet.span.bytes) == Announcement(path: path))
+        }
+    }
+
     @Test func theSmallestSizeHasRoomForAnyMessage() {
         #expect(PathWatch.sizes.last == SyncSocket.smallestMTU - 48)
         #expect(PathWatch.size(below: 100) == nil)

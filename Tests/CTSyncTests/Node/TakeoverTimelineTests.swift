@@ -46,6 +46,31 @@ import Testing
                 + "+12 ms timers started (1,051) · +512 ms windows of 42 connections seen")
     }
 
+    /// The same for programs.
+    @Test func itsPhasesAreFields() throws {
+        var bench = Bench()
+        bench.facts.forwarded = 101
+        #expect(bench.look(at: 2) == nil)
+        bench.facts.progress.timers = (Self.start + 12 * Duration.millisecond, 1_051)
+        bench.facts.progress.windows = (Self.start + 512 * Duration.millisecond, 42)
+        let said = bench.look(at: 600)
+        let event = try #require(said)
+        #expect(
+            event.json.hasSuffix(
+                """
+                "takeover": {"order_time_seconds": 1700000000.0, "claim_seconds": 0.0003, \
+                "open_seconds": 0.0004, "still_dark": false, "first_packet_seconds": 0.002, \
+                "timers_seconds": 0.012, "timers": 1051, "windows_seconds": 0.512, "windows": 42, \
+                "slave_again_seconds": null}}
+                """), "\(event.json)")
+        bench.facts.isDark = true
+        let dark = bench.look(at: 601)?.takeover
+        #expect(dark?.isStillDark == true && dark?.open == nil && dark?.end == nil)
+        bench.facts.role = .slave
+        let brief = bench.look(at: 700)?.takeover
+        #expect(brief?.end == 700_000 && brief?.isStillDark == false)
+    }
+
     /// What is of the promotion before does not count.
     @Test func anIdleNode() {
         var bench = Bench()

@@ -160,6 +160,36 @@ import Testing
         #expect(pair.report(1).warnings.map(\.reason) == [.clockApart])
     }
 
+    /// 3,000 bytes at the ends, 1,500 between them: a remark on both, as smaller packets arrive.
+    @Test func aPathThatTakesLess() throws {
+        let headers = 28
+        let pair = try ReportedPair(slotByteCount: 3_000 - headers)
+        for index in pair.links.indices { pair.links[index].mtu = 3_000 }
+        pair.wire.largest = 1_500 - headers
+        try pair.cluster.order(0, .master)
+        try pair.waitUntilWell()
+        // So many at once that packets are large.
+        for number in 0..<150 {
+            var entry = SimulatedCluster.ownEntry(Address(ipv4: 0x0A00_0100 + UInt32(number)))
+            entry.fields = [.status, .timeout]
+            _ = pair.cluster.nodes[0].kernel.table.insert(entry, seconds: 1_000, .traffic)
+        }
+        try pair.run(Self.limit)
+        let (master, slave) = (pair.report(0), pair.report(1))
+        #expect(master.warnings.map(\.reason) == [.pathMTU])
+        #expect(slave.warnings.map(\.reason) == [.pathMTU])
+        #expect(
+            master.warnings.first?.sentence
+                == "large packets do not reach node 2; they have at most 1,452 bytes now")
+        #expect(
+            slave.warnings.first?.sentence
+                == "large packets of node 1 do not reach this node; they have at most 1,452 bytes "
+                + "now")
+        let command = slave.warnings.first?.tries.last?.command
+        #expect(command?.hasPrefix("ping -M do -s 2972 ") == true)
+        try pair.waitUntilWell()
+    }
+
     /// A key of its own, one node with and one without: told with the first packet, on both.
     @Test(
         arguments: [

@@ -24,12 +24,13 @@ final class ReportedPair {
     private var frames: [[[UInt8]]?] = [nil, nil]
     private var lookAt: [Instant] = [0, 0]
 
-    init() throws {
+    init(slotByteCount: Int? = nil) throws {
         var schedule = Schedule(seed: 1)
         (schedule.nodeCount, schedule.linkCount, schedule.steps) = (2, 1, [])
         schedule.failing = nil
         schedule.habits = []
-        cluster = try SimulatedCluster(schedule, ringSlots: 4_096)
+        cluster = try SimulatedCluster(
+            schedule, ringSlots: 4_096, slotByteCount: slotByteCount)
         wire = cluster.wires[0]
         (wire.loss, wire.doubling, wire.delay, wire.corruption) = (0, 0, 500, 0)
         for node in cluster.nodes {

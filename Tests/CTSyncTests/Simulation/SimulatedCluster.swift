@@ -49,7 +49,7 @@ final class SimulatedCluster {
     private let churn: Int
     private let lossChance: Int
 
-    init(_ schedule: Schedule, ringSlots: Int? = nil) throws {
+    init(_ schedule: Schedule, ringSlots: Int? = nil, slotByteCount: Int? = nil) throws {
         self.schedule = schedule
         let chance = Chance(seed: schedule.seed &* 3 &+ 1)
         self.chance = chance
@@ -65,6 +65,7 @@ final class SimulatedCluster {
         var settings = SimulatedSettings()
         settings.ringSlots = chance.one(of: [16, 32, 64])
         if let ringSlots { settings.ringSlots = ringSlots }
+        if let slotByteCount { settings.slotByteCount = slotByteCount }
         settings.packetsPerSecond = chance.one(of: [200, 1_000, 0])
         settings.requireSyncSeconds = chance.one(of: [0, 0, 1])
         let own = (0..<schedule.nodeCount).map { Address(ipv4: 0xC000_0201 + UInt32($0)) }

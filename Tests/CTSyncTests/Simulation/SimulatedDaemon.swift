@@ -48,12 +48,12 @@ final class SimulatedDaemon: NodeParts {
         let settings = node.settings
         let slave = try SlaveProtocol(
             nodeID: node.id, table: table, filter: node.filter.current,
-            ringSlots: settings.ringSlots / 2, slotByteCount: SimulatedNode.slotByteCount)
+            ringSlots: settings.ringSlots / 2, slotByteCount: settings.slotByteCount)
         self.slave = try SlaveEngine(
             slave, kernel, reconcileSeconds: settings.reconcileSeconds)
         master = try MasterEngine(
             link: node.port, filter: node.filter, ringSlots: settings.ringSlots,
-            slotByteCount: SimulatedNode.slotByteCount, wake: sendWake,
+            slotByteCount: settings.slotByteCount, wake: sendWake,
             packetsPerSecond: settings.packetsPerSecond,
             reconcileSeconds: settings.reconcileSeconds)
         let births = master.exchange.births

@@ -7,8 +7,6 @@
 ///
 /// What is here and not in the engines is what the daemon's thread loops do: wait, hand over, wake.
 final class SimulatedNode {
-    static let slotByteCount = 400
-
     let index: Int
     let own: Address
     let kernel: SimulatedKernel
@@ -113,6 +111,8 @@ struct SimulatedSettings {
     var packetsPerSecond: UInt32 = 1_000
     var reconcileSeconds: UInt32 = 0
     var requireSyncSeconds: UInt32 = 0
+    /// Of the largest packet that the devices take.
+    var slotByteCount = 400
 }
 
 /// A wall clock that may be off by years, step, or stand still.

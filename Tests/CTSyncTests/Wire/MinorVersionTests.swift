@@ -203,7 +203,7 @@ import Testing
         ) { packet in
             packet[3] |= 0xF8
             packet[PacketHeader.byteCount + 25] |= 0xFE
-            for place in PacketHeader.byteCount + 27..<more { packet[place] = 0xED }
+            for place in PacketHeader.byteCount + 30..<more { packet[place] = 0xED }
         }
         bench.receive(packet)
         bench.expectNothingLost()
