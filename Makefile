@@ -34,7 +34,7 @@ help:
 	@echo 'make takeovers         ways of a takeover by traffic and set-up: what survives, as root'
 	@echo 'make role-changes CHANGES=500  that many role changes under load and loss, as root'
 	@echo 'make takeover-soak     200 takeovers to and fro under load: nothing lost, the pauses, as root'
-	@echo 'make bench             how long a takeover takes, with few entries and with many, as root'
+	@echo 'make bench             large tables: memory, sync, takeovers; losses of many slaves; as root'
 	@echo 'make bench-comparison  ct_sync and conntrackd under the same loads, as root'
 	@echo 'make bench-connections what a connection through the master costs with each, as root'
 	@echo 'make bench-instructions  instructions of the data path, counted by valgrind, and their limits'
@@ -94,9 +94,13 @@ role-changes: build
 	swift build $(TESTING) --build-tests
 	CTSYNC_ROLE_CHANGES=$(CHANGES) swift test $(TESTING) --skip-build --filter RoleChangeTests
 
+# ct_sync alone, half an hour: memory and initial sync of large tables, takeovers, common losses.
 bench: build
-	swift build -c release --product bench-takeover
-	@.build/release/bench-takeover
+	swift build -c release --product bench-comparison
+	mkdir -p Benchmarks/results
+	@for measure in tables takeovers losses; do \
+		.build/release/bench-comparison $$measure \
+			--results Benchmarks/results/$$measure-$$(date +%F).json || exit 1; done
 
 bench-comparison: build
 	command -v conntrackd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
@@ -104,10 +108,11 @@ bench-comparison: build
 	swift build -c release --product bench-comparison
 	@.build/release/bench-comparison
 
-# Results are of one machine and one day: Benchmarks/results/connections-DAY.json. Half an hour, on a
-# machine that does nothing else.
+# Results are of one machine and one day: Benchmarks/results/connections-DAY.json. Hours, on a machine
+# that does nothing else. Rate 0: as many as can be made.
 ROUNDS ?= 5
-RATES ?= 1000,3000,6000
+RATES ?= 1000,3000,6000,0
+TRANSPORTS ?= tcp,udp
 RESULTS ?= Benchmarks/results/connections-$(shell date +%F).json
 
 bench-connections: build
@@ -115,13 +120,14 @@ bench-connections: build
 		--no-install-recommends conntrackd
 	swift build -c release --product bench-comparison
 	mkdir -p Benchmarks/results
-	@.build/release/bench-comparison connections --rates $(RATES) --rounds $(ROUNDS) \
-		--latency yes --results $(RESULTS)
+	@.build/release/bench-comparison connections --rates $(RATES) --transports $(TRANSPORTS) \
+		--rounds $(ROUNDS) --latency yes --results $(RESULTS)
 
 bench-report:
 	swift build -c release --product bench-comparison
 	@.build/release/bench-comparison report README.md docs/comparison.md \
-		$(lastword $(sort $(wildcard Benchmarks/results/connections-*.json)))
+		$(foreach measure,connections tables takeovers losses, \
+			$(lastword $(sort $(wildcard Benchmarks/results/$(measure)-*.json))))
 
 # Looks on both nodes each second, for five minutes, while 20,000 connections/s come and go.
 operators-soak: build

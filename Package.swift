@@ -108,9 +108,6 @@ let package = Package(
             name: "demo", dependencies: ["ClusterSupport"], path: "Tests/Demo",
             swiftSettings: strict),
         .executableTarget(
-            name: "bench-takeover", dependencies: ["ClusterSupport"],
-            path: "Benchmarks/Takeover", swiftSettings: strict),
-        .executableTarget(
             name: "bench-comparison", dependencies: ["CCTSyncShims", "CTSync", "ClusterSupport"],
             path: "Benchmarks/Comparison", swiftSettings: strict),
         .testTarget(

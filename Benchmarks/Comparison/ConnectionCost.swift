@@ -19,6 +19,8 @@ struct ConnectionCost: Codable {
     var events = 0.0
     /// Connections that failed, of all.
     var failures = 0.0
+    /// Connections a second; at rate 0 the most that there can be.
+    var perSecond: Double?
     /// From an event at the master to the same at the standby, in microseconds: idle, and under this
     /// load; nil if that was not measured, or if the standby's kernel has the entries only later.
     var idle: Percentiles?
@@ -28,11 +30,12 @@ struct ConnectionCost: Codable {
     ///
     /// - Parameter seconds: that are measured, after four that are not.
     static func measure(
-        _ contender: Contender, perSecond: Int, seconds: Double, withLatency: Bool
+        _ contender: Contender, _ transport: Traffic.Transport, perSecond: Int, seconds: Double,
+        withLatency: Bool
     ) throws -> ConnectionCost {
         let contest = try contender.start()
         defer { contest.close() }
-        let traffic = try Traffic(contest.cluster)
+        let traffic = try Traffic(contest.cluster, transport)
         var bare: BareListener?
         if case .bare(let pause) = contender {
             bare = try BareListener(in: contest.master.host, pauseMicroseconds: pause)
@@ -83,6 +86,7 @@ struct ConnectionCost: Codable {
         packets = each { UInt64($0.sent.packets) }
         events = each { $0.events }
         failures = Double(outcome.failures) / count
+        perSecond = count / outcome.seconds
     }
 
     /// What the counters said at one time.

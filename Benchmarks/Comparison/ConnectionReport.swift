@@ -2,35 +2,73 @@
 
 import Foundation
 
-/// The tables of documents, made from results: `bench-comparison report DOCUMENT... RESULTS`.
+/// The tables of documents, made from results: `bench-comparison report DOCUMENT... RESULTS.json...`.
 ///
-/// In each document what stands between the two lines of `marks` is replaced; the first document gets
-/// the rate that is named in the goals, the others every rate.
-struct ConnectionReport {
-    private static let marks = ("<!-- BENCH CONNECTIONS: begin", "<!-- BENCH CONNECTIONS: end")
-    private static let shortRate = 3_000
-
+/// In each document what stands between the lines of a measure (`BENCH CONNECTIONS: begin` and `end`)
+/// is replaced. The first document gets the connections' rate that is named in the goals, the others
+/// every rate.
+struct Report {
     private let documents: [String]
-    private let results: ConnectionResults
+    private let files: [String]
 
     init(_ words: [String]) throws {
-        guard words.count >= 2, let file = words.last else {
-            throw WrongUse("bench-comparison report DOCUMENT... RESULTS")
+        files = words.filter { $0.hasSuffix(".json") }
+        documents = words.filter { !$0.hasSuffix(".json") }
+        guard !files.isEmpty, !documents.isEmpty else {
+            throw WrongUse("bench-comparison report DOCUMENT... RESULTS.json...")
         }
-        documents = Array(words.dropLast())
-        results = try ConnectionResults.read(file).ofThisBuild
     }
 
     func write() throws {
-        for (place, document) in documents.enumerated() {
-            let text = try String(contentsOfFile: document, encoding: .utf8)
-            let rates = place == 0 ? results.rates.filter { $0 == Self.shortRate } : results.rates
-            let tables = rates.map {
-                place == 0 ? short(rate: $0) : results.table(rate: $0)
+        for file in files {
+            let data = try Data(contentsOf: URL(fileURLWithPath: file))
+            let measure = try JSONDecoder().decode(Kind.self, from: data).measure
+            for (place, document) in documents.enumerated() {
+                let text: String
+                switch measure {
+                case LargeTable.measure: text = try Results<LargeTable>.text(file)
+                case Takeover.measure: text = try Results<Takeover>.text(file)
+                case CommonLoss.measure: text = try Results<CommonLoss>.text(file)
+                default: text = try ConnectionReport(file).text(isShort: place == 0)
+                }
+                try replace(measure, by: text, in: document)
             }
-            try replaced(text, by: origin + tables.joined(separator: "\n\n"), in: document)
-                .write(toFile: document, atomically: true, encoding: .utf8)
         }
+    }
+
+    private struct Kind: Decodable {
+        let measure: String
+    }
+
+    private func replace(_ measure: String, by new: String, in document: String) throws {
+        let text = try String(contentsOfFile: document, encoding: .utf8)
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        let mark = "<!-- BENCH \(measure.uppercased()): "
+        guard let begin = lines.firstIndex(where: { $0.hasPrefix(mark + "begin") }),
+            let end = lines.firstIndex(where: { $0.hasPrefix(mark + "end") }), begin < end
+        else { return }
+        lines.replaceSubrange(
+            (begin + 1)..<end, with: new.split(separator: "\n", omittingEmptySubsequences: false))
+        try lines.joined(separator: "\n").write(
+            toFile: document, atomically: true, encoding: .utf8)
+    }
+}
+
+/// What documents show of the cost of connections.
+struct ConnectionReport {
+    private static let shortRate = 3_000
+
+    private let results: ConnectionResults
+
+    init(_ file: String) throws {
+        results = try ConnectionResults.read(file).ofThisBuild
+    }
+
+    func text(isShort: Bool) -> String {
+        let rates = isShort ? results.rates.filter { $0 == Self.shortRate } : results.rates
+        var tables = rates.map { isShort ? short(rate: $0) : results.table(rate: $0) }
+        if !isShort { tables += rates.map { results.table(rate: $0, .udp) } }
+        return origin + tables.filter { $0 != "" }.joined(separator: "\n\n")
     }
 
     private var origin: String {
@@ -40,19 +78,9 @@ struct ConnectionReport {
             + "TCP, 64 bytes there and back. What replication adds to a connection without it.\n\n"
     }
 
-    private func replaced(_ text: String, by new: String, in document: String) throws -> String {
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard let begin = lines.firstIndex(where: { $0.hasPrefix(Self.marks.0) }),
-            let end = lines.firstIndex(where: { $0.hasPrefix(Self.marks.1) }), begin < end
-        else { throw WrongUse("\(document) has no lines that begin with \(Self.marks.0)") }
-        lines.replaceSubrange(
-            (begin + 1)..<end, with: new.split(separator: "\n", omittingEmptySubsequences: false))
-        return lines.joined(separator: "\n")
-    }
-
     /// Who costs how much, and how late the standby is.
     private func short(rate: Int) -> String {
-        let all = results.series.filter { $0.rate == rate }
+        let all = results.series.filter { $0.rate == rate && $0.transport != .udp }
         let none = all.first { $0.contender == "none" }?.costs ?? []
         var lines = [
             "| us a connection at \(rate)/s | generator and master | master\u{27}s daemon | standby\u{27}s "

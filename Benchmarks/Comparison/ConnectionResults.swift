@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import Foundation
-import Glibc
 
 /// All rounds of a measure, as they are kept under Benchmarks/results.
 struct ConnectionResults: Codable {
@@ -9,11 +8,14 @@ struct ConnectionResults: Codable {
     struct Series: Codable {
         let contender: String
         let rate: Int
+        /// TCP if it is not said.
+        let transport: Traffic.Transport?
         var costs: [ConnectionCost] = []
 
-        init(_ contender: String, _ rate: Int) {
+        init(_ contender: String, _ rate: Int, _ transport: Traffic.Transport) {
             self.contender = contender
             self.rate = rate
+            self.transport = transport
         }
 
         /// The medians of the rounds' p50 and p99.
@@ -37,19 +39,9 @@ struct ConnectionResults: Codable {
     init(rounds: Int, seconds: Double) {
         self.rounds = rounds
         self.seconds = seconds
-        date = ISO8601DateFormatter().string(from: Date())
-        var name = utsname()
-        uname(&name)
-        kernel = withUnsafeBytes(of: name.release) { bytes in
-            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-        let model = text.split(separator: "\n").first { $0.hasPrefix("model name") }
-        processor =
-            model?.split(separator: ":").last.map {
-                $0.trimmingCharacters(in: .whitespaces)
-            } ?? "unknown"
-        processors = sysconf(CInt(_SC_NPROCESSORS_ONLN))
+        let machine = Machine()
+        (date, kernel) = (machine.date, machine.kernel)
+        (processor, processors) = (machine.processor, machine.processors)
     }
 
     func write(to file: String) throws {
@@ -75,9 +67,11 @@ struct ConnectionResults: Codable {
 
     /// What the seal adds to the processor time of both daemons, in hundredths of what they take without
     /// it, from rounds that followed each other; nil if one of the two was not measured.
-    func costOfTheKey(rate: Int) -> String? {
+    func costOfTheKey(rate: Int, _ transport: Traffic.Transport) -> String? {
         func costs(_ contender: Contender) -> [ConnectionCost]? {
-            series.first { $0.rate == rate && $0.contender == contender.name }?.costs
+            series.first {
+                $0.rate == rate && $0.transport == transport && $0.contender == contender.name
+            }?.costs
         }
         guard let plain = costs(.ctSync), let sealed = costs(.ctSyncKey) else { return nil }
         let rounds = zip(plain, sealed)
@@ -91,11 +85,13 @@ struct ConnectionResults: Codable {
 
     /// Medians, and in brackets the least and the most, as a table in Markdown. What replication adds
     /// is taken round by round from the round's own measure without it.
-    func table(rate: Int) -> String {
-        let all = series.filter { $0.rate == rate }
+    func table(rate: Int, _ transport: Traffic.Transport = .tcp) -> String {
+        let all = series.filter { $0.rate == rate && ($0.transport ?? .tcp) == transport }
+        guard !all.isEmpty else { return "" }
+        if rate == 0 { return highest(all) }
         let none = all.first { $0.contender == "none" }?.costs
         var lines = [
-            "| us a connection at \(rate)/s | generator and master | master | "
+            "| us a connection at \(rate)/s\(transport == .udp ? ", UDP" : "") | generator and master | master | "
                 + "standby | wake-ups, master and standby | bytes | packets | latency idle, p50 and p99 | "
                 + "latency loaded |",
             "|---|---|---|---|---|---|---|---|---|",
@@ -122,6 +118,20 @@ struct ConnectionResults: Codable {
                     + "\(one.latency(\.idle)) | \(one.latency(\.loaded)) |")
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// The highest rates, and their ratios to that without anybody, round by round.
+    private func highest(_ all: [Series]) -> String {
+        let none = all.first { $0.contender == "none" }?.costs ?? []
+        let lines = all.map { one -> String in
+            let rates = Spread(one.costs.compactMap(\.perSecond))
+            let ratios = Spread(
+                zip(one.costs, none).map { ($0.perSecond ?? 0) / max(1, $1.perSecond ?? 0) })
+            return "| \(one.contender) | \(rates.text) | "
+                + String(format: "%.2f (%.2f to %.2f) |", ratios.median, ratios.least, ratios.most)
+        }
+        return (["| | most connections a second | of that with none |", "|---|---|---|"] + lines)
+            .joined(separator: "\n")
     }
 }
 

@@ -8,7 +8,8 @@ struct ConnectionRounds {
     private static let usage = """
         bench-comparison connections [--rates 3000] [--rounds 5] [--seconds 5]
             [--contenders none,bare-0,bare-1000,conntrackd,conntrackd-direct,ct_sync,ct_sync-key]
-            [--before BINARY] [--latency yes] [--results FILE]
+            [--before BINARY] [--latency yes] [--transports tcp,udp] [--results FILE]
+        A rate of 0: as many as can be made.
         """
 
     var rates = [1_000, 3_000, 6_000]
@@ -17,6 +18,7 @@ struct ConnectionRounds {
     var contenders = Contender.all
     var file: String?
     var withLatency = false
+    var transports = [Traffic.Transport.tcp]
 
     /// Reads the words of the command line.
     init(_ words: [String]) throws {
@@ -38,32 +40,45 @@ struct ConnectionRounds {
             case "--before": before = .ctSyncBefore(binary: value)
             case "--results": file = value
             case "--latency": withLatency = value == "yes"
+            case "--transports":
+                transports = value.split(separator: ",").compactMap {
+                    Traffic.Transport(rawValue: String($0))
+                }
             default: throw WrongUse(Self.usage)
             }
         }
         if let before { contenders.append(before) }
-        guard !rates.isEmpty, rounds > 0, seconds > 0 else { throw WrongUse(Self.usage) }
+        guard !rates.isEmpty, !transports.isEmpty, rounds > 0, seconds > 0 else {
+            throw WrongUse(Self.usage)
+        }
     }
 
     /// Measures, prints a line a turn and a table at the end, and writes the results.
     func run() throws {
         var results = ConnectionResults(rounds: rounds, seconds: seconds)
-        for rate in rates {
-            var series = contenders.map { ConnectionResults.Series($0.name, rate) }
-            for round in 0..<rounds {
-                for (place, contender) in contenders.enumerated() {
-                    let cost = try ConnectionCost.measure(
-                        contender, perSecond: rate, seconds: seconds, withLatency: withLatency)
-                    series[place].costs.append(cost)
-                    print("\(rate)/s round \(round + 1): \(contender.name): \(cost.line)")
-                    fflush(nil)
-                }
-            }
-            results.series += series
-            print("\n" + results.table(rate: rate) + "\n")
-            if let cost = results.costOfTheKey(rate: rate) { print(cost + "\n") }
+        for transport in transports {
+            for rate in rates { try measure(transport, rate, &results) }
         }
         if let file { try results.write(to: file) }
+    }
+
+    private func measure(
+        _ transport: Traffic.Transport, _ rate: Int, _ results: inout ConnectionResults
+    ) throws {
+        var series = contenders.map { ConnectionResults.Series($0.name, rate, transport) }
+        for round in 0..<rounds {
+            for (place, contender) in contenders.enumerated() {
+                let cost = try ConnectionCost.measure(
+                    contender, transport, perSecond: rate, seconds: seconds,
+                    withLatency: withLatency && rate > 0)
+                series[place].costs.append(cost)
+                print("\(transport) \(rate)/s \(round + 1): \(contender.name): \(cost.line)")
+                fflush(nil)
+            }
+        }
+        results.series += series
+        print("\n" + results.table(rate: rate, transport) + "\n")
+        if let cost = results.costOfTheKey(rate: rate, transport) { print(cost + "\n") }
     }
 }
 
@@ -78,9 +93,9 @@ extension ConnectionCost {
     /// In one line.
     var line: String {
         String(
-            format: "processes %.1f master %.1f (%.2f wakes) "
+            format: "%.0f/s processes %.1f master %.1f (%.2f wakes) "
                 + "standby %.1f (%.2f wakes) %.0f bytes %.2f packets %.2f events%@%@%@",
-            processes, master, masterWakes, standby, standbyWakes, bytes, packets,
+            perSecond ?? 0, processes, master, masterWakes, standby, standbyWakes, bytes, packets,
             events,
             failures > 0 ? String(format: " %.4f failed", failures) : "",
             idle.map { " idle \($0.text)" } ?? "", loaded.map { " loaded \($0.text)" } ?? "")

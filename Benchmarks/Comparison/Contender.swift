@@ -63,14 +63,18 @@ enum Contender: Hashable {
         }
     }
 
-    /// Brings it up on two firewalls that masquerade. What a connection leaves in TIME_WAIT goes after
-    /// three seconds, so that ends are measured as well as beginnings.
+    /// Brings it up on two firewalls that masquerade. What a connection leaves goes after three seconds,
+    /// so that ends are measured as well as beginnings.
     func start() throws -> Contest {
         if case .ctSyncBefore(let binary) = self { setenv("CT_SYNC_BINARY", binary, 1) }
         defer { unsetenv("CT_SYNC_BINARY") }
         return try Contest(
             contestant, translation: .masquerade,
-            settings: ["net.netfilter.nf_conntrack_tcp_timeout_time_wait": 3],
+            settings: [
+                "net.netfilter.nf_conntrack_tcp_timeout_time_wait": 3,
+                "net.netfilter.nf_conntrack_udp_timeout": 3,
+                "net.netfilter.nf_conntrack_udp_timeout_stream": 3,
+            ],
             hasKey: self == .ctSyncKey)
     }
 }

@@ -22,10 +22,10 @@ enum Measures {
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
-    /// Resident memory in kilobytes.
-    static func kilobytes(_ pid: pid_t) throws -> Int {
+    /// Resident memory in kilobytes; by another key of /proc/PID/status, of another kind.
+    static func kilobytes(_ pid: pid_t, _ key: String = "VmRSS:") throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
-        let line = status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        let line = status.split(separator: "\n").first { $0.hasPrefix(key) }
         return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }
             ?? 0
     }

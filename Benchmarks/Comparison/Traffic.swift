@@ -4,8 +4,8 @@ import CCTSyncShims
 import ClusterSupport
 import Glibc
 
-/// Real TCP connections through the master: each is opened, carries 64 bytes there and 64 back, and
-/// is closed.
+/// Real connections through the master: each is opened, carries 64 bytes there and 64 back, and is
+/// closed; one of UDP ends by its timeout.
 ///
 /// One thread holds both ends, so that what a connection costs varies little: a packet goes through
 /// client, firewall and server within the system call that sends it. The thread sleeps until each
@@ -18,45 +18,96 @@ struct Traffic {
         var failures = 0
         /// By how much the last one was late.
         var lateSeconds = 0.0
+        /// How long it took.
+        var seconds = 0.0
+    }
+
+    enum Transport: String, Codable {
+        case tcp
+        case udp
     }
 
     /// The server listens on so many ports, for more pairs of ports than are kept in TIME_WAIT.
     private static let ports: UInt16 = 16
     private static let byteCount = 64
 
+    private let transport: Transport
     private let listeners: [Socket]
 
     /// Opens the server's sockets and lets the client use its ports again soon.
-    init(_ cluster: Cluster) throws {
+    init(_ cluster: Cluster, _ transport: Transport = .tcp) throws {
+        self.transport = transport
         try cluster.client.set([
             "net.ipv4.tcp_tw_reuse": 1, "net.ipv4.tcp_max_tw_buckets": 20_000,
         ])
         listeners = try (0..<Self.ports).map { number in
             let place = Endpoint(Plan.server(ipv6: false), Plan.serverPort + number)
-            let socket = try Socket.listening(on: place, in: cluster.server)
+            let socket =
+                transport == .tcp
+                ? try Socket.listening(on: place, in: cluster.server)
+                : try Socket.datagrams(from: place, in: cluster.server)
             guard fcntl(socket.raw, F_SETFL, O_NONBLOCK) == 0 else { throw CallFailed("fcntl") }
             return socket
         }
     }
 
-    /// Makes connections at a steady rate.
+    /// Makes connections at a steady rate, or as many as can be made if that is 0.
     func run(from client: Namespace, perSecond: Int, seconds: Double) throws -> Outcome {
-        let listeners = listeners
+        let (listeners, transport) = (listeners, transport)
         return try client.inside {
             var outcome = Outcome()
-            let count = Int(Double(perSecond) * seconds)
+            let count = perSecond == 0 ? Int.max : Int(Double(perSecond) * seconds)
             let start = Stopwatch.seconds() + 0.01
+            Self.sleep(until: start)
             for number in 0..<count {
-                let due = start + Double(number) / Double(perSecond)
-                Self.sleep(until: due)
-                let isThrough = try Self.connect(
-                    to: listeners[number % listeners.count],
-                    port: Plan.serverPort + UInt16(number % listeners.count))
+                let due = start + (perSecond == 0 ? 0 : Double(number) / Double(perSecond))
+                if perSecond > 0 { Self.sleep(until: due) }
+                let (listener, port) = (
+                    listeners[number % listeners.count],
+                    Plan.serverPort + UInt16(number % listeners.count)
+                )
+                let isThrough =
+                    transport == .tcp
+                    ? try Self.connect(to: listener, port: port)
+                    : try Self.exchange(with: listener, port: port)
                 outcome.connections += 1
                 if !isThrough { outcome.failures += 1 }
-                outcome.lateSeconds = Stopwatch.seconds() - due
+                outcome.seconds = Stopwatch.seconds() - start
+                outcome.lateSeconds = outcome.seconds - (due - start)
+                if perSecond == 0, outcome.seconds >= seconds { break }
             }
             return outcome
+        }
+    }
+
+    /// One pair of datagrams; whether both arrived.
+    private static func exchange(with listener: Socket, port: UInt16) throws -> Bool {
+        let kind = CInt(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        let near = socket(AF_INET, kind, 0)
+        guard near >= 0 else { throw CallFailed("socket") }
+        defer { close(near) }
+        let result = try Endpoint(Plan.server(ipv6: false), port).withSocketAddress {
+            Glibc.connect(near, $0, $1)
+        }
+        guard result == 0 else { return false }
+        return withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 8) { bytes in
+            bytes.initializeMemory(as: UInt8.self, repeating: 0x5A)
+            guard let start = bytes.baseAddress, write(near, start, byteCount) == byteCount
+            else { return false }
+            var peer = sockaddr_storage()
+            var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+            return withUnsafeMutablePointer(to: &peer) { storage in
+                storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { peer in
+                    let came = wait(for: listener.raw) {
+                        CInt(recvfrom(listener.raw, start, byteCount, 0, peer, &length))
+                    }
+                    guard came == CInt(byteCount),
+                        sendto(listener.raw, start, byteCount, 0, peer, length) == byteCount
+                    else { return false }
+                    return wait(for: near) { CInt(read(near, start, byteCount)) }
+                        == CInt(byteCount)
+                }
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 
 // ct_sync and conntrackd under the same loads on the same machine: `make bench-comparison`, and with
 // real connections `make bench-connections`. With the word `operators` and a number of minutes, what
-// those who look cost: `make operators-soak`.
+// those who look cost: `make operators-soak`. With `tables`, `takeovers` or `losses`, ct_sync alone:
+// `make bench`.
 
 import CTSync
 import ClusterSupport
@@ -12,7 +13,7 @@ import Glibc
 let words = Array(CommandLine.arguments.dropFirst())
 if words.first == "report" {
     do {
-        try ConnectionReport(Array(words.dropFirst())).write()
+        try Report(Array(words.dropFirst())).write()
         exit(0)
     } catch {
         print(error)
@@ -88,7 +89,7 @@ func compare(_ contestant: Contestant) throws {
         try batch.send { _, _ in }
     }
     pause(5)
-    let kilobytes = try contest.pids.map(Measures.kilobytes)
+    let kilobytes = try contest.pids.map { try Measures.kilobytes($0) }
     print(
         String(
             format: "  300,000 entries            master %3d MB     standby %3d MB",
@@ -96,6 +97,20 @@ func compare(_ contestant: Contestant) throws {
 }
 
 do {
+    let rest = Array(words.dropFirst())
+    switch words.first {
+    case "tables": try LargeTables(rest).run()
+    case "takeovers": try Takeovers(rest).run()
+    case "losses": try CommonLosses(rest).run()
+    default: try runContestants()
+    }
+} catch {
+    print("The benchmark itself failed: \(error)")
+    exit(2)
+}
+
+/// What has to do with conntrackd too.
+func runContestants() throws {
     let limit = try ConntrackLimit(atLeast: 700_000)
     defer { limit.restore() }
     if words.first == "operators" {
@@ -112,7 +127,4 @@ do {
             fflush(nil)
         }
     }
-} catch {
-    print("The benchmark itself failed: \(error)")
-    exit(2)
 }

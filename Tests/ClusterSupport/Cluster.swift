@@ -194,6 +194,31 @@ package final class Cluster: Sendable {
         try wiring.ip("link set sync-\(firewall.name) nomaster")
     }
 
+    /// Loses a share of what a firewall sends on the sync segment, for all others in common.
+    package func loseSent(by firewall: Firewall, percent: Int) throws {
+        try wiring.nft(
+            """
+            table netdev common {
+                counter lost { }
+                chain sent {
+                    type filter hook ingress device "sync-\(firewall.name)" priority 0;
+                    numgen random mod 100 < \(percent) counter name lost drop
+                }
+            }
+            """)
+    }
+
+    /// Ends that.
+    ///
+    /// - Returns: how many packets were lost.
+    package func endLosing() throws -> Int {
+        let text = try wiring.run(["nft", "list", "counter", "netdev", "common", "lost"])
+        try wiring.nft("delete table netdev common")
+        let words = text.split(whereSeparator: \.isWhitespace)
+        guard let place = words.firstIndex(of: "packets") else { return 0 }
+        return Int(words[words.index(after: place)]) ?? 0
+    }
+
     /// Removes a firewall's device on the sync segment, and after some seconds makes it anew.
     ///
     /// - Parameter meanwhile: what is done while there is none.

@@ -4,7 +4,7 @@ internal import CCTSyncShims
 import Glibc
 
 /// Asks the kernel for single entries: for cold paths, one system call pair each.
-final class EntryQuery {
+package final class EntryQuery {
     private static let bufferBytes = 8 * 1024
     private let memory: MappedMemory
     private let socket: Descriptor
@@ -13,7 +13,7 @@ final class EntryQuery {
     /// Takes the memory and opens the socket.
     ///
     /// - Throws: `SystemError` of mmap(2), socket(2) or setsockopt(2).
-    init() throws(SystemError) {
+    package init() throws(SystemError) {
         memory = try MappedMemory(byteCount: Self.bufferBytes)
         let socket = try Descriptor("netlink socket") {
             ctsync_netlink_open(NETLINK_NETFILTER, 0)
@@ -26,7 +26,7 @@ final class EntryQuery {
     /// The entry of this key as the kernel has it now, or nil.
     ///
     /// - Throws: `SystemError` of the calls, or of the kernel's answer but for ENOENT.
-    func entry(_ key: borrowing Key) throws(SystemError) -> Entry? {
+    package func entry(_ key: borrowing Key) throws(SystemError) -> Entry? {
         var writer = begin(key.tuple.family)
         EntryCodec.write(key, to: &writer)
         return try ask(&writer)

@@ -119,8 +119,9 @@ struct KernelBook: ~Copyable {
     /// Takes the first place out of the queue.
     mutating func dequeue() -> UInt32 {
         let place = queue[head]
-        head = wrapped(head + 1)
         queuedCount -= 1
+        // So that it uses no more memory than the longest queue there was.
+        head = queuedCount == 0 ? 0 : wrapped(head + 1)
         injections[Int(place)].marks.remove(.queued)
         return place
     }

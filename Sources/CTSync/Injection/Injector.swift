@@ -137,7 +137,7 @@ final class Injector {
             refusals[min(Int(errno), refusals.count - 1)] += 1
             // Without a helper in the request, it is the address translation that this node cannot do.
             if operation == .create, errno == EOPNOTSUPP,
-                table.book.pool.replicas[Int(place)].isTranslated
+                table.book.pool.isTranslated(place)
             {
                 untranslatable += 1
             }

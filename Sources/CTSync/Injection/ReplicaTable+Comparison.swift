@@ -5,7 +5,7 @@ extension ReplicaTable {
     /// The reply tuple of a replica; nil if there is none.
     func reply(_ key: Key) -> Tuple? {
         let place = book.pool.find(key)
-        return place == ReplicaPool.noPlace ? nil : book.pool.replicas[Int(place)].reply
+        return place == ReplicaPool.noPlace ? nil : book.pool.reply(place)
     }
 
     /// Whether enough is known of a connection, whatever the kernel has of it.
@@ -69,7 +69,7 @@ extension ReplicaTable {
     }
 
     private func isOf(_ entry: Entry, _ place: UInt32) -> Bool {
-        book.pool.replicas[Int(place)].reply == entry.reply
+        book.pool.reply(place) == entry.reply
     }
 
     // MARK: What differs

@@ -10,8 +10,8 @@ extension ReplicaTable {
     /// How many replicas are translated to each of some addresses; looks at all of them.
     func translated(to addresses: [HostAddress]) -> [Stranded] {
         var counts = addresses.map { Stranded(address: $0, count: 0) }
-        forEachAlive { _, replica in
-            let address = replica.reply.destination
+        forEachAlive { place, replica in
+            let address = book.pool.reply(place).destination
             guard address != replica.key.tuple.source else { return }
             for index in counts.indices
             where counts[index].address.address == address

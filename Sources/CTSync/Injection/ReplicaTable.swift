@@ -266,7 +266,7 @@ package final class ReplicaTable {
     /// How many replicas have their addresses translated; looks at all of them.
     func translatedCount() -> Int {
         var count = 0
-        forEachAlive { _, replica in if replica.isTranslated { count += 1 } }
+        forEachAlive { place, _ in if book.pool.isTranslated(place) { count += 1 } }
         return count
     }
 }

@@ -11,6 +11,9 @@ protocol SyncLink: Sendable {
     /// How many links there are: sync devices.
     var linkCount: Int { get }
 
+    /// Whether a packet for all nodes is sent once, and not to each in turn.
+    var isMulticast: Bool { get }
+
     /// The same to all nodes, over some of the links.
     func send(_ buffers: DatagramBuffers, count: Int, over links: LinkSet) -> UInt64
 
@@ -20,6 +23,7 @@ protocol SyncLink: Sendable {
 
 extension SyncLink {
     var linkCount: Int { 1 }
+    var isMulticast: Bool { false }
 
     func send(_ buffers: DatagramBuffers, count: Int, over links: LinkSet) -> UInt64 {
         send(buffers, count: count, to: nil)

@@ -38,6 +38,7 @@ final class SyncLinks: SyncLink {
     /// The first one.
     var first: SyncSocket { sockets[0] }
     var linkCount: Int { sockets.count }
+    var isMulticast: Bool { sockets.allSatisfy(\.isMulticast) }
     var isReady: Bool { sockets.allSatisfy(\.isReady) }
 
     /// Bytes of the largest packet that all devices take.

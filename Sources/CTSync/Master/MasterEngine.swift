@@ -44,7 +44,7 @@ final class MasterEngine: Sendable {
         ring = try SendRing(slotCount: ringSlots, slotByteCount: slotByteCount, wake: wake)
         exchange = MasterProtocol(
             ring: ring, checksum: sealing == nil ? PacketChecksum() : nil,
-            linkCount: link.linkCount)
+            linkCount: link.linkCount, isMulticast: link.isMulticast)
         flush = FlushHold(graceSeconds: flushGraceSeconds)
         intake = EventIntake(ring: ring, master: exchange, filter: filter, flush: flush)
         initsync = InitsyncWalk(

@@ -65,6 +65,7 @@ final class MasterProtocol: Sendable {
     private let checksum: PacketChecksum?
     private let ring: SendRing
     private let linkCount: Int
+    private let isMulticast: Bool
     private let stream: Atomic<UInt8>
 
     /// A master of no epoch yet, that sends from this ring.
@@ -72,7 +73,12 @@ final class MasterProtocol: Sendable {
     /// - Parameters:
     ///   - checksum: nil if it was looked at before.
     ///   - linkCount: how many links there are to the slaves.
-    init(ring: SendRing, checksum: PacketChecksum? = PacketChecksum(), linkCount: Int = 1) {
+    ///   - isMulticast: whether one packet reaches all of them.
+    init(
+        ring: SendRing, checksum: PacketChecksum? = PacketChecksum(), linkCount: Int = 1,
+        isMulticast: Bool = false
+    ) {
+        self.isMulticast = isMulticast
         self.checksum = checksum
         self.ring = ring
         self.linkCount = linkCount
@@ -225,11 +231,12 @@ final class MasterProtocol: Sendable {
         // One that does not say what it hears, such as who takes a handover, is sent them by all.
         let said = slaves.peers.peer(header.nodeID).report.links
         let links = said.isEmpty ? LinkSet.all(linkCount) : said
+        let gathers = isMulticast && slaves.peers.areSeveral(since: Self.addressPatience, now: now)
         var queued = 0
         func queue(_ range: SequenceRange, at address: PeerAddress) {
             queued += slaves.retransmission.request(
                 range, of: header.nodeID, at: address, kept: oldest...newest,
-                byteCount: ring.slotByteCount, now: now)
+                byteCount: ring.slotByteCount, gathers: gathers, now: now)
         }
         for index in 0..<Int(header.messageCount) {
             let range = try SequenceRange.read(packet, index: index)
@@ -322,12 +329,12 @@ final class MasterProtocol: Sendable {
     // MARK: For the sender
 
     /// The next packet to send again.
-    func nextAgain() -> Retransmission.Item? {
-        slaves.withLock { $0.retransmission.next() }
+    func nextAgain(now: Instant) -> Retransmission.Item? {
+        slaves.withLock { $0.retransmission.next(now: now) }
     }
 
-    /// Whether no packet waits to be sent again.
-    var hasNothingAgain: Bool { slaves.withLock { $0.retransmission.isEmpty } }
+    /// When the next packet is to be sent again; nil if none is.
+    var againDue: Instant? { slaves.withLock { $0.retransmission.due } }
 
     // MARK: For the role engine
 

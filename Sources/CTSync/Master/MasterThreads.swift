@@ -155,7 +155,7 @@ final class MasterThreads {
             let pause = engine.sender.step(
                 term, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
             guard case .until(let instant) = pause else { continue }
-            if engine.ring.prepareToSleep(), engine.exchange.hasNothingAgain {
+            if engine.ring.prepareToSleep(), (engine.exchange.againDue ?? .max) >= instant {
                 stop.sleep(until: instant)
             }
             engine.ring.wokeUp()

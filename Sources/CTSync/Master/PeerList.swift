@@ -114,6 +114,13 @@ struct PeerList: ~Copyable {
         return last != 0 && now < last + silence
     }
 
+    /// Whether more than one slave was heard so recently.
+    func areSeveral(since silence: UInt64, now: Instant) -> Bool {
+        var count = 0
+        visit { _, peer in if now < peer.lastHeard + silence { count += 1 } }
+        return count > 1
+    }
+
     /// Whether a slave's packets may come from there: it is not known by another address of the same
     /// link and family.
     func isAt(

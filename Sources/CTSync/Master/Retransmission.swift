@@ -5,15 +5,34 @@
 /// A queue of fixed length; when it is full further requests are dropped, and the slave asks again.
 /// The same packet goes to the same slave at most once in `pause`, however often it is asked for, and
 /// a slave gets at most `bytesPerSecond`.
+///
+/// If one packet can reach all slaves, requests wait for `gathering`: what several of them ask for
+/// meanwhile they have lost in common, and it goes to all of them once.
 struct Retransmission: ~Copyable {
-    /// One packet for one slave.
+    /// One packet for one slave, or for all that hear the link on which that one asked.
     struct Item: Equatable {
         var sequence: UInt64
         var peer: PeerAddress
+        var isForAll = false
+        fileprivate(set) var due: Instant = 0
+    }
+
+    /// What was last asked for of a packet.
+    private struct Answer {
+        var sequence: UInt64 = 0
+        var peer = PeerAddress(address: .any, family: .ipv4, port: 0)
+        /// When it was asked for, or sent.
+        var at: Instant = 0
+        var isQueued = false
+        var isForAll = false
     }
 
     /// How soon the same packet may go to the same slave again.
     static let pause = 4 * Duration.millisecond
+    /// How soon what went to all may go to one of them again: less than slaves wait to ask again.
+    static let pauseOfAll = 6 * Duration.millisecond
+    /// How long a request waits for those of other slaves.
+    static let gathering = 2 * Duration.millisecond
     /// Bytes that go to one slave again in a second.
     static let bytesPerSecond = 8 * 1_024 * 1_024
     private static let capacity = 4096
@@ -21,7 +40,7 @@ struct Retransmission: ~Copyable {
     /// Requests dropped because the queue was full, or the slave's budget spent.
     private(set) var dropped: UInt64 = 0
     private let items: UnsafeMutablePointer<Item>
-    private let answered: UnsafeMutablePointer<(Item, Instant)>
+    private let answers: UnsafeMutablePointer<Answer>
     /// For each node since when it is counted, and the bytes since then.
     private let spent: UnsafeMutablePointer<(since: Instant, bytes: Int)>
     private var head = 0
@@ -31,25 +50,26 @@ struct Retransmission: ~Copyable {
         let none = Item(sequence: 0, peer: PeerAddress(address: .any, family: .ipv4, port: 0))
         items = .allocate(capacity: Self.capacity)
         items.initialize(repeating: none, count: Self.capacity)
-        answered = .allocate(capacity: Self.capacity)
-        answered.initialize(repeating: (none, 0), count: Self.capacity)
+        answers = .allocate(capacity: Self.capacity)
+        answers.initialize(repeating: Answer(), count: Self.capacity)
         spent = .allocate(capacity: 256)
         spent.initialize(repeating: (0, 0), count: 256)
     }
 
     deinit {
         items.deallocate()
-        answered.deallocate()
+        answers.deallocate()
         spent.deallocate()
     }
 
-    /// Whether nothing is to be sent again.
-    var isEmpty: Bool { count == 0 }
+    /// When the next packet is to be sent again; nil if there is none.
+    var due: Instant? { count == 0 ? nil : items[head].due }
 
     /// Forgets all requests.
     mutating func reset() {
         head = 0
         count = 0
+        answers.update(repeating: Answer(), count: Self.capacity)
     }
 
     /// Takes a slave's request, but for what it was sent a moment ago.
@@ -57,10 +77,11 @@ struct Retransmission: ~Copyable {
     /// - Parameters:
     ///   - kept: the packets that there are; others are not asked for.
     ///   - byteCount: bytes of a packet.
+    ///   - gathers: whether other slaves may have lost the same, and one packet reaches all.
     /// - Returns: how many packets were queued.
     mutating func request(
         _ range: SequenceRange, of nodeID: UInt8, at peer: PeerAddress,
-        kept: ClosedRange<UInt64>, byteCount: Int, now: Instant
+        kept: ClosedRange<UInt64>, byteCount: Int, gathers: Bool = false, now: Instant
     ) -> Int {
         let asked = range.first.addingReportingOverflow(UInt64(range.count) &- 1)
         let first = max(range.first, kept.lowerBound)
@@ -70,10 +91,9 @@ struct Retransmission: ~Copyable {
         if now >= budget.pointee.since + Duration.second { budget.pointee = (now, 0) }
         var queued = 0
         for step in 0...min(last - first, UInt64(Self.capacity - 1)) {
-            let item = Item(sequence: first + step, peer: peer)
-            let spread = Int(truncatingIfNeeded: item.sequence) ^ (Int(peer.link) << 10)
-            let memory = answered + spread & (Self.capacity - 1)
-            if memory.pointee.0 == item, now < memory.pointee.1 + Self.pause { continue }
+            let sequence = first + step
+            let answer = answer(sequence, peer.link)
+            guard !isAnswered(answer, sequence, peer, now) else { continue }
             guard count < Self.capacity,
                 budget.pointee.bytes + byteCount <= Self.bytesPerSecond
             else {
@@ -81,20 +101,51 @@ struct Retransmission: ~Copyable {
                 continue
             }
             budget.pointee.bytes += byteCount
-            memory.pointee = (item, now)
-            items[(head + count) & (Self.capacity - 1)] = item
+            answer.pointee = Answer(sequence: sequence, peer: peer, at: now, isQueued: gathers)
+            items[(head + count) & (Self.capacity - 1)] = Item(
+                sequence: sequence, peer: peer, due: gathers ? now + Self.gathering : now)
             count += 1
             queued += 1
         }
         return queued
     }
 
-    /// The next packet to send again; nil if there is none.
-    mutating func next() -> Item? {
-        guard count > 0 else { return nil }
-        let item = items[head]
+    private func answer(_ sequence: UInt64, _ link: UInt8) -> UnsafeMutablePointer<Answer> {
+        let spread = Int(truncatingIfNeeded: sequence) ^ (Int(link) << 10)
+        return answers + spread & (Self.capacity - 1)
+    }
+
+    /// Whether a slave will have, or has just been sent, what it asks for; if another slave's request for
+    /// it waits, it is sent to all.
+    private func isAnswered(
+        _ answer: UnsafeMutablePointer<Answer>, _ sequence: UInt64, _ peer: PeerAddress,
+        _ now: Instant
+    ) -> Bool {
+        guard answer.pointee.sequence == sequence, answer.pointee.peer.link == peer.link else {
+            return false
+        }
+        if answer.pointee.isQueued {
+            if answer.pointee.peer != peer { answer.pointee.isForAll = true }
+            return true
+        }
+        if answer.pointee.isForAll { return now < answer.pointee.at + Self.pauseOfAll }
+        return answer.pointee.peer == peer && now < answer.pointee.at + Self.pause
+    }
+
+    /// The next packet to send again; nil if none is due.
+    mutating func next(now: Instant) -> Item? {
+        guard count > 0, items[head].due <= now else { return nil }
+        var item = items[head]
         head = (head + 1) & (Self.capacity - 1)
         count -= 1
+        let answer = answer(item.sequence, item.peer.link)
+        if answer.pointee.isQueued, answer.pointee.sequence == item.sequence,
+            answer.pointee.peer == item.peer
+        {
+            item.isForAll = answer.pointee.isForAll
+            answer.pointee.isQueued = false
+            answer.pointee.at = now
+        }
         return item
     }
 }

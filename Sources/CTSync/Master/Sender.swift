@@ -144,7 +144,7 @@ final class Sender: Sendable {
             term.noted = (now, ring.lastSent, term.noted.last)
         }
         // What goes to one slave again tells the others nothing.
-        let again = sendAgain(term)
+        let again = sendAgain(term, now)
         if now >= term.announceAt {
             master.chooseLinks(now: now)
             announce(term, wallMicroseconds, term.sealer)
@@ -157,7 +157,8 @@ final class Sender: Sendable {
             announce(term, wallMicroseconds, sealing.always)
             term.beaconAt = now + Self.beaconInterval
         }
-        return sent + again > 0 ? .none : .until(term.announceAt)
+        guard sent + again == 0 else { return .none }
+        return .until(min(term.announceAt, master.againDue ?? .max))
     }
 
     private var interval: UInt64 {
@@ -223,11 +224,15 @@ final class Sender: Sendable {
         return length
     }
 
-    private func sendAgain(_ term: Term) -> Int {
+    private func sendAgain(_ term: Term, _ now: Instant) -> Int {
         var done = 0
-        while done < Self.againBatch, let item = master.nextAgain() {
+        while done < Self.againBatch, let item = master.nextAgain(now: now) {
             guard let length = copy(item.sequence, term, at: 0) else { continue }
-            count(1, length, refused: link.send(term.copies, count: 1, to: item.peer))
+            if item.isForAll {
+                send(term.copies, 1, length, over: LinkSet(link: Int(item.peer.link)))
+            } else {
+                count(1, length, refused: link.send(term.copies, count: 1, to: item.peer))
+            }
             again.wrappingAdd(1, ordering: .relaxed)
             done += 1
         }

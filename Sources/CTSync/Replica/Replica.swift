@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// What the master has said of one connection: 112 bytes. What this node's kernel has of it is
-/// elsewhere (`Injection`), in the same place.
+/// What the master has said of one connection: 88 bytes. What this node's kernel has of it is
+/// elsewhere (`Injection`), in the same place; so is a reply tuple that is too long.
 struct Replica: BitwiseCopyable {
     /// Whether the master has the connection.
     enum Standing: UInt8, BitwiseCopyable {
@@ -20,7 +20,7 @@ struct Replica: BitwiseCopyable {
     var word: Ledger.Word
     var standing = Standing.alive
     var fields: Entry.Fields
-    var reply: Tuple
+    var shortReply: ShortReply
     /// The low bits of the master's CTA_STATUS.
     var status: UInt16
     /// The timeout the master said ...
@@ -36,7 +36,7 @@ struct Replica: BitwiseCopyable {
         self.word = word
         fields = entry.fields
         status = UInt16(truncatingIfNeeded: entry.status.rawValue)
-        reply = entry.reply
+        shortReply = ShortReply(entry.reply)
         timeoutSeconds = entry.connectionSeconds
         mark = entry.mark
         protocolInfo = entry.protocolInfo
@@ -53,9 +53,32 @@ struct Replica: BitwiseCopyable {
     /// `spoken` when the live stream has said all there is.
     static let everything = Entry.Fields(rawValue: 0x1FF)
 
-    /// Whether the replies are not the plain inversion: address translation.
-    var isTranslated: Bool { reply != key.tuple.inverse }
-
     /// Whether enough was said to make a kernel's entry of it.
     var isSufficient: Bool { fields.suffice(for: key.tuple.protocolNumber) }
+}
+
+/// A reply tuple in 12 bytes: family and protocol are those of the original one, and so are the
+/// addresses of an IPv6 one that is not translated. `ReplicaPool` keeps those that do not fit.
+struct ShortReply: BitwiseCopyable {
+    private var source: UInt32
+    private var destination: UInt32
+    private var sourcePort: UInt16
+    private var destinationPort: UInt16
+
+    @inline(__always)
+    init(_ tuple: Tuple) {
+        source = UInt32(truncatingIfNeeded: tuple.source.low)
+        destination = UInt32(truncatingIfNeeded: tuple.destination.low)
+        sourcePort = tuple.sourcePort
+        destinationPort = tuple.destinationPort
+    }
+
+    /// The reply tuple to an original one of IPv4.
+    @inline(__always)
+    func tuple(for original: Tuple) -> Tuple {
+        Tuple(
+            family: original.family, protocolNumber: original.protocolNumber,
+            source: Address(ipv4: source), destination: Address(ipv4: destination),
+            sourcePort: sourcePort, destinationPort: destinationPort)
+    }
 }

@@ -38,7 +38,6 @@ extension ReplicaBook {
     /// Copies the said fields; in a whole entry the unsaid ones are none.
     mutating func take(_ place: UInt32, _ entry: Entry, isWhole: Bool) {
         let replica = pool.replicas + Int(place)
-        replica.pointee.reply = entry.reply
         if entry.fields.contains(.status) {
             replica.pointee.status = UInt16(truncatingIfNeeded: entry.status.rawValue)
         }
@@ -48,10 +47,11 @@ extension ReplicaBook {
         }
         if isWhole {
             replica.pointee.fields = entry.fields
-            pool.dropExtras(place)
+            pool.dropRarity(place)
         } else {
             replica.pointee.fields.formUnion(entry.fields)
         }
+        pool.setReply(place, entry.reply)
         storeExtras(place, entry)
     }
 

@@ -124,6 +124,7 @@ struct ReplicaBook: ~Copyable {
 
     private mutating func place(_ replica: Replica, _ entry: Entry) -> UInt32? {
         guard let place = pool.insert(replica) else { return nil }
+        pool.setReply(place, entry.reply)
         storeExtras(place, entry)
         aliveCount += 1
         if !replica.isSufficient { insufficientCount += 1 }
@@ -226,7 +227,7 @@ struct ReplicaBook: ~Copyable {
     func entry(at place: UInt32) -> Entry {
         let replica = pool.replicas[Int(place)]
         var entry = Entry(replica.key)
-        entry.reply = replica.reply
+        entry.reply = pool.reply(place)
         entry.fields = replica.fields
         entry.status = Status(rawValue: UInt32(replica.status))
         entry.timeoutSeconds = replica.timeoutSeconds

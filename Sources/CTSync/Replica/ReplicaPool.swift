@@ -4,32 +4,43 @@
 /// places for what few of them have besides. All of it is reserved at start and backed by the
 /// kernel when first used, low places first.
 ///
-/// An index cell holds a replica's hash in the high half and its place plus one in the low half;
-/// zero is free. Linear probing; a removal shifts the cells behind it back, so there are no
-/// tombstone cells.
+/// An index cell of 32 bits holds a replica's place plus one, in as many bits as the capacity takes, and
+/// above it what there is room for of the high bits of its hash; zero is free. Linear probing; a removal
+/// shifts the cells behind it back, so there are no tombstone cells.
 struct ReplicaPool: ~Copyable {
     static let noPlace = UInt32.max
 
     let capacity: Int
     let replicas: UnsafeMutablePointer<Replica>
-    /// A replica's place in the pool of extras, or `noPlace`; of a free place, the next free one.
+    /// A replica's place among the rare parts, or `noPlace`; of a free place, the next free one.
     private let links: UnsafeMutablePointer<UInt32>
-    private let extras: UnsafeMutablePointer<Extras>
+    private let rarities: UnsafeMutablePointer<Rarity>
     /// Places from here on have never been used.
     private(set) var highWater = 0
     /// Places in use.
     private(set) var count = 0
 
     private let hash: TupleHash
-    private let cells: UnsafeMutablePointer<UInt64>
+    private let cells: UnsafeMutablePointer<UInt32>
     private let cellMask: Int
+    /// The bits of a cell that have the place plus one.
+    private let placeMask: UInt32
     private let replicaMemory: MappedMemory
     private let linkMemory: MappedMemory
-    private let extrasMemory: MappedMemory
+    private let rarityMemory: MappedMemory
     private let cellMemory: MappedMemory
     private var freeReplica = noPlace
-    private var freeExtras = noPlace
-    private var extrasHighWater: UInt32 = 0
+    private var freeRarity = noPlace
+    private var rarityHighWater: UInt32 = 0
+
+    /// What few replicas have: 160 bytes.
+    private struct Rarity: BitwiseCopyable {
+        var extras = Extras()
+        /// The reply tuple if it is a translated one of IPv6; else `Tuple.none`.
+        var reply = Tuple.none
+        /// Of a free place: the next free one.
+        var next = noPlace
+    }
 
     init(capacity: Int, seed: UInt64) throws(SystemError) {
         precondition(capacity > 0 && capacity < 1 << 29)
@@ -38,17 +49,18 @@ struct ReplicaPool: ~Copyable {
         while cellCount * 2 < capacity * 3 { cellCount *= 2 }
         let replicaPages = try MappedMemory(byteCount: capacity * MemoryLayout<Replica>.stride)
         let linkPages = try MappedMemory(byteCount: capacity * MemoryLayout<UInt32>.stride)
-        let extrasPages = try MappedMemory(byteCount: capacity * MemoryLayout<Extras>.stride)
-        let cellPages = try MappedMemory(byteCount: cellCount * MemoryLayout<UInt64>.stride)
+        let rarityPages = try MappedMemory(byteCount: capacity * MemoryLayout<Rarity>.stride)
+        let cellPages = try MappedMemory(byteCount: cellCount * MemoryLayout<UInt32>.stride)
         replicas = replicaPages.base.bindMemory(to: Replica.self, capacity: capacity)
         links = linkPages.base.bindMemory(to: UInt32.self, capacity: capacity)
-        extras = extrasPages.base.bindMemory(to: Extras.self, capacity: capacity)
-        cells = cellPages.base.bindMemory(to: UInt64.self, capacity: cellCount)
+        rarities = rarityPages.base.bindMemory(to: Rarity.self, capacity: capacity)
+        cells = cellPages.base.bindMemory(to: UInt32.self, capacity: cellCount)
         cellMask = cellCount - 1
+        placeMask = .max >> UInt32(capacity).leadingZeroBitCount
         hash = TupleHash(seed: seed)
         replicaMemory = replicaPages
         linkMemory = linkPages
-        extrasMemory = extrasPages
+        rarityMemory = rarityPages
         cellMemory = cellPages
     }
 
@@ -62,8 +74,10 @@ struct ReplicaPool: ~Copyable {
         let code = TupleHash.narrowed(fingerprint)
         var cell = Int(code) & cellMask
         while cells[cell] != 0 {
-            let place = UInt32(truncatingIfNeeded: cells[cell]) &- 1
-            if UInt32(cells[cell] >> 32) == code, replicas[Int(place)].key == key { return place }
+            let place = (cells[cell] & placeMask) &- 1
+            if (cells[cell] ^ code) & ~placeMask == 0, replicas[Int(place)].key == key {
+                return place
+            }
             cell = (cell + 1) & cellMask
         }
         return Self.noPlace
@@ -89,14 +103,14 @@ struct ReplicaPool: ~Copyable {
         let code = hash(replica.key)
         var cell = Int(code) & cellMask
         while cells[cell] != 0 { cell = (cell + 1) & cellMask }
-        cells[cell] = UInt64(code) << 32 | UInt64(place + 1)
+        cells[cell] = code & ~placeMask | (place + 1)
         return place
     }
 
-    /// Frees a place and its extras.
+    /// Frees a place and all that belongs to it.
     mutating func remove(_ place: UInt32) {
         removeCell(of: place)
-        dropExtras(place)
+        dropRarity(place)
         replicas[Int(place)].standing = .free
         links[Int(place)] = freeReplica
         freeReplica = place
@@ -105,12 +119,13 @@ struct ReplicaPool: ~Copyable {
 
     private func removeCell(of place: UInt32) {
         var hole = Int(hash(replicas[Int(place)].key)) & cellMask
-        while UInt32(truncatingIfNeeded: cells[hole]) != place + 1 { hole = (hole + 1) & cellMask }
+        while cells[hole] & placeMask != place + 1 { hole = (hole + 1) & cellMask }
         var cell = hole
         while true {
             cell = (cell + 1) & cellMask
             guard cells[cell] != 0 else { break }
-            let home = Int(cells[cell] >> 32) & cellMask
+            let neighbour = Int((cells[cell] & placeMask) &- 1)
+            let home = Int(hash(replicas[neighbour].key)) & cellMask
             // A cell may fill the hole unless its home lies behind the hole.
             if (cell - home) & cellMask >= (cell - hole) & cellMask {
                 cells[hole] = cells[cell]
@@ -120,44 +135,82 @@ struct ReplicaPool: ~Copyable {
         cells[hole] = 0
     }
 
+    // MARK: Reply tuples and extras
+
+    /// A replica's reply tuple.
+    @inline(__always)
+    func reply(_ place: UInt32) -> Tuple {
+        let replica = replicas + Int(place)
+        let original = replica.pointee.key.tuple
+        if original.family == .ipv4 { return replica.pointee.shortReply.tuple(for: original) }
+        let link = links[Int(place)]
+        guard link != Self.noPlace, rarities[Int(link)].reply.family == .ipv6 else {
+            return original.inverse
+        }
+        return rarities[Int(link)].reply
+    }
+
+    /// Whether the replies are not the plain inversion: address translation.
+    func isTranslated(_ place: UInt32) -> Bool {
+        !reply(place).isInverse(of: replicas[Int(place)].key.tuple)
+    }
+
+    /// Stores a replica's reply tuple.
+    @inline(__always)
+    mutating func setReply(_ place: UInt32, _ reply: Tuple) {
+        let original = replicas[Int(place)].key.tuple
+        if original.family == .ipv4 {
+            replicas[Int(place)].shortReply = ShortReply(reply)
+        } else if !reply.isInverse(of: original) {
+            rarities[Int(rarity(of: place))].reply = reply
+        } else if links[Int(place)] != Self.noPlace {
+            rarities[Int(links[Int(place)])].reply = .none
+        }
+    }
+
     /// A replica's extras; nil if it has none.
     func extras(_ place: UInt32) -> Extras? {
         let link = links[Int(place)]
-        return link == Self.noPlace ? nil : extras[Int(link)]
+        return link == Self.noPlace ? nil : rarities[Int(link)].extras
     }
 
-    /// Stores a replica's extras, in the place it has for them or a new one.
+    /// Stores a replica's extras.
     mutating func setExtras(_ place: UInt32, _ value: Extras) {
-        var link = links[Int(place)]
-        if link == Self.noPlace {
-            if freeExtras != Self.noPlace {
-                link = freeExtras
-                freeExtras = extras[Int(link)].labelsLowAsLink
-            } else {
-                link = extrasHighWater
-                extrasHighWater += 1
-            }
-            links[Int(place)] = link
-        }
-        extras[Int(link)] = value
+        rarities[Int(rarity(of: place))].extras = value
     }
 
-    /// Frees a replica's extras, if it has any.
-    mutating func dropExtras(_ place: UInt32) {
+    /// The place of what a replica has beside what all have: its own, or a new and empty one.
+    private mutating func rarity(of place: UInt32) -> UInt32 {
+        var link = links[Int(place)]
+        guard link == Self.noPlace else { return link }
+        if freeRarity != Self.noPlace {
+            link = freeRarity
+            freeRarity = rarities[Int(link)].next
+        } else {
+            link = rarityHighWater
+            rarityHighWater += 1
+        }
+        rarities[Int(link)] = Rarity()
+        links[Int(place)] = link
+        return link
+    }
+
+    /// Frees what a replica has beside what all have; its reply tuple is to be stored again.
+    mutating func dropRarity(_ place: UInt32) {
         let link = links[Int(place)]
         guard link != Self.noPlace else { return }
-        (extras + Int(link)).pointee.labelsLowAsLink = freeExtras
-        freeExtras = link
+        rarities[Int(link)].next = freeRarity
+        freeRarity = link
         links[Int(place)] = Self.noPlace
     }
 
     /// Calls `fault` with what is not as it must be.
     func assertValid(_ fault: (String) -> Void) {
         var used = 0
-        var withExtras = 0
+        var rare = 0
         for place in 0..<UInt32(highWater) where replicas[Int(place)].standing != .free {
             used += 1
-            if links[Int(place)] != Self.noPlace { withExtras += 1 }
+            if links[Int(place)] != Self.noPlace { rare += 1 }
             if find(replicas[Int(place)].key) != place { fault("place \(place) is not found") }
         }
         if used != count { fault("\(used) places in use, \(count) counted") }
@@ -173,21 +226,13 @@ struct ReplicaPool: ~Copyable {
             used += 1
         }
         if used != highWater || free != Self.noPlace { fault("free places are lost") }
-        var link = freeExtras
-        while link != Self.noPlace, withExtras < Int(extrasHighWater) {
-            withExtras += 1
-            link = extras[Int(link)].labelsLowAsLink
+        var link = freeRarity
+        while link != Self.noPlace, rare < Int(rarityHighWater) {
+            rare += 1
+            link = rarities[Int(link)].next
         }
-        if withExtras != Int(extrasHighWater) || link != Self.noPlace {
-            fault("extras are lost, or in use twice")
+        if rare != Int(rarityHighWater) || link != Self.noPlace {
+            fault("rare parts are lost, or in use twice")
         }
-    }
-}
-
-extension Extras {
-    /// A free place's labels hold the number of the next free place.
-    fileprivate var labelsLowAsLink: UInt32 {
-        get { UInt32(truncatingIfNeeded: labelsLow) }
-        set { labelsLow = UInt64(newValue) }
     }
 }

@@ -126,7 +126,7 @@ import Testing
             for packet in packets {
                 _ = master.receive(packet.span.bytes, from: PacketBytes.peer, now: now)
             }
-            while let item = master.nextAgain() {
+            while let item = master.nextAgain(now: now) {
                 if ring.copy(item.sequence, to: target) != nil { again += 1 }
             }
             _ = ring.writeAnnouncement(Announcement(), target, clockMicroseconds: 1)

@@ -31,7 +31,7 @@ import Testing
 
     private static func again(_ master: MasterProtocol) -> [UInt8] {
         var links: [UInt8] = []
-        while let item = master.nextAgain() { links.append(item.peer.link) }
+        while let item = master.nextAgain(now: .max) { links.append(item.peer.link) }
         return links
     }
 

@@ -84,7 +84,7 @@ import Testing
             #expect(Self.receive(master, PacketBytes.sealed(nack, content)) == .none)
         }
         #expect(master.counters.bad[WireError.message.index] == 8)
-        #expect(master.peers.isEmpty && master.nextAgain() == nil)
+        #expect(master.peers.isEmpty && master.nextAgain(now: .max) == nil)
         #expect(
             Self.receive(master, PacketBytes.sealed(header, message))
                 == .superseded(MasterClaim(epoch: 200, nodeID: 9)))
@@ -141,7 +141,7 @@ import Testing
             nack.withUnsafeBytes { master.receive($0.bytes, from: elsewhere, now: now) }
         }
         #expect(forge(2) == .none)
-        #expect(master.hasNothingAgain)
+        #expect(master.againDue == nil)
         #expect(master.peers.map(\.address) == [PacketBytes.peer])
         // One that has moved is silent where it was.
         #expect(forge(2 + MasterProtocol.addressPatience) == .sendAgain)
@@ -155,9 +155,9 @@ import Testing
         let nack = Self.slavePacket(.NACK, 3, ranges: ranges)
         #expect(Self.receive(master, nack) == .sendAgain)
         #expect(Self.receive(master, nack) == .none)
-        #expect(!master.hasNothingAgain)
+        #expect(master.againDue != nil)
         var sequences: [UInt64] = []
-        while let item = master.nextAgain() { sequences.append(item.sequence) }
+        while let item = master.nextAgain(now: .max) { sequences.append(item.sequence) }
         #expect(sequences == [3, 4, 9])
         #expect(master.peers.map(\.nodeID) == [2])
         #expect(master.peers.map(\.applied) == [2])
@@ -345,7 +345,7 @@ import Testing
         master.lostEvents()
         master.start(MasterClaim(epoch: 200, nodeID: 5))
         ring.reset(epoch: 200, nodeID: 5)
-        #expect(master.hasNothingAgain)
+        #expect(master.againDue == nil)
         #expect(master.beginInitsync(now: 1) == nil)
         #expect(master.peers.isEmpty)
         #expect(!master.caughtUp())

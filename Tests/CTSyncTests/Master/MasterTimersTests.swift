@@ -73,7 +73,7 @@ import Testing
     private final class Again {
         private var retransmission = Retransmission()
 
-        var isEmpty: Bool { retransmission.isEmpty }
+        var isEmpty: Bool { retransmission.due == nil }
         var dropped: UInt64 { retransmission.dropped }
         func reset() { retransmission.reset() }
         func request(
@@ -86,7 +86,7 @@ import Testing
         }
         func all() -> [UInt64] {
             var sequences: [UInt64] = []
-            while let item = retransmission.next() { sequences.append(item.sequence) }
+            while let item = retransmission.next(now: 1 << 40) { sequences.append(item.sequence) }
             return sequences
         }
     }

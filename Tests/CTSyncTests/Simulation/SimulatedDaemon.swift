@@ -275,7 +275,9 @@ final class SimulatedDaemon: NodeParts {
         master.ring.wokeUp()
         let pause = master.sender.step(
             term.sending, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
-        if case .until = pause, master.ring.prepareToSleep(), master.exchange.hasNothingAgain {
+        if case .until(let instant) = pause, master.ring.prepareToSleep(),
+            (master.exchange.againDue ?? .max) >= instant
+        {
             sendThread.sleep(pause)
         } else {
             sendThread.wake()

@@ -118,6 +118,7 @@ final class SimulatedPort: SyncLink, @unchecked Sendable {
     }
 
     var linkCount: Int { wires.count }
+    let isMulticast = true
 
     func send(_ buffers: DatagramBuffers, count: Int, over links: LinkSet) -> UInt64 {
         for wire in wires where links.contains(link: Int(wire.place)) {

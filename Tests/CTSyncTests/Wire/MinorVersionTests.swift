@@ -228,7 +228,7 @@ import Testing
             packet[place + 25] |= 0xF8
             packet[place + 27] = 0xED
         }
-        _ = master.nextAgain()
+        _ = master.nextAgain(now: .max)
         let now = 1 + Retransmission.pause
         #expect(master.receive(packet.span.bytes, from: PacketBytes.peer, now: now) == .sendAgain)
         let peer = try #require(master.peers.first)
