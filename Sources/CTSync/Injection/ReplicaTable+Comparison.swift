@@ -19,7 +19,11 @@ extension ReplicaTable {
     // MARK: Who has the later word
 
     /// The word of what the kernel has when the node becomes slave.
-    func beginWords(adopted: Basis) { book.beginWords(adopted: adopted) }
+    ///
+    /// - Parameter untouched: of what is on hold in it still; nil for the same.
+    func beginWords(adopted: Basis, untouched: Basis? = nil) {
+        book.beginWords(adopted: adopted, untouched: untouched ?? adopted)
+    }
 
     /// Packets of the stream are lost.
     ///

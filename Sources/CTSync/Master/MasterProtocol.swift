@@ -389,7 +389,8 @@ final class MasterProtocol: Sendable {
             guard slaves.wholeness.isWhole else {
                 return Holding(
                     basis: slaves.wholeness.basis,
-                    latest: last.sequence > 0 ? last : slaves.wholeness.latest, hasMore: true)
+                    latest: last.sequence > 0 ? last : slaves.wholeness.latest, hasMore: true,
+                    early: slaves.wholeness.latest)
             }
             return Holding(basis: said, latest: last, hasMore: !isTold)
         }

@@ -593,7 +593,11 @@ final class SlaveProtocol {
         case .same:
             table.confirm(handed.key, word)
             return true
-        case .different: return isKeptHere(handed, word)
+        case .different:
+            guard isKeptHere(handed, word) else { return false }
+            // The same connection, whatever it has become here.
+            if table.reply(handed.key) == handed.reply { table.confirm(handed.key, word) }
+            return true
         }
     }
 
