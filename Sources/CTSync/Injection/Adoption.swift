@@ -38,7 +38,7 @@ struct Adoption: ~Copyable {
             let isHeld = !isTouched && ReplicaTable.mayBeHeld(entry)
             guard filter.adopts(entry, isHeld: isHeld) else { return }
             entry.prepareForReplication()
-            _ = table.adopt(entry, isTouched: isTouched, isHeld: isHeld, now: now)
+            _ = table.adopt(entry, isTouched: isTouched, now: now)
         } expectation: { expectation in
             if filter.mayAdopt(copy expectation) { orphans.append(copy expectation) }
         }

@@ -19,11 +19,7 @@ extension ReplicaTable {
     // MARK: Who has the later word
 
     /// The word of what the kernel has when the node becomes slave.
-    ///
-    /// - Parameter untouched: of what is on hold in it still; nil for the same.
-    func beginWords(adopted: Basis, untouched: Basis? = nil) {
-        book.beginWords(adopted: adopted, untouched: untouched ?? adopted)
-    }
+    func beginWords(adopted: Basis) { book.beginWords(adopted: adopted) }
 
     /// Packets of the stream are lost.
     ///

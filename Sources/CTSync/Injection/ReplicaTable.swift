@@ -133,17 +133,14 @@ package final class ReplicaTable {
     /// - Parameters:
     ///   - entry: from a dump; its timeout is the kernel's.
     ///   - isTouched: whether packets have passed since the entry was made.
-    ///   - isHeld: whether it has the long timeout still.
-    func adopt(
-        _ entry: Entry, isTouched: Bool = true, isHeld: Bool = false, now: UInt32
-    ) -> Outcome {
+    func adopt(_ entry: Entry, isTouched: Bool = true, now: UInt32) -> Outcome {
         let isWorn = isTouched && entry.key.tuple.protocolNumber == ProtocolNumber.tcp
         let known = book.pool.find(entry.key)
         guard known == ReplicaPool.noPlace else {
             discover(known, entry, isWorn: isWorn)
             return .applied
         }
-        guard let place = book.adopt(entry, isUntouched: isHeld, now: now) else {
+        guard let place = book.adopt(entry, now: now) else {
             isAdoptionPartial = true
             return .full
         }

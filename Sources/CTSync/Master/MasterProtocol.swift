@@ -389,8 +389,7 @@ final class MasterProtocol: Sendable {
             guard slaves.wholeness.isWhole else {
                 return Holding(
                     basis: slaves.wholeness.basis,
-                    latest: last.sequence > 0 ? last : slaves.wholeness.latest, hasMore: true,
-                    early: slaves.wholeness.latest)
+                    latest: last.sequence > 0 ? last : slaves.wholeness.latest, hasMore: true)
             }
             return Holding(basis: said, latest: last, hasMore: !isTold)
         }

@@ -23,28 +23,24 @@ struct LaterWords {
     private var open = 0
     /// Of what the kernel had when the node became slave.
     private(set) var adopted = Ledger.Word(generation: 0, voice: .kernel)
-    /// Of that of it which no packet had touched since an earlier word of it.
-    private(set) var untouched = Ledger.Word(generation: 0, voice: .kernel)
 
     init() {
-        spans = []
+        spans = [Span(since: 0, word: .none), Span(since: 1, word: .none)]
         spans.reserveCapacity(Self.limit + 1)
-        begin(adopted: .none, untouched: .none, 0)
+        open = 1
     }
 
     /// How late what the kernel had is, and the word of an entry that is not among the replicas.
     var unread: Basis { basis(of: adopted) }
 
-    /// Begins anew with the words of what the kernel has; what is heard from the next generation on is
+    /// Begins anew with a word of what the kernel has; what is heard from the next generation on is
     /// of a span of its own.
-    mutating func begin(adopted word: Basis, untouched early: Basis, _ generation: UInt16) {
+    mutating func begin(adopted word: Basis, _ generation: UInt16) {
         spans.removeAll(keepingCapacity: true)
-        untouched = Ledger.Word(generation: generation &- 1, voice: .kernel)
         adopted = Ledger.Word(generation: generation, voice: .kernel)
-        spans.append(Span(since: generation &- 1, word: early))
         spans.append(Span(since: generation, word: word))
         spans.append(Span(since: generation &+ 1, word: .none))
-        open = 2
+        open = 1
     }
 
     /// What is heard now is as late as this so far.
@@ -86,7 +82,7 @@ struct LaterWords {
     private mutating func append(_ span: Span) {
         spans.append(span)
         guard spans.count > Self.limit else { return }
-        let place = open == 3 ? 4 : 3
+        let place = open == 2 ? 3 : 2
         spans[place - 1].word = min(spans[place - 1].word, spans[place].word)
         spans.remove(at: place)
         if open > place { open -= 1 }

@@ -82,8 +82,8 @@ struct ReplicaBook: ~Copyable {
     /// Enters a connection that this node's kernel has and nobody has spoken of.
     ///
     /// - Returns: its place; nil if there is none.
-    mutating func adopt(_ entry: Entry, isUntouched: Bool, now: UInt32) -> UInt32? {
-        place(Replica(entry, isUntouched ? words.untouched : words.adopted, now: now), entry)
+    mutating func adopt(_ entry: Entry, now: UInt32) -> UInt32? {
+        place(Replica(entry, words.adopted, now: now), entry)
     }
 
     // MARK: The living and the dead
@@ -158,8 +158,8 @@ struct ReplicaBook: ~Copyable {
     // MARK: Initsync
 
     /// What the kernel has is about to be adopted.
-    mutating func beginWords(adopted: Basis, untouched: Basis) {
-        words.begin(adopted: adopted, untouched: untouched, ledger.generation)
+    mutating func beginWords(adopted: Basis) {
+        words.begin(adopted: adopted, ledger.generation)
         ledger.follow()
     }
 

@@ -81,7 +81,7 @@ final class SlaveEngine {
     func begin(after claim: MasterClaim, holding: Holding, now: Instant) {
         hasBegun = true
         table.removeAll()
-        table.beginWords(adopted: holding.latest, untouched: holding.early)
+        table.beginWords(adopted: holding.latest)
         table.isCreateOnly = false
         // A process that begins may be a master's that was restarted: packets still pass.
         table.remakesWorn = claim != .none

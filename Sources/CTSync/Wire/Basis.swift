@@ -45,7 +45,4 @@ struct Holding: Equatable, Sendable, BitwiseCopyable {
     /// Its kernel had connections when its daemon began, and no master has confirmed them since: a
     /// master that lost track of its predecessor asks for them.
     var hasUnproved = false
-    /// At the end of a term that was not whole: the last word of what no packet has touched in it; nil for
-    /// `latest`. Not on the wire.
-    var early: Basis?
 }

@@ -37,19 +37,6 @@ import Testing
         #expect(lateness(3) == Self.word(3, 3))
     }
 
-    /// A term that was not whole says nothing of what no packet has touched in it.
-    @Test func whatNoPacketHasTouchedKeepsItsWord() {
-        table.beginWords(adopted: Self.word(9, 9), untouched: Self.word(3, 3))
-        _ = table.adopt(Self.entry(1), isTouched: false, isHeld: true, now: 1)
-        _ = table.adopt(Self.entry(2), isTouched: true, isHeld: false, now: 1)
-        table.follow(after: .none)
-        hear(3)
-        table.goOn(to: Self.word(10, 1))
-        #expect(lateness(1) == Self.word(3, 3))
-        #expect(lateness(2) == Self.word(9, 9))
-        #expect(lateness(3) == Self.word(10, 1))
-    }
-
     @Test func whatWasSaidBeforeALossIsOlder() {
         table.beginWords(adopted: Self.word(3, 3))
         table.follow()
