@@ -13,9 +13,8 @@ extension ClusterTests {
             entry.id = 0
             entry.timeoutSeconds = 0
             entry.status.subtract([.IPS_SRC_NAT_DONE, .IPS_DST_NAT_DONE])
-            // A connection that is half open is let pass whatever its windows.
-            let isHalfOpen = entry.protocolInfo.state < TCPState.established
-            let flags = TCPFlag.transferable & (isHalfOpen ? 0xF7 : 0xFF)
+            // A replica that is open is let pass whatever its windows.
+            let flags = TCPFlag.transferable & ~TCPFlag.beLiberal
             entry.protocolInfo.originalFlags &= flags
             entry.protocolInfo.replyFlags &= flags
             return entry

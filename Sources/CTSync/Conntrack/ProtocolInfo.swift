@@ -51,7 +51,7 @@ package enum TCPFlag {
     /// IP_CT_TCP_FLAG_CLOSE_INIT
     static let closeInit: UInt8 = 0x04
     /// IP_CT_TCP_FLAG_BE_LIBERAL
-    static let beLiberal: UInt8 = 0x08
+    package static let beLiberal: UInt8 = 0x08
     /// IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED: data has passed in this direction, and no answer to it.
     static let dataUnacknowledged: UInt8 = 0x10
     /// IP_CT_TCP_FLAG_MAXACK_SET: an acknowledgement has passed in this direction.
