@@ -82,14 +82,8 @@ struct Traffic {
 
     /// One pair of datagrams; whether both arrived.
     private static func exchange(with listener: Socket, port: UInt16) throws -> Bool {
-        let kind = CInt(SOCK_DGRAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-        let near = socket(AF_INET, kind, 0)
-        guard near >= 0 else { throw CallFailed("socket") }
+        guard let near = try open(SOCK_DGRAM, port: port) else { return false }
         defer { close(near) }
-        let result = try Endpoint(Plan.server(ipv6: false), port).withSocketAddress {
-            Glibc.connect(near, $0, $1)
-        }
-        guard result == 0 else { return false }
         return withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 8) { bytes in
             bytes.initializeMemory(as: UInt8.self, repeating: 0x5A)
             guard let start = bytes.baseAddress, write(near, start, byteCount) == byteCount
@@ -111,6 +105,20 @@ struct Traffic {
         }
     }
 
+    /// A socket that is connected to the server, or begins to be, and that the caller closes; nil where
+    /// that is refused.
+    private static func open(_ type: __socket_type, port: UInt16) throws -> CInt? {
+        let kind = CInt(type.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+        let near = socket(AF_INET, kind, 0)
+        guard near >= 0 else { throw CallFailed("socket") }
+        let result = try Endpoint(Plan.server(ipv6: false), port).withSocketAddress {
+            Glibc.connect(near, $0, $1)
+        }
+        if result == 0 || errno == EINPROGRESS { return near }
+        close(near)
+        return nil
+    }
+
     private static func sleep(until seconds: Double) {
         let left = seconds - Stopwatch.seconds()
         guard left > 0 else { return }
@@ -121,14 +129,8 @@ struct Traffic {
 
     /// One connection; whether everything arrived.
     private static func connect(to listener: Socket, port: UInt16) throws -> Bool {
-        let kind = CInt(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-        let near = socket(AF_INET, kind, 0)
-        guard near >= 0 else { throw CallFailed("socket") }
+        guard let near = try open(SOCK_STREAM, port: port) else { return false }
         defer { close(near) }
-        let result = try Endpoint(Plan.server(ipv6: false), port).withSocketAddress {
-            Glibc.connect(near, $0, $1)
-        }
-        guard result == 0 || errno == EINPROGRESS else { return false }
         guard let far = wait(for: listener.raw, { accept(listener.raw, nil, nil) }) else {
             return false
         }

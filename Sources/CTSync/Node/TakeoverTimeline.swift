@@ -63,10 +63,10 @@ struct TakeoverTimeline {
         guard facts.role == .slave || age >= Self.patience || hasPacket && hasWindows else {
             return nil
         }
+        let phases = phases(facts, now)
         return HistoryEvent(
             wallMicroseconds: wallMicroseconds + age / Duration.microsecond, kind: .takeover,
-            isBad: facts.role == .master && facts.isDark == true, role: .master,
-            text: text(facts, now), takeover: phases(facts, now))
+            isBad: phases.isStillDark, role: .master, text: text(phases), takeover: phases)
     }
 
     private func phases(_ facts: Facts, _ now: Instant) -> TakeoverPhases {
@@ -86,8 +86,7 @@ struct TakeoverTimeline {
         return phases
     }
 
-    private func text(_ facts: Facts, _ now: Instant) -> String {
-        let phases = phases(facts, now)
+    private func text(_ phases: TakeoverPhases) -> String {
         var words = [
             "takeover: order at \(Words.preciseClock(wallMicroseconds))",
             "\(at(phases.claim)) claim",
@@ -96,7 +95,7 @@ struct TakeoverTimeline {
         if let open = phases.open { words.append("\(at(open)) open") }
         if let firstPacket = phases.firstPacket {
             words.append("\(at(firstPacket)) first packet forwarded")
-        } else if before != nil, facts.role == .master {
+        } else if before != nil, phases.end == nil {
             words.append("no packet forwarded in \(Words.time(Self.packetPatience))")
         }
         if let timers = phases.timers {
