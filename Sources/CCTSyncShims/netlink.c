@@ -59,6 +59,10 @@ int ctsync_attach_filter(int fd, const struct ctsync_bpf *program, uint16_t coun
     return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
 }
 
+int ctsync_leave_netlink_group(int fd, int group) {
+    return setsockopt(fd, SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, &group, sizeof group);
+}
+
 int ctsync_unshare_net(void) {
     return unshare(CLONE_NEWNET);
 }

@@ -131,7 +131,8 @@ final class TakeoverPair {
             role: .slave, setUp.isDark ? ["--l2drop", "1"] : [])
     }
 
-    private func order(_ index: Int, _ role: NodeRole) throws {
+    /// Gives a node its role; the addresses stay where they are.
+    func order(_ index: Int, _ role: NodeRole) throws {
         if let conntrackd {
             return try conntrackd.tell(index, role == .master ? "primary" : "backup")
         }
@@ -145,7 +146,12 @@ final class TakeoverPair {
     /// Makes a node the master, and moves the addresses to it.
     func promote(_ index: Int) throws {
         try order(index, .master)
-        if !setUp.isDark { try takeAddresses(from: 1 - index, to: index) }
+        if !setUp.isDark { try moveAddresses(to: index) }
+    }
+
+    /// Takes the addresses from the other node, and tells the neighbours.
+    func moveAddresses(to index: Int) throws {
+        try takeAddresses(from: 1 - index, to: index)
     }
 
     /// Takes its addresses from a node, and makes it a slave.

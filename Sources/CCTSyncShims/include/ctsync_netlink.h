@@ -30,6 +30,10 @@ struct ctsync_bpf {
 /* SO_ATTACH_FILTER: the kernel copies and checks the program; 0, or -1 and errno. */
 int ctsync_attach_filter(int fd, const struct ctsync_bpf *program, uint16_t count);
 
+/* NETLINK_DROP_MEMBERSHIP: nothing of the group (enum nfnetlink_groups) comes any more; 0, or -1 and
+   errno. */
+int ctsync_leave_netlink_group(int fd, int group);
+
 /* A new network namespace for the calling thread only; unshare(2) with CLONE_NEWNET. */
 int ctsync_unshare_net(void);
 

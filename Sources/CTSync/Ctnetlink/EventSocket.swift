@@ -68,6 +68,18 @@ package final class EventSocket {
         nfct_close(handle)
     }
 
+    /// Hears no more of what begins, and what packets change.
+    ///
+    /// - Throws: `SystemError` of setsockopt(2); it is heard on then.
+    func endBegins() throws(SystemError) {
+        try attach(SocketFilter(droppingCausesOf: OwnPorts.all))
+        for group in [NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_EXP_NEW] {
+            try retrying("NETLINK_DROP_MEMBERSHIP") {
+                ctsync_leave_netlink_group(raw, CInt(group.rawValue))
+            }
+        }
+    }
+
     /// Lets the kernel drop what the filter's program refuses.
     ///
     /// - Throws: `SystemError` of setsockopt(2); everything is received then.

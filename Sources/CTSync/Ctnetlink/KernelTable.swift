@@ -17,7 +17,7 @@ protocol KernelTable: Sendable {
     /// Listens for lost addresses, after which the kernel deletes what was masqueraded to them.
     func openAddressLosses() throws(SystemError) -> any AddressLosses
     /// Subscribes to what others than this process change or end, packets' changes left out.
-    func openChanges() throws(SystemError) -> any EventSource
+    func openChanges(begins: Bool) throws(SystemError) -> any EventSource
     /// How a setting is.
     func setting(_ setting: KernelSetting) throws(SystemError) -> UInt64
     /// Changes a setting.
@@ -151,6 +151,10 @@ protocol EventSource: AnyObject {
     /// - Returns: false if it can tell nothing.
     /// - Throws: `SystemError` if it refuses; everything comes then.
     func keepBack(_ rules: [ReplicationRule]) throws(SystemError) -> Bool
+    /// Hears no more of what begins, and what packets change.
+    ///
+    /// - Throws: `SystemError` of setsockopt(2); it is heard on then.
+    func endBegins() throws(SystemError)
     /// Takes some events and hands each to one of the bodies.
     ///
     /// - Throws: `SystemError` but for ENOBUFS, which is `EventDrain.overrun`.
@@ -172,10 +176,11 @@ struct Kernel: KernelTable {
 
     func openAddressLosses() throws(SystemError) -> any AddressLosses { try AddressMonitor() }
 
-    func openChanges() throws(SystemError) -> any EventSource {
+    func openChanges(begins: Bool) throws(SystemError) -> any EventSource {
         let socket = try EventSocket(
-            receiveBufferBytes: Self.changeBufferBytes, expectations: true, begins: false)
-        try socket.attach(SocketFilter(droppingCausesOf: OwnPorts.all))
+            receiveBufferBytes: Self.changeBufferBytes, expectations: true, begins: begins)
+        try socket.attach(
+            SocketFilter(droppingCausesOf: OwnPorts.all, passingTraffic: begins))
         return socket
     }
 

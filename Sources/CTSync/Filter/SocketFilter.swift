@@ -39,9 +39,9 @@ struct SocketFilter {
 
     /// Makes the program that drops what these netlink ports have caused, and what packets change:
     /// what is left is another hand's doing, or an end.
-    init(droppingCausesOf ports: [UInt32]) {
+    init(droppingCausesOf ports: [UInt32], passingTraffic: Bool = false) {
         var writer = Writer()
-        writer.drop(causesOf: ports)
+        writer.drop(causesOf: ports, passingTraffic: passingTraffic)
         program = writer.program
     }
 
@@ -147,13 +147,14 @@ extension SocketFilter {
             add(BPF_ST, cell)
         }
 
-        mutating func drop(causesOf ports: [UInt32]) {
+        mutating func drop(causesOf ports: [UInt32], passingTraffic: Bool) {
             // nlmsg_pid in host order, which BPF loads as if it were the network's.
             add(BPF_LD_W_ABS, 12)
             for port in ports {
                 add(BPF_JEQ_K, port.bigEndian, ifTrue: 0, ifFalse: 1)
                 add(BPF_RET_K, 0)
             }
+            guard !passingTraffic else { return pass() }
             add(BPF_JEQ_K, 0, ifTrue: 1, ifFalse: 0)
             pass()
             // The low byte of nlmsg_type: 0 is IPCTNL_MSG_CT_NEW, which a change has too.

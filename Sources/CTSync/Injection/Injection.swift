@@ -33,6 +33,9 @@ struct Injection: BitwiseCopyable {
         static let oneSided = Marks(rawValue: 1 << 3)
         /// The kernel's entry was made while no rule of this node used labels: it can have none.
         static let labelless = Marks(rawValue: 1 << 4)
+        /// Packets may have passed that this kernel did not see, between others that it saw: its windows
+        /// are out of step, and packets are let pass whatever they are (BE_LIBERAL).
+        static let outOfStep = Marks(rawValue: 1 << 5)
     }
 }
 

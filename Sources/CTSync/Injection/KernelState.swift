@@ -48,6 +48,10 @@ enum KernelState: Equatable, BitwiseCopyable {
         /// The master has it no more.
         case ended
 
+        /// Packets have made or changed the kernel's entry itself, which is to become another with the
+        /// master's next word if its windows are worn.
+        case changedHere(isWorn: Bool)
+
         /// What it waited for has come, or it has waited long enough.
         case retried
         /// A dump of the kernel's table shows it; of another kind if no update makes it this one.
@@ -87,6 +91,8 @@ enum KernelState: Equatable, BitwiseCopyable {
         case .changed: afterChange
         case .becameAnother: hasNothing ? .creating : .replacing
         case .ended: hasNothing ? .absent : .removing
+        case .changedHere(let isWorn):
+            self == .held ? .adopted(isWorn ? .replace : .change) : self
         case .retried: afterRetry
         case .found(let isAnother): afterDiscovery(isAnother: isAnother)
         case .missing: afterLoss(isWanted: true)

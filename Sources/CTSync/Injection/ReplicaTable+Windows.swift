@@ -55,6 +55,10 @@ extension ReplicaTable {
     /// acknowledgements in one direction only, at two looks in a row. It is relaxed until new data has
     /// brought the windows up, which both directions then show.
     ///
+    /// What is `outOfStep` is never watched: of a node that was master, and is it again before its
+    /// entries were made anew, both directions show packets of the term before, or of the moment after
+    /// it. What is let pass out of the windows does not move them.
+    ///
     /// - Parameter isLast: no look follows.
     func windowRemedy(for entry: borrowing Entry, isLast: Bool = false) -> WindowRemedy? {
         let info = entry.protocolInfo
@@ -67,6 +71,7 @@ extension ReplicaTable {
         let said = book.pool.replicas[Int(place)].protocolInfo
         guard (said.originalFlags | said.replyFlags) & TCPFlag.beLiberal == 0 else { return nil }
         let isRelaxed = info.originalFlags & info.replyFlags & TCPFlag.beLiberal != 0
+        guard !kernel[place].marks.contains(.outOfStep) else { return isRelaxed ? nil : .relax }
         let isOneSided = (info.originalFlags ^ info.replyFlags) & TCPFlag.maxAckSet != 0
         let wasOneSided = kernel[place].marks.contains(.oneSided)
         if isOneSided {

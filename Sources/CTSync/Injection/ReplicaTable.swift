@@ -134,10 +134,17 @@ package final class ReplicaTable {
     ///   - entry: from a dump; its timeout is the kernel's.
     ///   - isTouched: whether packets have passed since the entry was made.
     func adopt(_ entry: Entry, isTouched: Bool = true, now: UInt32) -> Outcome {
+        adopt(entry, isTouched: isTouched, now: now, remakesWorn: remakesWorn)
+    }
+
+    func adopt(
+        _ entry: Entry, isTouched: Bool = true, now: UInt32, remakesWorn: Bool
+    ) -> Outcome {
         let isWorn = isTouched && entry.key.tuple.protocolNumber == ProtocolNumber.tcp
         let known = book.pool.find(entry.key)
         guard known == ReplicaPool.noPlace else {
             discover(known, entry, isWorn: isWorn)
+            if isWorn, remakesWorn { kernel[known].marks.insert(.outOfStep) }
             return .applied
         }
         guard let place = book.adopt(entry, now: now) else {
@@ -146,7 +153,10 @@ package final class ReplicaTable {
         }
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
         kernel.adopt(place, as: isWorn ? .replace : .change, heldAtSeconds: now &- age)
-        if isWorn, remakesWorn { kernel.move(place, .confirmed) }
+        if isWorn, remakesWorn {
+            kernel.move(place, .confirmed)
+            kernel[place].marks.insert(.outOfStep)
+        }
         if book.hasEnded(entry.key) { kill(place) }
         return .applied
     }

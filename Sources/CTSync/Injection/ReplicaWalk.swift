@@ -3,7 +3,8 @@
 /// Reads the replica table as the kernel's is read: for a node that hands over what it holds. The
 /// kernel has its own entries too, and the long timeouts of replicas.
 ///
-/// What has one word is read together: the table is gone through once for each word.
+/// What has one word is read together: the table is gone through once for each word. What was taken
+/// before is left out.
 ///
 /// Thread: the link's, which owns the replica table.
 final class ReplicaWalk: TableWalk {
@@ -18,16 +19,32 @@ final class ReplicaWalk: TableWalk {
     private var words = LaterWords()
     private var turn = 0
     private(set) var word: Basis?
+    /// Up to which generation all was taken by who asks; nil for nothing.
+    private var taken: UInt16?
+    /// The generation at the begin, and how many own words there were.
+    private var begun: (generation: UInt16, ownCount: UInt64) = (0, 0)
 
-    init(_ table: ReplicaTable) {
+    /// - Parameter taken: up to which generation all was taken by who asks; nil for nothing.
+    init(_ table: ReplicaTable, after taken: UInt16? = nil) {
         self.table = table
+        self.taken = taken
+    }
+
+    /// All that was read has been taken.
+    ///
+    /// - Returns: up to which generation, and whether it is all that there is.
+    func wasTaken() -> (generation: UInt16, isAll: Bool) {
+        taken = begun.generation
+        return (begun.generation, begun.ownCount == table.ownCount)
     }
 
     func start() throws(SystemError) {
-        next = 0
         isAtExpectations = false
+        table.book.endOwn()
+        begun = (table.book.ledger.generation, table.ownCount)
         words = table.book.words
-        turn = 0
+        turn = taken.map { words.firstPlace(after: $0) } ?? 0
+        next = turn < words.count ? 0 : nil
     }
 
     func startExpectations() throws(SystemError) {

@@ -146,7 +146,8 @@ final class WindowMender: Sendable {
         if looks.unacknowledged.count < Self.memory {
             looks.unacknowledged[place] = entry.timeoutSeconds
         }
-        guard let time = looks.before[place] else { return nil }
-        return entry.timeoutSeconds < time ? .relax : nil
+        guard let time = looks.before[place], entry.timeoutSeconds < time else { return nil }
+        table.setOutOfStep(place)
+        return .relax
     }
 }

@@ -52,8 +52,8 @@ struct Wholeness {
     private let promotedAt: Instant
     /// The node whose table is being taken, what it held then, and since when.
     private(set) var donor: (nodeID: UInt8, holding: Holding, since: Instant)?
-    /// Nodes from which all was taken, and those that were given up on, by id.
-    private var taken = InlineArray<32, UInt8>(repeating: 0)
+    /// The last word of nodes from which all was taken, by id, and those that were given up on.
+    private var taken: [UInt8: Basis] = [:]
     private var retakeAt: Instant
     private var left = InlineArray<32, UInt8>(repeating: 0)
 
@@ -90,7 +90,7 @@ struct Wholeness {
         }
         // One that still says that it has more did not hear that it was taken.
         if now >= retakeAt {
-            taken = InlineArray(repeating: 0)
+            taken = [:]
             retakeAt = now + Self.retakeInterval
         }
         guard !isWhole else { return .whole }
@@ -110,7 +110,8 @@ struct Wholeness {
             let isNews = holding.basis.epoch < epoch && holding.basis > basis
             // Later, what an earlier process has left there is of another time.
             let isOther = holding.hasMore || lacks && !isWhole && holding.hasUnproved
-            guard isNews || isOther && !Self.isIn(taken, nodeID), !Self.isIn(left, nodeID),
+            let isTaken = taken[nodeID].map { holding.latest <= $0 } ?? false
+            guard isNews || isOther && !isTaken, !Self.isIn(left, nodeID),
                 peers.isHeard(nodeID, since: Self.silence, now: now)
             else { return }
             if let best, best.1.report.holding.basis > holding.basis { return }
@@ -125,7 +126,7 @@ struct Wholeness {
         let held = donor.holding
         if held.basis.epoch < epoch { basis = max(basis, held.basis) }
         if held.latest.epoch < epoch { latest = max(latest, held.latest) }
-        taken[Int(nodeID) / 8] |= 1 << (nodeID % 8)
+        taken[nodeID] = held.latest
         self.donor = nil
     }
 

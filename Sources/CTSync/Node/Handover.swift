@@ -7,13 +7,22 @@
 /// when it has asked for nothing for some seconds. Thread: the link's; a slave's master engine is
 /// idle.
 final class Handover {
+    private struct Term {
+        var replicas: ReplicaWalk
+        var walk: InitsyncWalk.Term
+        var sending: Sender.Term
+        var claim: MasterClaim
+    }
+
     /// A master that has all says so by asking no more.
     private static let silence = 3 * Duration.second
 
     private let master: MasterEngine
     private let slave: SlaveEngine
     private let nodeID: UInt8
-    private var term: (walk: InitsyncWalk.Term, sending: Sender.Term, claim: MasterClaim)?
+    private var term: Term?
+    /// The master that has taken something, and up to which generation.
+    private var taken: (by: MasterClaim, generation: UInt16)?
     private var askedAt: Instant = 0
     /// How many were begun.
     private(set) var count: UInt64 = 0
@@ -37,7 +46,9 @@ final class Handover {
             packet, from: peer, now: now, wallMicroseconds: wallMicroseconds)
         // The end was sent, and all before it has been applied.
         if let term, master.initsync.isDone(term.walk), master.exchange.areAllApplied {
-            slave.slave.wasTaken()
+            let (generation, isAll) = term.replicas.wasTaken()
+            taken = (followed, generation)
+            if isAll { slave.slave.wasTaken() }
         }
     }
 
@@ -46,13 +57,14 @@ final class Handover {
         master.ring.reset(epoch: claim.epoch, nodeID: nodeID, flags: .handover)
         // The brackets tell the word of what this kernel had: what it heard has that of the report.
         master.exchange.start(claim, holding: Holding(basis: slave.table.adoptedWord), now: now)
-        let walk = master.initsync.open(
-            ReplicaWalk(slave.table), NoLookup(), NoAddressLosses(), now: now)
+        let isSame = taken?.by == followed
+        let replicas = ReplicaWalk(slave.table, after: isSame ? taken?.generation : nil)
+        let walk = master.initsync.open(replicas, NoLookup(), NoAddressLosses(), now: now)
         // By all links that the master is heard by: a handover outlives the one it was asked by.
         let sending = master.sender.open(to: peer) { [slave] body in
             slave.slave.paths.others(than: peer, body)
         }
-        term = (walk, sending, followed)
+        term = Term(replicas: replicas, walk: walk, sending: sending, claim: followed)
         count += 1
     }
 

@@ -74,6 +74,11 @@ struct LaterWords {
     /// heard, and no news to it.
     func handed(_ place: Int) -> Basis { place == open ? .none : spans[place].word }
 
+    /// The first place of words of later generations; `count` if there is none.
+    func firstPlace(after generation: UInt16) -> Int {
+        spans.firstIndex { Int16(bitPattern: $0.since &- generation) > 0 } ?? spans.count
+    }
+
     /// In which place a word is.
     func place(of word: Ledger.Word) -> Int {
         spans.lastIndex { Int16(bitPattern: word.generation &- $0.since) >= 0 } ?? 0

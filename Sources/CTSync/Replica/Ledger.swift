@@ -92,9 +92,9 @@ struct Ledger: ~Copyable {
         Word(generation: voice == .kernel ? begun &- 1 : generation, voice: voice)
     }
 
-    /// Whether it was spoken of since the last begin.
+    /// Whether a master has spoken of it since the last begin.
     func isConfirmed(_ word: Word) -> Bool {
-        Int16(bitPattern: word.generation &- begun) >= 0
+        word.voice != .kernel && Int16(bitPattern: word.generation &- begun) >= 0
     }
 
     /// Whether the live stream of the master that is followed said it, and since the last begin.

@@ -12,6 +12,10 @@ struct ReplicaBook: ~Copyable {
     private(set) var ledger: Ledger
     /// How late what is said is.
     var words = LaterWords()
+    /// The word of what this kernel does itself now, after its table was read; nil until it does.
+    private var own: Ledger.Word?
+    /// How many such words there were.
+    private(set) var ownCount: UInt64 = 0
     var pool: ReplicaPool
 
     /// Reserves the memory of a book.
@@ -86,6 +90,25 @@ struct ReplicaBook: ~Copyable {
         place(Replica(entry, words.adopted, now: now), entry)
     }
 
+    /// Has what there is of the one in this place be what this kernel has made of it since its table
+    /// was read.
+    ///
+    /// - Parameters:
+    ///   - last: the last word that the node had when it became slave: this is later, each time.
+    ///   - heard: until when all of the stream was heard that is followed now.
+    mutating func setOwn(_ place: UInt32, after last: Basis, heard: Basis) {
+        if own == nil {
+            lose(after: heard)
+            own = Ledger.Word(generation: ledger.generation, voice: .kernel)
+            ownCount += 1
+            lose(after: last.later(by: ownCount))
+        }
+        if let own { pool.replicas[Int(place)].word = own }
+    }
+
+    /// What this kernel does from here on has a later word.
+    mutating func endOwn() { own = nil }
+
     // MARK: The living and the dead
 
     /// Marks a living replica dead.
@@ -159,8 +182,11 @@ struct ReplicaBook: ~Copyable {
 
     /// What the kernel has is about to be adopted.
     mutating func beginWords(adopted: Basis) {
+        // What was handed over before tells nothing of what is read now.
+        ledger.lose()
         words.begin(adopted: adopted, ledger.generation)
         ledger.follow()
+        (own, ownCount) = (nil, 0)
     }
 
     /// Begins the stream of another master.
@@ -202,6 +228,11 @@ struct ReplicaBook: ~Copyable {
     func isMastersWord(_ key: Key) -> Bool {
         guard let place = alivePlace(key) else { return false }
         return ledger.isOwnWord(pool.replicas[Int(place)].word)
+    }
+
+    /// Whether a master has spoken of the one in this place since the last begin.
+    func isConfirmed(_ place: UInt32) -> Bool {
+        ledger.isConfirmed(pool.replicas[Int(place)].word)
     }
 
     /// How late what is known of the one in this place is.

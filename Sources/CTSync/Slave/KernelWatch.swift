@@ -8,7 +8,9 @@
 /// 2. Events that were lost, an expectation that was deleted, and more ends without a hand than are
 ///    likely, call for a comparison of the whole table; these back off. What was adopted has its own
 ///    time and may end until the master confirms it.
-/// 3. nf_conntrack_events is looked at each second. What was made while it was off is made again.
+/// 3. On a node that was master a moment ago, what packets make and change is taken too, more often
+///    (`ReplicaTable.hearOwn`).
+/// 4. nf_conntrack_events is looked at each second. What was made while it was off is made again.
 ///
 /// While any of that is to be done, or nothing can be heard, the slave is not in sync (`doubt`).
 /// What packets change is left to the comparison at its interval: a takeover may have begun.
@@ -16,6 +18,8 @@
 final class KernelWatch {
     /// How often the events are taken.
     static let interval = 250 * Duration.millisecond
+    /// ... while it hears what begins.
+    static let beginInterval = 20 * Duration.millisecond
     private static let settingInterval = 1 * Duration.second
     /// Batches of events taken at once; the rest waits for the next packet.
     private static let batchLimit = 32
@@ -35,6 +39,9 @@ final class KernelWatch {
     private var backoff = Backoff()
     /// Replicas to be read.
     private var changed: [Key] = []
+    /// Whether what packets make and change is taken; connections of it to be read.
+    private(set) var hearsBegins = false
+    private var unread: [Key] = []
     private static let changedLimit = 1_024
     private var settingAt: Instant = 0
     /// When nf_conntrack_events was last seen on, in seconds.
@@ -54,8 +61,11 @@ final class KernelWatch {
     }
 
     /// Begins to listen; what was changed before is not known.
-    func open(now: Instant) {
+    ///
+    /// - Parameter begins: also to what packets make and change.
+    func open(begins: Bool, now: Instant) {
         close()
+        hearsBegins = begins
         (wasDeaf, areEventsOff, hasFound, wantsCheck, awaited) = (false, false, false, false, nil)
         backoff = Backoff()
         settingAt = 0
@@ -67,6 +77,17 @@ final class KernelWatch {
     /// Ceases to listen.
     func close() {
         source = nil
+    }
+
+    /// Takes no more of what packets do.
+    func endBegins() {
+        guard hearsBegins else { return }
+        hearsBegins = false
+        do throws(SystemError) {
+            try source?.endBegins()
+        } catch {
+            failureCount += 1
+        }
     }
 
     /// The kernel is to be compared as soon as it can be.
@@ -82,21 +103,26 @@ final class KernelWatch {
 
     /// Takes what was heard.
     ///
-    /// - Parameter check: begun if the whole table is to be compared.
-    func look(_ table: ReplicaTable, _ check: inout KernelCheck, now: Instant) {
+    /// - Parameters:
+    ///   - slave: whose table is meant.
+    ///   - check: begun if the whole table is to be compared.
+    func look(_ slave: SlaveProtocol, _ check: inout KernelCheck, now: Instant) {
         guard now >= due || hasMore else { return }
-        due = now + Self.interval
+        due = now + (hearsBegins ? Self.beginInterval : Self.interval)
+        let table = slave.table
         hasFound = false
         listen()
         if now >= settingAt { keepSetting(table, now) }
-        if source != nil { take(table, &check, now) }
+        let ownCount = table.ownCount
+        if source != nil { take(slave, &check, now) }
+        if table.ownCount != ownCount { slave.hasOwn(now: now) }
         compare(&check, now)
     }
 
     private func listen() {
         guard source == nil else { return }
         do throws(SystemError) {
-            source = try kernel.openChanges()
+            source = try kernel.openChanges(begins: hearsBegins)
             if wasDeaf { wantsCheck = true }
             wasDeaf = false
         } catch {
@@ -128,14 +154,19 @@ final class KernelWatch {
 
     // MARK: Events
 
-    private func take(_ table: ReplicaTable, _ check: inout KernelCheck, _ now: Instant) {
+    private func take(_ slave: SlaveProtocol, _ check: inout KernelCheck, _ now: Instant) {
         guard let source else { return }
+        let table = slave.table
         var ends = 0
         hasMore = true
         do throws(SystemError) {
             for _ in 0..<Self.batchLimit {
                 let drain = try source.receive { kind, entry in
-                    guard !source.isOwnDoing, table.isHere(entry.key) else { return }
+                    guard !source.isOwnDoing else { return }
+                    if hearsBegins, source.causedBy == 0, kind != .destroy {
+                        takeOwn(slave, entry, isNew: kind == .new, now)
+                    }
+                    guard table.isHere(entry.key) else { return }
                     if source.causedBy == 0, table.isConfirmed(entry.key) { ends += 1 }
                     if kind == .destroy || source.causedBy != 0 { change(entry.key, ends) }
                 } expected: { kind, expectation in
@@ -148,12 +179,35 @@ final class KernelWatch {
                 hasMore = !drain.isDrained
                 guard hasMore else { break }
                 try read(table, &check, now)
+                try readOwn(slave, now)
             }
             try read(table, &check, now)
+            try readOwn(slave, now)
         } catch {
             failureCount += 1
             wantsCheck = true
             hasMore = false
+        }
+    }
+
+    /// Takes what packets have made of a connection here.
+    private func takeOwn(
+        _ slave: SlaveProtocol, _ entry: borrowing Entry, isNew: Bool, _ now: Instant
+    ) {
+        var own = copy entry
+        guard !isNew || slave.filter.adopts(own) else { return }
+        own.prepareForReplication()
+        let change = slave.table.hearOwn(
+            own, isNew: isNew, after: slave.ownLast, heard: slave.heard, now: Self.seconds(now))
+        if change == .unknown, unread.count < Self.changedLimit { unread.append(own.key) }
+    }
+
+    /// Reads connections of which only a change was heard.
+    private func readOwn(_ slave: SlaveProtocol, _ now: Instant) throws(SystemError) {
+        defer { unread.removeAll(keepingCapacity: true) }
+        for key in unread {
+            guard let entry = try lookup.entry(key) else { continue }
+            takeOwn(slave, entry, isNew: true, now)
         }
     }
 

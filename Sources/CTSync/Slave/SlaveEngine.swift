@@ -33,6 +33,10 @@ final class SlaveEngine {
     /// What others do to the kernel.
     let watch: KernelWatch
     private var strays: StrayLooks
+    /// When a master was first heard since the node became slave.
+    private var heardAt: Instant?
+    /// How long after that neighbours may still send here what was this node's as master.
+    private static let strayTime = 3 * Duration.second
     /// Whether a connection began since this node, a master that lacks something, was promoted; nil
     /// if that was not recorded.
     var beganInTerm: (Key) -> Bool? = { _ in false }
@@ -90,7 +94,8 @@ final class SlaveEngine {
         slave.hasAdopted = false
         hasUnread = true
         check.postpone(now: now)
-        watch.open(now: now)
+        watch.open(begins: table.remakesWorn, now: now)
+        heardAt = nil
         strays.cancel()
         startAdoption()
     }
@@ -217,7 +222,7 @@ final class SlaveEngine {
         slave.endHearingOut()
         if !slave.hasAdopted { startAdoption() }
         check.postpone(now: now)
-        watch.open(now: now)
+        watch.open(begins: false, now: now)
         watch.requireCheck()
     }
 
@@ -244,7 +249,8 @@ final class SlaveEngine {
         inject(now)
         guard slave.donor == nil else { return slave.askAgain(now: now) }
         adopt(now)
-        watch.look(table, &check, now: now)
+        endBegins(now)
+        watch.look(slave, &check, now: now)
         checkKernel(now)
         slave.kernelDoubt = watch.doubt
         guard now >= renewAt else { return }
@@ -325,6 +331,14 @@ final class SlaveEngine {
         hasUnread = false
         if table.remakesWorn { strays.begin(now: now) }
         slave.adopted()
+    }
+
+    /// What begins here is nobody's loss any more when the neighbours know the new master.
+    private func endBegins(_ now: Instant) {
+        guard watch.hearsBegins, slave.masterAddress != nil else { return }
+        let since = heardAt ?? now
+        heardAt = since
+        if now >= since + Self.strayTime { watch.endBegins() }
     }
 
     private func checkKernel(_ now: Instant) {

@@ -129,6 +129,8 @@ final class SlaveProtocol {
     private var hasPart = false
     /// The last word that it has of anything, before the stream that it follows.
     private var latest = Basis.none
+    /// The last word that it had when it became slave.
+    private(set) var ownLast = Basis.none
     /// Its kernel's entries are those that an earlier process left, and no master has confirmed them.
     private var hasUnproved = false
     /// Whom this node takes a table over from, as a master that lacks it; nil for a slave.
@@ -186,6 +188,7 @@ final class SlaveProtocol {
         forgetAddresses()
         lastBasis = holding.basis
         latest = holding.latest
+        ownLast = holding.latest
         hasMore = holding.hasMore
         hasUnproved = holding.hasUnproved
         hasPart = false
@@ -264,11 +267,15 @@ final class SlaveProtocol {
         (heldAt, hadCopies) = (0, false)
     }
 
+    /// The last word of the stream that it follows.
+    var heard: Basis {
+        let isFollowing = donor == nil && masterAddress != nil
+        return isFollowing ? Basis(epoch: master.epoch, sequence: applied) : .none
+    }
+
     /// What this node holds.
     var holding: Holding {
-        let isFollowing = donor == nil && masterAddress != nil
-        let heard = isFollowing ? Basis(epoch: master.epoch, sequence: applied) : .none
-        return Holding(
+        Holding(
             basis: basis, latest: max(latest, heard), hasMore: hasMore || hasPart,
             hasUnproved: hasUnproved)
     }
@@ -285,6 +292,13 @@ final class SlaveProtocol {
     /// The next output is a report, whenever the last was.
     func reportSoon(now: Instant) {
         reportAt = now
+    }
+
+    /// Packets have made something in this kernel that nobody else may have: the master is to ask for it.
+    func hasOwn(now: Instant) {
+        latest = max(latest, ownLast.later(by: table.ownCount))
+        hasMore = true
+        reportSoon(now: now)
     }
 
     /// The master has taken all of it.

@@ -21,6 +21,12 @@ struct Basis: Comparable, Sendable, BitwiseCopyable {
         (left.epoch, left.sequence) < (right.epoch, right.sequence)
     }
 
+    /// So many packets later.
+    func later(by count: UInt64) -> Basis {
+        let (next, isOver) = sequence.addingReportingOverflow(count)
+        return Basis(epoch: epoch, sequence: isOver ? .max : next)
+    }
+
     /// Writes its bytes.
     func write(_ packet: inout MutableRawSpan, at place: Int) {
         packet.setBig(place, epoch)

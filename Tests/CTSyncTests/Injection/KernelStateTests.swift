@@ -45,6 +45,22 @@ import Testing
             ]
         ),
         (
+            "changed here", .changedHere(isWorn: false),
+            [
+                .absent, .creating, .adopted(.change), .changing, .replacing, .removing, .waiting,
+                .refused(.create), .refused(.change), .refused(.replace), .refused(.remove),
+                .adopted(.change), .adopted(.replace),
+            ]
+        ),
+        (
+            "changed here, worn", .changedHere(isWorn: true),
+            [
+                .absent, .creating, .adopted(.replace), .changing, .replacing, .removing, .waiting,
+                .refused(.create), .refused(.change), .refused(.replace), .refused(.remove),
+                .adopted(.change), .adopted(.replace),
+            ]
+        ),
+        (
             "retried", .retried,
             [
                 .absent, .creating, .held, .changing, .replacing, .removing, .creating, .creating,

@@ -51,6 +51,26 @@ import Testing
         #expect(table.windowRemedy(for: known) == .watch)
     }
 
+    /// Of a node that was master and is so again before its entries were made anew, both directions show
+    /// packets of the term before.
+    @Test func whatIsOutOfStepIsNeverWatched() throws {
+        let table = try ReplicaTable(capacity: 4, seed: 1)
+        table.remakesWorn = true
+        let known = entry(Self.acked | Self.liberal, Self.acked | Self.liberal)
+        #expect(table.adopt(entry(Self.acked, Self.acked), now: 0) == .applied)
+        #expect(table.windowRemedy(for: known) == nil)
+        #expect(table.windowRemedy(for: known, isLast: true) == nil)
+        #expect(table.windowRemedy(for: entry(Self.acked, Self.acked)) == .relax)
+        // Made anew, and no packet since.
+        guard let place = table.book.alivePlace(known.key) else { throw Missing() }
+        table.kernel.move(place, .deletionAsked(isHalf: false))
+        table.kernel.move(place, .written)
+        table.remakeIfWorn(entry(0, 0))
+        #expect(table.windowRemedy(for: known) == .watch)
+    }
+
+    private struct Missing: Error {}
+
     /// What a replica's kernel is told is not told the next one as if the connection were so.
     @Test func whetherWindowsAreWatchedIsEachNodesOwn() {
         var scaled = entry(Self.liberal, Self.acked | Self.liberal)

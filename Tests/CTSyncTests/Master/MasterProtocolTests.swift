@@ -320,6 +320,28 @@ import Testing
         #expect(try !Self.isIncomplete(ring))
     }
 
+    /// What a slave saw after it was taken from has a later word, and it is asked again at once.
+    @Test func aSlaveThatSawMoreSinceIsAskedAgain() throws {
+        let (master, _) = try Self.make()
+        func next(_ sequence: UInt64, _ now: Instant) -> Wholeness.Step {
+            var report = SlaveReport()
+            report.holding.latest = Basis(epoch: 50, sequence: sequence)
+            report.holding.hasMore = true
+            _ = Self.receive(master, Self.slavePacket(.NACK, 1, report: report), now: now)
+            return master.nextOfWholeness(now: now)
+        }
+        guard case .take(2, _, _) = next(7, 2) else {
+            Issue.record("nothing is taken over")
+            return
+        }
+        master.took(from: 2)
+        if case .take = next(7, 3) { Issue.record("the same is taken again") }
+        guard case .take(2, _, _) = next(8, 4) else {
+            Issue.record("what came since is not taken")
+            return
+        }
+    }
+
     @Test func whatASlaveTellsOfItsKernelStays() throws {
         let (master, _) = try Self.make()
         var traits = Traits()

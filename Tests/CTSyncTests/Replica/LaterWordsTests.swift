@@ -127,4 +127,81 @@ import Testing
             found == [1: Self.word(3, 3), 4: Self.word(3, 3), 2: Self.word(5, 5), 3: .none])
         #expect(pieces == [2, 1, 1])
     }
+
+    // MARK: What packets do in the kernel of a node that was master
+
+    private func hearOwn(_ entry: Entry, isNew: Bool = true) -> ReplicaTable.OwnChange {
+        table.hearOwn(entry, isNew: isNew, after: Self.word(3, 3), heard: Self.word(9, 9), now: 1)
+    }
+
+    private func isConfirmed(_ port: UInt16) -> Bool {
+        guard let place = table.book.alivePlace(Self.entry(port).key) else { return false }
+        return table.book.isConfirmed(place)
+    }
+
+    @Test func whatThisKernelMakesIsLaterThanAllThatItSaidAndNobodysWordYet() {
+        table.beginWords(adopted: Self.word(3, 3))
+        _ = table.adopt(Self.entry(1), now: 1)
+        table.follow(after: .none)
+        hear(2)
+        #expect(hearOwn(Self.entry(3)) == .taken)
+        hear(4)
+        table.goOn(to: Self.word(9, 12))
+        #expect(lateness(1) == Self.word(3, 3))
+        #expect(lateness(2) == Self.word(9, 9))
+        #expect(lateness(3) == Self.word(3, 4))
+        #expect(lateness(4) == Self.word(9, 12))
+        #expect(isConfirmed(2) && !isConfirmed(3))
+        // The master has spoken: it knows better.
+        hear(3)
+        #expect(hearOwn(Self.entry(3), isNew: false) == .none)
+        #expect(lateness(3) == Self.word(9, 12))
+    }
+
+    @Test func aChangeAloneDescribesNothingButWhatIsKnown() {
+        table.beginWords(adopted: Self.word(3, 3))
+        #expect(hearOwn(Self.entry(1), isNew: false) == .unknown)
+        #expect(hearOwn(Self.entry(1)) == .taken)
+        var change = Self.entry(1)
+        change.fields = [.status, .mark]
+        change.mark = 7
+        #expect(hearOwn(change, isNew: false) == .taken)
+        #expect(table.said(change.key)?.mark == 7)
+        #expect(table.ownCount == 1)
+    }
+
+    /// A handover takes all; the next one what came since.
+    @Test func whatWasTakenIsNotHandedOverAgain() throws {
+        table.beginWords(adopted: Self.word(3, 3))
+        for port in UInt16(1)...3 { _ = table.adopt(Self.entry(port), now: 1) }
+        table.follow(after: .none)
+        hear(4)
+        let first = ReplicaWalk(table)
+        #expect(try ports(first) == [1, 2, 3, 4])
+        #expect(first.wasTaken().isAll)
+        #expect(try ports(first) == [])
+        #expect(hearOwn(Self.entry(5)) == .taken)
+        #expect(!first.wasTaken().isAll)
+        let generation = first.wasTaken().generation
+        hear(6)
+        let second = ReplicaWalk(table, after: generation)
+        // What came meanwhile has a later word, and is asked for again.
+        try second.start()
+        #expect(hearOwn(Self.entry(7)) == .taken)
+        #expect(!second.wasTaken().isAll)
+        #expect(lateness(5) == Self.word(3, 4) && lateness(7) == Self.word(3, 5))
+        #expect(try ports(ReplicaWalk(table, after: generation)).isSuperset(of: [5, 7]))
+        #expect(try ports(ReplicaWalk(table, after: generation)).isDisjoint(with: [1, 2, 3, 4]))
+        // The kernel's table is read anew: nothing of it was taken.
+        table.beginWords(adopted: Self.word(9, 9))
+        _ = table.adopt(Self.entry(8), now: 1)
+        #expect(try ports(ReplicaWalk(table, after: generation)).contains(8))
+    }
+
+    private func ports(_ walk: ReplicaWalk) throws -> Set<UInt16> {
+        var ports: Set<UInt16> = []
+        try walk.start()
+        while try walk.step({ ports.insert($0.key.tuple.sourcePort) }) {}
+        return ports
+    }
 }

@@ -107,9 +107,9 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
         return source
     }
 
-    func openChanges() throws(SystemError) -> any EventSource {
+    func openChanges(begins: Bool) throws(SystemError) -> any EventSource {
         try calls.attempt("socket of changes")
-        let source = SimulatedEvents(self, ofOthers: true)
+        let source = SimulatedEvents(self, ofOthers: true, begins: begins)
         listeners.append(Weak(source: source))
         settle()
         return source

@@ -225,12 +225,20 @@ final class SimulatedEvents: EventSource {
     /// What other threads do while this one reads.
     var meanwhile: () -> Void = {}
 
-    /// Only what others than the daemon end, or change by hand, is heard.
+    /// Only what others than the daemon do is heard ...
     private let isOfOthers: Bool
+    /// ... and of what begins, or packets change, nothing.
+    private var hearsBegins: Bool
 
-    init(_ kernel: SimulatedKernel, ofOthers: Bool = false) {
+    init(_ kernel: SimulatedKernel, ofOthers: Bool = false, begins: Bool = true) {
         self.kernel = kernel
         isOfOthers = ofOthers
+        hearsBegins = begins
+    }
+
+    func endBegins() throws(SystemError) {
+        try kernel.calls.attempt("end of begins")
+        hearsBegins = false
     }
 
     /// Whether there is something to read.
@@ -241,7 +249,7 @@ final class SimulatedEvents: EventSource {
     func append(_ kind: CtnetlinkKind, _ said: Entry, _ cause: SimulatedTable.Cause) {
         if isOfOthers {
             let isHeard = kind == .destroy || kind == .update && cause != .traffic
-            guard isHeard, cause != .daemon else { return }
+            guard isHeard || hearsBegins, cause != .daemon else { return }
         }
         guard events.count < kernel.eventCapacity else {
             hasLost = true

@@ -116,6 +116,38 @@ import Testing
         #expect(bench.engine.check.checkCount == 0 && bench.engine.check.repairedCount == 0)
     }
 
+    /// Neighbours that have not learned yet where the master's addresses are now.
+    @Test func whatBeginsAfterADemotionIsHeldForTheNextMaster() throws {
+        let bench = try Self.make()
+        let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, 4_000, 53))
+        func begin(_ port: UInt16) -> Key {
+            var other = entry
+            other.key.tuple.sourcePort = port
+            other.reply.destinationPort = port
+            bench.kernel.meddle { _ = $0.insert(other, seconds: 30, .traffic) }
+            return other.key
+        }
+        let holding = Holding(latest: Basis(epoch: 5, sequence: 7))
+        let first = begin(4_000)
+        bench.pass(Duration.second)
+        #expect(bench.engine.table.reply(first) == nil && !bench.engine.slave.holding.hasMore)
+        bench.engine.begin(
+            after: MasterClaim(epoch: 5, nodeID: 2), holding: holding, now: bench.now)
+        for _ in 0..<64 { bench.work() }
+        #expect(!bench.engine.slave.holding.hasMore)
+        let second = begin(4_001)
+        bench.now += KernelWatch.beginInterval
+        bench.work()
+        #expect(bench.engine.table.reply(second) != nil)
+        #expect(bench.engine.slave.holding.hasMore)
+        #expect(bench.engine.slave.holding.latest == Basis(epoch: 5, sequence: 8))
+        // Three seconds after a master was heard everybody has learned it.
+        bench.pass(4 * Duration.second)
+        let third = begin(4_002)
+        bench.pass(Duration.second)
+        #expect(bench.engine.table.reply(third) == nil)
+    }
+
     /// What this process does itself, and what packets change, is nobody's hand.
     @Test func itsOwnChangesAreNoOthers() throws {
         let bench = try Self.make()
