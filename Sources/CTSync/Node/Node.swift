@@ -20,7 +20,6 @@ final class Node {
     /// Of the rules of what is replicated.
     private let fingerprint: UInt32
     let startedAt = Clock.now()
-    private var hasToLookForDrops = false
     /// The devices that `limitPackets` last saw, and their MTUs.
     private var pathDevices: [UInt32: Int] = [:]
     private(set) var natCheck = NATCheck()
@@ -87,7 +86,6 @@ final class Node {
             as: role, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
         guard role == .master else { return }
         tookRole("started")
-        hasToLookForDrops = false
         leftDrops.look()
     }
 
@@ -162,7 +160,7 @@ final class Node {
         roleCause = cause
         if role == .master {
             roleChanges.toMaster += 1
-            hasToLookForDrops = true
+            leftDrops.lookLater()
         } else {
             roleChanges.toSlave += 1
         }
@@ -244,13 +242,9 @@ final class Node {
         }
     }
 
-    /// After a promotion, when the role has been reported and the first packet has had its time: it takes
-    /// 40 ms.
+    /// After a promotion, when the role has been reported.
     func lookForLeftDrops() {
-        let due = engine.roleSince + 100 * Duration.millisecond
-        guard hasToLookForDrops, Clock.now() >= due else { return }
-        hasToLookForDrops = false
-        leftDrops.look()
+        leftDrops.lookAfter(engine.roleSince, now: Clock.now())
     }
 
     /// The other nodes, as they were last heard in the present role.
