@@ -36,7 +36,7 @@ final class ControlSocket {
     /// Opens the socket of a control file; whoever calls it holds the `InstanceLock`, so that a
     /// socket that is there is a dead daemon's, and is replaced.
     ///
-    /// - Throws: `SystemError` where it cannot be made.
+    /// - Throws: `SystemError` if it cannot be made.
     convenience init(controlFile: String) throws(SystemError) {
         try self.init(path: controlFile + ControlSocket.suffix, isView: false)
     }
@@ -45,7 +45,7 @@ final class ControlSocket {
     ///
     /// - Parameter group: its number; the file can be used by the group only if this process may give
     ///   it away, or has that group itself.
-    /// - Throws: `SystemError` where it cannot be made.
+    /// - Throws: `SystemError` if it cannot be made.
     convenience init(controlFile: String, viewFor group: gid_t) throws(SystemError) {
         try self.init(path: controlFile + ControlSocket.viewSuffix, isView: true)
         let path = path

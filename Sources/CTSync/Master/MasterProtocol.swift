@@ -311,12 +311,12 @@ final class MasterProtocol: Sendable {
         }
     }
 
-    /// Takes note that all that a node held has been taken.
+    /// Records that all that a node held has been taken.
     func took(from nodeID: UInt8) {
         slaves.withLock { $0.wholeness.took(nodeID) }
     }
 
-    /// Takes note of what the node holds now of its predecessor's words.
+    /// Records what the node holds now of its predecessor's words.
     func inherited(_ holding: Holding) {
         slaves.withLock { $0.wholeness.inherited(holding) }
     }
@@ -351,7 +351,7 @@ final class MasterProtocol: Sendable {
         slaves.withLock { $0.schedule.require() }
     }
 
-    /// Takes note that events were lost: until the walk that this calls for has begun, every packet
+    /// Records that events were lost: until the walk that this calls for has begun, every packet
     /// says that no slave is in sync.
     ///
     /// The walk is not wanted before `caughtUp`. The kernel reports a loss ahead of the events that it
@@ -364,7 +364,7 @@ final class MasterProtocol: Sendable {
         }
     }
 
-    /// Takes note that every event that was queued until now has been appended.
+    /// Records that every event that was queued until now has been appended.
     ///
     /// - Returns: whether a walk is wanted because events were lost before.
     func caughtUp() -> Bool {
@@ -390,7 +390,7 @@ final class MasterProtocol: Sendable {
     /// How often events were lost.
     var losses: UInt64 { slaves.withLock { $0.losses.count } }
 
-    /// Takes note that the kernel's timeouts are the connections' own.
+    /// Records that the kernel's timeouts are the connections' own.
     func timersRun() {
         slaves.withLock { $0.schedule.isPostponed = false }
     }
@@ -417,7 +417,7 @@ final class MasterProtocol: Sendable {
         }
     }
 
-    /// Takes note of the packet that its begin is in.
+    /// Records the packet that its begin is in.
     func initsyncBegan(in sequence: UInt64) {
         slaves.withLock { slaves in
             slaves.schedule.began(in: sequence)
@@ -425,7 +425,7 @@ final class MasterProtocol: Sendable {
         }
     }
 
-    /// Takes note that it is over.
+    /// Records that it is over.
     ///
     /// - Parameter isWhole: whether all of the table was said.
     func initsyncEnded(isWhole: Bool) {

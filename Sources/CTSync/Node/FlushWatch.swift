@@ -6,6 +6,7 @@ import Logging
 struct FlushWatch {
     private var held = FlushHold.Status()
 
+    /// Logs what has begun or ended since the last look.
     mutating func look(_ node: Node, _ now: Instant) {
         let status = node.master.flush.status
         if status.total > held.total, held.count == 0 {

@@ -76,7 +76,7 @@ final class Node {
 
     /// Takes up the first role.
     ///
-    /// - Throws: `SystemError` where the master's threads or sockets cannot be had.
+    /// - Throws: `SystemError` if the master's threads or sockets cannot be had.
     func begin(as role: Role) throws(SystemError) {
         if role == .slave {
             try closeAtStart()

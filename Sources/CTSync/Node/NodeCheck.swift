@@ -60,6 +60,7 @@ struct NodeCheck {
         checkForecast()
     }
 
+    /// Adds a line.
     mutating func add(
         _ level: Level, _ name: String, _ text: String, _ remedy: String = ""
     ) {

@@ -31,6 +31,7 @@ extension NodeReport {
             ])
     }
 
+    /// Adds the group `seal`.
     func addSeal(_ status: inout StatusReport) {
         status.add(group: "seal") { group in
             group.add("mode", "\(seal.mode)")

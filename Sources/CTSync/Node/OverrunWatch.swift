@@ -11,6 +11,7 @@ struct OverrunWatch {
     private var flush = FlushWatch()
     private static let interval = 1 * Duration.second
 
+    /// Logs what has moved, if a second has passed since the last look.
     mutating func look(_ node: Node) {
         let now = Clock.now()
         guard now >= lookedAt + Self.interval else { return }

@@ -163,7 +163,7 @@ final class SendRing: @unchecked Sendable {
 
     /// Appends the begin or the end of an initsync, as the last message of its packet.
     ///
-    /// - Returns: the sequence number of the packet it is in; nil where the ring is full.
+    /// - Returns: the sequence number of the packet it is in; nil if the ring is full.
     func append(_ bracket: Bracket, _ type: MessageKind.MessageType) -> UInt64? {
         state.withLock { state in
             let sequence = append(&state, isCopy: false, byteCount: Bracket.byteCount) {
@@ -355,7 +355,7 @@ final class SendRing: @unchecked Sendable {
     /// Copies a packet of the backlog, as it was sent.
     ///
     /// - Parameter target: at least `copyByteCount` bytes.
-    /// - Returns: its length; nil where it has not been sent or is overwritten.
+    /// - Returns: its length; nil if it has not been sent or is overwritten.
     func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
         state.withLock { state in
             guard canCopy(sequence, open: state.open) else { return nil }

@@ -6,7 +6,7 @@ package import Logging
 package struct Configuration: Sendable, Equatable {
     /// The devices of the sync link, at most `LinkSet.limit`.
     package var syncdevs: [String]
-    /// The role to start in; nil where none was given.
+    /// The role to start in; nil if none was given.
     package var state: Role?
     /// The number of this node, unlike that of every other node on the link.
     package var nodeID: UInt8 = 0

@@ -507,7 +507,7 @@ final class SlaveProtocol {
 
     // MARK: Output
 
-    /// When `output` has something next; nil where only a packet can bring that about.
+    /// When `output` has something next; nil if only a packet can bring that about.
     var deadline: Instant? {
         guard masterAddress != nil else { return answer.isDue ? 0 : nil }
         var earliest = answer.isDue ? 0 : reports.due(isWalking: initsync.isRunning)

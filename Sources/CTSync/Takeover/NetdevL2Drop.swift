@@ -68,7 +68,7 @@ package struct NetdevL2Drop: L2DropBackend {
 
     func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool { plan == other }
 
-    /// A table as nftables lists it; nil where it is not there.
+    /// A table as nftables lists it; nil if it is not there.
     private func list(_ family: String) -> String? {
         do throws(NftablesError) {
             return try nftables.run("list table \(family) \(ruleset.table)")

@@ -38,7 +38,7 @@ final class OwnedTables {
 
     /// Makes those that are not there, empty; the others stay as they are. Nobody owns them then.
     ///
-    /// - Throws: `SystemError`; EOPNOTSUPP where this kernel has no such tables, or where one is
+    /// - Throws: `SystemError`; EOPNOTSUPP if this kernel has no such tables, or where one is
     ///   there without the flag, which cannot be changed.
     func make() throws(SystemError) {
         release()
@@ -47,7 +47,7 @@ final class OwnedTables {
 
     /// Takes the tables.
     ///
-    /// - Throws: `SystemError`; ENOENT where one is gone, EPERM where somebody else has one.
+    /// - Throws: `SystemError`; ENOENT if one is gone, EPERM if somebody else has one.
     func take() throws(SystemError) {
         let socket = try Self.open()
         try run(Self.newTable, 0, Self.owner | Self.persist, socket)
@@ -66,7 +66,7 @@ final class OwnedTables {
 
     /// Removes all of them with what is in them, there or not.
     ///
-    /// - Throws: `SystemError`; EINVAL where the kernel is too old for that.
+    /// - Throws: `SystemError`; EINVAL if the kernel is too old for that.
     func destroy() throws(SystemError) {
         if let socket = socket.take() {
             try run(Self.destroyTable, 0, nil, socket)

@@ -21,6 +21,7 @@ package struct Observation: Sendable {
     package private(set) var trouble = ""
     /// When it was asked last, in microseconds since 1970.
     package private(set) var time: UInt64 = 0
+    /// The numbers of the last minutes.
     package private(set) var course: Course
     /// What the daemon tells of itself, and when it did not answer; the newest last.
     package private(set) var history: [HistoryEvent] = []
