@@ -40,8 +40,13 @@ extension ReplicaTable {
         book.setHanded(place, word)
     }
 
-    /// The word of what the kernel had when the node became slave.
+    /// The word of what the kernel had when the node became slave, but for what has an earlier one.
     var adoptedWord: Basis { book.words.unread }
+
+    /// The word of an entry of the kernel that is not among the replicas.
+    func adoptedWord(of entry: Entry) -> Basis {
+        book.words.basis(of: book.adoptedWord(entry, isHeld: Self.mayBeHeld(entry)))
+    }
 
     /// How late the word of a replica is; of what is none, that of what the kernel had.
     func lateness(_ key: Key) -> Basis {
@@ -52,7 +57,7 @@ extension ReplicaTable {
     /// which has not taken its place yet.
     func lateness(here entry: Entry) -> Basis {
         guard let place = book.alivePlace(entry.key), isOf(entry, place) else {
-            return book.words.unread
+            return adoptedWord(of: entry)
         }
         return book.lateness(at: place)
     }

@@ -84,8 +84,7 @@ final class SlaveEngine {
     /// - Parameter holding: how much of the cluster's table that is.
     func begin(after claim: MasterClaim, holding: Holding, now: Instant) {
         hasBegun = true
-        table.removeAll()
-        table.beginWords(adopted: holding.latest)
+        table.beginAnew(after: slave.holding.latest, adopted: holding.latest)
         table.isCreateOnly = false
         // A process that begins may be a master's that was restarted: packets still pass.
         table.remakesWorn = claim != .none
@@ -329,6 +328,7 @@ final class SlaveEngine {
         }
         guard !adoption.isRunning else { return }
         hasUnread = false
+        table.endAdoption()
         if table.remakesWorn { strays.begin(now: now) }
         slave.adopted()
     }
