@@ -40,6 +40,17 @@ extension ReplicaTable {
         book.setHanded(place, word)
     }
 
+    /// What this kernel has in a replica's place is newer than what was handed over, by a word that is so
+    /// late, and stays: the replica is that one.
+    func keep(_ here: Entry, _ place: UInt32, _ word: Basis, now: UInt32) {
+        if !isOf(here, place) {
+            var entry = here
+            entry.prepareForReplication()
+            book.become(place, entry, now: now)
+        }
+        book.setHanded(place, word)
+    }
+
     /// The word of what the kernel had when the node became slave, but for what has an earlier one.
     var adoptedWord: Basis { book.words.unread }
 

@@ -268,11 +268,6 @@ struct ReplicaBook: ~Copyable {
     /// How late what is known of the one in this place is.
     func lateness(at place: UInt32) -> Basis { words.basis(of: pool.replicas[Int(place)].word) }
 
-    /// What there is of the one in this place is what the kernel had.
-    mutating func setAdopted(_ place: UInt32) {
-        pool.replicas[Int(place)].word = words.adopted
-    }
-
     /// What there is of the one in this place was handed over, and is as late as this.
     mutating func setHanded(_ place: UInt32, _ word: Basis) {
         var generation = words.generation(of: word)
@@ -282,6 +277,15 @@ struct ReplicaBook: ~Copyable {
             generation = ledger.generation
         }
         pool.replicas[Int(place)].word.generation = generation ?? 0
+    }
+
+    /// The one in this place is another: what the kernel has.
+    mutating func become(_ place: UInt32, _ entry: Entry, now: UInt32) {
+        let replica = pool.replicas + Int(place)
+        if !replica.pointee.isSufficient { insufficientCount -= 1 }
+        take(place, entry, isWhole: true)
+        takeTimeout(place, entry, now: now)
+        if !replica.pointee.isSufficient { insufficientCount += 1 }
     }
 
     /// The entry as the master described it.
