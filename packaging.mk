@@ -41,7 +41,7 @@ STAGED = .build/staged
 static:
 	for program in ct_sync ct_sync-exporter; do \
 		CT_SYNC_COMMIT=$$(packaging/version commit) \
-			swift build $(STATIC_FLAGS) --product $$program || exit 1; done
+			$(SWIFT) build $(STATIC_FLAGS) --product $$program || exit 1; done
 
 # Pieces that name the program's place are written for PREFIX=/usr.
 PLACE = sed -e 's|/usr/sbin/|$(SBINDIR)/|g' -e 's|/usr/lib/ct_sync/|$(LIBDIR)/ct_sync/|g'
@@ -140,7 +140,7 @@ release: deb rpm tarball
 
 # After a change of the table of settings (Sources/CTSync/Settings): the sample file and the man pages.
 documents:
-	swift build --product ct_sync
+	$(SWIFT) build --product ct_sync
 	packaging/write-documents .build/debug/ct_sync
 
 # Holds documents and program together, and does what they say on pairs of machines.

@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.." || exit 1
 command -v promtool > /dev/null || { echo "promtool is missing (package prometheus)" >&2; exit 1; }
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 failures=0
 
 check() {

@@ -20,6 +20,7 @@ fi
 package=$1
 root=$(mktemp -d /tmp/ct_sync-root-XXXXXX)
 trap 'rm -rf "$root"' EXIT
+trap 'exit 1' INT TERM HUP
 chmod 755 "$root"
 
 fail() {

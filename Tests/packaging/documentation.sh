@@ -14,6 +14,7 @@ binary=${1:-.build/release/ct_sync}
 [ $# -gt 0 ] || set -- "$binary"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 failures=0
 
 flags() { grep -oE -e '(^|[^a-z0-9-])--[a-z][a-z0-9-]*' | grep -oE -e '--[a-z0-9-]+' | sort -u; }

@@ -28,6 +28,7 @@ cleanup() {
     rm -rf "$scratch"
 }
 trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
 failures=0
 check() {
     if eval "$2"; then

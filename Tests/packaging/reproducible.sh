@@ -14,6 +14,7 @@ staged=${1:-.build/staged}
 [ -x "$staged/usr/sbin/ct_sync" ] || { echo "nothing is staged in $staged" >&2; exit 1; }
 scratch=$(mktemp -d /tmp/ct_sync-reproducible-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 failures=0
 
 # A staged root as another build would make it: other times, another order in the directories.

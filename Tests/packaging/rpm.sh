@@ -17,6 +17,7 @@ fi
 package=$(readlink -f "$1")
 scratch=$(mktemp -d /tmp/ct_sync-rpm-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 failures=0
 check() {
     if eval "$2"; then

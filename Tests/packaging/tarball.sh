@@ -16,6 +16,7 @@ if [ $# -ne 1 ] || [ ! -e "$1" ]; then
 fi
 scratch=$(mktemp -d /tmp/ct_sync-tarball-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 failures=0
 check() {
     if eval "$2"; then

@@ -11,6 +11,7 @@ if ! command -v systemd-analyze > /dev/null; then
 fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+trap 'exit 1' INT TERM HUP
 failures=0
 # Words that systemd knows since version 254.
 too_new='^$'

@@ -13,6 +13,7 @@ staged=${1:-.build/staged}
 [ -x "$staged/usr/sbin/ct_sync" ] || { echo "nothing is staged in $staged" >&2; exit 1; }
 packages=$(mktemp -d /tmp/ct_sync-packages-XXXXXX)
 trap 'rm -rf "$packages"' EXIT
+trap 'exit 1' INT TERM HUP
 if ! CT_SYNC_PACKAGE_VERSION=0.0.1 packaging/build-deb "$staged" "$packages/old" > "$packages/words" 2>&1 \
     || ! packaging/build-deb "$staged" "$packages/new" >> "$packages/words" 2>&1; then
     cat "$packages/words"

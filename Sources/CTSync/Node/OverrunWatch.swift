@@ -66,7 +66,10 @@ struct OverrunWatch {
             node.log.warning("\(value - last[key, default: 0]) \(text), \(value) since the start")
             last[key] = value
         }
-        flush.look(node, now)
+        let held = node.master.flush.status
+        for sentence in flush.look(held, isMaster: node.role == .master, now: now) {
+            node.log.notice("\(sentence)")
+        }
         lookAtRefused(slave, node)
         lookAtHelpers(slave.related.missingHelpers, node)
         if slave.related.hasTranslated { node.checkNAT(now: now) }
