@@ -177,7 +177,6 @@ package final class Daemon {
             node.darkness?.work(now: Clock.now())
             followDevices()
             node.limitPackets()
-            node.keys.look(now: Clock.now())
             node.refreshAddresses()
             node.checkAddresses(now: Clock.now())
             node.lookForLeftDrops()

@@ -315,25 +315,29 @@ final class LinkThread: Sendable {
     private func send(_ state: State, _ length: Int, _ peer: PeerAddress?, _ now: Instant) {
         let memory = UnsafeMutableRawBufferPointer(
             rebasing: state.sent.own(0)[..<(LinkSealer.room + length)])
+        // It is refused if none of its ways takes it.
+        var isRefused = true
         if let peer, links.linkCount > 1 {
             // Each is sealed for itself, where it is: from a copy.
             state.engine.slave.otherAddresses(of: peer) { other in
                 let copy = UnsafeMutableRawBufferPointer(
                     rebasing: state.sent.own(1)[..<memory.count])
                 copy.copyMemory(from: UnsafeRawBufferPointer(memory))
-                send(copy, other, state, now)
+                if !send(copy, other, state, now) { isRefused = false }
             }
         }
-        send(memory, peer, state, now)
+        if !send(memory, peer, state, now) { isRefused = false }
+        if isRefused { state.engine.packetsRefused += 1 }
     }
 
+    /// Returns whether the network refused it.
     private func send(
         _ memory: UnsafeMutableRawBufferPointer, _ peer: PeerAddress?, _ state: State,
         _ now: Instant
-    ) {
+    ) -> Bool {
         let sealer = state.sealer.sealer(to: peer, now: now)
         state.sent.point(0, at: state.sealer.finish(memory, sealer))
-        _ = links.send(state.sent, count: 1, to: peer)
+        return links.send(state.sent, count: 1, to: peer) > 0
     }
 
     /// Reads a batch of each link.
