@@ -80,16 +80,19 @@ final class LinkTraffic {
     /// Sends the packet that `target` begins with; to be written again afterwards.
     ///
     /// - Parameter peer: nil for everybody.
-    func send(_ length: Int, to peer: PeerAddress?, now: Instant) {
+    /// - Returns: whether the network took it.
+    func send(_ length: Int, to peer: PeerAddress?, now: Instant) -> Bool {
         send(datagram(length), peer, now)
     }
 
     /// Sends a copy of it: each is sealed for itself, where it is.
-    func sendCopy(_ length: Int, to peer: PeerAddress, now: Instant) {
+    ///
+    /// - Returns: whether the network took it.
+    func sendCopy(_ length: Int, to peer: PeerAddress, now: Instant) -> Bool {
         let datagram = datagram(length)
         let copy = UnsafeMutableRawBufferPointer(rebasing: sent.own(1)[..<datagram.count])
         copy.copyMemory(from: UnsafeRawBufferPointer(datagram))
-        send(copy, peer, now)
+        return send(copy, peer, now)
     }
 
     private func datagram(_ length: Int) -> UnsafeMutableRawBufferPointer {
@@ -98,9 +101,9 @@ final class LinkTraffic {
 
     private func send(
         _ datagram: UnsafeMutableRawBufferPointer, _ peer: PeerAddress?, _ now: Instant
-    ) {
+    ) -> Bool {
         let sealer = sealer.sealer(to: peer, now: now)
         sent.point(0, at: self.sealer.finish(datagram, sealer))
-        _ = links.send(sent, count: 1, to: peer)
+        return links.send(sent, count: 1, to: peer) == 0
     }
 }

@@ -54,8 +54,10 @@ package final class Daemon {
             daemon = try Daemon(configuration, plan, keys, darkness, lock, log)
         } catch {
             let isForbidden = error.errno == EPERM || error.errno == EACCES
+            let isLowPort = error.errno == EACCES && error.call.hasPrefix("bind to port")
             throw ConfigurationError(
-                "ct_sync cannot start: \(error)", at: isForbidden ? .notAllowed : .notReady)
+                "ct_sync cannot start: \(error)\(isLowPort ? "; it needs CAP_NET_BIND_SERVICE" : "")",
+                at: isForbidden ? .notAllowed : .notReady)
         }
         do throws(SystemError) {
             try daemon.loop()
@@ -173,7 +175,6 @@ package final class Daemon {
             node.darkness?.work(now: Clock.now())
             followDevices()
             node.limitPackets()
-            node.keys.look(now: Clock.now())
             node.refreshAddresses()
             node.checkAddresses(now: Clock.now())
             node.lookForLeftDrops()

@@ -291,12 +291,15 @@ final class LinkThread: Sendable {
     }
 
     private func send(_ state: State, _ length: Int, _ peer: PeerAddress?, _ now: Instant) {
+        // It is refused if none of its ways takes it.
+        var isRefused = true
         if let peer, links.linkCount > 1 {
             state.engine.slave.otherAddresses(of: peer) { other in
-                state.traffic.sendCopy(length, to: other, now: now)
+                if state.traffic.sendCopy(length, to: other, now: now) { isRefused = false }
             }
         }
-        state.traffic.send(length, to: peer, now: now)
+        if state.traffic.send(length, to: peer, now: now) { isRefused = false }
+        if isRefused { state.engine.packetsRefused += 1 }
     }
 
     /// Reads a batch of each link.

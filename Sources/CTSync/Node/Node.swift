@@ -34,6 +34,8 @@ final class Node {
     private var ownAddresses: [HostAddress] = []
     private var addressesAt: Instant = 0
     private var traits = TraitsUpkeep()
+    /// Packets that the network has refused: how many there were at the last look, and when there were more.
+    private(set) var refusals: (count: UInt64, at: Instant?) = (0, nil)
     /// The last rehearsal of a promotion, and when it ended.
     private(set) var lastRehearsal: (at: Instant, result: Rehearsal)?
 
@@ -209,6 +211,12 @@ final class Node {
     func checkNAT(now: Instant) {
         guard role == .slave else { return natCheck.reset() }
         natCheck.look(now: now, log) { link.visit { $0.table.translatedCount() } }
+    }
+
+    /// Notes when the network refuses packets.
+    func lookAtRefusals(_ now: Instant) {
+        let count = refusedPackets
+        if count != refusals.count { refusals = (count, now) }
     }
 
     /// What was seen on the device lately.

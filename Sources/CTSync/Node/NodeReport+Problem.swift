@@ -65,7 +65,7 @@ extension NodeReport {
                 detail: "what one of them leaves out is lost at a takeover",
                 tries: [
                     Hint(
-                        command: "grep -E 'replicate|own' /etc/ct_sync.conf",
+                        command: "grep -E 'replicate|own' \(configurationFile)",
                         why: "on both nodes: the same lines in the same order?")
                 ])
         }

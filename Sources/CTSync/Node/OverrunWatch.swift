@@ -33,10 +33,6 @@ struct OverrunWatch {
                 "filters refused by the kernel; events are filtered by the daemon alone"
             ),
             (
-                "refused", node.master.sender.refusedCount,
-                "packets refused by the network (last: \(Node.errnoName(node.links.lastRefusal)))"
-            ),
-            (
                 "shifts", node.master.intake.missedShiftCount,
                 "shifted sequence numbers that may have been missed"
             ),

@@ -56,9 +56,11 @@ package struct Configuration: Sendable, Equatable {
     var requireSyncSeconds: UInt32 = 0
     /// The least important messages that are still logged.
     package var logLevel = Logger.Level.info
+    /// The file that was read; nil for none.
+    package var path: String?
 
     /// The control file of a node that is given none.
-    package static let defaultControlFile = "/run/ct_sync/state"
+    package static let defaultControlFile = ClientCommand.usualControlFile
 
     /// The defaults for a device.
     init(syncdev: String) {

@@ -17,7 +17,9 @@ extension SettingsTable {
                 + "enable a querier, turn snooping off, or use 224.0.0.254 or `peer`.",
             example: "224.0.0.254"),
         SettingDescription(
-            "port", .number(1...65_535), into: \.port, "The UDP port of the sync link."),
+            "port", .number(1...65_535), into: \.port, "The UDP port of the sync link.",
+            details: "One below 1024 needs CAP_NET_BIND_SERVICE: under systemd a drop-in with "
+                + "CapabilityBoundingSet=CAP_NET_BIND_SERVICE."),
         SettingDescription(
             "peer", .peer, each: \.peers,
             "The address of another node: packets go to it instead of the group, and only peers "

@@ -55,6 +55,8 @@ final class SlaveEngine {
     /// What `output` has handed out.
     private(set) var packetsSent: UInt64 = 0
     private(set) var bytesSent: UInt64 = 0
+    /// Those of them that the network refused; the link's thread counts them.
+    var packetsRefused: UInt64 = 0
 
     /// Opens what a slave asks of its kernel.
     ///
@@ -408,5 +410,6 @@ final class SlaveEngine {
         status.related = RelatedStatus(table, injector, expectations)
         status.packetsSent = packetsSent
         status.bytesSent = bytesSent
+        status.packetsRefused = packetsRefused
     }
 }

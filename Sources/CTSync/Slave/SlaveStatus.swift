@@ -47,4 +47,6 @@ struct SlaveStatus: Sendable {
     var related = RelatedStatus()
     var packetsSent: UInt64 = 0
     var bytesSent: UInt64 = 0
+    /// Those of them that the network refused.
+    var packetsRefused: UInt64 = 0
 }

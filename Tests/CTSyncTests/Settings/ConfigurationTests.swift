@@ -70,7 +70,10 @@ import Testing
         Bad("log-level", "loud", "--log-level is \"loud\" but must be \(levels)"),
         Bad(
             "sync-dev", "eth0",
-            "--sync-dev is no setting of ct_sync; there are "
+            "--sync-dev is no setting of ct_sync; did you mean syncdev?"),
+        Bad(
+            "colour", "red",
+            "--colour is no setting of ct_sync; there are "
                 + SettingsTable.names.joined(separator: ", ")),
     ]
 
