@@ -9,8 +9,9 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-binary=$(readlink -f "${1:-.build/release/ct_sync}")
-[ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_binary "$@"
 [ -n "${OTHER_USER_INSIDE-}" ] || OTHER_USER_INSIDE=1 exec unshare --net "$0" "$binary"
 
 scratch=$(mktemp -d /tmp/ct_sync-user-XXXXXX)
@@ -23,25 +24,10 @@ cleanup() {
     rm -rf "$scratch"
 }
 trap cleanup EXIT
-failures=0
-check() {
-    if eval "$2"; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1"
-        cat "$scratch/log"
-        failures=$((failures + 1))
-    fi
-}
+evidence="$scratch/log"
 role() { "$binary" status --field role --control-file "$file"; }
-becomes() {
-    tries=0
-    while [ "$(cat "$file" 2> /dev/null)" != "$1" ] || [ "$(role)" != "$1" ]; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 100 ] || return 1
-        sleep 0.1
-    done
-}
+is() { [ "$(cat "$file" 2> /dev/null)" = "$1" ] && [ "$(role)" = "$1" ]; }
+becomes() { within 10 is "$1"; }
 # The daemon has looked at the file again (once a second) and left it as it is.
 stays() {
     sleep 3
