@@ -72,8 +72,16 @@ check "root: a file moved over it is obeyed and says the role" "becomes slave"
 chgrp daemon "$file"
 chmod 664 "$file"
 echo 1 > "$file"
-check "root: owner and mode are kept" \
-    "becomes master && [ \"\$(stat -c %G%a \"\$file\")\" = daemon664 ]"
+# Not by reading the file: it is written in place only if nobody has it open.
+check "root: owner and mode are kept" "within 10 '[ \"\$(role)\" = master ]' && stays master \
+    && [ \"\$(stat -c %G%a \"\$file\")\" = daemon664 ]"
+tail -f "$file" > /dev/null 2>&1 &
+reader=$!
+sleep 0.5
+echo 0 > "$file"
+check "root: but if somebody reads it when the role changes, the group is root's again" \
+    "becomes slave && [ \"\$(stat -c %G%a \"\$file\")\" = root664 ]"
+kill "$reader"
 stop
 
 start nobody
