@@ -37,6 +37,11 @@ order() {
 
 inside dpkg --install /run/package.deb > "$scratch/words" 2>&1 || { cat "$scratch/words"; exit 1; }
 check "the package is installed, nothing runs" "[ \"\$(property ActiveState)\" = inactive ]"
+for unit in ct_sync.service ct_sync-dark.service ct_sync-exporter.service ct_sync-flows.service \
+    ct_sync-metrics.timer; do
+    check "$unit is off" \
+        "[ \"\$(inside systemctl is-enabled $unit)\" = disabled ] && ! inside systemctl --quiet is-active $unit"
+done
 configure ""
 inside systemctl start peer.service
 
