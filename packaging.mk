@@ -190,7 +190,8 @@ test-pacemaker: deb
 
 # The packages as they are released, and all that is said above: the last part of "make test".
 test-packages: release
-	Tests/together Tests/docs/run $(PACKAGE) $(WALKED) Tests/managers/keepalived.md \
+	Tests/together Tests/docs/run $(PACKAGE) Tests/managers/keepalived.md \
+		and Tests/docs/run $(PACKAGE) $(WALKED) \
 		and Tests/packaging/upgrade.sh $(STAGED) .build/deb \
 		and Tests/managers/migration.sh $(STATIC_BINARY) cached \
 		and Tests/managers/migration.sh $(STATIC_BINARY) direct \
