@@ -43,7 +43,7 @@ help:
 	@echo 'make bench-instructions  instructions of the data path, counted by valgrind, and their limits'
 	@echo 'make bench-report      the tables of the documents from Benchmarks/results'
 	@echo 'make operators-soak    what a status, a scrape and a dump each second cost, as root'
-	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
+	@echo 'make test              all tests: style, unit, kernel, cluster, and those of the packages, as root'
 	@echo 'make test-mixed        the build before beside this one, under 2,000 connections/s, as root'
 	@echo 'make test-walks        a slow slave, and a hash halved in a walk, alone on the machine, as root'
 	@echo 'make unit              the tests that need neither root nor namespaces'
@@ -52,7 +52,7 @@ help:
 	@echo 'make soak MINUTES=60   runs the simulated cluster that long'
 	@echo 'make mutants           plants faults in the engines; the simulated cluster must find each'
 	@echo 'make docs-check        the documents: links, commands, outputs; does what they say, as root'
-	@echo 'make test-packages     builds all packages and tests them, as root'
+	@echo 'make test-packages     builds all packages and tests them, a part of make test, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
 	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'
 	@echo 'make test-keepalived   keepalived as it happens, on two machines under systemd, as root'
@@ -106,8 +106,6 @@ bench: build
 			--results Benchmarks/results/$$measure-$$(date +%F).json || exit 1; done
 
 bench-comparison: build
-	command -v conntrackd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
-		--no-install-recommends conntrackd
 	$(SWIFT) build -c release --product bench-comparison
 	@.build/release/bench-comparison
 
@@ -119,8 +117,6 @@ TRANSPORTS ?= tcp,udp
 RESULTS ?= Benchmarks/results/connections-$(shell date +%F).json
 
 bench-connections: build
-	command -v conntrackd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
-		--no-install-recommends conntrackd
 	$(SWIFT) build -c release --product bench-comparison
 	mkdir -p Benchmarks/results
 	@.build/release/bench-comparison connections --rates $(RATES) --transports $(TRANSPORTS) \
@@ -143,13 +139,16 @@ bench-instructions: packages
 	@Benchmarks/Instructions/run .build/testing/release/bench-instructions \
 		Tests/CTSyncTests/Ctnetlink/Corpus/traffic.hex $(RECORD)
 
-# The cluster tests mostly wait: two halves go side by side.
+# The cluster tests mostly wait: two halves go side by side, and what is packaged is built in what they leave
+# of the processors.
 test: packages lint
 	$(SWIFT) build $(TESTING) --build-tests
 	Tests/run --skip '^ClusterTests\.' -- $(SWIFT) test $(TESTING) --skip-build
-	Tests/run --filter '^ClusterTests\.ClusterTests/[A-L]' and --filter '^ClusterTests\.ClusterTests/[M-Z]' \
+	Tests/meanwhile .build/static.log '$(MAKE) static' -- Tests/run \
+		--filter '^ClusterTests\.ClusterTests/[A-L]' and --filter '^ClusterTests\.ClusterTests/[M-Z]' \
 		-- $(SWIFT) test $(TESTING) --skip-build --ignore-lock
-	$(MAKE) bench-instructions test-packaging test-managers
+	$(MAKE) bench-instructions
+	$(MAKE) -j 3 test-packages
 
 # Old master and new slave, and the other way round, takeovers both ways, with and without a key. On a
 # machine that does nothing else.
