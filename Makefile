@@ -143,6 +143,7 @@ bench-instructions: packages
 # The cluster tests mostly wait: two halves go side by side.
 test: packages lint
 	swift build $(TESTING) --build-tests
+	Fuzz/check .build/testing/release
 	Tests/run --skip '^ClusterTests\.' -- swift test $(TESTING) --skip-build
 	Tests/run --filter '^ClusterTests\.ClusterTests/[A-L]' and --filter '^ClusterTests\.ClusterTests/[M-Z]' \
 		-- swift test $(TESTING) --skip-build --ignore-lock
@@ -169,6 +170,7 @@ UNIT := --skip '^(KernelTests|ClusterTests)\.'
 
 unit: packages
 	swift build $(TESTING) --build-tests
+	Fuzz/check .build/testing/release
 	swift test $(TESTING) --skip-build $(UNIT)
 
 # The simulated cluster is part of the unit tests. What XCTest and Foundation leak is not ours.
