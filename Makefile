@@ -143,6 +143,7 @@ bench-instructions: packages
 # of the processors.
 test: packages lint
 	$(SWIFT) build $(TESTING) --build-tests
+	Fuzz/check .build/testing/release
 	Tests/run --skip '^ClusterTests\.' -- $(SWIFT) test $(TESTING) --skip-build
 	Tests/meanwhile .build/static.log '$(MAKE) static' -- Tests/run \
 		--filter '^ClusterTests\.ClusterTests/[A-L]' and --filter '^ClusterTests\.ClusterTests/[M-Z]' \
@@ -171,6 +172,7 @@ UNIT := --skip '^(KernelTests|ClusterTests)\.'
 
 unit: packages
 	$(SWIFT) build $(TESTING) --build-tests
+	Fuzz/check .build/testing/release
 	$(SWIFT) test $(TESTING) --skip-build $(UNIT)
 
 # The simulated cluster is part of the unit tests. What XCTest and Foundation leak is not ours.
@@ -193,14 +195,15 @@ mutants: packages
 
 # A package of its own, which no other build contains. What a fuzzer finds in its time is kept in
 # .build/fuzz/corpus; an input that ends it is left as .build/fuzz/NAME-crash-*, and is given to
-# .build/fuzz/release/fuzz-NAME to see it again. Fuzz/make-seeds makes Fuzz/Seeds.
+# .build/fuzz/release/fuzz-NAME to see it again. Fuzz/make-seeds makes Fuzz/Seeds. Two minutes for an
+# input, which takes milliseconds: libFuzzer counts the time in which it got no processor too.
 fuzz: packages
 	$(SWIFT) build --package-path Fuzz --scratch-path .build/fuzz -c release -Xswiftc -enable-testing \
 		-Xswiftc -sanitize=fuzzer,address -Xswiftc -use-ld=lld
 	@for name in $(FUZZERS); do \
 		mkdir -p .build/fuzz/corpus/$$name; \
 		SWIFT_BACKTRACE=enable=no .build/fuzz/release/fuzz-$$name -max_total_time=$(SECONDS) \
-			-max_len=8192 -timeout=10 -artifact_prefix=.build/fuzz/$$name- \
+			-max_len=8192 -timeout=120 -artifact_prefix=.build/fuzz/$$name- \
 			.build/fuzz/corpus/$$name Fuzz/Seeds/$$name 2>.build/fuzz/$$name.log \
 			|| { tail -n 40 .build/fuzz/$$name.log; exit 1; }; \
 		echo "fuzz-$$name: $$(tail -n 1 .build/fuzz/$$name.log)"; \
