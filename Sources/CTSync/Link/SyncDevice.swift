@@ -22,11 +22,7 @@ struct SyncDevice: Sendable, Equatable {
     init(named name: String) throws(SystemError) {
         self.name = name
         index = if_nametoindex(name)
-        guard index != 0 else {
-            // Asked through a socket of its own, which may not be had.
-            let isUnknown = [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno)
-            throw SystemError("device \(name)", errno: isUnknown ? errno : ENODEV)
-        }
+        guard index != 0 else { throw SystemError("device \(name)", errno: ENODEV) }
         mtu = Int(try retrying("MTU of \(name)") { ctsync_device_mtu(name) })
         var networks: [ReplicationFilter.Network] = []
         var flags: UInt32 = 0
