@@ -30,6 +30,7 @@ package final class Daemon {
     private var observer: Observer
     private var watch = OverrunWatch()
     private var service = ServiceNotify()
+    private var startPages = StartPages(now: Clock.now())
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
@@ -181,6 +182,7 @@ package final class Daemon {
             watch.look(node)
             record(node.engine.highestEpoch)
             observer.look(node, &service)
+            startPages.look(now: Clock.now())
             service.alive(now: Clock.now())
         }
         service.stopping()

@@ -75,7 +75,8 @@ extension SettingsTable {
         SettingDescription(
             "ring-slots", .powerOfTwo(64...1_048_576, named: "packets"), into: \.ringSlots,
             "Packets that are kept to be sent again, a power of two.",
-            details: "Each takes as much memory as the sync device's MTU."),
+            details: "Each takes as much memory as the sync device's MTU, once it was used. A "
+                + "slave that misses more of them than there are asks for the whole table."),
         SettingDescription(
             "max-entries", .number(1...1_073_741_824, named: "entries"), into: \.maxEntries,
             unless: "the kernel's net.netfilter.nf_conntrack_max",

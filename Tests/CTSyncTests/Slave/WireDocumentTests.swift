@@ -31,6 +31,8 @@ import Testing
         "Sender.announceInterval": (Sender.announceInterval, Duration.millisecond),
         "Sender.longestInterval": (Sender.longestInterval, Duration.second),
         "Retransmission.pause": (Retransmission.pause, Duration.millisecond),
+        "Retransmission.pauseOfAll": (Retransmission.pauseOfAll, Duration.millisecond),
+        "Retransmission.patience": (Retransmission.patience, Duration.millisecond),
         "Wholeness.patience": (Wholeness.patience, Duration.second),
         "MasterProtocol.silenceMilliseconds": (
             UInt64(MasterProtocol.silenceMilliseconds) * Duration.millisecond,
