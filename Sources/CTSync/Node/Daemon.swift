@@ -19,12 +19,10 @@ package final class Daemon {
     private let controlSocket: ControlSocket
     /// For those who may look and order nothing; nil if there is no group of them.
     private let viewSocket: ControlSocket?
-    private var controlFile: ControlFile
+    private var published: PublishedRole
     private var lock: InstanceLock
     private let epochWriter: EpochWriter
     private var diskThread: WorkerThread?
-    private var hasToPublish = true
-    private var trouble = ControlFileTrouble()
     private var isEnding = false
     private var pause = Pause.none
     private var observer: Observer
@@ -33,14 +31,12 @@ package final class Daemon {
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
-    /// How often a publication gives way to what was written meanwhile, before it waits.
-    private static let publishLimit = 16
 
     /// Runs a daemon until SIGTERM or SIGINT.
     ///
     /// - Parameter reader: reads the settings again; those of the key are taken then.
-    /// - Returns: the exit status: 0 after an orderly stop, 71 (EX_OSERR) where the system fails it.
-    /// - Throws: `ConfigurationError` where it cannot start; nothing is changed on the machine then.
+    /// - Returns: the exit status: 0 after an orderly stop, 71 (EX_OSERR) if the system fails it.
+    /// - Throws: `ConfigurationError` if it cannot start; nothing is changed on the machine then.
     package static func run(
         _ configuration: Configuration, log: Logger,
         reader: @escaping () throws(ConfigurationError) -> Configuration
@@ -98,7 +94,7 @@ package final class Daemon {
                 configuration, links: SyncLinks(upkeeps.map(\.socket)), keys: keys,
                 darkness: darkness, log: log)
             controlSocket = try ControlSocket(controlFile: configuration.controlFile)
-            controlFile = try ControlFile(path: configuration.controlFile)
+            published = try PublishedRole(configuration.controlFile, log: log)
             epochWriter = try EpochWriter(epochFile) { trouble in
                 log.warning(
                     """
@@ -153,7 +149,7 @@ package final class Daemon {
     // MARK: The loop
 
     private func loop() throws(SystemError) {
-        let leftover = controlFile.leftover()
+        let leftover = published.leftover()
         do throws(SystemError) {
             try node.begin(as: configuration.state ?? leftover ?? .slave)
         } catch {
@@ -199,7 +195,7 @@ package final class Daemon {
     private func wait() {
         let descriptors =
             [
-                signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
+                signals.raw, published.raw, controlSocket.raw, node.superseded.raw,
                 viewSocket?.raw ?? -1,
                 node.darkness?.events ?? -1,
             ] + upkeeps.flatMap(\.events)
@@ -230,7 +226,7 @@ package final class Daemon {
         node.end()
         epochWriter.end()
         diskThread.take()?.join()
-        controlFile.remove()
+        published.remove()
         withdraw()
     }
 
@@ -267,9 +263,9 @@ package final class Daemon {
     // MARK: Control file
 
     private func readControlFile() throws(SystemError) {
-        switch takeRequest() {
+        switch published.take() {
         case .none:
-            if hasToPublish { try publish() }
+            if published.isDue { try publish() }
         case .role(let role):
             _ = try node.order(role)
             try publish()
@@ -285,48 +281,16 @@ package final class Daemon {
         }
     }
 
-    /// What was written to the control file; nothing where it cannot be read.
-    private func takeRequest() -> ControlFile.Request {
-        do throws(SystemError) {
-            return try controlFile.take()
-        } catch {
-            trouble.tell(error, log, now: Clock.now())
-            hasToPublish = true
-            return .none
-        }
-    }
-
-    /// Writes the role to the control file; what a manager writes meanwhile is obeyed first. Where
-    /// the file cannot be written, the loop tries again.
+    /// Writes the role to the control file.
     ///
     /// While a promotion waits, the manager's word stays: a daemon that is killed meanwhile obeys it
     /// when it starts again.
     private func publish() throws(SystemError) {
+        let node = node
         guard !node.engine.isWaiting else { return }
-        hasToPublish = true
-        guard trouble.isOver(now: Clock.now()) else { return }
-        for _ in 0..<Self.publishLimit {
-            switch tryToPublish() {
-            case .published:
-                hasToPublish = false
-                trouble.end(log)
-                return
-            case .busy:
-                return
-            case .changed:
-                if case .role(let role) = takeRequest() { _ = try node.order(role) }
-                guard !node.engine.isWaiting else { return }
-            }
-        }
-        trouble.wait(now: Clock.now())
-    }
-
-    private func tryToPublish() -> ControlFile.Publication {
-        do throws(SystemError) {
-            return try controlFile.publish(node.role)
-        } catch {
-            trouble.tell(error, log, now: Clock.now())
-            return .busy
+        try published.publish({ node.role }) { (role) throws(SystemError) in
+            _ = try node.order(role)
+            return !node.engine.isWaiting
         }
     }
 
@@ -340,7 +304,7 @@ package final class Daemon {
             return answerRekey()
         case (.get, "check"):
             let troubles = [epochWriter.trouble.map { "the epoch is not kept: \($0)" }]
-            let facts = node.facts(fileTroubles: troubles.compactMap { $0 } + trouble.sentences)
+            let facts = node.facts(fileTroubles: troubles.compactMap { $0 } + published.troubles)
             return ControlReply(NodeCheck(node.nodeReport(), facts).lines)
         case (.set, "rehearse"):
             return node.rehearse { () throws(SystemError) in
