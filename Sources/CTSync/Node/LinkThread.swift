@@ -373,6 +373,6 @@ final class LinkThread: Sendable {
     }
 
     private func publish(_ state: State, _ now: Instant) {
-        snapshot.withLock { state.engine.publish(into: &$0, now: now) }
+        snapshot.withLock { $0.copy(state.engine, now: now) }
     }
 }

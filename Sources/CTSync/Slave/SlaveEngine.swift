@@ -367,49 +367,4 @@ final class SlaveEngine {
     private static func seconds(_ now: Instant) -> UInt32 {
         UInt32(truncatingIfNeeded: now / Duration.second)
     }
-
-    // MARK: For the status
-
-    /// Copies how it is; keeps the instant at which the reason last changed.
-    func publish(into status: inout SlaveStatus, now: Instant) {
-        let reason = slave.outOfSync(now: now)
-        if reason != status.outOfSync || status.since == 0 {
-            status.since = now
-            if reason?.isBrief != true { status.transitions.note(reason, at: now) }
-        }
-        status.outOfSync = reason
-        status.master = slave.master
-        status.masterAddress = slave.masterAddress
-        status.paths = slave.paths
-        status.lastHeard = slave.lastHeard
-        status.lagMicroseconds = slave.lagMicroseconds
-        status.applied = slave.applied
-        status.holding = slave.holding
-        status.lacks = slave.lacks
-        status.counters = slave.counters
-        status.drops = slave.drops
-        status.progress = slave.progress
-        status.unansweredRequests = slave.unansweredRequests
-        status.announced = slave.announced
-        status.stranger = slave.stranger
-        status.entriesHeld = table.aliveCount
-        status.hasUnread = hasUnread
-        status.insufficient = table.insufficientCount
-        status.refusedEntries = table.refusedCount
-        status.created = injector.created
-        status.updated = injector.updated
-        status.deleted = injector.deleted
-        status.refusals = injector.refusals
-        status.displaced = injector.displaced
-        status.injectionFailures = injectionFailures
-        status.checks = check.checkCount
-        status.proof = check.proof
-        status.proof.differences = []
-        status.repaired = check.repairedCount
-        status.eventsOff = watch.offCount
-        status.related = RelatedStatus(table, injector, expectations)
-        status.packetsSent = packetsSent
-        status.bytesSent = bytesSent
-        status.packetsRefused = packetsRefused
-    }
 }
