@@ -9,6 +9,9 @@ PACKAGES := arptables conntrack conntrackd curl dpkg-dev ebtables fish groff-bas
 # Replication in the demo: on or off.
 SYNC ?= on
 
+# Leaves nothing in /tmp.
+SWIFT := Tests/swift
+
 # Tests look behind the library's public face; what is installed is built without that, so the two
 # builds have directories of their own.
 TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
@@ -40,7 +43,7 @@ help:
 	@echo 'make bench-instructions  instructions of the data path, counted by valgrind, and their limits'
 	@echo 'make bench-report      the tables of the documents from Benchmarks/results'
 	@echo 'make operators-soak    what a status, a scrape and a dump each second cost, as root'
-	@echo 'make test              style, unit, kernel, cluster and packaging tests, as root'
+	@echo 'make test              all tests: style, unit, kernel, cluster, and those of the packages, as root'
 	@echo 'make test-mixed        the build before beside this one, under 2,000 connections/s, as root'
 	@echo 'make test-walks        a slow slave, and a hash halved in a walk, alone on the machine, as root'
 	@echo 'make unit              the tests that need neither root nor namespaces'
@@ -49,7 +52,7 @@ help:
 	@echo 'make soak MINUTES=60   runs the simulated cluster that long'
 	@echo 'make mutants           plants faults in the engines; the simulated cluster must find each'
 	@echo 'make docs-check        the documents: links, commands, outputs; does what they say, as root'
-	@echo 'make test-packages     builds all packages and tests them, as root'
+	@echo 'make test-packages     builds all packages and tests them, a part of make test, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
 	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'
 	@echo 'make test-keepalived   keepalived as it happens, on two machines under systemd, as root'
@@ -69,43 +72,41 @@ packages:
 	fi
 
 build: packages
-	swift build -c release --product ct_sync
+	$(SWIFT) build -c release --product ct_sync
 
 demo: build
-	swift build -c release --product demo
+	$(SWIFT) build -c release --product demo
 	@.build/release/demo --sync=$(SYNC)
 
 # Writes its tables into docs/operating.md.
 takeovers: packages
-	swift build $(TESTING) --build-tests
+	$(SWIFT) build $(TESTING) --build-tests
 	@rm -f .build/takeovers.tsv; : > .build/takeovers.tsv
 	@CTSYNC_MATRIX=$(CURDIR)/.build/takeovers.tsv \
-		swift test $(TESTING) --skip-build --filter 'TakeoverMatrixTests|BlindResetTests' > .build/takeovers.log 2>&1 \
+		$(SWIFT) test $(TESTING) --skip-build --filter 'TakeoverMatrixTests|BlindResetTests' > .build/takeovers.log 2>&1 \
 		|| grep -A 1 '✘' .build/takeovers.log
 	@Tests/takeovers .build/takeovers.tsv docs/operating.md
 
 takeover-soak: packages
-	swift build $(TESTING) --build-tests
-	@CTSYNC_TAKEOVERS=$(TAKEOVERS) swift test $(TESTING) --skip-build --filter TakeoverSoakTests \
+	$(SWIFT) build $(TESTING) --build-tests
+	@CTSYNC_TAKEOVERS=$(TAKEOVERS) $(SWIFT) test $(TESTING) --skip-build --filter TakeoverSoakTests \
 		> .build/takeover-soak.log 2>&1 || { grep -A 20 '✘' .build/takeover-soak.log; exit 1; }
 	@sed -n 's/^soak: //p' .build/takeover-soak.log
 
 role-changes: build
-	swift build $(TESTING) --build-tests
-	CTSYNC_ROLE_CHANGES=$(CHANGES) swift test $(TESTING) --skip-build --filter RoleChangeTests
+	$(SWIFT) build $(TESTING) --build-tests
+	CTSYNC_ROLE_CHANGES=$(CHANGES) $(SWIFT) test $(TESTING) --skip-build --filter RoleChangeTests
 
 # ct_sync alone, half an hour: memory and initial sync of large tables, takeovers, common losses.
 bench: build
-	swift build -c release --product bench-comparison
+	$(SWIFT) build -c release --product bench-comparison
 	mkdir -p Benchmarks/results
 	@for measure in tables takeovers losses; do \
 		.build/release/bench-comparison $$measure \
 			--results Benchmarks/results/$$measure-$$(date +%F).json || exit 1; done
 
 bench-comparison: build
-	command -v conntrackd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
-		--no-install-recommends conntrackd
-	swift build -c release --product bench-comparison
+	$(SWIFT) build -c release --product bench-comparison
 	@.build/release/bench-comparison
 
 # Results are of one machine and one day: Benchmarks/results/connections-DAY.json. Hours, on a machine
@@ -116,51 +117,53 @@ TRANSPORTS ?= tcp,udp
 RESULTS ?= Benchmarks/results/connections-$(shell date +%F).json
 
 bench-connections: build
-	command -v conntrackd >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes \
-		--no-install-recommends conntrackd
-	swift build -c release --product bench-comparison
+	$(SWIFT) build -c release --product bench-comparison
 	mkdir -p Benchmarks/results
 	@.build/release/bench-comparison connections --rates $(RATES) --transports $(TRANSPORTS) \
 		--rounds $(ROUNDS) --latency yes --results $(RESULTS)
 
 bench-report:
-	swift build -c release --product bench-comparison
+	$(SWIFT) build -c release --product bench-comparison
 	@.build/release/bench-comparison report README.md docs/comparison.md \
 		$(foreach measure,connections tables takeovers losses, \
 			$(lastword $(sort $(wildcard Benchmarks/results/$(measure)-*.json))))
 
 # Looks on both nodes each second, for five minutes, while 20,000 connections/s come and go.
 operators-soak: build
-	swift build -c release --product bench-comparison
+	$(SWIFT) build -c release --product bench-comparison
 	@.build/release/bench-comparison operators 5
 
 # Instructions do not depend on what else the machine does. RECORD=--record writes new limits.
 bench-instructions: packages
-	CT_SYNC_INSTRUCTIONS=1 swift build $(TESTING) --product bench-instructions
+	CT_SYNC_INSTRUCTIONS=1 $(SWIFT) build $(TESTING) --product bench-instructions
 	@Benchmarks/Instructions/run .build/testing/release/bench-instructions \
 		Tests/CTSyncTests/Ctnetlink/Corpus/traffic.hex $(RECORD)
 
-# The cluster tests mostly wait: two halves go side by side.
+# The cluster tests mostly wait: two halves go side by side, and what is packaged is built in what they leave
+# of the processors.
 test: packages lint
-	swift build $(TESTING) --build-tests
-	Tests/run --skip '^ClusterTests\.' -- swift test $(TESTING) --skip-build
-	Tests/run --filter '^ClusterTests\.ClusterTests/[A-L]' and --filter '^ClusterTests\.ClusterTests/[M-Z]' \
-		-- swift test $(TESTING) --skip-build --ignore-lock
-	$(MAKE) bench-instructions test-packaging test-managers
+	$(SWIFT) build $(TESTING) --build-tests
+	Fuzz/check .build/testing/release
+	Tests/run --skip '^ClusterTests\.' -- $(SWIFT) test $(TESTING) --skip-build
+	Tests/meanwhile .build/static.log '$(MAKE) static' -- Tests/run \
+		--filter '^ClusterTests\.ClusterTests/[A-L]' and --filter '^ClusterTests\.ClusterTests/[M-Z]' \
+		-- $(SWIFT) test $(TESTING) --skip-build --ignore-lock
+	$(MAKE) bench-instructions
+	$(MAKE) -j 3 test-packages
 
 # Old master and new slave, and the other way round, takeovers both ways, with and without a key. On a
 # machine that does nothing else.
 test-mixed: packages
-	swift build $(TESTING) --build-tests
+	$(SWIFT) build $(TESTING) --build-tests
 	@before=$$(Tests/mixed/build) || exit 1; CT_SYNC_BINARY_BEFORE=$$before \
-		swift test $(TESTING) --skip-build --filter MixedVersionTests > .build/mixed/log 2>&1 \
+		$(SWIFT) test $(TESTING) --skip-build --filter MixedVersionTests > .build/mixed/log 2>&1 \
 		|| { grep -A 20 '✘' .build/mixed/log; exit 1; }
 	@sed -n 's/^mixed: //p' .build/mixed/log
 
 # A slave that is slow, and nf_conntrack_buckets, which is the whole machine's: no other test may run beside.
 test-walks: packages
-	swift build $(TESTING) --build-tests
-	@CTSYNC_WALKS=1 swift test $(TESTING) --skip-build --filter ClusterTests.WalkTests > .build/test-walks.log 2>&1 \
+	$(SWIFT) build $(TESTING) --build-tests
+	@CTSYNC_WALKS=1 $(SWIFT) test $(TESTING) --skip-build --filter ClusterTests.WalkTests > .build/test-walks.log 2>&1 \
 		|| { grep -A 20 '✘' .build/test-walks.log; exit 1; }
 	@grep -E 'Test a.* (passed|skipped)' .build/test-walks.log
 
@@ -168,22 +171,23 @@ test-walks: packages
 UNIT := --skip '^(KernelTests|ClusterTests)\.'
 
 unit: packages
-	swift build $(TESTING) --build-tests
-	swift test $(TESTING) --skip-build $(UNIT)
+	$(SWIFT) build $(TESTING) --build-tests
+	Fuzz/check .build/testing/release
+	$(SWIFT) test $(TESTING) --skip-build $(UNIT)
 
 # The simulated cluster is part of the unit tests. What XCTest and Foundation leak is not ours.
 sanitized: packages
-	swift build $(subst .build/testing,.build/tsan,$(TESTING)) --sanitize=thread --build-tests
-	swift test $(subst .build/testing,.build/tsan,$(TESTING)) --sanitize=thread --skip-build $(UNIT)
-	swift build $(subst .build/testing,.build/asan,$(TESTING)) --sanitize=address --build-tests
+	$(SWIFT) build $(subst .build/testing,.build/tsan,$(TESTING)) --sanitize=thread --build-tests
+	$(SWIFT) test $(subst .build/testing,.build/tsan,$(TESTING)) --sanitize=thread --skip-build $(UNIT)
+	$(SWIFT) build $(subst .build/testing,.build/asan,$(TESTING)) --sanitize=address --build-tests
 	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/style/leaks \
-		swift test $(subst .build/testing,.build/asan,$(TESTING)) --sanitize=address --skip-build $(UNIT)
+		$(SWIFT) test $(subst .build/testing,.build/asan,$(TESTING)) --sanitize=address --skip-build $(UNIT)
 
 # Every schedule in which a promise breaks, up to twenty, with its seed.
 soak: packages
-	swift build $(TESTING) --build-tests
+	$(SWIFT) build $(TESTING) --build-tests
 	CTSYNC_MINUTES=$(MINUTES) CTSYNC_FAILURES=20 \
-		swift test $(TESTING) --skip-build --filter SimulationTests
+		$(SWIFT) test $(TESTING) --skip-build --filter SimulationTests
 
 # One build of a scratch copy with all faults, each behind a switch; the table is in docs/hacking.md.
 mutants: packages
@@ -191,14 +195,15 @@ mutants: packages
 
 # A package of its own, which no other build contains. What a fuzzer finds in its time is kept in
 # .build/fuzz/corpus; an input that ends it is left as .build/fuzz/NAME-crash-*, and is given to
-# .build/fuzz/release/fuzz-NAME to see it again. Fuzz/make-seeds makes Fuzz/Seeds.
+# .build/fuzz/release/fuzz-NAME to see it again. Fuzz/make-seeds makes Fuzz/Seeds. Two minutes for an
+# input, which takes milliseconds: libFuzzer counts the time in which it got no processor too.
 fuzz: packages
-	swift build --package-path Fuzz --scratch-path .build/fuzz -c release -Xswiftc -enable-testing \
+	$(SWIFT) build --package-path Fuzz --scratch-path .build/fuzz -c release -Xswiftc -enable-testing \
 		-Xswiftc -sanitize=fuzzer,address -Xswiftc -use-ld=lld
 	@for name in $(FUZZERS); do \
 		mkdir -p .build/fuzz/corpus/$$name; \
 		SWIFT_BACKTRACE=enable=no .build/fuzz/release/fuzz-$$name -max_total_time=$(SECONDS) \
-			-max_len=8192 -timeout=10 -artifact_prefix=.build/fuzz/$$name- \
+			-max_len=8192 -timeout=120 -artifact_prefix=.build/fuzz/$$name- \
 			.build/fuzz/corpus/$$name Fuzz/Seeds/$$name 2>.build/fuzz/$$name.log \
 			|| { tail -n 40 .build/fuzz/$$name.log; exit 1; }; \
 		echo "fuzz-$$name: $$(tail -n 1 .build/fuzz/$$name.log)"; \
@@ -207,9 +212,9 @@ fuzz: packages
 # Records what this machine's kernel says, for the tests of the readers; the corpus in the repository
 # is of Linux 6.18.
 corpus: packages
-	swift build $(TESTING) --build-tests
+	$(SWIFT) build $(TESTING) --build-tests
 	CT_SYNC_CORPUS=$(CURDIR)/Tests/CTSyncTests/Ctnetlink/Corpus \
-		swift test $(TESTING) --skip-build --filter 'ReaderTests'
+		$(SWIFT) test $(TESTING) --skip-build --filter 'ReaderTests'
 
 # Style, that no room of the library uses one below it, that daemon and simulation call the same engines
 # (docs/architecture.md), that the tests exist which documents name, and that each planted fault still has its

@@ -38,10 +38,10 @@ STAGED = .build/staged
 .PHONY: static install uninstall staged deb rpm tarball release documents docs-check test-packaging \
 	test-managers test-keepalived test-pacemaker test-packages
 
-static:
+static: packages
 	for program in ct_sync ct_sync-exporter; do \
 		CT_SYNC_COMMIT=$$(packaging/version commit) \
-			swift build $(STATIC_FLAGS) --product $$program || exit 1; done
+			$(SWIFT) build $(STATIC_FLAGS) --product $$program || exit 1; done
 
 # Pieces that name the program's place are written for PREFIX=/usr.
 PLACE = sed -e 's|/usr/sbin/|$(SBINDIR)/|g' -e 's|/usr/lib/ct_sync/|$(LIBDIR)/ct_sync/|g'
@@ -140,35 +140,40 @@ release: deb rpm tarball
 
 # After a change of the table of settings (Sources/CTSync/Settings): the sample file and the man pages.
 documents:
-	swift build --product ct_sync
+	$(SWIFT) build --product ct_sync
 	packaging/write-documents .build/debug/ct_sync
 
-# Holds documents and program together, and does what they say on pairs of machines.
+# Tests/together runs what stands between two "and" side by side: these tests mostly wait.
+PACKAGE = .build/deb/ct-sync_*.deb
 DEMO = $(firstword $(wildcard .build/testing/release/demo .build/release/demo))
+# Holds documents and program together.
+DOCUMENT_TESTS = Tests/packaging/documentation.sh $(STATIC_BINARY) $(PACKAGE) $(DEMO)
+# Does what documents say, on pairs of machines.
+WALKED = docs/operating.md docs/migration.md docs/security.md docs/monitoring.md man/ct_sync.8
+# The Debian package on this machine and on one that systemd runs. As root; keepalived is among the cluster
+# tests too.
+PACKAGING_TESTS = Tests/packaging/systemd.sh .build/deb \
+	and Tests/packaging/completions.sh $(STATIC_BINARY) \
+	and Tests/packaging/units.sh \
+	and Tests/monitoring/rules.sh \
+	and Tests/packaging/hardened.sh $(STATIC_BINARY) \
+	and Tests/packaging/other-user.sh $(STATIC_BINARY) \
+	and Tests/packaging/deb.sh .build/deb \
+	and Tests/packaging/lint.sh .build/deb
+MANAGER_TESTS = Tests/managers/ocf-agent.sh $(STATIC_BINARY) \
+	and Tests/managers/primary-backup.sh $(STATIC_BINARY) \
+	and Tests/managers/module-2004.sh $(STATIC_BINARY) \
+	and Tests/managers/import-conntrackd.sh $(STATIC_BINARY)
 
 docs-check: deb
-	Tests/packaging/documentation.sh $(STATIC_BINARY) .build/deb/ct-sync_*.deb $(DEMO)
-	Tests/docs/run .build/deb/ct-sync_*.deb docs/operating.md docs/migration.md \
-		docs/security.md docs/monitoring.md man/ct_sync.8
+	Tests/together Tests/docs/run $(PACKAGE) $(WALKED) and $(DOCUMENT_TESTS)
 
-# As root; keepalived is among the cluster tests.
 test-packaging: deb
-	Tests/packaging/documentation.sh $(STATIC_BINARY) .build/deb/ct-sync_*.deb $(DEMO)
-	Tests/packaging/completions.sh $(STATIC_BINARY)
-	Tests/packaging/units.sh
-	Tests/monitoring/rules.sh
-	Tests/packaging/hardened.sh $(STATIC_BINARY)
-	Tests/packaging/other-user.sh $(STATIC_BINARY)
-	Tests/packaging/deb.sh .build/deb
-	Tests/packaging/lint.sh .build/deb
-	Tests/packaging/reproducible.sh $(STAGED) deb
-	Tests/packaging/systemd.sh .build/deb
+	Tests/together $(PACKAGING_TESTS) and $(DOCUMENT_TESTS) \
+		and Tests/packaging/reproducible.sh $(STAGED) deb
 
 test-managers: static
-	Tests/managers/ocf-agent.sh $(STATIC_BINARY)
-	Tests/managers/primary-backup.sh $(STATIC_BINARY)
-	Tests/managers/module-2004.sh $(STATIC_BINARY)
-	Tests/managers/import-conntrackd.sh $(STATIC_BINARY)
+	Tests/together $(MANAGER_TESTS)
 
 # On two machines under systemd, through which a connection has to go on.
 test-keepalived: deb
@@ -183,11 +188,17 @@ test-pacemaker: deb
 		-o Dir::Cache::archives=$(PACEMAKER) corosync pacemaker pacemaker-cli-utils
 	Tests/docs/run .build/deb/ct-sync_*.deb Tests/managers/pacemaker.md
 
-# What takes long: the packages as they are released.
-test-packages: release docs-check test-keepalived
-	Tests/packaging/lint.sh .build/deb
-	Tests/packaging/reproducible.sh $(STAGED)
-	Tests/packaging/rpm.sh .build/rpm
-	Tests/packaging/tarball.sh .build/tarball
-	Tests/packaging/upgrade.sh $(STAGED)
-	Tests/managers/migration.sh $(STATIC_BINARY)
+# The packages as they are released, and all that is said above: the last part of "make test".
+test-packages: release
+	Tests/together Tests/docs/run $(PACKAGE) Tests/managers/keepalived.md \
+		and Tests/docs/run $(PACKAGE) $(WALKED) \
+		and Tests/packaging/upgrade.sh $(STAGED) .build/deb \
+		and Tests/managers/migration.sh $(STATIC_BINARY) cached \
+		and Tests/managers/migration.sh $(STATIC_BINARY) direct \
+		and Tests/packaging/reproducible.sh $(STAGED) \
+		and $(PACKAGING_TESTS) \
+		and $(MANAGER_TESTS) \
+		and $(DOCUMENT_TESTS) \
+		and Tests/packaging/rpm.sh .build/rpm \
+		and Tests/packaging/tarball.sh .build/tarball \
+		and Tests/packaging/release.sh .build/release-$$(packaging/version version)

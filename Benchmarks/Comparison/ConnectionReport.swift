@@ -72,10 +72,8 @@ struct ConnectionReport {
     }
 
     private var origin: String {
-        let day = results.date.prefix(10)
-        return "Linux \(results.kernel), \(results.processor), \(results.processors) processors, "
-            + "\(day); medians of \(results.rounds) rounds, and what they lay between. Connections: "
-            + "TCP, 64 bytes there and back. What replication adds to a connection without it.\n\n"
+        "\(results.machine.text); medians of \(results.rounds) rounds, and what they lay between. "
+            + "Connections: TCP, 64 bytes there and back. What replication adds to a connection without it.\n\n"
     }
 
     /// Who costs how much, and how late the standby is.

@@ -28,10 +28,7 @@ struct ConnectionResults: Codable {
     }
 
     var measure = "connections"
-    var date: String
-    var kernel: String
-    var processor: String
-    var processors: Int
+    var machine = Machine()
     var rounds: Int
     var seconds: Double
     var series: [Series] = []
@@ -39,9 +36,6 @@ struct ConnectionResults: Codable {
     init(rounds: Int, seconds: Double) {
         self.rounds = rounds
         self.seconds = seconds
-        let machine = Machine()
-        (date, kernel) = (machine.date, machine.kernel)
-        (processor, processors) = (machine.processor, machine.processors)
     }
 
     func write(to file: String) throws {

@@ -71,47 +71,16 @@ final class Contest {
         cluster.close()
     }
 
-    /// conntrackd in FT-FW mode as its example has it, with room for the entries.
+    /// conntrackd with room for the entries, for TCP only.
     private func start(isDirect: Bool) throws {
+        var settings = Conntrackd.Settings()
+        settings.isDirect = isDirect
+        settings.hash = (131_072, 1_048_576)
+        settings.buffer = (8_388_608, 33_554_432)
+        settings.filtersFrom = "Kernelspace"
+        settings.protocols = "Protocol Accept { TCP }"
         for node in cluster.firewalls {
-            try node.host.set(["net.netfilter.nf_conntrack_events": 1])
-            let place = "\(cluster.directory)/conntrackd-\(node.name)"
-            let configuration = """
-                Sync {
-                    Mode FTFW { DisableExternalCache \(isDirect ? "on" : "off") }
-                    Multicast {
-                        IPv4_address 225.0.0.50
-                        Group 3780
-                        IPv4_interface \(Plan.sync(node.id))
-                        Interface sync0
-                        SndSocketBuffer 1249280
-                        RcvSocketBuffer 1249280
-                        Checksum on
-                    }
-                }
-                General {
-                    HashSize 131072
-                    HashLimit 1048576
-                    LockFile \(place).lock
-                    UNIX { Path \(place).ctl }
-                    NetlinkBufferSize 8388608
-                    NetlinkBufferSizeMaxGrowth 33554432
-                    Filter From Kernelspace {
-                        Protocol Accept { TCP }
-                        Address Ignore {
-                            IPv4_address 127.0.0.1
-                            IPv4_address \(Plan.sync(1))
-                            IPv4_address \(Plan.sync(2))
-                        }
-                    }
-                }
-
-                """
-            try configuration.write(toFile: place, atomically: false, encoding: .utf8)
-            processes.append(
-                try ChildProcess(
-                    node.host.words(["conntrackd", "-C", place]), logFile: place + ".log"))
-            try eventually("conntrackd on \(node.name)") { access(place + ".ctl", F_OK) == 0 }
+            processes.append(try Conntrackd(node, of: cluster, settings).start())
         }
         // They greet each other.
         pause(2)

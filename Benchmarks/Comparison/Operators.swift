@@ -179,7 +179,7 @@ private final class Lookers: Sendable {
         let status = try? node.statusCommand().status
         let scrape = try? HTTPAnswer("/metrics", of: Endpoint("127.0.0.1", port), from: node.host)
         let dump = try? node.command(["dump"])
-        let isScraped = scrape?.body.hasSuffix("\nct_sync_up 1\n") == true
+        let isScraped = scrape?.body.contains("\nct_sync_up 1\n") == true
         return (status == 0 ? 0 : 1) + (isScraped ? 0 : 1) + (dump?.status == 0 ? 0 : 1)
     }
 

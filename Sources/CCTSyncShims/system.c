@@ -3,6 +3,8 @@
 #include "ctsync_system.h"
 
 #include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -10,6 +12,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -77,4 +80,51 @@ int ctsync_wait(int first, int second, int64_t nanoseconds) {
 
 const char *ctsync_errno_name(int number) {
     return strerrorname_np(number);
+}
+
+/* Whether its code was changed when it was loaded, so that the file does not have what is mapped. */
+static int is_relocated(const struct dl_phdr_info *object, const ElfW(Phdr) *dynamic) {
+    const ElfW(Dyn) *entry = (const ElfW(Dyn) *)(object->dlpi_addr + dynamic->p_vaddr);
+    for (; entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_TEXTREL ||
+            (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL) != 0)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int drop_object(struct dl_phdr_info *object, size_t size, void *dropped) {
+    (void)size;
+    /* The vDSO is the kernel's. */
+    if (strncmp(object->dlpi_name, "linux-", 6) == 0) {
+        return 0;
+    }
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        if (part->p_type == PT_DYNAMIC && is_relocated(object, part)) {
+            return 0;
+        }
+    }
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || (part->p_flags & PF_W) != 0) {
+            continue;
+        }
+        /* Whole pages only: those at the ends may be shared with a part that is written to. */
+        uintptr_t first = (object->dlpi_addr + part->p_vaddr + page - 1) & ~(page - 1);
+        uintptr_t last = (object->dlpi_addr + part->p_vaddr + part->p_filesz) & ~(page - 1);
+        if (first < last && madvise((void *)first, last - first, MADV_DONTNEED) == 0) {
+            *(size_t *)dropped += last - first;
+        }
+    }
+    return 0;
+}
+
+size_t ctsync_drop_start_pages(void) {
+    size_t dropped = 0;
+    dl_iterate_phdr(drop_object, &dropped);
+    malloc_trim(0);
+    return dropped;
 }

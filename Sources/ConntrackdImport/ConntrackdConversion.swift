@@ -178,18 +178,18 @@ package struct ConntrackdConversion {
         file.setting("max-entries", String(limit))
     }
 
-    /// A packet holds some 20 changes or more; 16 are counted on.
+    /// A packet holds some 40 changes when the queue is of any use, under load; 32 are counted on.
     private mutating func writeQueue(_ clause: Clause, indent: Int) {
-        let packets = (Int(clause.value) ?? 0) / 16
-        var slots = 8_192
+        let packets = (Int(clause.value) ?? 0) / 32
+        var slots = 4_096
         guard packets > slots else {
             file.clause(
-                clause, "nothing: ring-slots is 8192 packets of some 20 changes each",
+                clause, "nothing: ring-slots is 4096 packets of some 40 changes each",
                 indent: indent)
             return
         }
         while slots < packets, slots < 1_048_576 { slots *= 2 }
-        file.clause(clause, "ring-slots, packets of some 20 changes each", indent: indent)
+        file.clause(clause, "ring-slots, packets of some 40 changes each", indent: indent)
         file.setting("ring-slots", String(slots))
     }
 

@@ -2,6 +2,7 @@
 
 import CTSync
 import Glibc
+import NIOCore
 import Synchronization
 
 /// The program: asks the daemon once a second, and answers HTTP with what it said last.
@@ -21,12 +22,23 @@ enum Exporter {
             let controlFile = flags["--control-file"] ?? Configuration.defaultControlFile
             let desk = Desk()
             desk.ask(controlFile)
-            let server = try Server(desk, listen)
-            watch(desk, controlFile, server)
+            watch(desk, controlFile, try server(desk, listen))
         } catch let error as ConfigurationError {
             fail(error.sentence, error.exitStatus)
         } catch {
             fail("the exporter cannot listen: \(error)", 75)
+        }
+    }
+
+    private static func server(_ desk: Desk, _ listen: ListenAddress) throws -> Server {
+        do {
+            return try Server(desk, listen)
+        } catch let error as IOError {
+            let isForbidden = error.errnoCode == EACCES
+            throw ConfigurationError(
+                "the exporter cannot listen on \(listen.address), port \(listen.port): "
+                    + String(cString: strerror(error.errnoCode)),
+                at: isForbidden ? .notAllowed : .notReady)
         }
     }
 

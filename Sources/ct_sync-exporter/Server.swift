@@ -17,7 +17,7 @@ final class Server: Sendable {
 
     /// Listens.
     ///
-    /// - Throws: `IOError` where that address cannot be had.
+    /// - Throws: `IOError` if that address cannot be had.
     init(_ desk: Desk, _ listen: ListenAddress) throws {
         let clients = ClientCount()
         let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup(numberOfThreads: 1))

@@ -9,7 +9,7 @@ struct HistoryCommand: ParsableCommand {
         commandName: "ct_sync history",
         abstract: "Shows the last hundred transitions of this node.",
         discussion: """
-            Roles, sync, other nodes, link and l2drop, each once, with its cause and how long what \
+            Roles, sync, other nodes, link, keys and l2drop, each once, with its cause and how long what \
             was before had lasted; the journal has the same sentences. Without a daemon it shows \
             what the last one has kept beside the control file. Exit status 0: shown; 2: no daemon \
             there and nothing kept; 3: no answer in time; 77: not allowed.

@@ -15,7 +15,8 @@ struct L2DropCommand: ParsableCommand {
             off and stays so; of all: 2 the rules cannot be read, removed or made, and why. A \
             daemon that is slave puts it on again when it is demoted or starts. on reads the \
             configuration file and makes the node dark as the daemon would, for a node that boots: \
-            0 it is dark, or is left as it is (l2drop=0, state=1, a daemon runs), and why.
+            0 it is dark, or is left as it is (l2drop=0, state=1, a daemon runs), and why. 77: not \
+            allowed (CAP_NET_ADMIN).
             """)
 
     /// What is asked for.
@@ -38,6 +39,7 @@ struct L2DropCommand: ParsableCommand {
     var controlFile: String?
 
     func run() throws {
+        try Capabilities().check(of: "ct_sync l2drop")
         var status: Int32 = 0
         do {
             switch action {

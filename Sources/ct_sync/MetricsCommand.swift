@@ -11,7 +11,8 @@ struct MetricsCommand: ParsableCommand {
         discussion: """
             For the textfile collector of node_exporter; ct_sync exporter answers a scrape itself. \
             A daemon that does not answer has the metric ct_sync_up alone, with the value 0. Exit \
-            status 0: written; 75: the file cannot be written.
+            status 0: written; 75: the file cannot be written; 77: written, and you may not ask the \
+            daemon.
             """)
 
     @Option(
@@ -25,12 +26,18 @@ struct MetricsCommand: ParsableCommand {
     var textfile: String?
 
     func run() throws {
-        let text = Metrics.text(Observation.ask(controlFile: controlFile, since: .max).status)
-        guard let textfile else { return print(text, terminator: "") }
-        do throws(SystemError) {
-            try TextFile.replace(textfile, with: text)
-        } catch {
-            throw ConfigurationError("the metrics are not written: \(error)", at: .notReady)
+        var seen = Observation(samples: 1)
+        seen.take(Observation.ask(controlFile: controlFile, since: .max))
+        let text = Metrics.text(seen.status)
+        if let textfile {
+            do throws(SystemError) {
+                try TextFile.replace(textfile, with: text)
+            } catch {
+                throw ConfigurationError("the metrics are not written: \(error)", at: .notReady)
+            }
+        } else {
+            print(text, terminator: "")
         }
+        try seen.refuseIfForbidden(controlFile)
     }
 }

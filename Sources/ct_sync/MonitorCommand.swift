@@ -11,7 +11,8 @@ struct MonitorCommand: ParsableCommand {
         abstract: "Shows the node's transitions as they come.",
         discussion: """
             First how it is, then the lines of ct_sync history as they come, until SIGTERM or \
-            SIGINT; a daemon that does not answer is one too. It looks four times a second.
+            SIGINT; a daemon that does not answer is one too. It looks four times a second. Exit \
+            status 0: ended as asked; 77: not allowed.
             """)
 
     @Option(
@@ -28,11 +29,18 @@ struct MonitorCommand: ParsableCommand {
     /// Between two looks, in microseconds.
     private static let interval: UInt32 = 250_000
 
+    func validate() throws {
+        guard let count, count < 1 else { return }
+        throw ValidationError("--count is \"\(count)\" but must be at least 1")
+    }
+
     func run() throws {
         var seen = Observation(samples: 2)
         var shown = 0
         while true {
-            for event in seen.ask(controlFile: controlFile) {
+            let events = seen.ask(controlFile: controlFile)
+            try seen.refuseIfForbidden(controlFile)
+            for event in events {
                 // Each as it comes, into a pipe too.
                 let line = json ? event.json + "\n" : "\(Words.time(of: event))  \(event.text)\n"
                 guard write(STDOUT_FILENO, line, line.utf8.count) > 0 else { return }
@@ -41,5 +49,14 @@ struct MonitorCommand: ParsableCommand {
             }
             usleep(Self.interval)
         }
+    }
+}
+
+extension Observation {
+    /// Ends the program that shows this if it may not ask the daemon.
+    func refuseIfForbidden(_ controlFile: String) throws {
+        guard isForbidden else { return }
+        throw ConfigurationError(
+            "you may not ask the daemon beside \(controlFile): \(trouble)", at: .notAllowed)
     }
 }

@@ -32,6 +32,7 @@ struct RunCommand {
             of: file == nil ? nil : path ?? ConfigurationFile.defaultPath,
             commandLine: arguments.settings)
         configuration.settleNodeID(machineID: MachineID.text())
+        configuration.path = file == nil ? nil : path ?? ConfigurationFile.defaultPath
         return configuration
     }
 

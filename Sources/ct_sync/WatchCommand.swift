@@ -12,7 +12,7 @@ struct WatchCommand: ParsableCommand {
         discussion: """
             The verdict, connections and rates with the last minute as a small graph, the sync \
             link, the kernel, the nodes, the last transitions. q ends it. It needs a terminal; \
-            NO_COLOR is respected.
+            NO_COLOR is respected. Exit status 0: ended; 64: no terminal; 77: not allowed.
             """)
 
     @Option(
@@ -21,17 +21,19 @@ struct WatchCommand: ParsableCommand {
     var controlFile = Configuration.defaultControlFile
 
     func run() throws {
+        var seen = Observation(samples: 600)
+        seen.ask(controlFile: controlFile)
+        try seen.refuseIfForbidden(controlFile)
         guard let screen = Screen() else {
             throw ConfigurationError(
                 "ct_sync watch needs a terminal; ct_sync status and ct_sync monitor do not",
                 at: .commandLine)
         }
         defer { screen.close() }
-        var seen = Observation(samples: 600)
         var terminal = WatchScreen.Terminal()
         terminal.hasColor = getenv("NO_COLOR") == nil
         terminal.isPlain = !Screen.isUTF8
-        var next = Clock.now()
+        var next = Clock.now() + Duration.second
         while true {
             let now = Clock.now()
             if now >= next {

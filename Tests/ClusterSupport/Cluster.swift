@@ -77,9 +77,7 @@ package final class Cluster: Sendable {
         settings: KeyValuePairs<String, Int> = [:]
     ) throws {
         let run = Namespace.nextRun()
-        directory = "/tmp/\(run)"
-        try FileManager.default.createDirectory(
-            atPath: directory, withIntermediateDirectories: true)
+        directory = NSTemporaryDirectory() + run
         wiring = try Namespace(run: run, role: "sw")
         client = try Namespace(run: run, role: "client")
         server = try Namespace(run: run, role: "server")
@@ -88,6 +86,8 @@ package final class Cluster: Sendable {
             try Firewall(id: id, run: run, directory: directory)
         }
         do {
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true)
             try wire()
             for firewall in firewalls { try firewall.configure(translation, settings) }
             try plug(firewalls[0])

@@ -22,10 +22,10 @@ package final class FrameCount: Sendable {
 
     /// The frames since the last call; to be called before the socket's buffer is full.
     ///
-    /// - Parameter isWanted: told the first 64 bytes of each.
+    /// - Parameter isWanted: told the first 96 bytes of each.
     package func take(_ isWanted: ([UInt8]) -> Bool = { _ in true }) -> Int {
         let outgoing: CInt = 4  // PACKET_OUTGOING
-        var bytes = [UInt8](repeating: 0, count: 64)
+        var bytes = [UInt8](repeating: 0, count: 96)
         var (count, kind): (Int, CInt) = (0, 0)
         while ctsync_packet_receive(socket, &bytes, bytes.count, &kind) >= 0 {
             if kind != outgoing, isWanted(bytes) { count += 1 }

@@ -45,6 +45,8 @@ struct BadLine: CustomTestStringConvertible {
         BadLine("-x", names: "\"-x\" is no flag of ct_sync"),
         BadLine("help demot", names: "there is no command \"demot\"; did you mean demote?"),
         BadLine("status --jsno", names: "--jsno"),
+        BadLine("--syncdv sync0", names: "--syncdv is no setting of ct_sync; did you mean syncdev"),
+        BadLine("monitor --count 0", names: "--count is \"0\" but must be at least 1"),
     ]
 }
 

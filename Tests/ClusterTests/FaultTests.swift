@@ -123,6 +123,27 @@ extension ClusterTests {
             }
         }
 
+        /// A rule for what goes out: the node itself says so, also a slave that is in sync.
+        @Test(arguments: [0, 1]) func packetsThatAreNotLetOutAreSaid(_ number: Int) throws {
+            try withCluster { cluster in
+                try cluster.startDaemons()
+                try cluster.waitInSync()
+                let node = cluster.firewalls[number]
+                try node.host.nft(
+                    """
+                    table inet closed {
+                        chain c { type filter hook output priority 0; udp dport 3781 drop; }
+                    }
+                    """)
+                let sentence = "the network refuses packets of this node (EPERM)"
+                try eventually("its remark, and its line", detail: { node.log }) {
+                    try node.status()?.text.contains("\"sends_refused\"") == true
+                        && node.statusCommand(json: false).output.contains(sentence)
+                        && node.log.contains("warning: \(sentence)")
+                }
+            }
+        }
+
         /// A master that lives in 1970.
         @Test func clocksThatAreApartAreSaid() throws {
             try withCluster { cluster in

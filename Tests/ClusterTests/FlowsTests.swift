@@ -244,7 +244,7 @@ extension ClusterTests {
                 let nobody = try Command.result(
                     of: host.words(
                         ["setpriv", "--bounding-set=-all", try Daemon.binary(), "flows"]))
-                #expect(nobody.status == 77 && nobody.errors.contains("need CAP_NET_ADMIN"))
+                #expect(nobody.status == 77 && nobody.errors.contains("needs CAP_NET_ADMIN"))
             }
         }
     }

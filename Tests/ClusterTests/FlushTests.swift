@@ -24,7 +24,7 @@ extension ClusterTests {
             try scenario(translation: .masquerade, replication: .on) { cluster in
                 let survivors = try survivors(cluster, flush)
                 #expect(survivors == 10)
-                try eventually("a line in the journal") {
+                try eventually("a line in the journal", detail: { cluster.firewalls[0].log }) {
                     cluster.firewalls[0].log.contains("flush held: 10 entries of wan0")
                 }
             }

@@ -50,17 +50,35 @@ struct ForgedPackets {
         return bytes
     }
 
+    /// A NACK that names these numbers in each of its ranges.
+    static func request(
+        for numbers: ClosedRange<UInt64>, times: Int, from nodeID: UInt8, epoch: UInt64
+    ) -> [UInt8] {
+        let range = big(numbers.lowerBound, 8) + big(UInt64(numbers.count), 4)
+        var header = PacketHeader(type: .NACK, nodeID: nodeID, epoch: epoch, sequence: 1 << 40)
+        header.messageCount = UInt16(times)
+        let ranges = (0..<times).flatMap { _ in range }
+        return sealed(&header, ranges + [UInt8](repeating: 0, count: SlaveReport.byteCount))
+    }
+
+    private static func big(_ value: UInt64, _ count: Int) -> [UInt8] {
+        (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * (count - 1 - $0))) }
+    }
+
     static func packet(
         _ type: PacketHeader.PacketType, _ nodeID: UInt8, _ epoch: UInt64, _ sequence: UInt64,
-        _ messages: [[UInt8]]
+        _ messages: [[UInt8]], oldest: UInt64 = 1
     ) -> [UInt8] {
         var header = PacketHeader(type: type, nodeID: nodeID, epoch: epoch, sequence: sequence)
-        header.oldest = type == .SLAVE_INITSYNC ? 0 : 1
+        header.oldest = type == .SYNC || type == .MASTER_ANNOUNCE ? oldest : 0
         header.messageCount = UInt16(messages.count)
-        var packet =
-            [UInt8](repeating: 0, count: PacketHeader.byteCount) + messages.flatMap { $0 }
         // What a node says of itself: that it holds nothing.
-        if type != .SYNC { packet += [UInt8](repeating: 0, count: SlaveReport.byteCount) }
+        let said = type == .SYNC ? 0 : SlaveReport.byteCount
+        return sealed(&header, messages.flatMap { $0 } + [UInt8](repeating: 0, count: said))
+    }
+
+    private static func sealed(_ header: inout PacketHeader, _ content: [UInt8]) -> [UInt8] {
+        var packet = [UInt8](repeating: 0, count: PacketHeader.byteCount) + content
         header.length = UInt16(packet.count)
         packet.withUnsafeMutableBytes { buffer in
             var span = buffer.mutableBytes
@@ -120,5 +138,32 @@ final class ForgingSocket {
         guard setsockopt(socket.raw, level, option, &value, size) == 0 else {
             throw CallFailed("setsockopt \(level) \(option)")
         }
+    }
+}
+
+/// A socket that sends UDP datagrams in the name of any IPv4 address, as a host on the wire can.
+final class SpoofingSocket {
+    private let socket: Socket
+    private let receiver: String
+
+    /// Opens one in a namespace, for datagrams to a node's sync port.
+    init(in host: Namespace, to receiver: String) throws {
+        self.receiver = receiver
+        // IPPROTO_RAW: the IP header is the sender's.
+        socket = try .raw(255, to: Endpoint(receiver, 0), in: host)
+    }
+
+    /// Sends one from a node's sync port.
+    func send(_ content: [UInt8], from source: String) throws {
+        let length = content.count + 8
+        let addresses = [source, receiver].flatMap { address in
+            address.split(separator: ".").compactMap { UInt8($0) }
+        }
+        let ports: [UInt8] = [0x0E, 0xC5, 0x0E, 0xC5]  // 3781
+        // Lengths and checksum of the IP header are the kernel's; that of UDP may be 0.
+        let headers: [UInt8] =
+            [0x45, 0, 0, 0, 0, 0, 0x40, 0, 255, 17, 0, 0] + addresses
+            + ports + [UInt8(length >> 8), UInt8(length & 0xFF), 0, 0]
+        try socket.send(headers + content)
     }
 }

@@ -46,6 +46,20 @@ extension ClusterTests {
             }
         }
 
+        @Test func aLowPortNeedsACapabilityOfItsOwn() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                let words =
+                    ["setpriv", "--bounding-set=-net_bind_service", "--", try Daemon.binary()]
+                    + node.flags(role: .slave) + ["--port", "399"]
+                let result = try Command.result(of: node.host.words(words), deadline: 5)
+                #expect(result.status == 77, "\(result)")
+                #expect(
+                    result.errors.hasSuffix(
+                        "bind to port 399: Permission denied; it needs CAP_NET_BIND_SERVICE\n"))
+            }
+        }
+
         @Test func whatAnotherDaemonHasMayBeFreeLater() throws {
             try withCluster { cluster in
                 let node = cluster.firewalls[0]

@@ -45,7 +45,7 @@ extension ClusterTests {
         }
 
         @Test func whatTheDaemonHasDoneIsDone() throws {
-            let directory = "/tmp/\(Namespace.nextRun())"
+            let directory = NSTemporaryDirectory() + Namespace.nextRun()
             try FileManager.default.createDirectory(
                 atPath: directory, withIntermediateDirectories: true)
             defer { try? FileManager.default.removeItem(atPath: directory) }

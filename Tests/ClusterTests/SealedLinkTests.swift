@@ -124,7 +124,9 @@ extension ClusterTests {
                     try nodes.allSatisfy { try $0.strangers().isEmpty }
                 }
                 for node in nodes {
-                    #expect(Self.lines(node.log, own) == 2, "once, and once that it is over")
+                    try eventually("once, and once that it is over", detail: { node.log }) {
+                        Self.lines(node.log, own) == 2
+                    }
                 }
             }
         }
@@ -183,12 +185,17 @@ extension ClusterTests {
                 try eventually("the master says it") {
                     try master.strangers() == ["node 2 at 172.31.255.2 speaks with another key"]
                 }
-                #expect(Self.lines(slave.log, reason) == 1)
+                try eventually("the history has it", detail: { slave.log }) {
+                    try slave.command(["history", "--json"]).output.contains("\"kind\": \"key\"")
+                        && Self.lines(slave.log, "warning: \(reason)") == 1
+                }
                 try files.write([1], for: slave)
                 slave.daemon?.signal(SIGHUP)
                 try cluster.waitInSync()
                 try eventually("it is over") { try master.strangers().isEmpty }
-                #expect(slave.log.contains("read again: key file"))
+                try eventually("what it read again") {
+                    slave.log.contains("notice: read again: key file")
+                }
             }
         }
 

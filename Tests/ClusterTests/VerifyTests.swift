@@ -125,7 +125,7 @@ extension ClusterTests {
                     #expect(try second.field("verified.added") == "1")
                     let text = try second.statusCommand(json: false).output
                     #expect(
-                        text.contains("1 entry is in this kernel that the master does not have"))
+                        text.contains("this kernel has 1 entry that the master does not have"))
                 } else {
                     #expect(last.contains("1 differed"))
                     try eventually("it is put right", every: 0.3, detail: { last }) {

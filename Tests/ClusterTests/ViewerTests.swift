@@ -74,6 +74,16 @@ extension ClusterTests {
                     #expect(nobody.output.isEmpty)
                     #expect(nobody.errors.split(separator: "\n").count == 1, "\(nobody.errors)")
                 }
+                // Metrics all the same: that it is down.
+                let metrics = try Self.result(node, isMember: false, "metrics")
+                #expect(metrics.status == 77 && metrics.output.hasSuffix("\nct_sync_up 0\n"))
+                for words in [["monitor"], ["watch"], ["l2drop", "status"]] {
+                    let nobody = try Command.result(
+                        of: try Self.words(node, isMember: false, words), deadline: 5)
+                    #expect(nobody.status == 77, "\(words): \(nobody)")
+                    #expect(nobody.output.isEmpty)
+                    #expect(nobody.errors.split(separator: "\n").count == 1, "\(nobody.errors)")
+                }
                 for words in [["promote"], ["flush", "--yes"], ["resync"], ["rehearse"]] {
                     for isMember in [true, false] {
                         let refused = try Command.result(
@@ -109,6 +119,12 @@ extension ClusterTests {
                     else { return false }
                     return answer.status == 200 && answer.body.contains("\nct_sync_up 1\n")
                 }
+                let second = try Command.result(
+                    of: try Self.words(node, isMember: true, ["exporter"]), deadline: 10)
+                #expect(second.status == 75, "\(second)")
+                #expect(
+                    second.errors == "ct_sync: the exporter cannot listen on 127.0.0.1, port 9378: "
+                        + "Address already in use\n")
                 let owner = try String(
                     contentsOfFile: "/proc/\(exporter.pid)/status", encoding: .utf8)
                 #expect(owner.contains("\nUid:\t\(Self.user)\t"), "\(owner)")

@@ -69,7 +69,7 @@ import Testing
         Case(file: "guide-ipv6-tcp", settings: link("eth2", "peer=2001:db8:ffff::6", id: 5)),
         Case(
             file: "guide-ipv6-group",
-            settings: ["ring-slots=65536"] + link("sync-link_0", "group=ff02::db8:50", id: 1)),
+            settings: ["ring-slots=32768"] + link("sync-link_0", "group=ff02::db8:50", id: 1)),
         Case(
             file: "guide-states",
             settings: debian + ["replicate=accept state ESTABLISHED,FIN_WAIT,CLOSE_WAIT,LAST_ACK"]),

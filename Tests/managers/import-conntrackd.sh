@@ -9,9 +9,10 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-binary=$(readlink -f "${1:-.build/release/ct_sync}")
-[ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
-command -v conntrackd > /dev/null || { echo "conntrackd is missing (package conntrackd)" >&2; exit 1; }
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_binary "$@"
+need conntrackd
 if [ -z "${IMPORT_INSIDE-}" ]; then
     IMPORT_INSIDE=1 exec unshare --net "$0" "$binary"
 fi
@@ -24,16 +25,7 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
-failures=0
-check() {
-    if eval "$2"; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1"
-        cat "$scratch/words"
-        failures=$((failures + 1))
-    fi
-}
+evidence="$scratch/words"
 
 # Asked for statistics, conntrackd reads the file and then finds no daemon at the socket in it.
 conntrackd_takes() {
@@ -77,6 +69,7 @@ check "a wrong flag: 64" "[ $status -eq 64 ] && [ ! -s $scratch/imported.conf ]"
 
 # Each as it was imported, on the device that it names: a daemon starts and is master.
 setting() { sed -n "s/^options ct_sync $1=//p" "$scratch/imported.conf" | head -n 1; }
+field() { "$binary" status --control-file "$scratch/run/state" --field "$1" 2> /dev/null; }
 starts() {
     import "$1" || return 1
     device=$(setting syncdev)
@@ -93,17 +86,13 @@ starts() {
     "$binary" --config "$scratch/imported.conf" --control-file "$scratch/run/state" --state master \
         2> "$scratch/words" &
     daemon=$!
-    tries=200
-    until [ "$("$binary" status --control-file "$scratch/run/state" --field role 2> /dev/null)" = master ] \
-        || [ "$tries" -eq 0 ]; do
-        tries=$((tries - 1))
-        sleep 0.1
-    done
-    id=$("$binary" status --control-file "$scratch/run/state" --field node_id)
+    is_master=no
+    within 20 '[ "$(field role)" = master ]' && is_master=yes
+    id=$(field node_id)
     { kill "$daemon"; wait "$daemon"; } 2> /dev/null
     daemon=
     ip link del "$device"
-    [ "$tries" -gt 0 ] && [ "$id" = "$(setting id)" ]
+    [ "$is_master" = yes ] && [ "$id" = "$(setting id)" ]
 }
 ip link set lo up
 count=0

@@ -11,8 +11,9 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-binary=$(readlink -f "${1:-.build/release/ct_sync}")
-[ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_binary "$@"
 if [ $# -lt 2 ]; then
     "$0" "$binary" cached && exec "$0" "$binary" direct
     exit 1
@@ -20,9 +21,7 @@ fi
 mode=$2
 echo "--- $mode"
 examples=/usr/share/doc/conntrackd/examples/sync
-for program in conntrackd perl conntrack nft; do
-    command -v "$program" > /dev/null || { echo "$program is missing" >&2; exit 1; }
-done
+need conntrackd perl conntrack nft
 
 scratch=$(mktemp -d /tmp/ct_sync-migration-XXXXXX)
 run=${scratch##*-}
@@ -39,23 +38,6 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
-failures=0
-check() {
-    if eval "$2"; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1"
-        failures=$((failures + 1))
-    fi
-}
-within() {
-    tries=$(($1 * 10))
-    until eval "$2"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
 # The namespace of a host of this run.
 space() { echo "ct_sync-$run-$1"; }
 on() {

@@ -9,8 +9,9 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-binary=$(readlink -f "${1:-.build/release/ct_sync}")
-[ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_binary "$@"
 
 scratch=$(mktemp -d /tmp/ct_sync-2004-XXXXXX)
 run=${scratch##*-}
@@ -25,23 +26,6 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
-failures=0
-check() {
-    if eval "$2"; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1"
-        failures=$((failures + 1))
-    fi
-}
-within() {
-    tries=100
-    until eval "$1"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
 on() { ip netns exec "$@"; }
 
 ip netns add "$fw1"
@@ -98,24 +82,24 @@ daemons="$daemons $!"
 is() { [ "$("$scratch/$1/which" 2> /dev/null)" = "$2" ]; }
 dark() { on "$(eval echo "\$fw$1")" "$binary" l2drop status > /dev/null; }
 has() { on "$(eval echo "\$fw$1")" conntrack -L 2> /dev/null | grep -q 'dport=4430'; }
-check "both start as slaves" "within 'is 1 slave && is 2 slave'"
-check "and are dark" "within 'dark 1 && dark 2'"
+check "both start as slaves" "within 10 'is 1 slave && is 2 slave'"
+check "and are dark" "within 10 'dark 1 && dark 2'"
 "$scratch/1/to_master"
-check "echo 1: master, and open" "within 'is 1 master && ! dark 1'"
+check "echo 1: master, and open" "within 10 'is 1 master && ! dark 1'"
 check "the other stays slave, and dark" "is 2 slave && dark 2"
 check "the slave is in sync" \
-    "within '\"$binary\" status --control-file $scratch/2/run/state > /dev/null'"
+    "within 10 '\"$binary\" status --control-file $scratch/2/run/state > /dev/null'"
 on "$fw1" conntrack -I -p tcp -s 192.0.2.10 -d 198.51.100.7 --sport 40000 --dport 4430 \
     --state ESTABLISHED -u SEEN_REPLY,ASSURED -t 3000 > /dev/null 2>&1
 check "a connection of the master" "has 1"
-check "is in the slave's kernel" "within 'has 2'"
+check "is in the slave's kernel" "within 10 'has 2'"
 "$scratch/1/to_slave"
 "$scratch/2/to_master"
-check "the roles change, by the same scripts" "within 'is 1 slave && is 2 master'"
-check "and who is dark" "within 'dark 1 && ! dark 2'"
+check "the roles change, by the same scripts" "within 10 'is 1 slave && is 2 master'"
+check "and who is dark" "within 10 'dark 1 && ! dark 2'"
 check "both have the connection" "has 1 && has 2"
 "$scratch/1/to_master"
-check "echo 1 on a slave: it takes over" "within 'is 1 master && is 2 slave'"
+check "echo 1 on a slave: it takes over" "within 10 'is 1 master && is 2 slave'"
 check "both have the connection still" "has 1 && has 2"
 [ "$failures" -eq 0 ] || cat "$scratch/1/log" "$scratch/2/log"
 [ "$failures" -eq 0 ]

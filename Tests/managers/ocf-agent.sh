@@ -8,8 +8,9 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-binary=$(readlink -f "${1:-.build/release/ct_sync}")
-[ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_binary "$@"
 agent=$PWD/conf/pacemaker/ct_sync
 
 if [ -z "${OCF_TEST_INSIDE-}" ]; then
@@ -17,7 +18,6 @@ if [ -z "${OCF_TEST_INSIDE-}" ]; then
 fi
 
 scratch=$(mktemp -d /tmp/ct_sync-ocf-XXXXXX)
-failures=0
 export OCF_ROOT=/usr/lib/ocf OCF_RESOURCE_INSTANCE=
 export HA_LOGFILE="$scratch/log" HA_DEBUGLOG="$scratch/log"
 export OCF_RESKEY_binary="$binary" OCF_RESKEY_config="$scratch/ct_sync.conf"
@@ -44,9 +44,8 @@ expect() {
     if [ "$got" -eq "$1" ]; then
         echo "ok    $2 -> $got ${3-}"
     else
-        echo "FAIL  $2 -> $got, not $1 ${3-}"
+        fail "$2 -> $got, not $1 ${3-}"
         sed 's/^/      /' "$scratch/output"
-        failures=$((failures + 1))
     fi
 }
 
@@ -57,8 +56,7 @@ holds() {
     if [ "$(cat "$OCF_RESKEY_control_file" 2>/dev/null)" = "$1" ]; then
         echo "ok    the control file says ${1:-nothing}"
     else
-        echo "FAIL  the control file does not say $1"
-        failures=$((failures + 1))
+        fail "the control file does not say $1"
     fi
 }
 
@@ -113,8 +111,7 @@ done
 expect 0 stop
 expect 7 monitor
 if [ -e "$OCF_RESKEY_control_file" ]; then
-    echo "FAIL  the control file is left behind"
-    failures=$((failures + 1))
+    fail "the control file is left behind"
 fi
 expect 3 migrate_to "unknown action"
 OCF_RESKEY_binary=/nowhere/ct_sync expect 5 validate-all "no program"
@@ -129,9 +126,8 @@ if command -v ocf-tester >/dev/null && command -v xmllint >/dev/null && [ -r "$O
         -o control_file="$OCF_RESKEY_control_file" "$agent" > "$scratch/tester" 2>&1; then
         echo "ok    ocf-tester"
     else
-        echo "FAIL  ocf-tester"
+        fail "ocf-tester"
         sed 's/^/      /' "$scratch/tester"
-        failures=$((failures + 1))
     fi
 else
     echo "      ocf-tester is not installed (packages resource-agents, libxml2-utils)"

@@ -9,8 +9,9 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-binary=$(readlink -f "${1:-.build/release/ct_sync}")
-[ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_binary "$@"
 if [ -z "${PRIMARY_BACKUP_INSIDE-}" ]; then
     PRIMARY_BACKUP_INSIDE=1 exec unshare --net "$0" "$binary"
 fi
@@ -29,24 +30,9 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM HUP
-failures=0
-check() {
-    if eval "$2"; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1"
-        failures=$((failures + 1))
-    fi
-}
-# Waits up to 20 s.
-holds() {
-    tries=200
-    while [ "$(cat "$control_file" 2> /dev/null)" != "$1" ]; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
+# FILE WORD
+says() { [ "$(cat "$1" 2> /dev/null)" = "$2" ]; }
+holds() { within 20 says "$control_file" "$1"; }
 status_of() {
     "$script" "$@" > "$scratch/words" 2>&1
     status=$?
@@ -115,15 +101,7 @@ if command -v keepalived > /dev/null && [ -r "$example" ]; then
         --pid="$scratch/keepalived.pid" --vrrp_pid="$scratch/vrrp.pid" \
         > "$scratch/keepalived.log" 2>&1 &
     keepalived=$!
-    says() {
-        tries=200
-        until [ "$(cat "$scratch/conntrackd" 2> /dev/null)" = "$1" ]; do
-            tries=$((tries - 1))
-            [ "$tries" -gt 0 ] || return 1
-            sleep 0.1
-        done
-    }
-    check "side by side, keepalived is alone: both are told" "holds master && says primary"
+    check "side by side, keepalived is alone: both are told" "holds master && within 20 says $scratch/conntrackd primary"
     cp "$scratch/migrated.conf" "$scratch/keepalived.conf"
     kill -HUP "$keepalived"
     rm "$scratch/conntrackd"

@@ -6,32 +6,25 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-command -v promtool > /dev/null || { echo "promtool is missing (package prometheus)" >&2; exit 1; }
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+need promtool
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-failures=0
-
-check() {
-    if "$@" > "$scratch/words" 2>&1; then
-        echo "ok    $what"
-    else
-        echo "FAIL  $what:"
-        cat "$scratch/words"
-        failures=$((failures + 1))
-    fi
-}
+trap 'exit 1' INT TERM HUP
+evidence=$scratch/words
+: > "$evidence"
 
 cp conf/prometheus/alerts.yml Tests/monitoring/alerts.test.yml "$scratch"
-what="alerts: $(grep -c 'alert:' conf/prometheus/alerts.yml) of them are understood"
-check promtool check rules "$scratch/alerts.yml"
-what="alerts: they fire and are over when they should"
-check promtool test rules "$scratch/alerts.test.yml"
+check "alerts: $(grep -c 'alert:' conf/prometheus/alerts.yml) of them are understood" \
+    "promtool check rules $scratch/alerts.yml > $evidence 2>&1"
+check "alerts: they fire and are over when they should" \
+    "promtool test rules $scratch/alerts.test.yml > $evidence 2>&1"
 sed -n 's/^ *- alert: //p' conf/prometheus/alerts.yml | while read -r alert; do
     awk -v alert="$alert" '$1 == "alertname:" || /alertname:/ { seen = seen $0 "\n" }
         END { exit index(seen, alert) == 0 }' Tests/monitoring/alerts.test.yml || echo "$alert"
-done > "$scratch/untested"
-what="alerts: each is tested"
-check sh -c "! cat '$scratch/untested' | grep ."
+done > "$evidence"
+check "alerts: each is tested" "[ ! -s $evidence ]"
 
 # What the dashboard puts in place of its variables.
 {
@@ -41,6 +34,7 @@ check sh -c "! cat '$scratch/untested' | grep ."
             -e "s/.*/{record: 'a:b', expr: '&'},/"
     echo ']}]'
 } > "$scratch/dashboard.yml"
-what="dashboard: $(grep -c expr "$scratch/dashboard.yml") queries are understood"
-check sh -c "promtool check rules --lint=none '$scratch/dashboard.yml' && grep -q ct_sync_ '$scratch/dashboard.yml'"
+check "dashboard: $(grep -c expr "$scratch/dashboard.yml") queries are understood" \
+    "promtool check rules --lint=none $scratch/dashboard.yml > $evidence 2>&1 \
+        && grep -q ct_sync_ $scratch/dashboard.yml"
 [ "$failures" -eq 0 ]

@@ -8,11 +8,11 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-binary=$(readlink -f "${1:-.build/release/ct_sync}")
-[ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_binary "$@"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-failures=0
 for shell in bash zsh fish; do
     command -v "$shell" > /dev/null || { echo "$shell is missing (package $shell)" >&2; exit 1; }
     "$binary" completion "$shell" > "$scratch/$shell" || exit 1
@@ -62,8 +62,7 @@ offers() {
         case " $offered " in
             *" $word "*) ;;
             *)
-                echo "FAIL  $shell: '$*' does not offer $word but: $offered$(cat "$scratch/errors")"
-                failures=$((failures + 1))
+                fail "$shell: '$*' does not offer $word but: $offered$(cat "$scratch/errors")"
                 return
                 ;;
         esac
@@ -71,8 +70,7 @@ offers() {
     for word in $unwanted; do
         case " $offered " in
             *" $word "*)
-                echo "FAIL  $shell: '$*' offers $word"
-                failures=$((failures + 1))
+                fail "$shell: '$*' offers $word"
                 return
                 ;;
         esac

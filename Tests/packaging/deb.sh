@@ -11,17 +11,15 @@
 
 set -eu
 cd "$(dirname "$0")/../.."
-directory=${1:-.build/deb}
-set -- "$directory"/ct-sync_*.deb
-if [ $# -ne 1 ] || [ ! -e "$1" ]; then
-    echo "not one package in $directory" >&2
-    exit 1
-fi
-package=$1
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_package "${1:-.build/deb}" "ct-sync_*.deb"
 root=$(mktemp -d /tmp/ct_sync-root-XXXXXX)
 trap 'rm -rf "$root"' EXIT
+trap 'exit 1' INT TERM HUP
 chmod 755 "$root"
 
+# The first one ends it.
 fail() {
     echo "FAIL  $*"
     exit 1

@@ -9,12 +9,14 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
 binary=${1:-.build/release/ct_sync}
 [ -x "$binary" ] || { echo "no ct_sync at $binary" >&2; exit 1; }
 [ $# -gt 0 ] || set -- "$binary"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-failures=0
+trap 'exit 1' INT TERM HUP
 
 flags() { grep -oE -e '(^|[^a-z0-9-])--[a-z][a-z0-9-]*' | grep -oE -e '--[a-z0-9-]+' | sort -u; }
 
@@ -23,9 +25,8 @@ same() {
     if [ -s "$2" ] && diff "$2" "$3" > "$scratch/difference"; then
         echo "ok    $1: $(wc -l < "$2")"
     else
-        echo "FAIL  $1 (< wanted, > found):"
+        fail "$1 (< wanted, > found):"
         cat "$scratch/difference"
-        failures=$((failures + 1))
     fi
 }
 
@@ -55,8 +56,7 @@ done
 complaint() { "$binary" --config "$1" --syncdev absent0 --control-file "$scratch/state" 2>&1; }
 complaint conf/ct_sync.conf > "$scratch/words"
 if ! grep -q 'syncdev "absent0" cannot be used' "$scratch/words"; then
-    echo "FAIL  conf/ct_sync.conf: $(cat "$scratch/words")"
-    failures=$((failures + 1))
+    fail "conf/ct_sync.conf: $(cat "$scratch/words")"
 fi
 "$binary" genkey "$scratch/key"
 sed -e 's/^#options/options/' -e '/ group=/d' -e "s| key-file=.*| key-file=$scratch/key|" conf/ct_sync.conf \
@@ -65,34 +65,30 @@ complaint "$scratch/all.conf" > "$scratch/words"
 if grep -q 'syncdev "absent0" cannot be used' "$scratch/words"; then
     echo "ok    conf/ct_sync.conf is understood, with all of it"
 else
-    echo "FAIL  conf/ct_sync.conf, all of it: $(cat "$scratch/words")"
-    failures=$((failures + 1))
+    fail "conf/ct_sync.conf, all of it: $(cat "$scratch/words")"
 fi
 
 # Reasons and drop counters that the code can show.
 sed -n 's/^ *case [a-zA-Z0-9]* = "\(.*\)"$/\1/p' Sources/CTSync/Node/NodeReport+Reason.swift \
     > "$scratch/reasons"
-[ -s "$scratch/reasons" ] || failures=$((failures + 1))
+[ -s "$scratch/reasons" ] || fail "no reasons are found"
 while read -r reason; do
     if ! grep -qF "| \`$reason\` |" docs/troubleshooting.md; then
-        echo "FAIL  docs/troubleshooting.md does not name the reason \"$reason\""
-        failures=$((failures + 1))
+        fail "docs/troubleshooting.md does not name the reason \"$reason\""
     fi
 done < "$scratch/reasons"
 sed -n 's/^ *case \([a-z]*\)$/\1/p' Sources/CTSync/Wire/WireError.swift > "$scratch/counters"
-[ -s "$scratch/counters" ] || failures=$((failures + 1))
+[ -s "$scratch/counters" ] || fail "no counters are found"
 while read -r counter; do
     if ! grep -q "^[0-9]\. \`$counter\`" WIRE.md; then
-        echo "FAIL  WIRE.md does not name the counter \"$counter\""
-        failures=$((failures + 1))
+        fail "WIRE.md does not name the counter \"$counter\""
     fi
 done < "$scratch/counters"
 
 version=$("$binary" --version | cut -d " " -f 1,2)
 for page in man/*; do
     if ! grep -q "\"$version\"" "$page"; then
-        echo "FAIL  $page is not of $version"
-        failures=$((failures + 1))
+        fail "$page is not of $version"
     fi
     if command -v man > /dev/null; then
         LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings --encoding=UTF-8 --local-file "$page" \
@@ -101,14 +97,13 @@ for page in man/*; do
         mandoc -T lint -W warning "$page" > "$scratch/warnings" 2>&1
     fi
     if [ -s "$scratch/warnings" ]; then
-        echo "FAIL  $page:"
+        fail "$page:"
         cat "$scratch/warnings"
-        failures=$((failures + 1))
     else
         echo "ok    $page"
     fi
 done
 
-Tests/docs/check "$@" || failures=$((failures + 1))
+Tests/docs/check "$@" || fail "Tests/docs/check"
 
 [ "$failures" -eq 0 ]

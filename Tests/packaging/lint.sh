@@ -8,14 +8,11 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-directory=${1:-.build/deb}
-set -- "$directory"/ct-sync_*.deb
-if [ $# -ne 1 ] || [ ! -e "$1" ]; then
-    echo "not one package in $directory" >&2
-    exit 1
-fi
-command -v lintian > /dev/null || { echo "lintian is missing (package lintian)" >&2; exit 1; }
-words=$(lintian --allow-root --pedantic --display-info --show-overrides "$1" 2>&1)
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_package "${1:-.build/deb}" "ct-sync_*.deb"
+need lintian
+words=$(lintian --allow-root --pedantic --display-info --show-overrides "$package" 2>&1)
 status=$?
 # In a program of this size there are letters of every kind.
 echo "$words" | grep -v 'spelling-error-in-binary'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# For the tests that need a machine that systemd runs; read by them with the path of a package in
-# $package. It starts the machine and leaves these: inside, property, status_says, check, within.
+# For the tests that need a machine that systemd runs; read by them after Tests/checks.sh, with the path of
+# a package in $package. It starts the machine and leaves these: inside, property, status_says, warnings.
 #
 # The machine is this one seen through an overlay: systemd is process 1 of namespaces of its own and
 # has control groups below a new one. Its sync0 and lan0 lead to a network namespace, where another
@@ -117,25 +117,6 @@ awk '{ print "", $2 }' "$scratch/hierarchies" > "$scratch/places"
 ) < /dev/null > "$scratch/console" 2>&1 &
 starter=$!
 
-failures=0
-check() {
-    if eval "$2"; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1"
-        failures=$((failures + 1))
-    fi
-}
-# Waits up to some seconds.
-within() {
-    tries=$(($1 * 10))
-    shift
-    until eval "$*"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
-        sleep 0.1
-    done
-}
 inside() {
     nsenter --target "$machine" --all --root \
         env --ignore-environment --chdir=/ PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
@@ -145,6 +126,11 @@ property() {
 }
 status_says() {
     property StatusText "${2:-ct_sync}" | grep -qi "$1"
+}
+# What both daemons warned of, but for what follows when one of them stops, or has no processor for a while.
+warnings() {
+    inside journalctl --no-pager --output=cat --priority=warning _COMM=ct_sync | grep -vE \
+        'gave way|above ours|MASTER, ALONE|SLAVE, NOT IN SYNC|is (silent|not in sync)$|may lack what other'
 }
 find_machine() {
     machine=$(cat "/proc/$starter/task/$starter/children" 2> /dev/null)

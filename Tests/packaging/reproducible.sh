@@ -1,20 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Two builds of each package of one staged root have the same bytes, an hour and a umask apart.
+# A package has the same bytes when it is built once more, of a staged root of another time, with another
+# umask. "make deb rpm tarball" has built the first of each.
 #
 #   Tests/packaging/reproducible.sh [STAGED_ROOT [KIND...]]
 #       A KIND is deb, rpm or tarball; all of them if none is named.
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
 staged=${1:-.build/staged}
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- deb rpm tarball
 [ -x "$staged/usr/sbin/ct_sync" ] || { echo "nothing is staged in $staged" >&2; exit 1; }
 scratch=$(mktemp -d /tmp/ct_sync-reproducible-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
-failures=0
+trap 'exit 1' INT TERM HUP
 
 # A staged root as another build would make it: other times, another order in the directories.
 mkdir "$scratch/other"
@@ -23,16 +26,16 @@ mkdir "$scratch/other"
 find "$scratch/other" -exec touch --date='1 hour ago' {} +
 
 for kind; do
-    packaging/build-$kind "$staged" "$scratch/1-$kind" > "$scratch/words" 2>&1 || cat "$scratch/words"
-    (umask 077 && packaging/build-$kind "$scratch/other" "$scratch/2-$kind") > "$scratch/words" 2>&1 \
+    case $kind in tarball) suffix=tar.xz ;; *) suffix=$kind ;; esac
+    take_package ".build/$kind" "*.$suffix"
+    first=$package
+    (umask 077 && packaging/build-$kind "$scratch/other" "$scratch/$kind") > "$scratch/words" 2>&1 \
         || cat "$scratch/words"
-    first=$(echo "$scratch/1-$kind"/*)
-    second=$(echo "$scratch/2-$kind"/*)
+    second=$(echo "$scratch/$kind"/*)
     if cmp "$first" "$second"; then
         echo "ok    $kind: $(sha256sum < "$first" | cut -c 1-16), $(stat -c %s "$first") bytes, twice"
     else
-        echo "FAIL  $kind: two builds differ"
-        failures=$((failures + 1))
+        fail "$kind: two builds differ"
     fi
 done
 [ "$failures" -eq 0 ]

@@ -8,24 +8,12 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-directory=${1:-.build/rpm}
-set -- "$directory"/ct-sync-*.rpm
-if [ $# -ne 1 ] || [ ! -e "$1" ]; then
-    echo "not one package in $directory" >&2
-    exit 1
-fi
-package=$(readlink -f "$1")
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_package "${1:-.build/rpm}" "ct-sync-*.rpm"
 scratch=$(mktemp -d /tmp/ct_sync-rpm-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
-failures=0
-check() {
-    if eval "$2"; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1"
-        failures=$((failures + 1))
-    fi
-}
+trap 'exit 1' INT TERM HUP
 # No database of this machine is asked or made.
 ask() { rpm --dbpath "$scratch/database" "$@" 2> /dev/null; }
 
@@ -36,7 +24,7 @@ dpkg-deb --contents .build/deb/ct-sync_*.deb | awk '$1 ~ /^-/ { print $6 }' \
 check "the files of the Debian package: $(wc -l < "$scratch/debian")" \
     "[ -s $scratch/debian ] && [ -z \"\$(comm -13 $scratch/files $scratch/debian)\" ]"
 check "and directories of its own only: $(comm -23 "$scratch/files" "$scratch/debian" | tr '\n' ' ')" \
-    "! comm -23 $scratch/files $scratch/debian | grep -vE '/(ct_sync|ct-sync|examples)$'"
+    "! comm -23 $scratch/files $scratch/debian | grep -vE '/(ct_sync|ct-sync|examples|docs)$'"
 ask -qp --queryformat '[%{FILEUSERNAME} %{FILEGROUPNAME} %{FILEMODES:octal} %{FILENAMES}\n]' "$package" \
     > "$scratch/modes"
 check "all are root's, and none is another's to write" \

@@ -8,24 +8,13 @@
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
-directory=${1:-.build/tarball}
-set -- "$directory"/ct_sync-*.tar.xz
-if [ $# -ne 1 ] || [ ! -e "$1" ]; then
-    echo "not one tarball in $directory" >&2
-    exit 1
-fi
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
+take_package "${1:-.build/tarball}" "ct_sync-*.tar.xz"
 scratch=$(mktemp -d /tmp/ct_sync-tarball-XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
-failures=0
-check() {
-    if eval "$2"; then
-        echo "ok    $1"
-    else
-        echo "FAIL  $1"
-        failures=$((failures + 1))
-    fi
-}
-tar -xJf "$1" -C "$scratch"
+trap 'exit 1' INT TERM HUP
+tar -xJf "$package" -C "$scratch"
 unpacked=$(echo "$scratch"/ct_sync-*)
 check "it is one directory with a script in it" "[ -x $unpacked/install.sh ] && [ -f $unpacked/LICENSE ]"
 check "and the documents" "[ -f $unpacked/README.md ] && [ -f $unpacked/docs/operating.md ]"

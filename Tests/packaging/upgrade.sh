@@ -2,23 +2,26 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Upgrades the Debian package on a machine that systemd runs, under a TCP connection through it: as
-# master and as slave the daemon is in its role again, and no connection is lost. As root; "make staged"
-# has staged what the packages are made of. The version before is the same program with a lower number.
+# master and as slave the daemon is in its role again, and no connection is lost. As root; "make deb" has
+# staged what the package is made of, and built it. The version before is the same with a lower number.
 #
-#   Tests/packaging/upgrade.sh [STAGED_ROOT]
+#   Tests/packaging/upgrade.sh [STAGED_ROOT [DIRECTORY_OF_THE_PACKAGE]]
 
 set -u
 cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=Tests/checks.sh
+. Tests/checks.sh
 staged=${1:-.build/staged}
 [ -x "$staged/usr/sbin/ct_sync" ] || { echo "nothing is staged in $staged" >&2; exit 1; }
 packages=$(mktemp -d /tmp/ct_sync-packages-XXXXXX)
 trap 'rm -rf "$packages"' EXIT
-if ! CT_SYNC_PACKAGE_VERSION=0.0.1 packaging/build-deb "$staged" "$packages/old" > "$packages/words" 2>&1 \
-    || ! packaging/build-deb "$staged" "$packages/new" >> "$packages/words" 2>&1; then
-    cat "$packages/words"
-    exit 1
-fi
-package=$(echo "$packages"/old/*.deb)
+trap 'exit 1' INT TERM HUP
+take_package "${2:-.build/deb}" "ct-sync_*.deb"
+new=$package
+CT_SYNC_PACKAGE_VERSION=0.0.1 DPKG_DEB_COMPRESSOR_TYPE=none \
+    packaging/build-deb "$staged" "$packages" > "$packages/words" 2>&1 \
+    || { cat "$packages/words"; exit 1; }
+take_package "$packages" "ct-sync_*.deb"
 # shellcheck source=Tests/packaging/machine.sh
 . Tests/packaging/machine.sh
 trap 'cleanup; rm -rf "$packages"' EXIT
@@ -26,7 +29,7 @@ trap 'cleanup; rm -rf "$packages"' EXIT
 role_is() { [ "$(inside cat /run/ct_sync/state)" = "$1" ]; }
 peer_is() { [ "$(inside cat /run/peer/state)" = "$1" ]; }
 upgrade() {
-    inside sh -c 'cat > /run/new.deb' < "$(echo "$packages"/new/*.deb)"
+    inside sh -c 'cat > /run/new.deb' < "$new"
     inside dpkg --install /run/new.deb > "$scratch/words" 2>&1 || cat "$scratch/words"
 }
 # Echoed lines, and the longest pause between two, in milliseconds.
@@ -34,7 +37,8 @@ echoes() { inside cut -d ' ' -f 1 /run/echoes; }
 pause() { inside cut -d ' ' -f 2 /run/echoes; }
 goes_on() {
     before=$(echoes)
-    within 5 "[ \"\$(echoes)\" -gt $((before + 10)) ]"
+    # While its node was dark, TCP repeated what it said at longer and longer intervals.
+    within 40 "[ \"\$(echoes)\" -gt $((before + 10)) ]"
 }
 has_connection() { inside conntrack -L -p tcp --dport 7000 2> /dev/null | grep -q ESTABLISHED; }
 in_peer() { inside ip netns exec peer conntrack -L -p tcp --dport 7000 2> /dev/null | grep -q ESTABLISHED; }
@@ -138,8 +142,7 @@ check "upgraded as slave, another process runs" \
 check "it is slave, and dark" "role_is slave && is_dark"
 check "it has its connections" "has_connection"
 check "it is in sync again" "within 10 'inside ct_sync status > /dev/null'"
-check "it warned of nothing" \
-    "! inside journalctl --no-pager --output=cat --priority=warning _COMM=ct_sync | grep -v 'above ours' | grep ."
+check "it warned of nothing" "! warnings"
 inside sh -c 'echo 0 > /run/peer/state; echo 1 > /run/ct_sync/state'
 check "master again, the connection goes on" "within 5 role_is master && goes_on"
 check "the package is removed, and the group stays" \

@@ -75,7 +75,7 @@ private func take(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         _ = slave.receive(packet.span.bytes, from: peer, now: now, wallMicroseconds: 1 << 50)
         _ = master.receive(packet.span.bytes, from: peer, now: now, wallMicroseconds: 1 << 50)
         for _ in 0..<4 where slave.output(now: now, wallMicroseconds: 1, target) == nil { break }
-        while let item = master.nextAgain() { _ = ring.copy(item.sequence, to: target) }
+        while let item = master.nextAgain(now: now) { _ = ring.copy(item.sequence, to: target) }
         _ = slave.outOfSync(now: now)
     }
     slave.table.assertValid()

@@ -152,7 +152,7 @@ private final class Table {
             packet.span.bytes, from: End.peer, now: now, wallMicroseconds: 1 << 50)
         _ = master.receive(
             packet.span.bytes, from: End.peer, now: now, wallMicroseconds: 1 << 50)
-        while master.nextAgain() != nil {}
+        while master.nextAgain(now: now) != nil {}
         slave.table.assertValid()
     }
 

@@ -5,6 +5,7 @@
 #define CTSYNC_SYSTEM_H
 
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) */
@@ -34,5 +35,10 @@ int ctsync_wait(int first, int second, int64_t nanoseconds);
 
 /* The name of an errno ("EPERM"); NULL for an unknown one. */
 const char *ctsync_errno_name(int number);
+
+/* Unmaps what is mapped of the program's and the libraries' code and constants, and gives free memory
+ * of malloc back. What is used again comes from the page cache. Returns the bytes of what it looked
+ * at. */
+size_t ctsync_drop_start_pages(void);
 
 #endif

@@ -66,6 +66,9 @@ package enum ControlClient {
         }
     }
 
+    /// Sends a whole request.
+    ///
+    /// - Throws: `SystemError`; EMSGSIZE if the socket took a part of it.
     static func send(_ bytes: [UInt8], _ raw: CInt, _ path: String) throws(SystemError) {
         // A request is smaller than any socket's buffer: all of it goes at once.
         let count = try retrying("write \(path)") {

@@ -52,7 +52,7 @@ struct ControlReply {
     /// The answer to what is not understood.
     static var notUnderstood: ControlReply { ControlReply(errno: EINVAL) }
 
-    /// The bytes on the socket; none yet where they come piece by piece.
+    /// The bytes on the socket; none yet if they come piece by piece.
     var bytes: [UInt8] {
         guard stream == nil else { return [] }
         return ControlLine.render(lines + [ControlLine("errno", String(errno))])

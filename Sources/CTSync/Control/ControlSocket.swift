@@ -31,12 +31,15 @@ final class ControlSocket {
     private let epoll: Descriptor
     private let listener: Descriptor
     private var clients: [ControlConnection] = []
+    /// Makes room for a client where the process has no descriptor left: who wants to know why is to be
+    /// answered, and one that waits unheard keeps `raw` readable all the time.
+    private var spare: Descriptor?
     private var lastToken: UInt64 = 0
 
     /// Opens the socket of a control file; whoever calls it holds the `InstanceLock`, so that a
     /// socket that is there is a dead daemon's, and is replaced.
     ///
-    /// - Throws: `SystemError` where it cannot be made.
+    /// - Throws: `SystemError` if it cannot be made.
     convenience init(controlFile: String) throws(SystemError) {
         try self.init(path: controlFile + ControlSocket.suffix, isView: false)
     }
@@ -45,7 +48,7 @@ final class ControlSocket {
     ///
     /// - Parameter group: its number; the file can be used by the group only if this process may give
     ///   it away, or has that group itself.
-    /// - Throws: `SystemError` where it cannot be made.
+    /// - Throws: `SystemError` if it cannot be made.
     convenience init(controlFile: String, viewFor group: gid_t) throws(SystemError) {
         try self.init(path: controlFile + ControlSocket.viewSuffix, isView: true)
         let path = path
@@ -75,6 +78,7 @@ final class ControlSocket {
         }
         try retrying("listen \(path)") { listen(raw, 64) }
         try retrying("epoll_ctl") { ctsync_epoll_add(epoll.raw, raw, 0) }
+        spare = Self.makeSpare()
     }
 
     /// What to poll for POLLIN.
@@ -98,6 +102,15 @@ final class ControlSocket {
             }
         }
         clients.removeAll { now &- $0.since > $0.patience && now > $0.since }
+        if spare == nil { spare = Self.makeSpare() }
+    }
+
+    private static func makeSpare() -> Descriptor? {
+        do throws(SystemError) {
+            return try Descriptor("eventfd") { ctsync_eventfd() }
+        } catch {
+            return nil
+        }
     }
 
     /// Takes the socket away, at an orderly stop.
@@ -108,7 +121,11 @@ final class ControlSocket {
     private func acceptClients(_ now: Instant) {
         // As many as may wait; the rest comes with the next call.
         for _ in 0..<ControlSocket.clientLimit {
-            let accepted = ctsync_accept(listener.raw)
+            var accepted = ctsync_accept(listener.raw)
+            if accepted < 0, errno == EMFILE || errno == ENFILE, spare != nil {
+                spare = nil
+                accepted = ctsync_accept(listener.raw)
+            }
             guard accepted >= 0 else { return }
             let descriptor = Descriptor(owning: accepted)
             guard isView || ctsync_peer_is_trusted(accepted) == 1 else { continue }

@@ -16,6 +16,8 @@ package struct HistoryEvent: Sendable, Equatable {
         case link
         /// Whether the node is dark.
         case l2drop
+        /// The key: read again, or another node that speaks with another one, or with none.
+        case key
         /// A remark: something is not as it should be, and the node is well all the same.
         case remark
         /// Whether the daemon answers, as those see it who ask it: in no journal.
@@ -32,6 +34,7 @@ package struct HistoryEvent: Sendable, Equatable {
             case .remark: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e506"
             case .daemon: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e507"
             case .takeover: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e508"
+            case .key: "5c1f0e2a6d9b4c7e8f30a1b2c3d4e509"
             }
         }
     }

@@ -46,7 +46,7 @@ extension StatusReport {
         return String(shown)
     }
 
-    /// One value for a script: words as they are, a group or list as JSON; nothing where it is unknown.
+    /// One value for a script: words as they are, a group or list as JSON; nothing if it is unknown.
     package static func plain(_ value: StatusValue) -> String {
         switch value {
         case .text(let words): shown(words)

@@ -76,7 +76,7 @@ package struct StatusReport: Sendable, Equatable {
         add(key, .list(groups))
     }
 
-    /// The value at a path such as `link.packets_in` or `peers.0.id`; nil where there is none.
+    /// The value at a path such as `link.packets_in` or `peers.0.id`; nil if there is none.
     package func value(at path: String) -> StatusValue? {
         var value = StatusValue.group(self)
         for part in path.split(separator: ".", omittingEmptySubsequences: false) {
@@ -117,7 +117,7 @@ package struct StatusReport: Sendable, Equatable {
 
     /// Reads the lines of a daemon back.
     ///
-    /// - Returns: nil where a line is none of a status.
+    /// - Returns: nil if a line is none of a status.
     package static func parse(_ lines: [ControlLine]) -> StatusReport? {
         var report = StatusReport()
         for line in lines {
@@ -129,7 +129,7 @@ package struct StatusReport: Sendable, Equatable {
         return report
     }
 
-    /// Puts a value where its path says; false where something else is already there.
+    /// Puts a value where its path says; false if something else is already there.
     private mutating func insert(_ value: StatusValue, at path: ArraySlice<Substring>) -> Bool {
         guard let first = path.first, !first.isEmpty, path.count <= 8 else { return false }
         let index = entries.firstIndex { $0.key == first }

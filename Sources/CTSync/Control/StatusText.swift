@@ -154,10 +154,16 @@ package struct StatusText {
     // MARK: Totals
 
     private var totals: String {
+        // A permissive node takes what has no seal.
+        let isUnsealed = { (drop: StatusReport) in drop["reason"] == .text("unsealed") }
+        let (dropped, unsealed) = (
+            list("dropped").filter { !isUnsealed($0) }, list("dropped").filter(isUnsealed)
+        )
         let counts = [
             ("lost", count("counters.packets_lost")),
             ("refused by the network", count("link.sends_refused")),
-            ("dropped", list("dropped").reduce(0) { $0 + count("count", of: $1) }),
+            ("dropped", dropped.reduce(0) { $0 + count("count", of: $1) }),
+            ("without a seal", unsealed.reduce(0) { $0 + count("count", of: $1) }),
         ]
         let bad = counts.filter { $0.1 > 0 }.map { "\(Words.number($0.1)) \($0.0)" }
         let since = "in \(Words.time(nanoseconds("uptime_seconds")))"
@@ -165,7 +171,10 @@ package struct StatusText {
             bad.isEmpty
             ? "no packet lost, refused or dropped \(since)"
             : "packets: \(bad.joined(separator: ", ")) \(since)"
-        return isVerbose ? sentence : sentence + "; counters: ct_sync status -v"
+        guard !isVerbose else { return sentence }
+        let command = ClientCommand.typed(
+            "ct_sync status -v", controlFile: words("control_file"))
+        return "\(sentence); counters: \(command)"
     }
 
     private var counters: String {

@@ -208,6 +208,7 @@ extension EventSocket: EventSource {
     }
 }
 extension TableDump: TableWalk {
+    /// Begins to walk the connections of both families.
     package func start() throws(SystemError) { try start(family: nil) }
 
     func conditions() throws(SystemError) -> WalkConditions { try WalkConditions(of: Kernel()) }

@@ -145,6 +145,10 @@ package final class RequestBatch {
         return outcome
     }
 
+    /// Begins a request.
+    ///
+    /// - Parameter tag: what its error is known by.
+    /// - Returns: false if the largest would not fit any more.
     @inline(__always)
     func begin(
         _ type: UInt16, _ flags: UInt16, _ tag: UInt32, _ key: borrowing Key,
@@ -157,6 +161,8 @@ package final class RequestBatch {
         return true
     }
 
+    /// Ends it.
+    ///
     /// - Parameter isReplaced: whether something in the request is not as it was given.
     @inline(__always)
     func end(_ isReplaced: Bool = false) -> Bool {

@@ -33,16 +33,14 @@ package final class Flows {
         } catch {
             throw ConfigurationError(error.sentence, at: .commandLine)
         }
+        try Capabilities().check(of: "ct_sync flows")
         do throws(SystemError) {
             let flows = try Flows(settings, criteria, say)
             flows.remark()
             try flows.loop()
         } catch {
             let isForbidden = error.errno == EPERM || error.errno == EACCES
-            throw ConfigurationError(
-                isForbidden
-                    ? "connection events need CAP_NET_ADMIN, and the log its directory: \(error)"
-                    : "\(error)", at: isForbidden ? .notAllowed : .notReady)
+            throw ConfigurationError("\(error)", at: isForbidden ? .notAllowed : .notReady)
         }
     }
 

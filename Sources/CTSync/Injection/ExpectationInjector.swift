@@ -79,6 +79,10 @@ final class ExpectationInjector {
                 creationFailed(request.place, request.errno, replicas, now)
                 continue
             }
+            if request.operation == .delete, request.errno != 0, request.errno != ENOENT {
+                replicas.expectations.deletionFailed(request.place)
+                continue
+            }
             // Refused is only what has gone already, or was never made: then its creation has said
             // why.
             replicas.expectations.done(request.operation, request.place)

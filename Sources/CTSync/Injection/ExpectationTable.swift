@@ -124,8 +124,15 @@ final class ExpectationTable {
 
     // MARK: Time and parents
 
-    /// Gives those their long timeout again that were given it long ago.
+    /// Gives those their long timeout again that were given it long ago, and deletes those again whose
+    /// deletion was refused.
     func renew(now: UInt32) {
+        for place in places where refusedCount > 0 {
+            switch kernel[place].state {
+            case .refused(.remove), .refused(.replace): move(place, .retried)
+            default: break
+            }
+        }
         for place in places where isHeld(place) {
             guard now &- kernel[place].heldAtSeconds > ReplicaTable.renewSeconds else { continue }
             move(place, .changed)
@@ -182,7 +189,10 @@ final class ExpectationTable {
         return nil
     }
 
-    /// Takes that the kernel has done as it was asked. Whatever it says to a deletion, it has none.
+    /// Takes that the kernel would not delete one.
+    func deletionFailed(_ place: UInt32) { move(place, .deletionRefused) }
+
+    /// Takes that the kernel has done as it was asked, or has none of what it was to delete.
     func done(_ operation: InjectOperation, _ place: UInt32) {
         move(place, operation == .delete ? .deleted : .written)
         if kernel[place].state == .held { retries[Int(place)] = Retry() }

@@ -32,9 +32,9 @@ final class Injector {
     /// node's own connections.
     var mayDisplace: (Entry) -> Bool = { _ in false }
 
-    /// Whether what this kernel has in the way of what is handed over is newer, and stays; asked while
-    /// the node is master and takes a table over.
-    var isNewerHere: (_ here: Entry, _ handed: Entry) -> Bool = { _, _ in true }
+    /// How late what this kernel has in the way of what is handed over is, if it is newer and stays; nil
+    /// if not. Asked while the node is master and takes a table over.
+    var wordOfNewer: (_ here: Entry, _ handed: Entry) -> Basis? = { _, _ in Basis.none }
 
     private let requests: any KernelRequests
     private let lookup: any EntryLookup
@@ -126,9 +126,12 @@ final class Injector {
         let isThere = operation == .create && errno == EEXIST
         let found = isThere ? find(place, table) : nil
         let isBlocked = isThere && displace(found, place, table, now)
-        let isKept =
-            isThere && !isBlocked && table.isCreateOnly
-            && (found.map { isNewerHere($0, table.request(at: place)) } ?? true)
+        let mayBeKept = isThere && !isBlocked && table.isCreateOnly
+        var isKept = mayBeKept && found == nil
+        if mayBeKept, let found, let word = wordOfNewer(found, table.request(at: place)) {
+            table.keep(found, place, word, now: now)
+            isKept = true
+        }
         switch table.failed(
             operation, place, errno, now: now, found: isBlocked ? nil : found,
             isBlocked: isBlocked, isKept: isKept)
@@ -179,7 +182,7 @@ final class Injector {
     private func giveWay(
         _ blocker: Entry, to handed: Entry, _ table: ReplicaTable, _ now: UInt32
     ) -> Bool {
-        guard mayDisplace(blocker), !isNewerHere(blocker, handed) else { return false }
+        guard mayDisplace(blocker), wordOfNewer(blocker, handed) == nil else { return false }
         guard !table.giveUp(here: blocker, now: now) else { return true }
         if requests.delete(blocker.key, tag: Self.noTag) { displaced += 1 }
         return true

@@ -40,8 +40,24 @@ extension ReplicaTable {
         book.setHanded(place, word)
     }
 
-    /// The word of what the kernel had when the node became slave.
+    /// What this kernel has in a replica's place is newer than what was handed over, by a word that is so
+    /// late, and stays: the replica is that one.
+    func keep(_ here: Entry, _ place: UInt32, _ word: Basis, now: UInt32) {
+        if !isOf(here, place) {
+            var entry = here
+            entry.prepareForReplication()
+            book.become(place, entry, now: now)
+        }
+        book.setHanded(place, word)
+    }
+
+    /// The word of what the kernel had when the node became slave, but for what has an earlier one.
     var adoptedWord: Basis { book.words.unread }
+
+    /// The word of an entry of the kernel that is not among the replicas.
+    func adoptedWord(of entry: Entry) -> Basis {
+        book.words.basis(of: book.adoptedWord(entry, isHeld: Self.mayBeHeld(entry)))
+    }
 
     /// How late the word of a replica is; of what is none, that of what the kernel had.
     func lateness(_ key: Key) -> Basis {
@@ -52,7 +68,7 @@ extension ReplicaTable {
     /// which has not taken its place yet.
     func lateness(here entry: Entry) -> Basis {
         guard let place = book.alivePlace(entry.key), isOf(entry, place) else {
-            return book.words.unread
+            return adoptedWord(of: entry)
         }
         return book.lateness(at: place)
     }

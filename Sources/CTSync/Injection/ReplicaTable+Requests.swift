@@ -59,8 +59,6 @@ extension ReplicaTable {
             return errno == ENOENT ? .ignored : .refused
         }
         if isKept {
-            // What there is of it is this kernel's own.
-            book.setAdopted(place)
             move(place, .written)
             return .ignored
         }

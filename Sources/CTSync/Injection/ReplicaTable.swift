@@ -147,7 +147,7 @@ package final class ReplicaTable {
             if isWorn, remakesWorn { kernel[known].marks.insert(.outOfStep) }
             return .applied
         }
-        guard let place = book.adopt(entry, now: now) else {
+        guard let place = book.adopt(entry, isHeld: Self.mayBeHeld(entry), now: now) else {
             isAdoptionPartial = true
             return .full
         }
@@ -172,6 +172,21 @@ package final class ReplicaTable {
         move(place, .found(isAnother: isAnother))
         if !isAlive { move(place, .ended) }
     }
+
+    /// Begins anew: what the kernel has is to be read.
+    ///
+    /// - Parameters:
+    ///   - last: the last word of what is held so far.
+    ///   - adopted: that of what the kernel has, but for the replicas that no packet has touched.
+    func beginAnew(after last: Basis, adopted: Basis) {
+        goOn(to: last)
+        book.keepWords()
+        removeAll()
+        beginWords(adopted: adopted)
+    }
+
+    /// What the kernel had is read, all of it.
+    func endAdoption() { book.forgetWords() }
 
     /// Forgets everything, queued or not; the kernel's entries stay as they are.
     func removeAll() {

@@ -13,9 +13,7 @@ struct StrayLooks: ~Copyable {
     private static let patience = 100 * Duration.millisecond
 
     private let dump: any TableWalk
-    private var beganAt: Instant = 0
-    /// How many have begun.
-    private var begun = looks.count
+    private var schedule = LookSchedule([], after: 0)
     private var isLooking = false
     /// When the next step is due; nil for never.
     private(set) var due: Instant?
@@ -27,8 +25,7 @@ struct StrayLooks: ~Copyable {
     /// Begins the looks.
     mutating func begin(now: Instant) {
         cancel()
-        beganAt = now
-        begun = 0
+        schedule = LookSchedule(Self.looks, after: now)
         plan(now)
     }
 
@@ -36,7 +33,7 @@ struct StrayLooks: ~Copyable {
     mutating func cancel() {
         if isLooking { dump.cancel() }
         isLooking = false
-        begun = Self.looks.count
+        schedule = LookSchedule([], after: 0)
         due = nil
     }
 
@@ -52,7 +49,7 @@ struct StrayLooks: ~Copyable {
             return
         }
         if !isLooking {
-            begun += 1
+            schedule.began()
             try dump.start()
             isLooking = true
         }
@@ -66,8 +63,6 @@ struct StrayLooks: ~Copyable {
     }
 
     private mutating func plan(_ now: Instant) {
-        due = nil
-        guard begun < Self.looks.count else { return }
-        due = max(now, beganAt + Self.looks[begun] * Duration.millisecond)
+        due = schedule.next.map { max(now, $0) }
     }
 }

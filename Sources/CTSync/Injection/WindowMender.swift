@@ -22,9 +22,8 @@ final class WindowMender: Sendable {
     final class Looks {
         fileprivate let dump: any TableWalk
         fileprivate let requests: any KernelRequests
-        fileprivate let promotedAt: Instant
-        /// How many of the planned looks have begun.
-        fileprivate var begun = 0
+        /// The planned looks.
+        fileprivate var schedule: LookSchedule
         fileprivate var due: Instant
         fileprivate var isLooking = false
         fileprivate var hasSuspects = false
@@ -42,9 +41,12 @@ final class WindowMender: Sendable {
         fileprivate init(_ kernel: any KernelTable, promotedAt: Instant) throws(SystemError) {
             dump = try kernel.makeWalk()
             requests = try kernel.makeRequests()
-            self.promotedAt = promotedAt
-            due = promotedAt + WindowMender.looks[0] * Duration.millisecond
+            schedule = LookSchedule(WindowMender.looks, after: promotedAt)
+            due = schedule.next ?? promotedAt
         }
+
+        /// Whether the look that is due, or runs, is a planned one, not one more.
+        fileprivate var isPlanned: Bool { schedule.next.map { due >= $0 } ?? true }
 
         fileprivate func end(_ now: Instant) {
             isLooking = false
@@ -75,7 +77,7 @@ final class WindowMender: Sendable {
         if !looks.isLooking {
             guard now >= looks.due else { return .until(looks.due) }
             (looks.hasSuspects, looks.seenCount) = (false, 0)
-            looks.isLast = looks.begun + 1 == Self.looks.count && looks.due >= planned(looks)
+            looks.isLast = looks.schedule.isLast && looks.isPlanned
             (looks.before, looks.unacknowledged) = (looks.unacknowledged, [:])
             try looks.dump.start()
             looks.isLooking = true
@@ -92,16 +94,11 @@ final class WindowMender: Sendable {
 
     /// The next look: the one after the next planned instant, or one more soon.
     private func plan(_ looks: Looks, _ now: Instant) -> Pause? {
-        if looks.due >= planned(looks) { looks.begun += 1 }
-        guard looks.begun < Self.looks.count else { return nil }
+        if looks.isPlanned { looks.schedule.began() }
+        guard let next = looks.schedule.next else { return nil }
         let soon = now + Self.confirmation * Duration.millisecond
-        let next = planned(looks)
         looks.due = looks.hasSuspects ? min(soon, next) : next
         return .until(looks.due)
-    }
-
-    private func planned(_ looks: Looks) -> Instant {
-        looks.promotedAt + Self.looks[looks.begun] * Duration.millisecond
     }
 
     /// Looks at the next entries; whether there are more.

@@ -46,6 +46,7 @@ final class DatagramBuffers {
         memory.deallocate()
     }
 
+    /// Lets the kernel write addresses and datagrams again: it has put the lengths of the last in.
     func prepareToReceive() {
         for index in 0..<count {
             headers[index].header.msg_namelen = socklen_t(MemoryLayout<sockaddr_in6>.size)
@@ -53,7 +54,7 @@ final class DatagramBuffers {
         }
     }
 
-    /// A received datagram and its sender; nil where the sender is of no family we know.
+    /// A received datagram and its sender; nil if the sender is of no family we know.
     func received(_ index: Int) -> (UnsafeMutableRawBufferPointer, PeerAddress)? {
         guard var peer = PeerAddress(UnsafeRawPointer(addresses + index)) else { return nil }
         peer.link = link

@@ -31,7 +31,7 @@ struct DropRecord: Sendable {
     /// The last of a reason: the index of a `WireError`, or one of the places above.
     subscript(place: Int) -> Last? { places[place] }
 
-    /// Takes note of a packet.
+    /// Records a packet.
     mutating func note(_ place: Int, _ packet: RawSpan, from peer: PeerAddress, now: Instant) {
         precondition(place < Self.placeCount)
         let version = packet.byteCount > 0 ? packet.byte(0) : 0

@@ -122,10 +122,12 @@ private struct SealingNodes: ~Copyable {
         256 * min(Int(peer.link), LinkSet.limit - 1)
     }
 
+    /// Records a sealed packet of a node.
     func heard(_ nodeID: UInt8, _ peer: PeerAddress, now: Instant) {
         nodes[Self.first(peer) + Int(nodeID)] = SealingNode(peer: peer, at: now)
     }
 
+    /// Whether any node has sent sealed packets from here lately.
     func isSealing(_ peer: PeerAddress, now: Instant) -> Bool {
         let first = Self.first(peer)
         for index in first..<first + 256 where LinkSeal.isRecent(nodes[index].at, now) {

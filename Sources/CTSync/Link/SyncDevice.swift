@@ -18,7 +18,7 @@ struct SyncDevice: Sendable, Equatable {
 
     /// Looks a device up.
     ///
-    /// - Throws: `SystemError` with ENODEV where there is none of this name.
+    /// - Throws: `SystemError` with ENODEV if there is none of this name.
     init(named name: String) throws(SystemError) {
         self.name = name
         index = if_nametoindex(name)

@@ -29,6 +29,7 @@ final class SyncSocket: Sendable {
     /// How often a packet goes out in the families that no peer is heard in.
     static let everywhereInterval = 1 * Duration.second
 
+    /// What changes with the device.
     struct State {
         var device: SyncDevice
         /// Whether it has its port: not before there was a device.

@@ -67,7 +67,6 @@ final class EventIntake: Sendable {
     private let kernelFilterFailures = Atomic<UInt64>(0)
     private let lossFailures = Atomic<UInt64>(0)
     private let offs = Atomic<UInt64>(0)
-    private let settingFailures = Atomic<UInt64>(0)
     private static let lookInterval = 1 * Duration.second
 
     init(ring: SendRing, master: MasterProtocol, filter: FilterBox, flush: FlushHold) {
@@ -95,8 +94,6 @@ final class EventIntake: Sendable {
 
     /// How often nf_conntrack_events was found to be off.
     var offCount: UInt64 { offs.load(ordering: .relaxed) }
-    /// How often it could not be read.
-    var settingFailureCount: UInt64 { settingFailures.load(ordering: .relaxed) }
 
     /// Subscribes to events, before anything reads the table.
     func open(_ kernel: any KernelTable) throws(SystemError) -> Term {
@@ -268,7 +265,8 @@ final class EventIntake: Sendable {
                 master.areEventsOff = true
             }
         } catch {
-            settingFailures.wrappingAdd(1, ordering: .relaxed)
+            // It is not known what it is; it is looked at again.
+            return
         }
     }
 

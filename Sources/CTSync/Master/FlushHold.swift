@@ -79,7 +79,7 @@ final class FlushHold: Sendable {
         return entry.reply.destination != entry.key.tuple.source
     }
 
-    /// Takes note of a lost address.
+    /// Records a lost address.
     func opens(_ loss: AddressLoss, now: Instant) {
         guard isEnabled else { return }
         state.withLock { state in

@@ -50,7 +50,7 @@ struct InitsyncSchedule {
         lastBegin = sequence
     }
 
-    /// Takes note that the walk is over.
+    /// Records that the walk is over.
     mutating func ended() {
         isRunning = false
     }

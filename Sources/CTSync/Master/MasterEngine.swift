@@ -57,7 +57,7 @@ final class MasterEngine: Sendable {
     /// Begins a term, with what the node holds from before, or lacks. No initsync begins before
     /// `exchange.timersRun()`.
     ///
-    /// - Throws: `SystemError` where the event socket or another socket cannot be had; there is no
+    /// - Throws: `SystemError` if the event socket or another socket cannot be had; there is no
     ///   term then.
     func open(
         _ claim: MasterClaim, holding: Holding, lacks: Bool, _ kernel: any KernelTable, now: Instant

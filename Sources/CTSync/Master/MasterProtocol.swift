@@ -42,21 +42,9 @@ final class MasterProtocol: Sendable {
         var claim = MasterClaim.none
         var wholeness = Wholeness(epoch: 0, holding: Holding(), lacks: false, now: 0)
         var path = PathWatch()
-        var pathLimit = PathLimit()
         var foreign = ForeignCluster()
         var scratch = Message()
-        /// How often events were lost; how many of these losses all that was queued before them has
-        /// been appended since; and that count when the running walk began.
-        var losses: UInt64 = 0
-        var lossesPassed: UInt64 = 0
-        var lossesAtBegin: UInt64 = 0
-        /// ... and when the last walk that was whole began.
-        var lossesRepaired: UInt64 = 0
-        /// The kernel sends no events, and cannot be made to.
-        var areEventsOff = false
-        /// Whether the next walk is because events were lost, and when it may begin.
-        var isRepairDue = false
-        var repairs = Backoff()
+        var losses = EventLosses()
     }
 
     /// The connections that began while this master is partial.
@@ -106,11 +94,7 @@ final class MasterProtocol: Sendable {
             slaves.peers = PeerList()
             chooseLinks(slaves.peers, now)
             slaves.path.reset()
-            slaves.lossesPassed = slaves.losses
-            slaves.lossesRepaired = slaves.losses
-            slaves.areEventsOff = false
-            slaves.isRepairDue = false
-            slaves.repairs = Backoff()
+            slaves.losses.beginTerm()
         }
     }
 
@@ -196,7 +180,9 @@ final class MasterProtocol: Sendable {
             return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
         }
         let consequence = try takeRanges(packet, header, peer, now, &slaves)
-        try watchPath(packet, header, report, &slaves)
+        if let size = try slaves.path.limit(by: packet, header, report, ring) {
+            ring.giveUp(above: size)
+        }
         return consequence
     }
 
@@ -252,40 +238,6 @@ final class MasterProtocol: Sendable {
         return queued > 0 ? .sendAgain : .none
     }
 
-    /// Makes packets smaller if it is their size that keeps them from a slave; those that are too large
-    /// are given up, so that it asks for the table instead.
-    private func watchPath(
-        _ packet: RawSpan, _ header: PacketHeader, _ report: SlaveReport, _ slaves: inout Slaves
-    ) throws(WireError) {
-        guard header.messageCount > 0, report.silentMilliseconds < PathWatch.freshMilliseconds,
-            try SequenceRange.read(packet, index: 0).first == header.sequence,
-            let byteCount = ring.byteCount(of: header.sequence),
-            let size = PathWatch.size(below: byteCount),
-            slaves.path.lacks(header.nodeID, header.sequence)
-        else { return }
-        slaves.path.forget(header.nodeID)
-        guard try !hasPassed(byteCount, packet, header) else { return }
-        slaves.pathLimit = PathLimit(byteCount: size, nodeID: header.nodeID)
-        ring.giveUp(above: size)
-    }
-
-    /// Whether a packet of so many bytes came between those that a slave lacks.
-    private func hasPassed(
-        _ byteCount: Int, _ packet: RawSpan, _ header: PacketHeader
-    ) throws(WireError) -> Bool {
-        var next = header.sequence
-        for index in 0..<Int(header.messageCount) {
-            let range = try SequenceRange.read(packet, index: index)
-            while next < range.first {
-                guard let found = ring.byteCount(of: next) else { break }
-                if found >= byteCount { return true }
-                next += 1
-            }
-            next = range.first &+ UInt64(range.count)
-        }
-        return false
-    }
-
     // MARK: Links
 
     /// The links that packets for all slaves go out over: as few as reach those that were heard lately.
@@ -319,11 +271,11 @@ final class MasterProtocol: Sendable {
     // MARK: For the control thread
 
     /// What the path to a slave takes.
-    var pathLimit: PathLimit { slaves.withLock { $0.pathLimit } }
+    var pathLimit: PathLimit { slaves.withLock { $0.path.limit } }
 
     /// The device is another one: its path may be too.
     func forgetPath() {
-        slaves.withLock { $0.pathLimit = PathLimit() }
+        slaves.withLock { $0.path.forgetLimit() }
     }
 
     // MARK: For the sender
@@ -345,11 +297,8 @@ final class MasterProtocol: Sendable {
             switch step {
             case .take:
                 ring.setPartial(true)
-                // What it takes is none of its events: a walk has to tell the slaves. It has no event
-                // to wait for, and an idle kernel has none.
-                let hasPassed = slaves.lossesPassed == slaves.losses
-                slaves.losses += 1
-                if hasPassed { slaves.lossesPassed = slaves.losses }
+                // What it takes is none of its events: a walk has to tell the slaves.
+                slaves.losses.tookOver()
                 ring.setIncomplete(true)
                 slaves.schedule.isPostponed = true
                 slaves.schedule.require()
@@ -362,12 +311,12 @@ final class MasterProtocol: Sendable {
         }
     }
 
-    /// Takes note that all that a node held has been taken.
+    /// Records that all that a node held has been taken.
     func took(from nodeID: UInt8) {
         slaves.withLock { $0.wholeness.took(nodeID) }
     }
 
-    /// Takes note of what the node holds now of its predecessor's words.
+    /// Records what the node holds now of its predecessor's words.
     func inherited(_ holding: Holding) {
         slaves.withLock { $0.wholeness.inherited(holding) }
     }
@@ -383,7 +332,7 @@ final class MasterProtocol: Sendable {
     var finalHolding: Holding {
         slaves.withLock { slaves in
             let said = Basis(epoch: slaves.claim.epoch, sequence: ring.lastClosed)
-            let isTold = slaves.lossesRepaired == slaves.losses && !slaves.areEventsOff
+            let isTold = slaves.losses.areRepaired
             // What its kernel has is later than all that it said, if it could not say all of it.
             let last = isTold ? said : Basis(epoch: said.epoch, sequence: said.sequence + 1)
             guard slaves.wholeness.isWhole else {
@@ -402,7 +351,7 @@ final class MasterProtocol: Sendable {
         slaves.withLock { $0.schedule.require() }
     }
 
-    /// Takes note that events were lost: until the walk that this calls for has begun, every packet
+    /// Records that events were lost: until the walk that this calls for has begun, every packet
     /// says that no slave is in sync.
     ///
     /// The walk is not wanted before `caughtUp`. The kernel reports a loss ahead of the events that it
@@ -410,19 +359,17 @@ final class MasterProtocol: Sendable {
     /// of a walk, speak for a connection that is not there.
     func lostEvents() {
         slaves.withLock { slaves in
-            slaves.losses += 1
+            slaves.losses.lost()
             ring.setIncomplete(true)
         }
     }
 
-    /// Takes note that every event that was queued until now has been appended.
+    /// Records that every event that was queued until now has been appended.
     ///
     /// - Returns: whether a walk is wanted because events were lost before.
     func caughtUp() -> Bool {
         slaves.withLock { slaves in
-            guard slaves.lossesPassed != slaves.losses else { return false }
-            slaves.lossesPassed = slaves.losses
-            slaves.isRepairDue = true
+            guard slaves.losses.caughtUp() else { return false }
             slaves.schedule.require()
             return true
         }
@@ -431,19 +378,19 @@ final class MasterProtocol: Sendable {
     /// Whether the kernel sends no events and cannot be made to: as long as that is so, every packet
     /// says that no slave is in sync, and walks are all that the slaves hear.
     var areEventsOff: Bool {
-        get { slaves.withLock { $0.areEventsOff } }
+        get { slaves.withLock { $0.losses.areEventsOff } }
         set {
             slaves.withLock { slaves in
-                slaves.areEventsOff = newValue
+                slaves.losses.areEventsOff = newValue
                 if newValue { ring.setIncomplete(true) }
             }
         }
     }
 
     /// How often events were lost.
-    var losses: UInt64 { slaves.withLock { $0.losses } }
+    var losses: UInt64 { slaves.withLock { $0.losses.count } }
 
-    /// Takes note that the kernel's timeouts are the connections' own.
+    /// Records that the kernel's timeouts are the connections' own.
     func timersRun() {
         slaves.withLock { $0.schedule.isPostponed = false }
     }
@@ -454,12 +401,10 @@ final class MasterProtocol: Sendable {
     /// - Returns: its number.
     func beginInitsync(now: Instant) -> UInt32? {
         slaves.withLock { slaves in
-            let isRepair = slaves.isRepairDue || slaves.areEventsOff
-            guard !isRepair || slaves.repairs.isOver(now: now) else { return nil }
-            slaves.lossesAtBegin = slaves.lossesPassed
-            guard let number = slaves.schedule.begin() else { return nil }
-            if isRepair { slaves.repairs.began(now: now) }
-            slaves.isRepairDue = false
+            guard slaves.losses.mayWalk(now: now), let number = slaves.schedule.begin() else {
+                return nil
+            }
+            slaves.losses.walkBegan(now: now)
             return number
         }
     }
@@ -468,27 +413,25 @@ final class MasterProtocol: Sendable {
     var repairDue: Instant? {
         slaves.withLock { slaves in
             let waits = slaves.schedule.isWanted && !slaves.schedule.isPostponed
-            return waits && !slaves.schedule.isRunning ? slaves.repairs.due : nil
+            return waits && !slaves.schedule.isRunning ? slaves.losses.walkDue : nil
         }
     }
 
-    /// Takes note of the packet that its begin is in.
+    /// Records the packet that its begin is in.
     func initsyncBegan(in sequence: UInt64) {
         slaves.withLock { slaves in
             slaves.schedule.began(in: sequence)
-            if slaves.losses == slaves.lossesAtBegin, !slaves.areEventsOff {
-                ring.setIncomplete(false)
-            }
+            if slaves.losses.hasAll { ring.setIncomplete(false) }
         }
     }
 
-    /// Takes note that it is over.
+    /// Records that it is over.
     ///
     /// - Parameter isWhole: whether all of the table was said.
     func initsyncEnded(isWhole: Bool) {
         slaves.withLock { slaves in
             slaves.schedule.ended()
-            if isWhole { slaves.lossesRepaired = slaves.lossesAtBegin }
+            if isWhole { slaves.losses.walkWasWhole() }
         }
     }
 

@@ -52,7 +52,7 @@ final class MasterThreads {
 
     /// Begins a term; its first packet announces it.
     ///
-    /// - Throws: `SystemError` where a socket or a thread cannot be had.
+    /// - Throws: `SystemError` if a socket or a thread cannot be had.
     func start(
         _ claim: MasterClaim, holding: Holding, lacks: Bool
     ) throws(SystemError) {

@@ -21,6 +21,8 @@ struct PathWatch: ~Copyable {
         var count = 0
     }
 
+    /// What the path to a slave takes; it outlives the terms.
+    private(set) var limit = PathLimit()
     private let places: UnsafeMutablePointer<Place>
 
     init() {
@@ -33,10 +35,48 @@ struct PathWatch: ~Copyable {
     /// The next size to be tried; nil if there is none.
     static func size(below byteCount: Int) -> Int? { sizes.first { $0 < byteCount } }
 
-    /// Takes note that a slave lacks a packet, the first that it lacks.
+    /// Takes a slave's NACK: packets are to be smaller if it is their size that keeps them from it.
+    ///
+    /// - Returns: the most bytes that a packet may have from now on; what is larger is to be given up, so
+    ///   that the slave asks for the table instead. Nil if nothing changes.
+    mutating func limit(
+        by packet: RawSpan, _ header: PacketHeader, _ report: SlaveReport, _ ring: SendRing
+    ) throws(WireError) -> Int? {
+        guard header.messageCount > 0, report.silentMilliseconds < Self.freshMilliseconds,
+            try SequenceRange.read(packet, index: 0).first == header.sequence,
+            let byteCount = ring.byteCount(of: header.sequence),
+            let size = Self.size(below: byteCount), lacks(header.nodeID, header.sequence)
+        else { return nil }
+        forget(header.nodeID)
+        guard try !Self.hasPassed(byteCount, packet, header, ring) else { return nil }
+        limit = PathLimit(byteCount: size, nodeID: header.nodeID)
+        return size
+    }
+
+    /// Whether a packet of so many bytes came between those that a slave lacks.
+    private static func hasPassed(
+        _ byteCount: Int, _ packet: RawSpan, _ header: PacketHeader, _ ring: SendRing
+    ) throws(WireError) -> Bool {
+        var next = header.sequence
+        for index in 0..<Int(header.messageCount) {
+            let range = try SequenceRange.read(packet, index: index)
+            while next < range.first {
+                guard let found = ring.byteCount(of: next) else { break }
+                if found >= byteCount { return true }
+                next += 1
+            }
+            next = range.first &+ UInt64(range.count)
+        }
+        return false
+    }
+
+    /// The device is another one: its path may be too.
+    mutating func forgetLimit() { limit = PathLimit() }
+
+    /// Counts that a slave lacks a packet, the first that it lacks.
     ///
     /// - Returns: whether it was sent again often enough.
-    mutating func lacks(_ nodeID: UInt8, _ sequence: UInt64) -> Bool {
+    private mutating func lacks(_ nodeID: UInt8, _ sequence: UInt64) -> Bool {
         let place = places + Int(nodeID)
         if place.pointee.sequence != sequence { place.pointee = Place(sequence: sequence) }
         place.pointee.count += 1
@@ -44,7 +84,7 @@ struct PathWatch: ~Copyable {
     }
 
     /// Begins to count anew.
-    mutating func forget(_ nodeID: UInt8) { places[Int(nodeID)] = Place() }
+    private mutating func forget(_ nodeID: UInt8) { places[Int(nodeID)] = Place() }
 
     /// The same for all, as in a new epoch.
     mutating func reset() { places.update(repeating: Place(), count: 256) }

@@ -7,10 +7,13 @@
 /// a slave gets at most `bytesPerSecond`.
 ///
 /// If one packet can reach all slaves, requests wait for `gathering`: what several of them ask for
-/// meanwhile they have lost in common, and it goes to all of them once.
+/// meanwhile they have lost in common, and it goes to all of them once. Slaves do not ask at the same
+/// time: one may be busy, or ask early for what came apart just before it asked for something else. So
+/// after a loss in common the next few packets go to all, whoever asks; and what went to all is on the
+/// way to a slave that asks for it for the first time.
 struct Retransmission: ~Copyable {
     /// One packet for one slave, or for all that hear the link on which that one asked.
-    struct Item: Equatable {
+    struct Item: Equatable, BitwiseCopyable {
         var sequence: UInt64
         var peer: PeerAddress
         var isForAll = false
@@ -18,19 +21,25 @@ struct Retransmission: ~Copyable {
     }
 
     /// What was last asked for of a packet.
-    private struct Answer {
+    private struct Answer: BitwiseCopyable {
         var sequence: UInt64 = 0
         var peer = PeerAddress(address: .any, family: .ipv4, port: 0)
         /// When it was asked for, or sent.
         var at: Instant = 0
         var isQueued = false
         var isForAll = false
+        /// The slaves that asked.
+        var nodes = NodeSet()
     }
 
     /// How soon the same packet may go to the same slave again.
     static let pause = 4 * Duration.millisecond
     /// How soon what went to all may go to one of them again: less than slaves wait to ask again.
     static let pauseOfAll = 6 * Duration.millisecond
+    /// For how long what went to all is on the way to those that had not asked for it.
+    static let patience = 40 * Duration.millisecond
+    /// After a loss in common so many packets that one slave asks for go to all.
+    static let commonCount = 8
     /// How long a request waits for those of other slaves.
     static let gathering = 2 * Duration.millisecond
     /// Bytes that go to one slave again in a second.
@@ -45,13 +54,15 @@ struct Retransmission: ~Copyable {
     private let spent: UnsafeMutablePointer<(since: Instant, bytes: Int)>
     private var head = 0
     private var count = 0
+    /// Whether anything was asked for: until then `answers` takes no memory.
+    private var isUsed = false
+    /// How many packets more go to all.
+    private var commonLeft = 0
 
     init() {
-        let none = Item(sequence: 0, peer: PeerAddress(address: .any, family: .ipv4, port: 0))
-        items = .allocate(capacity: Self.capacity)
-        items.initialize(repeating: none, count: Self.capacity)
-        answers = .allocate(capacity: Self.capacity)
-        answers.initialize(repeating: Answer(), count: Self.capacity)
+        items = .zeroed(count: Self.capacity)
+        // Zero is what `Answer()` is.
+        answers = .zeroed(count: Self.capacity)
         spent = .allocate(capacity: 256)
         spent.initialize(repeating: (0, 0), count: 256)
     }
@@ -69,6 +80,9 @@ struct Retransmission: ~Copyable {
     mutating func reset() {
         head = 0
         count = 0
+        commonLeft = 0
+        guard isUsed else { return }
+        isUsed = false
         answers.update(repeating: Answer(), count: Self.capacity)
     }
 
@@ -93,7 +107,7 @@ struct Retransmission: ~Copyable {
         for step in 0...min(last - first, UInt64(Self.capacity - 1)) {
             let sequence = first + step
             let answer = answer(sequence, peer.link)
-            guard !isAnswered(answer, sequence, peer, now) else { continue }
+            guard !isAnswered(answer, sequence, nodeID, peer, now) else { continue }
             guard count < Self.capacity,
                 budget.pointee.bytes + byteCount <= Self.bytesPerSecond
             else {
@@ -101,9 +115,17 @@ struct Retransmission: ~Copyable {
                 continue
             }
             budget.pointee.bytes += byteCount
-            answer.pointee = Answer(sequence: sequence, peer: peer, at: now, isQueued: gathers)
+            // It went to another a moment ago: the rest have lost it too.
+            let isCommon =
+                gathers && answer.pointee.sequence == sequence
+                && answer.pointee.peer.link == peer.link && answer.pointee.peer != peer
+                && now < answer.pointee.at + Self.patience
+            answer.pointee = Answer(
+                sequence: sequence, peer: peer, at: now, isQueued: gathers, isForAll: isCommon,
+                nodes: NodeSet(nodeID))
             items[(head + count) & (Self.capacity - 1)] = Item(
                 sequence: sequence, peer: peer, due: gathers ? now + Self.gathering : now)
+            isUsed = true
             count += 1
             queued += 1
         }
@@ -117,18 +139,23 @@ struct Retransmission: ~Copyable {
 
     /// Whether a slave will have, or has just been sent, what it asks for; if another slave's request for
     /// it waits, it is sent to all.
-    private func isAnswered(
-        _ answer: UnsafeMutablePointer<Answer>, _ sequence: UInt64, _ peer: PeerAddress,
-        _ now: Instant
+    private mutating func isAnswered(
+        _ answer: UnsafeMutablePointer<Answer>, _ sequence: UInt64, _ nodeID: UInt8,
+        _ peer: PeerAddress, _ now: Instant
     ) -> Bool {
         guard answer.pointee.sequence == sequence, answer.pointee.peer.link == peer.link else {
             return false
         }
+        let isFirst = answer.pointee.nodes.insert(nodeID)
         if answer.pointee.isQueued {
-            if answer.pointee.peer != peer { answer.pointee.isForAll = true }
+            if isFirst { answer.pointee.isForAll = true }
             return true
         }
-        if answer.pointee.isForAll { return now < answer.pointee.at + Self.pauseOfAll }
+        if answer.pointee.isForAll {
+            if isFirst { commonLeft = Self.commonCount }
+            let wait = isFirst ? Self.patience : Self.pauseOfAll
+            return now < answer.pointee.at + wait
+        }
         return answer.pointee.peer == peer && now < answer.pointee.at + Self.pause
     }
 
@@ -142,10 +169,46 @@ struct Retransmission: ~Copyable {
         if answer.pointee.isQueued, answer.pointee.sequence == item.sequence,
             answer.pointee.peer == item.peer
         {
+            if answer.pointee.isForAll {
+                commonLeft = Self.commonCount
+            } else if commonLeft > 0 {
+                commonLeft -= 1
+                answer.pointee.isForAll = true
+            }
             item.isForAll = answer.pointee.isForAll
             answer.pointee.isQueued = false
             answer.pointee.at = now
         }
         return item
+    }
+}
+
+/// Node ids.
+struct NodeSet: BitwiseCopyable {
+    private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+    init() {}
+
+    init(_ nodeID: UInt8) {
+        insert(nodeID)
+    }
+
+    /// Adds an id.
+    ///
+    /// - Returns: whether it was not there.
+    @discardableResult
+    mutating func insert(_ nodeID: UInt8) -> Bool {
+        let bit: UInt64 = 1 << UInt64(nodeID & 63)
+        switch nodeID >> 6 {
+        case 0: return Self.set(bit, in: &words.0)
+        case 1: return Self.set(bit, in: &words.1)
+        case 2: return Self.set(bit, in: &words.2)
+        default: return Self.set(bit, in: &words.3)
+        }
+    }
+
+    private static func set(_ bit: UInt64, in word: inout UInt64) -> Bool {
+        defer { word |= bit }
+        return word & bit == 0
     }
 }

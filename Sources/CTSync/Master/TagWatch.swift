@@ -20,7 +20,7 @@ final class TagWatch {
         self.walk = walk
     }
 
-    /// Takes note of an event.
+    /// Records an event.
     @inline(__always)
     func heard(_ entry: borrowing Entry, now: Instant) {
         guard entry.key.tuple.protocolNumber == ProtocolNumber.sctp else { return }

@@ -31,12 +31,12 @@ final class TermBirths: Sendable {
         isOpen.store(true, ordering: .relaxed)
     }
 
-    /// Takes note of nothing more; what is known stays.
+    /// Records nothing more; what is known stays.
     func end() {
         isOpen.store(false, ordering: .relaxed)
     }
 
-    /// Takes note of a connection that has begun.
+    /// Records a connection that has begun.
     func insert(_ key: Key) {
         let (first, second) = bits(key)
         words.withLock { words in

@@ -16,7 +16,7 @@ enum OwnPorts {
     /// All of them.
     static var all: [UInt32] { ports.withLock { $0 } }
 
-    /// Takes note of a socket's port.
+    /// Records a socket's port.
     ///
     /// - Throws: `SystemError` of getsockname(2).
     static func add(_ socket: CInt) throws(SystemError) -> UInt32 {

@@ -12,6 +12,10 @@ struct Chronicle {
     /// slave is told of an initsync, a master hears from its slaves once a second.
     static let (briefTime, masterTime) = (1 * Duration.second, 3 * Duration.second)
 
+    /// Whoever reaches the port can pretend to be many nodes: so many of those who speak in another way are
+    /// told of in a minute. The status has them all.
+    static let strangersAMinute = 8
+
     /// Reports are made a moment before they are taken.
     private static let roleTolerance = 100 * Duration.millisecond
 
@@ -32,6 +36,10 @@ struct Chronicle {
     private var peers: [UInt8: NodeReport.Peer] = [:]
     private var carrier: Bool?
     private var isDark: Bool?
+    private var readings = 0
+    private var strangers: [(stranger: Strangers.Stranger, since: Instant, isSaid: Bool)] = []
+    /// Of the minute that has begun: who was told of.
+    private var told = (since: Instant(0), count: 0)
     private var events: [HistoryEvent] = []
 
     /// Takes a report.
@@ -42,6 +50,7 @@ struct Chronicle {
         lookAtRole(report, now)
         lookAtLink(report)
         lookAtDark(report)
+        lookAtKeys(report, now)
         lookAtPeers(report)
         lookAtProblem(report, now)
         lookAtRemarks(report, now)
@@ -94,9 +103,38 @@ struct Chronicle {
         guard let backend = report.l2drop.backend, let isDark, isDark != report.l2drop.isOn else {
             return
         }
+        let isByHand = report.role == .slave && !report.l2drop.isOn
+        let open = "the node is open\(isByHand ? ", by hand" : "")"
         say(
-            report, .l2drop,
-            report.l2drop.isOn ? "the node is dark, by \(backend)" : "the node is open")
+            report, .l2drop, report.l2drop.isOn ? "the node is dark, by \(backend)" : open,
+            isBad: isByHand)
+    }
+
+    /// The key file, and who speaks in another way.
+    private mutating func lookAtKeys(_ report: NodeReport, _ now: Instant) {
+        if report.seal.readings.count != readings {
+            readings = report.seal.readings.count
+            say(report, .key, "read again: \(report.seal.readings.last)")
+        }
+        let present = report.seal.strangers
+        for stranger in present where !strangers.contains(where: { $0.stranger.isSame(stranger) }) {
+            if now >= told.since + 60 * Duration.second { told = (now, 0) }
+            let isSaid = told.count < Self.strangersAMinute
+            strangers.append((stranger, now, isSaid))
+            guard isSaid else { continue }
+            told.count += 1
+            say(
+                report, .key, stranger.sentence, isBad: true, reason: stranger.kind.reason,
+                peer: stranger.nodeID)
+        }
+        for known in strangers
+        where known.isSaid && !present.contains(where: { $0.isSame(known.stranger) }) {
+            let age = Words.time(Self.age(since: known.since, now))
+            say(
+                report, .key, "over after \(age): \(known.stranger.sentence)",
+                reason: known.stranger.kind.reason, peer: known.stranger.nodeID)
+        }
+        strangers.removeAll { known in !present.contains { $0.isSame(known.stranger) } }
     }
 
     private mutating func lookAtPeers(_ report: NodeReport) {
@@ -176,7 +214,8 @@ struct Chronicle {
     }
 
     private mutating func lookAtRemarks(_ report: NodeReport, _ now: Instant) {
-        let warnings = report.warnings
+        // Who speaks in another way is said as it is heard.
+        let warnings = report.warnings.filter { !$0.reason.isOfKeys }
         for warning in warnings {
             let key = warning.reason.rawValue
             let known = remarks[key] ?? Condition(problem: warning, since: now)

@@ -30,6 +30,7 @@ package final class Daemon {
     private var observer: Observer
     private var watch = OverrunWatch()
     private var service = ServiceNotify()
+    private var startPages = StartPages(now: Clock.now())
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
@@ -54,8 +55,10 @@ package final class Daemon {
             daemon = try Daemon(configuration, plan, keys, darkness, lock, log)
         } catch {
             let isForbidden = error.errno == EPERM || error.errno == EACCES
+            let isLowPort = error.errno == EACCES && error.call.hasPrefix("bind to port")
             throw ConfigurationError(
-                "ct_sync cannot start: \(error)", at: isForbidden ? .notAllowed : .notReady)
+                "ct_sync cannot start: \(error)\(isLowPort ? "; it needs CAP_NET_BIND_SERVICE" : "")",
+                at: isForbidden ? .notAllowed : .notReady)
         }
         do throws(SystemError) {
             try daemon.loop()
@@ -160,32 +163,48 @@ package final class Daemon {
             withdraw()
             throw error
         }
-        try publish()
+        publish()
         observer.look(node, &service)
         service.ready()
         while !isEnding {
             wait()
             try readSignals()
-            let (hasChanged, next) = try node.tick()
-            pause = next
-            if hasChanged { try publish() }
-            try readControlFile()
+            tickNode()
+            readControlFile()
             controlSocket.serve { request in answer(request) }
             viewSocket?.serve { request in answer(request) }
             node.darkness?.work(now: Clock.now())
             followDevices()
             node.limitPackets()
-            node.keys.look(now: Clock.now())
             node.refreshAddresses()
             node.checkAddresses(now: Clock.now())
             node.lookForLeftDrops()
             watch.look(node)
             record(node.engine.highestEpoch)
             observer.look(node, &service)
+            startPages.look(now: Clock.now())
             service.alive(now: Clock.now())
         }
         service.stopping()
         end()
+    }
+
+    private func tickNode() {
+        do throws(SystemError) {
+            let (hasChanged, next) = try node.tick()
+            pause = next
+            if hasChanged { publish() }
+        } catch {
+            refused(error)
+        }
+    }
+
+    /// A promotion that the system refuses costs a daemon its process as little as its role: the role is
+    /// the one that it was, and the file says so.
+    private func refused(_ error: SystemError) {
+        log.critical("the role cannot be changed: \(error)")
+        pause = .untilWoken
+        hasToPublish = true
     }
 
     private func followDevices() {
@@ -266,22 +285,30 @@ package final class Daemon {
 
     // MARK: Control file
 
-    private func readControlFile() throws(SystemError) {
+    private func readControlFile() {
         switch takeRequest() {
         case .none:
-            if hasToPublish { try publish() }
+            if hasToPublish { publish() }
         case .role(let role):
-            _ = try node.order(role)
-            try publish()
+            obey(role)
+            publish()
         case .refused(let text):
             log.error(
                 """
                 "\(text)" was written to \(configuration.controlFile); \
                 master, slave, 1 and 0 are allowed
                 """)
-            try publish()
+            publish()
         case .deleted:
-            try publish()
+            publish()
+        }
+    }
+
+    private func obey(_ role: Role) {
+        do throws(SystemError) {
+            _ = try node.order(role)
+        } catch {
+            refused(error)
         }
     }
 
@@ -301,7 +328,7 @@ package final class Daemon {
     ///
     /// While a promotion waits, the manager's word stays: a daemon that is killed meanwhile obeys it
     /// when it starts again.
-    private func publish() throws(SystemError) {
+    private func publish() {
         guard !node.engine.isWaiting else { return }
         hasToPublish = true
         guard trouble.isOver(now: Clock.now()) else { return }
@@ -314,7 +341,7 @@ package final class Daemon {
             case .busy:
                 return
             case .changed:
-                if case .role(let role) = takeRequest() { _ = try node.order(role) }
+                if case .role(let role) = takeRequest() { obey(role) }
                 guard !node.engine.isWaiting else { return }
             }
         }
@@ -370,12 +397,12 @@ package final class Daemon {
         else { return .notUnderstood }
         do throws(SystemError) {
             _ = try node.order(role)
-            try publish()
+            publish()
             let report = node.darknessReport()
             return ControlReply(
                 [ControlLine("role", node.role.description)] + report.lines)
         } catch {
-            log.critical("the role cannot be changed: \(error)")
+            refused(error)
             return ControlReply(errno: error.errno)
         }
     }

@@ -15,7 +15,7 @@ package enum EarlyDarkness {
 
     /// Makes the node dark, unless it is to be master or a daemon runs, which decides for itself.
     ///
-    /// - Throws: `L2DropError` where it cannot be made dark.
+    /// - Throws: `L2DropError` if it cannot be made dark.
     package static func putOn(_ configuration: Configuration) throws(L2DropError) -> Outcome {
         guard configuration.l2drop else { return .isLeft("l2drop=0") }
         guard configuration.state != .master else { return .isLeft("state=1: it starts as master") }

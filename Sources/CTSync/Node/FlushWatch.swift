@@ -1,31 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Logging
-
-/// Logs what a master keeps back of a flush: once when it begins to, and what became of it.
+/// Says what a master keeps back of a flush: once all of it is, and what became of it.
+///
+/// The kernel deletes the entries one by one, and while the machine is busy that takes a while: as long as
+/// there are more at each look, nothing is said, for `patience` looks at most.
 struct FlushWatch {
-    private var held = FlushHold.Status()
+    private static let patience = 5
 
-    mutating func look(_ node: Node, _ now: Instant) {
-        let status = node.master.flush.status
-        if status.total > held.total, held.count == 0 {
+    /// What had been kept back before this flush, and at the last look.
+    private var before: UInt64 = 0
+    private var last: UInt64 = 0
+    private var looks = 0
+    private var isTold = false
+
+    /// Looks once more.
+    ///
+    /// - Returns: the sentences for the journal.
+    mutating func look(_ status: FlushHold.Status, isMaster: Bool, now: Instant) -> [String] {
+        let isGrowing = status.total > last
+        last = status.total
+        guard last > before else { return [] }
+        looks += 1
+        let isHeld = status.count > 0 && isMaster
+        var sentences: [String] = []
+        if status.count > 0, !isTold, !isMaster || !isGrowing || looks >= Self.patience {
+            isTold = true
             let left = (max(status.until, now) - now + Duration.second - 1) / Duration.second
-            node.log.notice(
+            sentences.append(
                 """
-                flush held: \(status.total - held.total) entries of \
-                \(status.devices.joined(separator: ", ")), until \(left) s from now: the slaves keep \
-                them meanwhile
+                flush held: \(last - before) entries of \(status.devices.joined(separator: ", ")), \
+                until \(left) s from now: the slaves keep them meanwhile
                 """)
         }
-        held.total = status.total
-        if status.count > 0, node.role == .master {
-            held.count = status.count
-        } else if held.count > 0 {
-            let words =
-                node.role == .master
-                ? "this node is still master: the slaves purge them" : "another node is master"
-            node.log.notice("flush over: \(held.count) entries were held; \(words)")
-            held.count = 0
-        }
+        guard !isHeld else { return sentences }
+        let words =
+            isMaster
+            ? "this node is still master: the slaves purge them" : "another node is master"
+        sentences.append("flush over: \(last - before) entries were held; \(words)")
+        (before, looks, isTold) = (last, 0, false)
+        return sentences
     }
 }

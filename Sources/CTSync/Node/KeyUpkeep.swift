@@ -3,7 +3,7 @@
 import Logging
 
 /// What the control thread does for the seal of the sync link: reads the key file, at the start and
-/// when it is told to, and says who speaks in another way.
+/// when it is told to.
 ///
 /// Thread: control.
 final class KeyUpkeep {
@@ -14,7 +14,8 @@ final class KeyUpkeep {
     private let reader: Reader
     private let log: Logger
     private var start = ""
-    private var shown: [Strangers.Stranger] = []
+    /// How often it was read again, and what was the case then.
+    private(set) var readings = (count: 0, last: "")
 
     /// Reads the keys that a configuration names.
     ///
@@ -42,7 +43,7 @@ final class KeyUpkeep {
     func rekey() throws(ConfigurationError) -> String {
         do throws(ConfigurationError) {
             let sentence = try load(try reader())
-            log.notice("read again: \(sentence)")
+            readings = (readings.count + 1, sentence)
             return sentence
         } catch {
             log.error("the key is as it was: \(error)")
@@ -59,17 +60,5 @@ final class KeyUpkeep {
         try seal.use(keys, configuration.keyMode)
         let count = keys.count == 1 ? "1 key" : "\(keys.count) keys, the first of them seals"
         return "key file \(path): \(count); key-mode \(configuration.keyMode)"
-    }
-
-    /// Logs who is heard that speaks in another way, when it begins and when it is over.
-    func look(now: Instant) {
-        let present = seal.report.strangers.all(now: now)
-        for stranger in present where !shown.contains(where: { $0.isSame(stranger) }) {
-            log.warning("\(stranger.sentence)")
-        }
-        for stranger in shown where !present.contains(where: { $0.isSame(stranger) }) {
-            log.notice("over: \(stranger.sentence)")
-        }
-        shown = present
     }
 }

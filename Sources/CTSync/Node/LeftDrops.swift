@@ -7,10 +7,13 @@ import Logging
 /// Thread: control. One of this instance's name was left by an earlier daemon, when this one has
 /// l2drop=0: it goes. One of another name may be a running daemon's: it is named, once.
 final class LeftDrops {
+    private static let patience = 100 * Duration.millisecond
+
     private let own: String
     private let isManaged: Bool
     private let log: Logger
     private var named: Set<String> = []
+    private var isDue = false
 
     /// Why an earlier daemon's drop is still on; empty if none is.
     private(set) var failure = ""
@@ -24,8 +27,20 @@ final class LeftDrops {
         self.log = log
     }
 
+    /// Has `lookAfter` look.
+    func lookLater() {
+        isDue = true
+    }
+
+    /// Looks if that was asked for, and the first packet after a promotion has had its time.
+    func lookAfter(_ promotion: Instant, now: Instant) {
+        guard isDue, now >= promotion + Self.patience else { return }
+        look()
+    }
+
     /// Looks; that takes 40 ms with all programs there.
     func look() {
+        isDue = false
         let found: [String]
         do throws(L2DropError) {
             found = try L2Drop.status().map(\.name)

@@ -6,10 +6,9 @@ import Synchronization
 /// The thread that reads the sync link, for both roles: as slave it applies what the master says, as
 /// master it hears the slaves.
 ///
-/// Thread: `ct_sync_recv`, from start to stop. It reads up to 64 packets a system call, opens them,
-/// hands them to the engine of the role, and does what that says. It owns the replica table while slave. When the
-/// socket's buffer is full the kernel drops packets, which are asked for again. The control thread
-/// gives orders and waits.
+/// Thread: `ct_sync_recv`, from start to stop. It reads and opens packets (`LinkTraffic`), hands them to
+/// the engine of the role, and does what that says. It owns the replica table while slave. The control
+/// thread gives orders and waits.
 final class LinkThread: Sendable {
     /// What the thread is to do.
     private enum Order {
@@ -36,7 +35,6 @@ final class LinkThread: Sendable {
         case master
     }
 
-    private static let batch = 64
     /// How long a promotion reads what had arrived.
     private static let lastReading = 5 * Duration.millisecond
 
@@ -101,18 +99,13 @@ final class LinkThread: Sendable {
     func start(
         _ engine: SlaveEngine, _ seal: LinkSeal, reach: Int
     ) throws(SystemError) -> WorkerThread {
-        let sealer = try LinkSealer(seal)
         let births = threads.value.engine.exchange.births
         engine.beganInTerm = { births.began($0) }
         engine.recordBeginnings = { births.begin() }
         let state = SendableBox(
             State(
-                engine: engine, handover: Handover(threads.value.engine, engine, nodeID: nodeID),
-                received: DatagramBuffers(count: Self.batch, byteCount: SyncSocket.largestPacket),
-                sent: DatagramBuffers(
-                    count: links.linkCount,
-                    byteCount: LinkSealer.room + max(links.largestByteCount, 1_024)),
-                sealer: sealer, opener: try LinkOpener(sealer, link: links, reach: reach)))
+                engine, Handover(threads.value.engine, engine, nodeID: nodeID),
+                try LinkTraffic(links, seal, reach: reach)))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(state.value) }
     }
 
@@ -176,29 +169,14 @@ final class LinkThread: Sendable {
     private final class State {
         let engine: SlaveEngine
         let handover: Handover
-        let received: DatagramBuffers
-        let sent: DatagramBuffers
-        let sealer: LinkSealer
-        let opener: LinkOpener
-        /// Where a packet is written that goes out.
-        let target: UnsafeMutableRawBufferPointer
-        var receiveFailures: UInt64 = 0
-        /// How often the links were read.
-        var turn: UInt64 = 0
+        let traffic: LinkTraffic
         /// When the handover has something to do.
         var pause = Pause.untilWoken
 
-        init(
-            engine: SlaveEngine, handover: Handover, received: DatagramBuffers,
-            sent: DatagramBuffers, sealer: LinkSealer, opener: LinkOpener
-        ) {
+        init(_ engine: SlaveEngine, _ handover: Handover, _ traffic: LinkTraffic) {
             self.engine = engine
             self.handover = handover
-            self.received = received
-            self.sent = sent
-            self.sealer = sealer
-            self.opener = opener
-            target = UnsafeMutableRawBufferPointer(rebasing: sent.own(0)[LinkSealer.room...])
+            self.traffic = traffic
         }
     }
 
@@ -278,7 +256,7 @@ final class LinkThread: Sendable {
 
     private func readWaiting(_ state: State) {
         let deadline = Clock.now() + Self.lastReading
-        while receive(state) == Self.batch, Clock.now() < deadline {}
+        while receive(state) == LinkTraffic.batch, Clock.now() < deadline {}
     }
 
     private func workAsSlave(_ state: State) {
@@ -293,13 +271,13 @@ final class LinkThread: Sendable {
     private func output(_ state: State, _ now: Instant) {
         let nacks = state.engine.slave.counters.nacks
         while let (length, peer) = state.engine.output(
-            now: now, wallMicroseconds: Clock.wallMicroseconds(), state.target)
+            now: now, wallMicroseconds: Clock.wallMicroseconds(), state.traffic.target)
         {
             send(state, length, peer, now)
         }
-        if state.engine.slave.counters.nacks != nacks { state.opener.askedAgain(now: now) }
+        if state.engine.slave.counters.nacks != nacks { state.traffic.askedAgain(now: now) }
         if let length = state.engine.hello(
-            now: now, wallMicroseconds: Clock.wallMicroseconds(), state.target)
+            now: now, wallMicroseconds: Clock.wallMicroseconds(), state.traffic.target)
         {
             send(state, length, nil, now)
         }
@@ -308,32 +286,20 @@ final class LinkThread: Sendable {
     private func endTakingOver(_ state: State) {
         let now = Clock.now()
         state.engine.endTakingOver(
-            now: now, wallMicroseconds: Clock.wallMicroseconds(), state.target
+            now: now, wallMicroseconds: Clock.wallMicroseconds(), state.traffic.target
         ) { length, peer in send(state, length, peer, now) }
     }
 
     private func send(_ state: State, _ length: Int, _ peer: PeerAddress?, _ now: Instant) {
-        let memory = UnsafeMutableRawBufferPointer(
-            rebasing: state.sent.own(0)[..<(LinkSealer.room + length)])
+        // It is refused if none of its ways takes it.
+        var isRefused = true
         if let peer, links.linkCount > 1 {
-            // Each is sealed for itself, where it is: from a copy.
             state.engine.slave.otherAddresses(of: peer) { other in
-                let copy = UnsafeMutableRawBufferPointer(
-                    rebasing: state.sent.own(1)[..<memory.count])
-                copy.copyMemory(from: UnsafeRawBufferPointer(memory))
-                send(copy, other, state, now)
+                if state.traffic.sendCopy(length, to: other, now: now) { isRefused = false }
             }
         }
-        send(memory, peer, state, now)
-    }
-
-    private func send(
-        _ memory: UnsafeMutableRawBufferPointer, _ peer: PeerAddress?, _ state: State,
-        _ now: Instant
-    ) {
-        let sealer = state.sealer.sealer(to: peer, now: now)
-        state.sent.point(0, at: state.sealer.finish(memory, sealer))
-        _ = links.send(state.sent, count: 1, to: peer)
+        if state.traffic.send(length, to: peer, now: now) { isRefused = false }
+        if isRefused { state.engine.packetsRefused += 1 }
     }
 
     /// Reads a batch of each link.
@@ -341,29 +307,14 @@ final class LinkThread: Sendable {
     /// - Returns: packets of the longest one.
     private func receive(_ state: State) -> Int {
         state.engine.slave.filter = filter.current
-        return readLinks(state) { receive($0, state) }
-    }
-
-    /// Reads the links in turn. While one has more than a batch the others wait, seven times of eight:
-    /// an announcement there would say that what still waits here is lost.
-    private func readLinks(_ state: State, _ body: (_ count: Int) -> Void) -> Int {
-        var most = 0
-        state.turn &+= 1
-        for socket in links.sockets {
-            let count = read(socket, state)
-            body(count)
-            most = max(most, count)
-            if count == Self.batch, state.turn % 8 != 0 { break }
-        }
-        state.opener.publish()
-        return most
+        return state.traffic.read { receive($0, state) }
     }
 
     private func receive(_ count: Int, _ state: State) {
         let now = Clock.now()
         let wall = Clock.wallMicroseconds()
         for index in 0..<count {
-            guard let (packet, peer) = packet(index, state, now) else { continue }
+            guard let (packet, peer) = state.traffic.packet(index, now: now) else { continue }
             let consequence = state.engine.receive(
                 packet.bytes, from: peer, now: now, wallMicroseconds: wall)
             if case .handOver(let peer) = consequence {
@@ -372,28 +323,9 @@ final class LinkThread: Sendable {
         }
     }
 
-    /// A datagram of the batch, opened; nil if it is dropped.
-    private func packet(
-        _ index: Int, _ state: State, _ now: Instant
-    ) -> (UnsafeRawBufferPointer, PeerAddress)? {
-        guard let (datagram, peer) = state.received.received(index),
-            let packet = state.opener.open(datagram, from: peer, now: now)
-        else { return nil }
-        return (packet, peer)
-    }
-
-    private func read(_ socket: SyncSocket, _ state: State) -> Int {
-        do throws(SystemError) {
-            return try socket.receive(state.received)
-        } catch {
-            state.receiveFailures += 1
-            return 0
-        }
-    }
-
     private func workAsMaster(_ state: State) {
         let isTaking = state.engine.slave.donor != nil
-        _ = readLinks(state) { hear($0, state, isTaking) }
+        _ = state.traffic.read { hear($0, state, isTaking) }
         guard isTaking else { return }
         let now = Clock.now()
         state.engine.work(now: now)
@@ -407,7 +339,7 @@ final class LinkThread: Sendable {
     private func hear(_ count: Int, _ state: State, _ isTaking: Bool) {
         let now = Clock.now()
         for index in 0..<count {
-            guard let (packet, peer) = packet(index, state, now) else { continue }
+            guard let (packet, peer) = state.traffic.packet(index, now: now) else { continue }
             if isTaking {
                 _ = state.engine.receive(
                     packet.bytes, from: peer, now: now, wallMicroseconds: Clock.wallMicroseconds())
@@ -441,6 +373,6 @@ final class LinkThread: Sendable {
     }
 
     private func publish(_ state: State, _ now: Instant) {
-        snapshot.withLock { state.engine.publish(into: &$0, now: now) }
+        snapshot.withLock { $0.copy(state.engine, now: now) }
     }
 }

@@ -9,7 +9,7 @@ extension Node {
         return NodeReport.Seal(
             mode: seal.mode, keyCount: seal.keyCount,
             sealsToAll: seal.isSealing(to: nil, now: now), opened: report.opened,
-            strangers: report.strangers.all(now: now))
+            strangers: report.strangers.all(now: now), readings: keys.readings)
     }
 
     /// Has packets leave room for an envelope, and then takes other keys.

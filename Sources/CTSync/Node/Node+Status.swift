@@ -24,6 +24,7 @@ extension Node {
         report.nodeID = configuration.nodeID
         report.nodeIDFrom = configuration.nodeIDOrigin.rawValue
         report.controlFile = configuration.controlFile
+        report.configurationFile = configuration.path ?? ConfigurationFile.defaultPath
         report.wallMicroseconds = Clock.wallMicroseconds()
         report.uptime = NodeReport.elapsed(since: startedAt, now)
         report.role = role
@@ -63,7 +64,7 @@ extension Node {
     private func linkReport(_ slave: SlaveStatus) -> NodeReport.Link {
         let heard = master.exchange.counters
         let before = keys.seal.report
-        let refusal = links.lastRefusal
+        let (refusal, refused) = (links.lastRefusal, refusedPackets)
         let socket = links.first
         let state = socket.device.presence
         return NodeReport.Link(
@@ -79,9 +80,13 @@ extension Node {
             bytesOut: master.sender.byteCount + slave.bytesSent,
             largestPacket: largestPacket, messagesIn: slave.counters.messages,
             messagesOut: master.ring.messageCount,
-            refused: master.sender.refusedCount,
-            lastRefusal: refusal == 0 ? nil : Self.errnoName(refusal))
+            refused: refused,
+            lastRefusal: refused == 0 || refusal == 0 ? nil : Self.errnoName(refusal),
+            refusedAge: refusals.at.map { NodeReport.elapsed(since: $0, Clock.now()) })
     }
+
+    /// Packets that the network has refused since the start, as master and as slave.
+    var refusedPackets: UInt64 { master.sender.refusedCount + link.status.packetsRefused }
 
     /// A line for each link and node that is heard by it, or for a link alone.
     private func linkLines(_ slave: SlaveStatus, _ now: Instant) -> [NodeReport.LinkLine] {

@@ -20,7 +20,6 @@ final class Node {
     /// Of the rules of what is replicated.
     private let fingerprint: UInt32
     let startedAt = Clock.now()
-    private var hasToLookForDrops = false
     /// The devices that `limitPackets` last saw, and their MTUs.
     private var pathDevices: [UInt32: Int] = [:]
     private(set) var natCheck = NATCheck()
@@ -35,6 +34,8 @@ final class Node {
     private var ownAddresses: [HostAddress] = []
     private var addressesAt: Instant = 0
     private var traits = TraitsUpkeep()
+    /// Packets that the network has refused: how many there were at the last look, and when there were more.
+    private(set) var refusals: (count: UInt64, at: Instant?) = (0, nil)
     /// The last rehearsal of a promotion, and when it ended.
     private(set) var lastRehearsal: (at: Instant, result: Rehearsal)?
 
@@ -77,7 +78,7 @@ final class Node {
 
     /// Takes up the first role.
     ///
-    /// - Throws: `SystemError` where the master's threads or sockets cannot be had.
+    /// - Throws: `SystemError` if the master's threads or sockets cannot be had.
     func begin(as role: Role) throws(SystemError) {
         if role == .slave {
             try closeAtStart()
@@ -87,7 +88,6 @@ final class Node {
             as: role, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
         guard role == .master else { return }
         tookRole("started")
-        hasToLookForDrops = false
         leftDrops.look()
     }
 
@@ -162,7 +162,7 @@ final class Node {
         roleCause = cause
         if role == .master {
             roleChanges.toMaster += 1
-            hasToLookForDrops = true
+            leftDrops.lookLater()
         } else {
             roleChanges.toSlave += 1
         }
@@ -213,6 +213,12 @@ final class Node {
         natCheck.look(now: now, log) { link.visit { $0.table.translatedCount() } }
     }
 
+    /// Notes when the network refuses packets.
+    func lookAtRefusals(_ now: Instant) {
+        let count = refusedPackets
+        if count != refusals.count { refusals = (count, now) }
+    }
+
     /// What was seen on the device lately.
     func sighting(_ now: Instant) -> Sighting? { watch.sighting(now) }
 
@@ -244,13 +250,9 @@ final class Node {
         }
     }
 
-    /// After a promotion, when the role has been reported and the first packet has had its time: it takes
-    /// 40 ms.
+    /// After a promotion, when the role has been reported.
     func lookForLeftDrops() {
-        let due = engine.roleSince + 100 * Duration.millisecond
-        guard hasToLookForDrops, Clock.now() >= due else { return }
-        hasToLookForDrops = false
-        leftDrops.look()
+        leftDrops.lookAfter(engine.roleSince, now: Clock.now())
     }
 
     /// The other nodes, as they were last heard in the present role.

@@ -60,10 +60,11 @@ struct NodeCheck {
         checkForecast()
     }
 
+    /// Adds a line.
     mutating func add(
         _ level: Level, _ name: String, _ text: String, _ remedy: String = ""
     ) {
-        items.append(Item(level: level, name: name, text: text, remedy: remedy))
+        items.append(Item(level: level, name: name, text: text, remedy: report.typed(remedy)))
     }
 
     // MARK: Items
@@ -100,7 +101,16 @@ struct NodeCheck {
                 "packets from \(drop.address ?? "") are dropped: \(drop.reason)",
                 "ct_sync status on both nodes")
         }
-        if recent.isEmpty { add(.ok, "nodes", "ids, versions and clusters agree") }
+        for stranger in report.seal.strangers {
+            // While a cluster gets its key, some have it and some have not.
+            let isExpected = stranger.kind == .unsealed && report.seal.mode == .permissive
+            add(
+                isExpected ? .warn : .fail, "nodes", stranger.sentence,
+                "grep key \(report.configurationFile)    on both nodes")
+        }
+        if recent.isEmpty, report.seal.strangers.isEmpty {
+            add(.ok, "nodes", "ids, versions, clusters and keys agree")
+        }
         let offset = report.clockOffsetMicroseconds?.magnitude ?? 0
         if report.role == .slave, offset > NodeReport.clockTolerance {
             add(.warn, "clock", "\(Words.time(offset * 1_000)) apart", "timedatectl, on both nodes")
@@ -113,14 +123,14 @@ struct NodeCheck {
         guard let verified = report.verified else {
             return add(.warn, "verified", "not yet", "ct_sync verify")
         }
-        let text = report.proof ?? ""
+        let text = verified.sentence.replacing("verified ", with: "")
         let limit = max(2 * facts.reconcileSeconds, 600) * Duration.second
         if verified.differed > 0 || verified.added > 0 {
             add(.warn, "verified", "\(text), \(verified.added) added", "ct_sync verify")
         } else if verified.age > limit {
             add(.warn, "verified", text, "ct_sync verify")
         } else {
-            add(.ok, "verified", text.replacing("verified ", with: ""))
+            add(.ok, "verified", text)
         }
     }
 
@@ -194,6 +204,11 @@ struct NodeCheck {
     private mutating func checkNode() {
         if let failure = report.l2drop.failure {
             add(.fail, "l2drop", failure, "ct_sync l2drop status")
+        } else if report.role == .slave, report.l2drop.backend != nil, !report.l2drop.isOn {
+            add(
+                .warn, "l2drop",
+                "open, by hand: both nodes answer for the same addresses until a demotion or a restart",
+                "ct_sync l2drop status")
         } else if let backend = report.l2drop.backend {
             add(.ok, "l2drop", report.l2drop.isOn ? "dark by \(backend)" : "open, by \(backend)")
         } else {
@@ -218,7 +233,8 @@ struct NodeCheck {
             }
         }
         if texts.isEmpty {
-            texts = ["none since the daemon runs; ct_sync rehearse on a slave times one"]
+            let command = report.typed("ct_sync rehearse")
+            texts = ["none since the daemon runs; \(command) on a slave times one"]
         }
         add(.ok, "takeover", texts.joined(separator: ", "))
     }

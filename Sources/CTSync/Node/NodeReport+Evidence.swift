@@ -73,9 +73,10 @@ extension NodeReport {
         drop.age.map { $0 < Self.evidenceAge } ?? false
     }
 
-    /// Nodes that share an id, while that is to be heard, whether or not the node is well.
+    /// Nodes that share an id or are of another version, while that is to be heard, whether or not the
+    /// node is well.
     var identityConflicts: [Problem] {
-        ["own_id", "same_id"].compactMap { reason in
+        ["own_id", "same_id", "version"].compactMap { reason in
             drops.first { $0.reason == reason && isRecent($0) }.flatMap { problem($0) }
         }
     }
@@ -89,14 +90,14 @@ extension NodeReport {
             return Problem(
                 .ownID,
                 "another node has our id \(nodeID) (from \(from)); give each its own in "
-                    + "/etc/ct_sync.conf", detail: detail,
-                tries: [Hint(command: "grep '^id' /etc/ct_sync.conf", why: "on both nodes")])
+                    + configurationFile, detail: detail,
+                tries: [Hint(command: "ct_sync status --field node_id", why: "on both nodes")])
         case "same_id":
             return Problem(
                 .sameID,
                 "another node, at \(from), has the id of one that is heard; give each its own in "
-                    + "/etc/ct_sync.conf", detail: detail,
-                tries: [Hint(command: "grep '^id' /etc/ct_sync.conf", why: "on all nodes")])
+                    + configurationFile, detail: detail,
+                tries: [Hint(command: "ct_sync status --field node_id", why: "on all nodes")])
         case "version":
             let (theirs, ours) = (drop.detail >> 4, PacketHeader.version >> 4)
             let older = theirs > ours ? "this node" : "that node"
@@ -109,7 +110,7 @@ extension NodeReport {
                 .anotherCluster,
                 "the node at \(from) is of another cluster; both need the same cluster name",
                 detail: detail,
-                tries: [Hint(command: "grep '^cluster' /etc/ct_sync.conf", why: "on both nodes")])
+                tries: [Hint(command: "grep cluster \(configurationFile)", why: "on both nodes")])
         case "checksum":
             return Problem(
                 .damaged, "packets from \(from) are damaged or of another cluster", detail: detail,
@@ -131,7 +132,7 @@ extension NodeReport {
     /// Packets that arrive on the device and are not heard.
     private func seen(_ sighting: Sighting) -> Problem {
         let node = "node \(sighting.nodeID) (\(sighting.address))"
-        let both = [Hint(command: "cat /etc/ct_sync.conf", why: "on both nodes")]
+        let both = [Hint(command: "cat \(configurationFile)", why: "on both nodes")]
         switch sighting.kind {
         case .anotherPort(let port):
             return Problem(

@@ -65,7 +65,7 @@ extension NodeReport {
                 detail: "what one of them leaves out is lost at a takeover",
                 tries: [
                     Hint(
-                        command: "grep -E 'replicate|own' /etc/ct_sync.conf",
+                        command: "grep -E 'replicate|own' \(configurationFile)",
                         why: "on both nodes: the same lines in the same order?")
                 ])
         }
@@ -180,11 +180,13 @@ extension NodeReport {
             + "\(link.port), \(link.target); \(Words.number(link.packetsOut)) went out\(refused)"
     }
 
+    /// The time of day so many nanoseconds ago.
     func clock(ago age: UInt64) -> String {
         let micros = age / Duration.microsecond
         return Words.clock(wallMicroseconds > micros ? wallMicroseconds - micros : 0)
     }
 
+    /// The hint to try the link to an address.
     func ping(_ address: String) -> Hint {
         let carrier = link.hasCarrier ? "yes" : "no"
         return Hint(
@@ -192,6 +194,7 @@ extension NodeReport {
             why: "is the link up? (\(link.device): carrier \(carrier))")
     }
 
+    /// The hint to ask another node.
     func statusElsewhere(_ question: String, on nodeID: UInt8? = nil) -> Hint {
         let node = nodeID.map { "node \($0)" } ?? "the other node"
         return Hint(command: "ct_sync status", why: "on \(node): \(question)")

@@ -12,25 +12,30 @@ extension NodeReport {
         var opened: UInt64 = 0
         /// Who speaks in another way.
         var strangers: [Strangers.Stranger] = []
+        /// How often the key file was read again, and what was the case then.
+        var readings = (count: 0, last: "")
     }
 
     /// Who is heard and not understood, if that is why nobody is.
-    var keyProblem: Problem? {
-        guard let stranger = seal.strangers.first else { return nil }
-        let reason: Reason =
-            switch stranger.kind {
-            case .anotherKey: .anotherKey
-            case .sealed: .sealed
-            case .unsealed: .unsealed
-            }
-        return Problem(
-            reason, stranger.sentence,
+    var keyProblem: Problem? { seal.strangers.first.map { problem($0) } }
+
+    /// Those who are not understood though others are.
+    var keyProblems: [Problem] {
+        let strangers = seal.strangers.map { problem($0) }
+        return strangers.filter { $0.sentence != problem?.sentence }
+    }
+
+    private func problem(_ stranger: Strangers.Stranger) -> Problem {
+        Problem(
+            stranger.kind.reason, stranger.sentence,
             tries: [
-                Hint(command: "grep key /etc/ct_sync.conf", why: "on both nodes: the same file?"),
+                Hint(
+                    command: "grep key \(configurationFile)", why: "on both nodes: the same file?"),
                 Hint(command: "ct_sync rekey", why: "on a node whose key file has changed"),
             ])
     }
 
+    /// Adds the group `seal`.
     func addSeal(_ status: inout StatusReport) {
         status.add(group: "seal") { group in
             group.add("mode", "\(seal.mode)")
@@ -50,4 +55,20 @@ extension NodeReport {
                 })
         }
     }
+}
+
+extension Strangers.Kind {
+    /// The same as a reason of the status.
+    var reason: NodeReport.Reason {
+        switch self {
+        case .anotherKey: .anotherKey
+        case .sealed: .sealed
+        case .unsealed: .unsealed
+        }
+    }
+}
+
+extension NodeReport.Reason {
+    /// Whether it is that another node speaks with another key, or with none.
+    var isOfKeys: Bool { [.anotherKey, .sealed, .unsealed].contains(self) }
 }

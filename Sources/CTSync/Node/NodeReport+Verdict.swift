@@ -122,13 +122,23 @@ extension NodeReport {
             remarks.append(
                 Remark(reason: problem.reason, text: problem.detail, tries: problem.tries))
         }
-        return remarks
-            + warnings.map { warning in
-                let text = [warning.sentence, warning.detail].filter { !$0.isEmpty }
-                return Remark(
-                    reason: warning.reason, text: text.joined(separator: "; "),
-                    tries: warning.tries)
+        remarks += warnings.map { warning in
+            let text = [warning.sentence, warning.detail].filter { !$0.isEmpty }
+            return Remark(
+                reason: warning.reason, text: text.joined(separator: "; "), tries: warning.tries)
+        }
+        return remarks.map { remark in
+            var remark = remark
+            for index in remark.tries.indices {
+                remark.tries[index].command = typed(remark.tries[index].command)
             }
+            return remark
+        }
+    }
+
+    /// A command as it is to be typed for this node.
+    func typed(_ command: String) -> String {
+        ClientCommand.typed(command, controlFile: controlFile)
     }
 
     /// The id of the master that a slave follows; 0 for none.

@@ -13,7 +13,8 @@ extension NodeReport {
                 Problem(
                     .promotionWaits, "the ordered promotion waits for the end of the initsync"))
         }
-        warnings += identityConflicts.filter { $0.reason != problem?.reason }
+        warnings += identityConflicts.filter { $0.reason != problem?.reason } + keyProblems
+        if let refusing { warnings.append(refusing) }
         if role == .master { addMaster(&warnings) }
         if path.isLess { warnings.append(smallPath) }
         if role == .slave, let offset = clockOffsetMicroseconds,
@@ -49,7 +50,7 @@ extension NodeReport {
                 Problem(
                     .differed,
                     "\(Words.count(verified.differed, "entry", "entries")) differed from what the "
-                        + "master said and were put right",
+                        + "master said and \(verified.differed == 1 ? "was" : "were") put right",
                     tries: [
                         Hint(
                             command: "ct_sync verify",
@@ -57,13 +58,29 @@ extension NodeReport {
                     ]))
         }
         if let verified, verified.added > 0 {
-            let entries = Words.count(verified.added, "entry is", "entries are")
+            let entries = Words.count(verified.added, "entry", "entries")
             warnings.append(
                 Problem(
-                    .differed, "\(entries) in this kernel that the master does not have",
+                    .differed, "this kernel has \(entries) that the master does not have",
                     tries: [Hint(command: "ct_sync verify", why: "which?")]))
         }
         return warnings
+    }
+
+    /// The network refuses packets, as a rule for what goes out does.
+    private var refusing: Problem? {
+        guard link.isPresent, link.hasCarrier, let age = link.refusedAge, age < Self.evidenceAge
+        else { return nil }
+        let error = link.lastRefusal ?? "no reason"
+        return Problem(
+            .sendsRefused, "the network refuses packets of this node (\(error))",
+            detail: "\(Words.number(link.refused)) since the start",
+            tries: [
+                Hint(
+                    command: "nft list ruleset | grep -n -e drop -e reject -e \(link.port)",
+                    why: "is UDP port \(link.port) let out on \(link.device)?"),
+                Hint(command: "ip addr show \(link.device)", why: "is it up, with its address?"),
+            ])
     }
 
     /// A path that swallows packets which the device takes.

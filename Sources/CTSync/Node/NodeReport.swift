@@ -12,6 +12,8 @@ struct NodeReport: Sendable, Equatable {
     var nodeID: UInt8 = 0
     var nodeIDFrom = ""
     var controlFile = ""
+    /// Where its settings stand, or would stand.
+    var configurationFile = ConfigurationFile.defaultPath
     /// When it was made, in microseconds since 1970.
     var wallMicroseconds: UInt64 = 0
     var uptime: UInt64 = 0
@@ -158,6 +160,8 @@ extension NodeReport {
         var refused: UInt64 = 0
         /// The errno(3) of the last packet that was refused; nil if none was.
         var lastRefusal: String?
+        /// Since one was seen to be refused; nil if none was.
+        var refusedAge: UInt64?
 
         /// `group 224.0.0.254`, `peers 10.0.0.1, 10.0.0.2`
         var target: String {

@@ -41,6 +41,7 @@ struct Observer {
         guard isAsked || now >= due || changes != seenChanges else { return }
         seenChanges = changes
         node.tellAnnouncements()
+        node.lookAtRefusals(now)
         let report = node.nodeReport()
         node.lookAtDevice(report)
         node.tellTraits(report, now: now)

@@ -11,6 +11,7 @@ struct OverrunWatch {
     private var flush = FlushWatch()
     private static let interval = 1 * Duration.second
 
+    /// Logs what has moved, if a second has passed since the last look.
     mutating func look(_ node: Node) {
         let now = Clock.now()
         guard now >= lookedAt + Self.interval else { return }
@@ -30,10 +31,6 @@ struct OverrunWatch {
             (
                 "filter", node.master.intake.kernelFilterFailureCount,
                 "filters refused by the kernel; events are filtered by the daemon alone"
-            ),
-            (
-                "refused", node.master.sender.refusedCount,
-                "packets refused by the network (last: \(Node.errnoName(node.links.lastRefusal)))"
             ),
             (
                 "shifts", node.master.intake.missedShiftCount,
@@ -65,7 +62,10 @@ struct OverrunWatch {
             node.log.warning("\(value - last[key, default: 0]) \(text), \(value) since the start")
             last[key] = value
         }
-        flush.look(node, now)
+        let held = node.master.flush.status
+        for sentence in flush.look(held, isMaster: node.role == .master, now: now) {
+            node.log.notice("\(sentence)")
+        }
         lookAtRefused(slave, node)
         lookAtHelpers(slave.related.missingHelpers, node)
         if slave.related.hasTranslated { node.checkNAT(now: now) }

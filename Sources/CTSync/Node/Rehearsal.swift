@@ -125,7 +125,7 @@ extension Rehearsal {
                 Missing(
                     what: problem.reason.rawValue, count: short > 0 ? short : nil,
                     text: problem.sentence,
-                    command: problem.tries.first?.command ?? "ct_sync status"))
+                    command: report.typed(problem.tries.first?.command ?? "ct_sync status")))
         }
         missing += report.lacks.filter { $0.count > 0 }.map { lack in
             Missing(

@@ -35,12 +35,14 @@ struct LaterWords {
 
     /// Begins anew with a word of what the kernel has; what is heard from the next generation on is
     /// of a span of its own.
-    mutating func begin(adopted word: Basis, _ generation: UInt16) {
-        spans.removeAll(keepingCapacity: true)
+    ///
+    /// - Parameter keepsSpans: whether there are still words of before.
+    mutating func begin(adopted word: Basis, _ generation: UInt16, keepsSpans: Bool) {
+        if !keepsSpans { spans.removeAll(keepingCapacity: true) }
         adopted = Ledger.Word(generation: generation, voice: .kernel)
-        spans.append(Span(since: generation, word: word))
-        spans.append(Span(since: generation &+ 1, word: .none))
-        open = 1
+        append(Span(since: generation, word: word))
+        append(Span(since: generation &+ 1, word: .none))
+        open = spans.count - 1
     }
 
     /// What is heard now is as late as this so far.
@@ -87,7 +89,11 @@ struct LaterWords {
     private mutating func append(_ span: Span) {
         spans.append(span)
         guard spans.count > Self.limit else { return }
-        let place = open == 2 ? 3 : 2
+        let kept = (open, self.place(of: adopted))
+        let first = (1..<spans.count).first { place in
+            ![place - 1, place].contains { $0 == kept.0 || $0 == kept.1 }
+        }
+        guard let place = first else { return }
         spans[place - 1].word = min(spans[place - 1].word, spans[place].word)
         spans.remove(at: place)
         if open > place { open -= 1 }

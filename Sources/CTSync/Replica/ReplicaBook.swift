@@ -16,6 +16,8 @@ struct ReplicaBook: ~Copyable {
     private var own: Ledger.Word?
     /// How many such words there were.
     private(set) var ownCount: UInt64 = 0
+    /// Of what the kernel may have still of before.
+    private(set) var former = FormerWords()
     var pool: ReplicaPool
 
     /// Reserves the memory of a book.
@@ -85,9 +87,23 @@ struct ReplicaBook: ~Copyable {
 
     /// Enters a connection that this node's kernel has and nobody has spoken of.
     ///
+    /// - Parameter isHeld: whether no packet has touched it since it was held.
     /// - Returns: its place; nil if there is none.
-    mutating func adopt(_ entry: Entry, now: UInt32) -> UInt32? {
-        place(Replica(entry, words.adopted, now: now), entry)
+    mutating func adopt(_ entry: Entry, isHeld: Bool, now: UInt32) -> UInt32? {
+        place(Replica(entry, adoptedWord(entry, isHeld: isHeld), now: now), entry)
+    }
+
+    /// The word of a kernel's entry that is not among the replicas: what is held still has that of
+    /// before.
+    func adoptedWord(_ entry: Entry, isHeld: Bool) -> Ledger.Word {
+        guard isHeld, !former.isEmpty,
+            let generation = former.generation(fingerprint(entry.key, entry.reply))
+        else { return words.adopted }
+        return Ledger.Word(generation: generation, voice: .kernel)
+    }
+
+    private func fingerprint(_ key: Key, _ reply: Tuple) -> UInt64 {
+        pool.fingerprint(key) &* 3 ^ pool.fingerprint(Key(reply, zone: key.zone))
     }
 
     /// Has what there is of the one in this place be what this kernel has made of it since its table
@@ -184,10 +200,24 @@ struct ReplicaBook: ~Copyable {
     mutating func beginWords(adopted: Basis) {
         // What was handed over before tells nothing of what is read now.
         ledger.lose()
-        words.begin(adopted: adopted, ledger.generation)
+        words.begin(adopted: adopted, ledger.generation, keepsSpans: !former.isEmpty)
         ledger.follow()
         (own, ownCount) = (nil, 0)
     }
+
+    /// The replicas are about to be forgotten and the kernel's table to be read: their words are kept
+    /// until it is.
+    mutating func keepWords() {
+        for place in 0..<UInt32(pool.highWater)
+        where pool.replicas[Int(place)].standing == .alive {
+            let replica = pool.replicas[Int(place)]
+            former.insert(
+                fingerprint(replica.key, pool.reply(place)), replica.word.generation)
+        }
+    }
+
+    /// The kernel's table is read.
+    mutating func forgetWords() { former.removeAll() }
 
     /// Begins the stream of another master.
     ///
@@ -238,11 +268,6 @@ struct ReplicaBook: ~Copyable {
     /// How late what is known of the one in this place is.
     func lateness(at place: UInt32) -> Basis { words.basis(of: pool.replicas[Int(place)].word) }
 
-    /// What there is of the one in this place is what the kernel had.
-    mutating func setAdopted(_ place: UInt32) {
-        pool.replicas[Int(place)].word = words.adopted
-    }
-
     /// What there is of the one in this place was handed over, and is as late as this.
     mutating func setHanded(_ place: UInt32, _ word: Basis) {
         var generation = words.generation(of: word)
@@ -252,6 +277,15 @@ struct ReplicaBook: ~Copyable {
             generation = ledger.generation
         }
         pool.replicas[Int(place)].word.generation = generation ?? 0
+    }
+
+    /// The one in this place is another: what the kernel has.
+    mutating func become(_ place: UInt32, _ entry: Entry, now: UInt32) {
+        let replica = pool.replicas + Int(place)
+        if !replica.pointee.isSufficient { insufficientCount -= 1 }
+        take(place, entry, isWhole: true)
+        takeTimeout(place, entry, now: now)
+        if !replica.pointee.isSufficient { insufficientCount += 1 }
     }
 
     /// The entry as the master described it.

@@ -56,7 +56,7 @@ struct ReceiveRing: ~Copyable {
         sequences.update(repeating: 0, count: slotCount)
     }
 
-    /// Takes note that packets up to this number exist.
+    /// Records that packets up to this number exist.
     mutating func exists(_ sequence: UInt64) {
         highest = max(highest, sequence)
     }

@@ -14,10 +14,10 @@ import Synchronization
 ///    packets.
 /// 3. `copy` (thread: sender) reads a packet of the backlog for a slave that has missed it.
 ///
-/// The memory is the ring's: a slot an MTU and the room of an envelope, taken once. Packet n stands in slot n modulo the number
-/// of slots. Appending is under a short lock; a closed packet that has not been sent is touched by
-/// the sender only, and `copy` takes the lock. When the sender lags by a whole ring, `append` says
-/// so and writes nothing: the caller counts an overrun, which an initsync repairs.
+/// The memory is the ring's (`PacketSlots`), taken once. Appending is under a short lock; a closed packet
+/// that has not been sent is touched by the sender only, and `copy` takes the lock. When the sender lags
+/// by a whole ring, `append` says so and writes nothing: the caller counts an overrun, which an initsync
+/// repairs.
 final class SendRing: @unchecked Sendable {
     /// What an append came to.
     package enum Outcome: Sendable {
@@ -40,22 +40,14 @@ final class SendRing: @unchecked Sendable {
         var walked: UInt64 = 0
     }
 
-    /// Bytes in front of each packet, for its envelope.
-    static let room = SealEnvelope.byteCount
-
     /// Slots, a power of two.
-    let slotCount: Int
+    var slotCount: Int { slots.count }
     /// Bytes of a slot: the most a packet takes.
-    let slotByteCount: Int
+    var slotByteCount: Int { slots.byteCount }
     /// Bytes of the largest that `copy` writes.
-    var copyByteCount: Int { Self.room + slotByteCount }
+    var copyByteCount: Int { PacketSlots.room + slots.byteCount }
 
-    private let memory: MappedMemory
-    private let lengths: UnsafeMutablePointer<UInt16>
-    private let counts: UnsafeMutablePointer<UInt16>
-    private let flags: UnsafeMutablePointer<UInt8>
-    /// Whether a packet that was sent has its envelope.
-    private let areSealed: UnsafeMutablePointer<Bool>
+    private let slots: PacketSlots
     private let checksum = PacketChecksum()
     private let state = Mutex(State())
     private let open = OpenMessages()
@@ -82,29 +74,10 @@ final class SendRing: @unchecked Sendable {
     ///   - wake: signalled when a packet is closed while the sender sleeps.
     /// - Throws: `SystemError` of mmap(2).
     init(slotCount: Int, slotByteCount: Int, wake: WakeUp?) throws(SystemError) {
-        precondition(slotCount >= 4 && slotCount & (slotCount - 1) == 0)
         precondition(slotByteCount >= PacketHeader.byteCount + Message.maximumByteCount)
-        precondition(slotByteCount <= Int(UInt16.max))
-        self.slotCount = slotCount
-        self.slotByteCount = slotByteCount
+        slots = try PacketSlots(count: slotCount, byteCount: slotByteCount)
         self.wake = wake
         packetLimit = Atomic(slotByteCount)
-        memory = try MappedMemory(byteCount: slotCount * (Self.room + slotByteCount))
-        lengths = .allocate(capacity: slotCount)
-        lengths.initialize(repeating: 0, count: slotCount)
-        counts = .allocate(capacity: slotCount)
-        counts.initialize(repeating: 0, count: slotCount)
-        flags = .allocate(capacity: slotCount)
-        flags.initialize(repeating: 0, count: slotCount)
-        areSealed = .allocate(capacity: slotCount)
-        areSealed.initialize(repeating: false, count: slotCount)
-    }
-
-    deinit {
-        lengths.deallocate()
-        flags.deallocate()
-        areSealed.deallocate()
-        counts.deallocate()
     }
 
     /// Empties the ring for a new epoch; only while no thread uses it.
@@ -190,7 +163,7 @@ final class SendRing: @unchecked Sendable {
 
     /// Appends the begin or the end of an initsync, as the last message of its packet.
     ///
-    /// - Returns: the sequence number of the packet it is in; nil where the ring is full.
+    /// - Returns: the sequence number of the packet it is in; nil if the ring is full.
     func append(_ bracket: Bracket, _ type: MessageKind.MessageType) -> UInt64? {
         state.withLock { state in
             let sequence = append(&state, isCopy: false, byteCount: Bracket.byteCount) {
@@ -232,8 +205,8 @@ final class SendRing: @unchecked Sendable {
     /// - Parameter byteCount: of the largest packet from now on, its envelope included.
     func giveUp(above byteCount: Int) {
         state.withLock { state in
-            let index = Int(truncatingIfNeeded: sent.load(ordering: .acquiring)) & (slotCount - 1)
-            limitPackets(to: byteCount - (areSealed[index] ? Self.room : 0))
+            let isSealed = slots.content(sent.load(ordering: .acquiring)).isSealed
+            limitPackets(to: byteCount - (isSealed ? PacketSlots.room : 0))
             close(&state)
             floor.store(state.open, ordering: .releasing)
         }
@@ -243,8 +216,7 @@ final class SendRing: @unchecked Sendable {
     func byteCount(of sequence: UInt64) -> Int? {
         state.withLock { state in
             guard canCopy(sequence, open: state.open) else { return nil }
-            let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
-            return Int(lengths[index]) + (areSealed[index] ? Self.room : 0)
+            return slots.sent(sequence).count
         }
     }
 
@@ -257,7 +229,7 @@ final class SendRing: @unchecked Sendable {
     private func amend(_ state: inout State, _ entry: Entry) -> Bool {
         let place = open.offset(of: entry.key)
         guard place != 0 else { return false }
-        var packet = slot(state.open).mutableBytes
+        var packet = slots.packet(state.open).mutableBytes
         return EntryMessage.amend(entry, &packet, at: place)
     }
 
@@ -278,7 +250,7 @@ final class SendRing: @unchecked Sendable {
             guard unsent < UInt64(isCopy ? slotCount / 2 : slotCount) else { return nil }
         }
         if isCopy { state.hasCopy = true }
-        var packet = slot(state.open).mutableBytes
+        var packet = slots.packet(state.open).mutableBytes
         state.length += write(&packet, state.length)
         state.messageCount += 1
         state.messages += 1
@@ -287,10 +259,9 @@ final class SendRing: @unchecked Sendable {
 
     private func close(_ state: inout State) {
         guard state.messageCount > 0 else { return }
-        let index = Int(state.open) & (slotCount - 1)
-        lengths[index] = UInt16(state.length)
-        counts[index] = state.messageCount
-        flags[index] = currentFlags.rawValue
+        slots.close(
+            state.open, length: state.length, messageCount: state.messageCount,
+            flags: currentFlags)
         // The sleeping sender and this thread each store, then load the other's word: without a
         // total order both could miss the other, and the packet would wait for the announcement.
         closed.store(state.open, ordering: .sequentiallyConsistent)
@@ -311,19 +282,6 @@ final class SendRing: @unchecked Sendable {
     private var currentFlags: PacketHeader.Flags {
         let standing = PacketHeader.Flags(rawValue: standingFlags.load(ordering: .acquiring))
         return isIncomplete.load(ordering: .acquiring) ? standing.union(.incomplete) : standing
-    }
-
-    private func slot(_ sequence: UInt64) -> UnsafeMutableRawBufferPointer {
-        let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
-        let place = memory.base + index * (Self.room + slotByteCount)
-        return UnsafeMutableRawBufferPointer(start: place + Self.room, count: slotByteCount)
-    }
-
-    /// The same with the envelope's room.
-    private func datagram(_ sequence: UInt64, length: Int) -> UnsafeMutableRawBufferPointer {
-        let packet = slot(sequence)
-        return UnsafeMutableRawBufferPointer(
-            start: packet.baseAddress.map { $0 - Self.room }, count: Self.room + length)
     }
 
     // MARK: Sending
@@ -368,21 +326,21 @@ final class SendRing: @unchecked Sendable {
         guard first <= last else { return 0 }
         let identity = state.withLock { ($0.epoch, $0.nodeID) }
         for sequence in first...last {
-            let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
+            let content = slots.content(sequence)
             var header = PacketHeader(
                 type: .SYNC, nodeID: identity.1, epoch: identity.0, sequence: sequence)
-            header.length = lengths[index]
-            header.messageCount = counts[index]
-            header.flags = PacketHeader.Flags(rawValue: flags[index])
+            header.length = content.length
+            header.messageCount = content.messageCount
+            header.flags = content.flags
             let packet = UnsafeMutableRawBufferPointer(
-                rebasing: slot(sequence)[..<Int(header.length)])
+                rebasing: slots.packet(sequence)[..<Int(header.length)])
             finish(&header, packet, clockMicroseconds, sealer == nil ? checksum : nil)
-            areSealed[index] = sealer != nil
+            slots.finish(sequence, isSealed: sealer != nil)
             guard let sealer else {
                 body(Int(sequence - first), packet)
                 continue
             }
-            let datagram = datagram(sequence, length: packet.count)
+            let datagram = slots.datagram(sequence, length: packet.count)
             sealer.seal(datagram)
             body(Int(sequence - first), datagram)
         }
@@ -397,16 +355,12 @@ final class SendRing: @unchecked Sendable {
     /// Copies a packet of the backlog, as it was sent.
     ///
     /// - Parameter target: at least `copyByteCount` bytes.
-    /// - Returns: its length; nil where it has not been sent or is overwritten.
+    /// - Returns: its length; nil if it has not been sent or is overwritten.
     func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
         state.withLock { state in
             guard canCopy(sequence, open: state.open) else { return nil }
-            let index = Int(truncatingIfNeeded: sequence) & (slotCount - 1)
-            var packet = datagram(sequence, length: Int(lengths[index]))
-            if !areSealed[index] {
-                packet = UnsafeMutableRawBufferPointer(rebasing: packet[Self.room...])
-            }
-            target.copyMemory(from: UnsafeRawBufferPointer(packet))
+            let packet = slots.sent(sequence)
+            target.copyMemory(from: packet)
             return packet.count
         }
     }

@@ -6,7 +6,7 @@ package import Logging
 package struct Configuration: Sendable, Equatable {
     /// The devices of the sync link, at most `LinkSet.limit`.
     package var syncdevs: [String]
-    /// The role to start in; nil where none was given.
+    /// The role to start in; nil if none was given.
     package var state: Role?
     /// The number of this node, unlike that of every other node on the link.
     package var nodeID: UInt8 = 0
@@ -45,7 +45,11 @@ package struct Configuration: Sendable, Equatable {
     /// Seconds for which the slaves keep what the kernel of a master flushed; 0 for not at all.
     var flushGraceSeconds: UInt32 = 30
     /// Packets that the sender keeps for retransmission; a power of two.
-    package var ringSlots = 8_192
+    ///
+    /// A slave asks again seven times within 0.7 s (`GapTimer`); 20,000 connections a second of 103
+    /// bytes are 2,000 packets a second, as one is closed each millisecond. So these are 2 s; a walk
+    /// is at most 1,024 packets ahead of the slowest slave (`MasterProtocol.window`).
+    package var ringSlots = 4_096
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
     package var maxEntries: Int?
     /// Which connections are replicated; the first rule that holds decides.
@@ -56,9 +60,11 @@ package struct Configuration: Sendable, Equatable {
     var requireSyncSeconds: UInt32 = 0
     /// The least important messages that are still logged.
     package var logLevel = Logger.Level.info
+    /// The file that was read; nil for none.
+    package var path: String?
 
     /// The control file of a node that is given none.
-    package static let defaultControlFile = "/run/ct_sync/state"
+    package static let defaultControlFile = ClientCommand.usualControlFile
 
     /// The defaults for a device.
     init(syncdev: String) {

@@ -78,9 +78,12 @@ extension Setting {
 extension ConfigurationError {
     /// A setting that does not exist.
     init(unknown setting: Setting) {
+        let names = SettingsTable.names
+        let hint =
+            Spelling.nearest(to: setting.canonicalName, among: names).map { "did you mean \($0)?" }
+            ?? "there are \(names.joined(separator: ", "))"
         self.init(
-            "\(setting.subject) is no setting of ct_sync; there are "
-                + SettingsTable.names.joined(separator: ", "), at: setting.origin.place)
+            "\(setting.subject) is no setting of ct_sync; \(hint)", at: setting.origin.place)
     }
 
     /// A setting with a value that it cannot have.

@@ -17,7 +17,9 @@ extension SettingsTable {
                 + "enable a querier, turn snooping off, or use 224.0.0.254 or `peer`.",
             example: "224.0.0.254"),
         SettingDescription(
-            "port", .number(1...65_535), into: \.port, "The UDP port of the sync link."),
+            "port", .number(1...65_535), into: \.port, "The UDP port of the sync link.",
+            details: "One below 1024 needs CAP_NET_BIND_SERVICE: under systemd a drop-in with "
+                + "CapabilityBoundingSet=CAP_NET_BIND_SERVICE."),
         SettingDescription(
             "peer", .peer, each: \.peers,
             "The address of another node: packets go to it instead of the group, and only peers "
@@ -73,7 +75,8 @@ extension SettingsTable {
         SettingDescription(
             "ring-slots", .powerOfTwo(64...1_048_576, named: "packets"), into: \.ringSlots,
             "Packets that are kept to be sent again, a power of two.",
-            details: "Each takes as much memory as the sync device's MTU."),
+            details: "Each takes as much memory as the sync device's MTU, once it was used. A "
+                + "slave that misses more of them than there are asks for the whole table."),
         SettingDescription(
             "max-entries", .number(1...1_073_741_824, named: "entries"), into: \.maxEntries,
             unless: "the kernel's net.netfilter.nf_conntrack_max",

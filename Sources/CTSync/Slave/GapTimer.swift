@@ -35,7 +35,7 @@ struct GapTimer {
         progress = expected
     }
 
-    /// Takes note that a NACK goes out.
+    /// Records that a NACK goes out.
     mutating func nackSent(now: Instant) {
         deadline = now + interval
         interval = min(interval * 2, Self.longest)

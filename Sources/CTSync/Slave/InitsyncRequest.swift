@@ -35,7 +35,7 @@ struct InitsyncRequest {
         unansweredCount = 0
     }
 
-    /// Takes note that a request goes out.
+    /// Records that a request goes out.
     mutating func sent(now: Instant) {
         hasAsked = true
         unansweredCount += 1

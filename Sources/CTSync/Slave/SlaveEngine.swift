@@ -55,6 +55,8 @@ final class SlaveEngine {
     /// What `output` has handed out.
     private(set) var packetsSent: UInt64 = 0
     private(set) var bytesSent: UInt64 = 0
+    /// Those of them that the network refused; the link's thread counts them.
+    var packetsRefused: UInt64 = 0
 
     /// Opens what a slave asks of its kernel.
     ///
@@ -71,7 +73,7 @@ final class SlaveEngine {
         watch = KernelWatch(kernel, lookup)
         strays = StrayLooks(try kernel.makeWalk())
         injector.mayDisplace = { [unowned slave] entry in !slave.filter.isNodesOwn(entry) }
-        injector.isNewerHere = { [unowned self] here, handed in isNewer(here, than: handed) }
+        injector.wordOfNewer = { [unowned self] here, handed in word(of: here, newerThan: handed) }
     }
 
     /// What it holds of the master.
@@ -84,8 +86,7 @@ final class SlaveEngine {
     /// - Parameter holding: how much of the cluster's table that is.
     func begin(after claim: MasterClaim, holding: Holding, now: Instant) {
         hasBegun = true
-        table.removeAll()
-        table.beginWords(adopted: holding.latest)
+        table.beginAnew(after: slave.holding.latest, adopted: holding.latest)
         table.isCreateOnly = false
         // A process that begins may be a master's that was restarted: packets still pass.
         table.remakesWorn = claim != .none
@@ -157,12 +158,19 @@ final class SlaveEngine {
         }
     }
 
-    /// Whether this kernel's entry, which is in the way of what is handed over, is newer.
+    /// How late this kernel's entry is, which is in the way of what is handed over, if it is newer.
     ///
     /// What is handed over is a replica already; one of the same tuple in the kernel is none then.
-    private func isNewer(_ entry: Entry, than handed: Entry) -> Bool {
-        let known = entry.key == handed.key ? table.adoptedWord : table.lateness(here: entry)
-        return table.lateness(handed.key) <= known || isUsed(entry, besides: handed)
+    private func word(of entry: Entry, newerThan handed: Entry) -> Basis? {
+        let known =
+            entry.key == handed.key ? table.adoptedWord(of: entry) : table.lateness(here: entry)
+        let word = table.lateness(handed.key)
+        if word <= known { return known }
+        guard isUsed(entry, besides: handed) else { return nil }
+        // What packets have passed by is of this term, unless another node has the same.
+        guard entry.key != handed.key || entry.reply != handed.reply, let donor = slave.donor
+        else { return word }
+        return Basis(epoch: donor.epoch, sequence: 0)
     }
 
     /// Whether packets have passed by it since the promotion, or it is another connection that began
@@ -329,6 +337,7 @@ final class SlaveEngine {
         }
         guard !adoption.isRunning else { return }
         hasUnread = false
+        table.endAdoption()
         if table.remakesWorn { strays.begin(now: now) }
         slave.adopted()
     }
@@ -357,49 +366,5 @@ final class SlaveEngine {
 
     private static func seconds(_ now: Instant) -> UInt32 {
         UInt32(truncatingIfNeeded: now / Duration.second)
-    }
-
-    // MARK: For the status
-
-    /// Copies how it is; keeps the instant at which the reason last changed.
-    func publish(into status: inout SlaveStatus, now: Instant) {
-        let reason = slave.outOfSync(now: now)
-        if reason != status.outOfSync || status.since == 0 {
-            status.since = now
-            if reason?.isBrief != true { status.transitions.note(reason, at: now) }
-        }
-        status.outOfSync = reason
-        status.master = slave.master
-        status.masterAddress = slave.masterAddress
-        status.paths = slave.paths
-        status.lastHeard = slave.lastHeard
-        status.lagMicroseconds = slave.lagMicroseconds
-        status.applied = slave.applied
-        status.holding = slave.holding
-        status.lacks = slave.lacks
-        status.counters = slave.counters
-        status.drops = slave.drops
-        status.progress = slave.progress
-        status.unansweredRequests = slave.unansweredRequests
-        status.announced = slave.announced
-        status.stranger = slave.stranger
-        status.entriesHeld = table.aliveCount
-        status.hasUnread = hasUnread
-        status.insufficient = table.insufficientCount
-        status.refusedEntries = table.refusedCount
-        status.created = injector.created
-        status.updated = injector.updated
-        status.deleted = injector.deleted
-        status.refusals = injector.refusals
-        status.displaced = injector.displaced
-        status.injectionFailures = injectionFailures
-        status.checks = check.checkCount
-        status.proof = check.proof
-        status.proof.differences = []
-        status.repaired = check.repairedCount
-        status.eventsOff = watch.offCount
-        status.related = RelatedStatus(table, injector, expectations)
-        status.packetsSent = packetsSent
-        status.bytesSent = bytesSent
     }
 }

@@ -7,26 +7,20 @@
 /// come out of `output`, and `deadline` says when to ask for them. One thread, the receiver's.
 ///
 /// 1. A ladder of checks: malformed, of this node's own id, of a superseded master: dropped, counted.
-/// 2. A higher claim makes its sender the master; the stream starts where it is heard first, and an
-///    initsync is asked for.
-/// 3. In order, messages are applied. A gap is asked for again (NACK) until it is filled or has left
-///    the master's backlog; then the slave is out of sync and asks for an initsync.
+/// 2. A higher claim makes its sender the master (`FollowedMaster`); the stream starts where it is
+///    heard first, and an initsync is asked for (`InitsyncRequest`).
+/// 3. In order (`PacketOrder`), messages are applied (`MessageIntake`). A gap is asked for again (NACK) until it is
+///    filled or has left the master's backlog; then the slave is out of sync and asks for an initsync.
+/// 4. The initsync (`ReceivedInitsync`) confirms or purges; what the slave then holds, or still holds
+///    after a loss, is in the `HoldingBook`.
+///
+/// A node that is master uses it too: to take a table over from another node (`ReceivedHandover`), and
+/// to hear its predecessor out.
 final class SlaveProtocol {
     /// Silence of the master after which the slave no longer says that it is in sync.
     static let silence = 1 * Duration.second
-    /// How often a slave tells the master how far it is, with a NACK that names nothing.
-    static let reportInterval = 1 * Duration.second
-    /// ... and during an initsync, which goes as fast as it says.
-    static let walkReportInterval = 10 * Duration.millisecond
     /// When to ask for an initsync where the replica table was full: there may be room again.
     static let fullRetry = 30 * Duration.second
-
-    /// How often a node of a lower claim is told of the one that is followed.
-    static let answerInterval = 100 * Duration.millisecond
-    /// How long the master may say less than was heard before its stream is begun anew.
-    static let regressionPatience = 1 * Duration.second
-    /// For how long after a master had something its empty initsync is not believed.
-    static let emptinessPatience = 10 * Duration.second
 
     /// What a packet calls for besides what the protocol does itself.
     enum Consequence: Equatable {
@@ -36,61 +30,10 @@ final class SlaveProtocol {
         case handOver(PeerAddress)
     }
 
-    /// Why a slave is not in sync.
-    enum OutOfSync: String, Sendable {
-        /// No master has been heard.
-        case noMaster = "no master heard"
-        /// The master is silent.
-        case silent = "master silent"
-        /// The master replicates by other rules than this node.
-        case rules = "replication rules differ"
-        /// The entries found in the kernel are being read.
-        case adopting = "reading the kernel's table"
-        /// An initsync is wanted or running.
-        case initsync = "initsync not complete"
-        /// Packets are missing.
-        case gap = "packets missing"
-        /// Updates came of connections that no message has described.
-        case insufficient = "incomplete entries"
-        /// Related entries have come before their parents.
-        case waiting = "entries waiting for their parent"
-        /// The kernel refused entries.
-        case refused = "entries refused by the kernel"
-        /// The table is full.
-        case full = "replica table full"
-        /// Expectations have come before their parents.
-        case expectationsWaiting = "expectations waiting for their parent"
-        /// The kernel refused expectations.
-        case expectationsRefused = "expectations refused by the kernel"
-        /// The table of expectations is full.
-        case expectationsFull = "expectation table full"
-        /// The master's kernel sends no events.
-        case eventsOff = "events off at the master"
-        /// This node's kernel sends no events: what others change in it is not heard.
-        case unwatched = "changes of the kernel's table not heard"
-        /// Somebody has changed this node's kernel table.
-        case kernelChanged = "kernel's table changed by others"
-    }
-
-    /// The master that is followed.
-    private(set) var master = MasterClaim.none
-    /// Where its packets come from.
-    var masterAddress: PeerAddress? { preferred.address }
-    private var preferred = PreferredAddress()
-    /// By which links its packets come.
-    private(set) var paths = MasterPaths()
-    /// When it was last heard.
-    private(set) var lastHeard: Instant = 0
-    /// The receiver's clock less the master's at its last packet, in microseconds.
-    private(set) var lagMicroseconds: Int64 = 0
     /// What came and what became of it.
     private(set) var counters = SlaveCounters()
     /// The last dropped packet of each reason.
     private(set) var drops = DropRecord()
-    /// How an initsync gets on.
-    private(set) var progress = InitsyncProgress()
-    /// What the master has announced of itself.
-    private(set) var announced = Announcement()
     /// What this kernel is set to and lacks; told with the report of each second to a master that has
     /// told its own, so that no packet is answered by a larger one.
     var traits: Traits?
@@ -98,71 +41,28 @@ final class SlaveProtocol {
     private(set) var stranger: Stranger?
     /// The fingerprint of this node's rules; 0 for one that is not compared.
     var rulesFingerprint: UInt32 = 0
-    /// What it holds of the master.
-    let table: ReplicaTable
-    /// Which connections are this node's own and are left alone.
-    var filter: ReplicationFilter
     /// Whether the kernel's own entries have been read; until then no initsync is asked for.
     var hasAdopted = true
 
     /// Why this node's kernel may not have what the table says; nil if it has.
     var kernelDoubt: OutOfSync?
+    /// The last word that it had when it became slave.
+    private(set) var ownLast = Basis.none
 
     private let nodeID: UInt8
     private let checksum: PacketChecksum?
+    private let packet: SlavePacket
     private var foreign = ForeignCluster()
-    private var ring: ReceiveRing
-    private var gap = GapTimer()
+    private var intake: MessageIntake
+    private var followed = FollowedMaster()
+    private var answer = ClaimAnswer()
+    private var order: PacketOrder
+    private var initsync = ReceivedInitsync()
     private var request = InitsyncRequest()
-    private var reportAt: Instant = 0
-    private var reportedAt: Instant = 0
-    private var helloAt: Instant = 0
+    private var holdings = HoldingBook()
+    private var reports = ReportTimer()
     private var message = Message()
-    /// Whether an initsync of this epoch is complete and nothing was lost since.
-    private var hasBase = false
-    /// How much it held when it last held a stream without a gap.
-    private var lastBasis = Basis.none
-    /// Whether it holds what nobody else may have: what it saw itself, as a master that was not whole,
-    /// or a part of a stream whose master is gone ...
-    private var hasMore = false
-    /// ... and a part of the stream that it follows.
-    private var hasPart = false
-    /// The last word that it has of anything, before the stream that it follows.
-    private var latest = Basis.none
-    /// The last word that it had when it became slave.
-    private(set) var ownLast = Basis.none
-    /// Its kernel's entries are those that an earlier process left, and no master has confirmed them.
-    private var hasUnproved = false
-    /// Whom this node takes a table over from, as a master that lacks it; nil for a slave.
-    private(set) var donor: MasterClaim?
-    /// Whether this kernel's entry of a connection is newer than what is handed over, by a word that is
-    /// so late.
-    var isKeptHere: (Entry, Basis) -> Bool = { _, _ in false }
-    /// The last word of whom it takes from, and its own; and how late what it is handed now is.
-    private var lastWords = LastWords(donor: .none, own: .none)
-    private var handedWord = Basis.none
-    /// How far the handover had come, and since when.
-    private var advanced: (to: UInt64, at: Instant) = (0, 0)
-    /// Whether all of that is there.
-    private(set) var hasTaken = false
-    /// Whether this node is master, and hears its predecessor out.
-    private(set) var isHeir = false
-    /// Whether this kernel's entry of a connection is newer than what a predecessor still says of it.
-    var hasMovedOn: (Key) -> Bool = { _ in false }
-    private var bracket: Bracket?
-    /// When this master was last heard to have anything, and whether its last whole initsync had.
-    private var heldAt: Instant = 0
-    private var hadCopies = false
-    /// Where a lower claim came from, until it is answered.
-    private var answerTo: PeerAddress?
-    private var answeredAt: Instant = 0
-    /// Since when the master says less than was heard, and the most that it said since.
-    private var regression: (since: Instant, sequence: UInt64)?
-    private var isInitsyncBroken = false
-    private var isFull = false
-    private var isExpectationTableFull = false
     private var wantsCheck = false
-    private var highestNacked: UInt64 = 0
 
     /// A slave that has heard nothing yet.
     ///
@@ -174,9 +74,9 @@ final class SlaveProtocol {
     ) throws(SystemError) {
         self.nodeID = nodeID
         self.checksum = checksum
-        self.table = table
-        self.filter = filter
-        ring = try ReceiveRing(slotCount: ringSlots, slotByteCount: slotByteCount)
+        intake = MessageIntake(table, filter)
+        packet = SlavePacket(nodeID: nodeID, checksum: checksum)
+        order = try PacketOrder(slotCount: ringSlots, slotByteCount: slotByteCount)
     }
 
     /// Starts anew: as a slave that has heard no claim above this one.
@@ -184,29 +84,22 @@ final class SlaveProtocol {
     /// - Parameter holding: what the node holds.
     func restart(after claim: MasterClaim, holding: Holding) {
         forgetStream(expected: 1)
-        master = claim
-        forgetAddresses()
-        lastBasis = holding.basis
-        latest = holding.latest
+        followed.follow(claim)
+        holdings = HoldingBook(holding)
         ownLast = holding.latest
-        hasMore = holding.hasMore
-        hasUnproved = holding.hasUnproved
-        hasPart = false
-        donor = nil
-        hasTaken = false
-        isHeir = false
-        answerTo = nil
+        intake.beSlave()
+        answer.forget()
     }
 
     /// Goes on with the stream of the master that it follows, as its successor: what was on the way, and
     /// what that one saw until it knew of this one. Nothing else is heard.
     func hearOut() {
-        isHeir = masterAddress != nil
+        if masterAddress == nil { intake.beSlave() } else { intake.beHeir() }
     }
 
     /// Ends that.
     func endHearingOut() {
-        isHeir = false
+        if isHeir { intake.beSlave() }
     }
 
     /// Begins to take over what another node holds; this node is master, and lacks it.
@@ -219,124 +112,126 @@ final class SlaveProtocol {
         _ words: LastWords, now: Instant
     ) {
         restart(after: claim, holding: holding)
-        donor = claim
-        lastWords = words
-        handedWord = .none
-        advanced = (applied, now)
-        preferred.heard(peer, now: now)
-        for path in others + [peer] { paths.heard(path, now: now) }
-        lastHeard = now
+        intake.handover = ReceivedHandover(from: claim, words, now: now)
+        followed.found(at: peer, others: others, now: now)
         hasAdopted = true
         wantInitsync(at: now)
-        reportAt = now
+        reports.soon(now: now)
     }
 
     /// Asks again for all that another node holds, if it is not got on with: its daemon may be another
     /// one, whose stream is as long as that of the one before, or shorter.
     func askAgain(now: Instant) {
-        if advanced.to != applied { advanced = (applied, now) }
-        guard donor != nil, !hasTaken, request.deadline == nil,
-            now > advanced.at + Self.silence
+        let isAsking = request.deadline != nil
+        guard intake.handover?.isStuck(applied: applied, isAsking: isAsking, now: now) == true
         else { return }
         forgetStream(expected: 1)
-        advanced = (applied, now)
+        intake.handover?.restart(now: now)
         wantInitsync(at: now)
     }
 
-    private func forgetAddresses() {
-        preferred = PreferredAddress()
-        paths = MasterPaths()
-    }
-
     private func forgetStream(expected: UInt64) {
-        lastBasis = basis
-        latest = holding.latest
-        hasMore = hasMore || hasPart
-        hasPart = false
-        ring.reset(expected: expected)
-        gap = GapTimer()
+        holdings.leaveStream(here, isFollowing: isFollowing)
+        order.begin(at: expected)
         request = InitsyncRequest()
-        hasBase = false
-        bracket = nil
-        isFull = false
-        isExpectationTableFull = false
-        highestNacked = 0
-        regression = nil
-        progress = InitsyncProgress()
-        announced = Announcement()
-        (heldAt, hadCopies) = (0, false)
-    }
-
-    /// The last word of the stream that it follows.
-    var heard: Basis {
-        let isFollowing = donor == nil && masterAddress != nil
-        return isFollowing ? Basis(epoch: master.epoch, sequence: applied) : .none
-    }
-
-    /// What this node holds.
-    var holding: Holding {
-        Holding(
-            basis: basis, latest: max(latest, heard), hasMore: hasMore || hasPart,
-            hasUnproved: hasUnproved)
-    }
-
-    /// Whether it may lack something that its master has said, or knows of no master.
-    var lacks: Bool { !hasBase || ring.hasGap }
-
-    /// Takes note that the kernel's own entries are read.
-    func adopted() {
-        hasAdopted = true
-        if table.aliveCount == 0 { hasUnproved = false }
-    }
-
-    /// The next output is a report, whenever the last was.
-    func reportSoon(now: Instant) {
-        reportAt = now
-    }
-
-    /// Packets have made something in this kernel that nobody else may have: the master is to ask for it.
-    func hasOwn(now: Instant) {
-        latest = max(latest, ownLast.later(by: table.ownCount))
-        hasMore = true
-        reportSoon(now: now)
-    }
-
-    /// The master has taken all of it.
-    func wasTaken() {
-        (hasMore, hasUnproved) = (false, false)
-    }
-
-    /// How much this node holds.
-    var basis: Basis {
-        hasBase ? Basis(epoch: master.epoch, sequence: applied) : lastBasis
+        initsync = ReceivedInitsync()
+        followed.forgetAnnouncement()
     }
 
     // MARK: State
 
+    /// What it holds of the master.
+    var table: ReplicaTable { intake.table }
+
+    /// Which connections are this node's own and are left alone.
+    var filter: ReplicationFilter {
+        get { intake.filter }
+        set { intake.filter = newValue }
+    }
+
+    /// Whether this kernel's entry of a connection is newer than what is handed over, by a word that is
+    /// so late.
+    var isKeptHere: (Entry, Basis) -> Bool {
+        get { intake.isKeptHere }
+        set { intake.isKeptHere = newValue }
+    }
+
+    /// Whether this kernel's entry of a connection is newer than what a predecessor still says of it.
+    var hasMovedOn: (Key) -> Bool {
+        get { intake.hasMovedOn }
+        set { intake.hasMovedOn = newValue }
+    }
+
+    /// The claim that is followed; of its own epoch while it takes a table over.
+    var master: MasterClaim { followed.claim }
+
+    /// Where the master's packets come from; nil if none is heard.
+    var masterAddress: PeerAddress? { followed.address }
+
+    /// By which links the master's packets come.
+    var paths: MasterPaths { followed.paths }
+
+    /// When the master was last heard.
+    var lastHeard: Instant { followed.lastHeard }
+
+    /// The receiver's clock less the master's at its last packet, in microseconds.
+    var lagMicroseconds: Int64 { followed.lagMicroseconds }
+
+    /// What the master has announced of itself.
+    var announced: Announcement { followed.announced }
+
+    /// How an initsync gets on.
+    var progress: InitsyncProgress { initsync.progress }
+
+    /// Whom this node takes a table over from, as a master that lacks it; nil for a slave.
+    var donor: MasterClaim? { intake.handover?.donor }
+
+    /// Whether all of that is there.
+    var hasTaken: Bool { intake.handover?.isComplete ?? false }
+
+    /// Whether this node is master, and hears its predecessor out.
+    var isHeir: Bool { intake.isHeir }
+
+    private var isFollowing: Bool { donor == nil && masterAddress != nil }
+
     /// The sequence number up to which everything is applied.
-    var applied: UInt64 { ring.expected - 1 }
+    var applied: UInt64 { order.applied }
+
+    private var here: Basis { Basis(epoch: master.epoch, sequence: applied) }
+
+    /// The last word of the stream that it follows.
+    var heard: Basis { isFollowing ? here : .none }
+
+    /// How much this node holds.
+    var basis: Basis { holdings.basis(here) }
+
+    /// What this node holds.
+    var holding: Holding { holdings.holding(here, isFollowing: isFollowing) }
+
+    /// Whether it may lack something that its master has said, or knows of no master.
+    var lacks: Bool { !holdings.hasBase || order.hasGap }
+
+    /// Requests for an initsync that went out since one was last begun.
+    var unansweredRequests: Int { request.unansweredCount }
 
     /// Nil while the table equals the master's, as far as anybody can know.
     func outOfSync(now: Instant) -> OutOfSync? {
         if masterAddress == nil { return .noMaster }
         if !hasAdopted { return .adopting }
-        if now > lastHeard + Self.silence { return .silent }
-        if announced.differs(from: rulesFingerprint) { return .rules }
-        if announced.areEventsOff { return .eventsOff }
-        if !hasBase { return .initsync }
-        if ring.hasGap { return .gap }
+        if followed.isSilent(now: now) { return .silent }
+        if followed.announced.differs(from: rulesFingerprint) { return .rules }
+        if followed.announced.areEventsOff { return .eventsOff }
+        if !holdings.hasBase { return .initsync }
+        if order.hasGap { return .gap }
         if table.insufficientCount > 0 { return .insufficient }
-        if isFull || table.isAdoptionPartial { return .full }
+        if initsync.foundTableFull || table.isAdoptionPartial { return .full }
         if table.waiting.count > 0 { return .waiting }
         if table.refusedCount > 0 { return .refused }
-        if isExpectationTableFull { return .expectationsFull }
+        if initsync.foundExpectationTableFull { return .expectationsFull }
         if table.expectations.waitingCount > 0 { return .expectationsWaiting }
         if table.expectations.refusedCount > 0 { return .expectationsRefused }
         return kernelDoubt
     }
-
-    /// Requests for an initsync that went out since one was last begun.
-    var unansweredRequests: Int { request.unansweredCount }
 
     // MARK: Input
 
@@ -370,8 +265,7 @@ final class SlaveProtocol {
             if header.epoch == 0 {
                 stranger = .heard(header.nodeID, from: peer, after: stranger, now: now)
             }
-            let isMaster = claim == master && masterAddress != nil && donor == nil
-            return isMaster ? .handOver(peer) : .none
+            return claim == master && isFollowing ? .handOver(peer) : .none
         }
         guard header.flags.contains(.handover) == (donor != nil) else { return .none }
         if let donor, claim != donor { return .none }
@@ -382,79 +276,52 @@ final class SlaveProtocol {
         guard claim >= master else {
             counters.stale += 1
             drops.note(DropRecord.stale, packet, from: peer, now: now)
-            if isRival(header, peer, now) {
+            if followed.isRival(header.nodeID, at: peer, now: now) {
                 counters.sameID += 1
                 drops.note(DropRecord.sameID, packet, from: peer, now: now)
             }
-            if now >= answeredAt + Self.answerInterval { answerTo = peer }
+            answer.heard(peer, now: now)
             return .none
         }
         if claim > master || masterAddress == nil { follow(claim, header, now) }
-        preferred.heard(peer, now: now)
-        paths.heard(peer, now: now)
-        lastHeard = now
-        lagMicroseconds = Int64(bitPattern: wallMicroseconds &- header.clockMicroseconds)
+        followed.heard(
+            peer, now: now, wallMicroseconds: wallMicroseconds,
+            clockMicroseconds: header.clockMicroseconds)
         take(header, packet, now)
-        gap.update(hasGap: ring.hasGap, expected: ring.expected, now: now)
+        order.watchGap(now: now)
         return .none
-    }
-
-    /// Whether a master of a lower claim is another node with the id of the one that is heard.
-    private func isRival(_ header: PacketHeader, _ peer: PeerAddress, _ now: Instant) -> Bool {
-        guard header.nodeID == master.nodeID, let known = masterAddress,
-            now <= lastHeard + Self.silence
-        else { return false }
-        return known.link == peer.link && known.family == peer.family
-            && known.address != peer.address
     }
 
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
         table.follow(after: holding.latest)
         forgetStream(
             expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
-        master = claim
-        forgetAddresses()
+        followed.follow(claim)
         wantInitsync(at: now)
-        reportAt = now
-    }
-
-    /// Begins the stream anew where its master says, for a second and in every packet, less than was
-    /// heard: one packet in the master's name has counted too far.
-    private func notice(_ header: PacketHeader, _ now: Instant) {
-        let said = header.type == .SYNC ? header.sequence : header.sequence &+ 1
-        guard said &+ 1 < ring.expected || header.sequence < ring.highest, said < ring.highest
-        else {
-            regression = nil
-            return
-        }
-        let most = max(regression?.sequence ?? 0, said)
-        let since = regression?.since ?? now
-        regression = (since, most)
-        guard now >= since + Self.regressionPatience else { return }
-        counters.restarts += 1
-        forgetStream(expected: most)
-        wantInitsync(at: now)
+        reports.soon(now: now)
     }
 
     private func take(_ header: PacketHeader, _ packet: RawSpan, _ now: Instant) {
-        notice(header, now)
-        ring.exists(header.sequence)
-        if ring.hasGap, header.oldest > ring.expected {
+        if let start = order.restartPoint(header, now: now) {
+            counters.restarts += 1
+            forgetStream(expected: start)
+            wantInitsync(at: now)
+        }
+        order.exists(header.sequence)
+        if order.hasGap, header.oldest > order.expected {
             // Numbers are the master's word: however far they jump, nothing overflows.
-            if donor == nil {
-                table.losePackets(after: Basis(epoch: master.epoch, sequence: applied))
-            }
-            counters.lost &+= ring.skip(to: header.oldest)
+            if donor == nil { table.losePackets(after: here) }
+            counters.lost &+= order.skip(to: header.oldest)
             streamBroke(now)
         }
         if header.type == .SYNC {
-            switch ring.accept(header.sequence, packet) {
+            switch order.accept(header.sequence, packet) {
             case .next:
-                if header.sequence <= highestNacked { counters.recovered += 1 }
+                if order.wasAskedFor(header.sequence) { counters.recovered += 1 }
                 apply(packet, header, now)
-                ring.advance()
+                order.advance()
             case .kept:
-                if header.sequence <= highestNacked { counters.recovered += 1 }
+                if order.wasAskedFor(header.sequence) { counters.recovered += 1 }
             case .duplicate:
                 counters.duplicates += 1
             case .beyond:
@@ -463,25 +330,17 @@ final class SlaveProtocol {
         } else {
             if header.type == .MASTER_ANNOUNCE { hear(packet, now) }
             // An announcement that was overtaken says nothing of now.
-            if header.sequence &+ 1 == ring.expected { heed(header.flags, now) }
+            if header.sequence &+ 1 == order.expected { heed(header.flags, now) }
         }
-        while let kept = ring.kept {
+        while let kept = order.kept {
             applyKept(kept.bytes, now)
-            ring.advancePastKept()
+            order.advancePastKept()
         }
     }
 
     private func hear(_ announcement: RawSpan, _ now: Instant) {
-        do throws(WireError) {
-            var next = try Announcement.read(announcement)
-            next.addresses = announced.addresses
-            Announcement.readAddresses(announcement, into: &next.addresses)
-            announced = next
-            if hadCopies, next.entryCount > 0 { heldAt = lastHeard }
-            if paths.announced(next.link, now: now) { reportSoon(now: now) }
-        } catch {
-            preconditionFailure("an announcement was checked when it came: \(error)")
-        }
+        if followed.take(announcement, now: now) { reportSoon(now: now) }
+        initsync.announced(entryCount: followed.announced.entryCount, at: lastHeard)
     }
 
     private func applyKept(_ packet: RawSpan, _ now: Instant) {
@@ -492,22 +351,17 @@ final class SlaveProtocol {
         }
     }
 
-    private func loseBase() {
-        lastBasis = basis
-        hasBase = false
-    }
-
     private func streamBroke(_ now: Instant) {
-        loseBase()
-        isInitsyncBroken = true
+        holdings.loseBase(here)
+        initsync.broke()
         wantInitsync(at: now)
     }
 
     private func heed(_ flags: PacketHeader.Flags, _ now: Instant) {
         guard flags.contains(.incomplete) else { return }
-        loseBase()
+        holdings.loseBase(here)
         // The master begins one unasked; this is for the case that it did so unheard.
-        if bracket == nil { wantInitsync(at: now + 1 * Duration.second) }
+        if !initsync.isRunning { wantInitsync(at: now + 1 * Duration.second) }
     }
 
     private func wantInitsync(at instant: Instant) {
@@ -525,129 +379,54 @@ final class SlaveProtocol {
                 return
             }
             counters.messages += 1
-            if !hasBase { hasPart = true }
-            if bracket != nil, message.kind.has(MessageKind.initsync) { progress.count += 1 }
-            if header.flags.contains(.partial), takesAway(message) { continue }
-            apply(message, seconds, now)
+            holdings.tookMessage()
+            if message.kind.has(MessageKind.initsync) { initsync.tookCopy() }
+            if header.flags.contains(.partial), intake.takesAway(message) { continue }
+            switch (message.kind.resource, message.kind.type) {
+            case (.INITSYNC, .UPDATE): begin(message.bracket, now)
+            case (.INITSYNC, .DELETE): end(message.bracket, now)
+            case (.CONNTRACK, .UPDATE):
+                let outcome = intake.take(message, now: seconds)
+                if outcome != .leftOut { initsync.heardOfEntry(now: now) }
+                react(to: outcome, now)
+            default: react(to: intake.take(message, now: seconds), now)
+            }
         }
         heed(header.flags, now)
     }
 
-    private func apply(_ message: Message, _ seconds: UInt32, _ now: Instant) {
-        guard let resource = message.kind.resource, let type = message.kind.type else { return }
-        switch (resource, type) {
-        case (.CONNTRACK, .UPDATE):
-            guard filter.mayAdmit(message.entry) else {
-                counters.leftOut += 1
-                return
+    private func react(to outcome: MessageIntake.Outcome, _ now: Instant) {
+        switch outcome {
+        case .taken: break
+        case .leftOut: counters.leftOut += 1
+        case .insufficient:
+            counters.insufficient += 1
+            if !initsync.isRunning { wantInitsync(at: now) }
+        case .full, .expectationsFull:
+            counters.tableFull += 1
+            if outcome == .full {
+                initsync.tableWasFull()
+            } else {
+                initsync.expectationTableWasFull()
             }
-            heldAt = now
-            let isHanded = donor != nil
-            // An earlier version tells in another way what it has heard last.
-            let word = message.kind.has(MessageKind.heard) ? lastWords.donor : handedWord
-            if isHanded, isNewerHere(message.entry, word) { return }
-            if isHeir, hasMovedOn(message.entry.key) { return }
-            switch table.update(
-                message.entry, isNew: !isHanded && message.kind.has(MessageKind.new),
-                isCopy: message.kind.has(MessageKind.initsync), now: seconds)
-            {
-            case .applied: if isHanded { table.setHanded(message.entry.key, word) }
-            case .insufficient:
-                counters.insufficient += 1
-                if bracket == nil { wantInitsync(at: now) }
-            case .full:
-                tableIsFull(now)
-            }
-        case (.CONNTRACK, .DELETE):
-            if isHeir, hasMovedOn(message.entry.key) { return }
-            if table.delete(message.entry.key, now: seconds) == .full { tableIsFull(now) }
-        case (.INITSYNC, .UPDATE):
-            begin(message.bracket)
-            progress = InitsyncProgress(isRunning: true, beganAt: now)
-        case (.INITSYNC, .DELETE):
-            end(message.bracket, now)
-        case (.EXPECT, .UPDATE):
-            guard filter.mayAdmit(message.expectation) else {
-                counters.leftOut += 1
-                return
-            }
-            if !table.expectations.update(
-                message.expectation, isCopy: message.kind.has(MessageKind.initsync), now: seconds)
-            {
-                expectationTableIsFull(now)
-            }
-        case (.EXPECT, .DELETE):
-            if !table.expectations.delete(message.expectation, now: seconds) {
-                expectationTableIsFull(now)
-            }
+            wantInitsync(at: now + Self.fullRetry)
         }
     }
 
-    /// Whether a message would end, or replace, what this node holds, and the master may never have
-    /// had: it has not spoken of the connection before, or speaks of an older one.
-    private func takesAway(_ message: Message) -> Bool {
-        switch (message.kind.resource, message.kind.type) {
-        case (.CONNTRACK, .DELETE): return !table.isMastersWord(message.entry.key)
-        case (.EXPECT, .DELETE): return !table.expectations.isMastersWord(message.expectation)
-        case (.CONNTRACK, .UPDATE):
-            guard !message.kind.has(MessageKind.new) else { return false }
-            let reply = table.reply(message.entry.key)
-            return reply != nil && reply != message.entry.reply
-        default: return false
-        }
-    }
-
-    /// Whether what this master has of a connection is to stay as it is: it is what it is handed, or
-    /// packets have passed since the promotion.
-    private func isNewerHere(_ handed: Entry, _ word: Basis) -> Bool {
-        switch table.comparison(with: handed) {
-        // One that the kernel has not taken yet is tried again in the end.
-        case .lacking:
-            return table.isSufficient(handed.key) && word < table.lateness(handed.key)
-        case .same:
-            table.confirm(handed.key, word)
-            return true
-        case .different:
-            guard isKeptHere(handed, word) else { return false }
-            // The same connection, whatever it has become here.
-            if table.reply(handed.key) == handed.reply { table.confirm(handed.key, word) }
-            return true
-        }
-    }
-
-    private func expectationTableIsFull(_ now: Instant) {
-        counters.tableFull += 1
-        isExpectationTableFull = true
-        wantInitsync(at: now + Self.fullRetry)
-    }
-
-    private func tableIsFull(_ now: Instant) {
-        counters.tableFull += 1
-        isFull = true
-        wantInitsync(at: now + Self.fullRetry)
-    }
-
-    private func begin(_ begun: Bracket) {
-        handedWord = begun.basis
-        // In the middle of a handover: what follows has another word.
-        guard donor == nil || bracket?.number != begun.number else { return }
-        bracket = begun
-        isInitsyncBroken = false
-        isFull = false
-        isExpectationTableFull = false
+    private func begin(_ begun: Bracket, _ now: Instant) {
+        intake.handover?.begin(begun)
+        guard initsync.begin(begun, isHandover: donor != nil, now: now) else { return }
         request.begun()
         table.beginInitsync()
     }
 
     private func end(_ ended: Bracket, _ now: Instant) {
-        guard bracket?.number == ended.number else { return }
-        bracket = nil
-        progress.isRunning = false
+        guard let isWhole = initsync.end(ended) else { return }
         // What is adopted after this end would never be confirmed.
-        let isComplete = !isInitsyncBroken && hasAdopted
+        let isComplete = isWhole && hasAdopted
         guard donor == nil else {
             table.endInitsync(isComplete: false)
-            hasTaken = isComplete
+            intake.handover?.end(isComplete: isComplete)
             if !isComplete { wantInitsync(at: now) }
             return
         }
@@ -657,10 +436,10 @@ final class SlaveProtocol {
             return
         }
         // A master that holds less than this node does not speak for what it has never had.
-        let isEmptied = isUnlikelyEmpty(now)
-        if isEmptied, isComplete { loseBase() }
+        let isEmptied = initsync.isUnlikelyEmpty(now: now) && table.hasUnconfirmed
+        if isEmptied, isComplete { holdings.loseBase(here) }
         let isTold =
-            ended.isProved && !isEmptied && !hasMore
+            ended.isProved && !isEmptied && !holdings.hasMore
             && (basis.epoch == master.epoch || ended.basis >= basis)
         let purges = isComplete && isTold && !ended.isSparing
         counters.purged += UInt64(table.endInitsync(isComplete: purges))
@@ -669,20 +448,34 @@ final class SlaveProtocol {
             return
         }
         counters.initsyncs += 1
-        hadCopies = progress.count > 0
-        hasBase = true
-        (hasPart, hasUnproved) = (false, false)
+        initsync.wasBelieved()
+        holdings.tookInitsync()
         if table.insufficientCount > 0 { wantInitsync(at: now + InitsyncRequest.shortest) }
     }
 
-    /// Whether the initsync that has ended named nothing, would take something, and this master had
-    /// something a moment ago.
-    private func isUnlikelyEmpty(_ now: Instant) -> Bool {
-        progress.count == 0 && heldAt != 0 && now < heldAt + Self.emptinessPatience
-            && table.hasUnconfirmed
+    // MARK: Orders
+
+    /// The kernel's own entries are read.
+    func adopted() {
+        hasAdopted = true
+        if table.aliveCount == 0 { holdings.foundNothing() }
     }
 
-    // MARK: An operator's orders
+    /// The next output is a report, whenever the last was.
+    func reportSoon(now: Instant) {
+        reports.soon(now: now)
+    }
+
+    /// Packets have made something in this kernel that nobody else may have: the master is to ask for it.
+    func hasOwn(now: Instant) {
+        holdings.hasOwn(upTo: ownLast.later(by: table.ownCount))
+        reports.soon(now: now)
+    }
+
+    /// The master has taken all of it.
+    func wasTaken() {
+        holdings.wasTaken()
+    }
 
     /// Asks for an initsync; the replicas stay meanwhile.
     func requireInitsync(now: Instant) {
@@ -706,9 +499,7 @@ final class SlaveProtocol {
     /// - Returns: how many there were.
     func flush(now: Instant) -> Int {
         let count = table.killAll()
-        hasBase = false
-        (lastBasis, latest) = (.none, .none)
-        (hasMore, hasPart, hasUnproved) = (false, false, false)
+        holdings = HoldingBook()
         // What a running initsync has confirmed is gone: its end proves nothing.
         streamBroke(now)
         return count
@@ -716,16 +507,11 @@ final class SlaveProtocol {
 
     // MARK: Output
 
-    /// When the next report is due.
-    private var reportDue: Instant {
-        bracket == nil ? reportAt : min(reportAt, reportedAt + Self.walkReportInterval)
-    }
-
-    /// When `output` has something next; nil where only a packet can bring that about.
+    /// When `output` has something next; nil if only a packet can bring that about.
     var deadline: Instant? {
-        guard masterAddress != nil else { return answerTo == nil ? nil : 0 }
-        var earliest = answerTo == nil ? reportDue : 0
-        if let nack = gap.deadline { earliest = min(earliest, nack) }
+        guard masterAddress != nil else { return answer.isDue ? 0 : nil }
+        var earliest = answer.isDue ? 0 : reports.due(isWalking: initsync.isRunning)
+        if let nack = order.nackDue { earliest = min(earliest, nack) }
         if hasAdopted, let asked = request.deadline { earliest = min(earliest, asked) }
         return earliest
     }
@@ -737,36 +523,25 @@ final class SlaveProtocol {
     func output(
         now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
     ) -> (Int, PeerAddress)? {
-        if let peer = answerTo {
-            answerTo = nil
-            answeredAt = now
-            return (seal(.NACK, ranges: 0, now, wallMicroseconds, target), peer)
+        if let peer = answer.take(now: now) {
+            return (write(.NACK, now, wallMicroseconds, target), peer)
         }
         guard let masterAddress else { return nil }
         if hasAdopted, let due = request.deadline, due <= now {
             request.sent(now: now)
-            let length = seal(.SLAVE_INITSYNC, ranges: 0, now, wallMicroseconds, target)
-            return (length, masterAddress)
+            return (write(.SLAVE_INITSYNC, now, wallMicroseconds, target), masterAddress)
         }
-        let isNackDue = gap.deadline.map { $0 <= now } ?? false
-        guard isNackDue || reportDue <= now else { return nil }
-        reportAt = now + Self.reportInterval
-        reportedAt = now
+        let isNackDue = order.nackDue.map { $0 <= now } ?? false
+        guard isNackDue || reports.due(isWalking: initsync.isRunning) <= now else { return nil }
+        reports.sent(now: now)
         var ranges = 0
         if isNackDue {
-            gap.nackSent(now: now)
             counters.nacks += 1
             var bytes = target.mutableBytes
-            ring.forEachMissing(maximum: SequenceRange.maximumCount) { range in
-                highestNacked = max(highestNacked, range.first + UInt64(range.count) - 1)
-                range.write(&bytes, index: ranges)
-                ranges += 1
-            }
+            ranges = order.writeNACK(&bytes, now: now)
         }
-        let traits = ranges == 0 && announced.traits != nil ? traits : nil
-        return (
-            seal(.NACK, ranges: ranges, now, wallMicroseconds, target, traits), masterAddress
-        )
+        let traits = ranges == 0 && followed.announced.traits != nil ? traits : nil
+        return (write(.NACK, now, wallMicroseconds, target, ranges, traits), masterAddress)
     }
 
     /// Where else a packet for the master is to go: it may hear only one of the links.
@@ -774,7 +549,7 @@ final class SlaveProtocol {
     /// - Parameter peer: where `output` said that it goes.
     func otherAddresses(of peer: PeerAddress, _ body: (PeerAddress) -> Void) {
         guard peer == masterAddress else { return }
-        paths.others(than: peer, body)
+        followed.paths.others(than: peer, body)
     }
 
     /// Writes what a slave that hears no master tells everybody, so that people can see it: a NACK of
@@ -785,43 +560,28 @@ final class SlaveProtocol {
     func hello(
         now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
     ) -> Int? {
-        guard donor == nil, now >= helloAt else { return nil }
-        guard masterAddress == nil || now > lastHeard + Self.silence else { return nil }
-        helloAt = now + Self.reportInterval
-        var header = PacketHeader(type: .NACK, nodeID: nodeID, epoch: 0, sequence: 0)
-        let length = PacketHeader.byteCount + SlaveReport.byteCount
-        header.length = UInt16(length)
-        header.clockMicroseconds = wallMicroseconds
-        var bytes = UnsafeMutableRawBufferPointer(rebasing: target[..<length]).mutableBytes
-        SlaveReport().write(&bytes, at: PacketHeader.byteCount)
-        header.seal(&bytes, checksum)
-        return length
+        guard donor == nil, masterAddress == nil || followed.isSilent(now: now),
+            reports.takeHello(now: now)
+        else { return nil }
+        let content = SlavePacket.Content(type: .NACK, epoch: 0, expected: 0)
+        return packet.write(content, wallMicroseconds: wallMicroseconds, target)
     }
 
-    private func seal(
-        _ type: PacketHeader.PacketType, ranges: Int, _ now: Instant, _ wallMicroseconds: UInt64,
-        _ target: UnsafeMutableRawBufferPointer, _ traits: Traits? = nil
+    private func write(
+        _ type: PacketHeader.PacketType, _ now: Instant, _ wallMicroseconds: UInt64,
+        _ target: UnsafeMutableRawBufferPointer, _ rangeCount: Int = 0, _ traits: Traits? = nil
     ) -> Int {
-        var header = PacketHeader(
-            type: type, nodeID: nodeID, epoch: master.epoch, sequence: ring.expected)
-        let place = PacketHeader.byteCount + ranges * SequenceRange.byteCount
-        let end = place + SlaveReport.byteCount
-        let length = end + (traits == nil ? 0 : Traits.byteCount)
-        header.length = UInt16(length)
-        header.messageCount = UInt16(ranges)
-        header.clockMicroseconds = wallMicroseconds
-        var bytes = UnsafeMutableRawBufferPointer(rebasing: target[..<length]).mutableBytes
-        report(now).write(&bytes, at: place)
-        traits?.write(&bytes, at: end)
-        header.seal(&bytes, checksum)
-        return length
+        packet.write(
+            SlavePacket.Content(
+                type: type, epoch: master.epoch, expected: order.expected, rangeCount: rangeCount,
+                report: report(now), traits: traits),
+            wallMicroseconds: wallMicroseconds, target)
     }
 
     private func report(_ now: Instant) -> SlaveReport {
         var report = SlaveReport()
         // What the master itself has said is no news to it.
-        report.holding = Holding(
-            basis: basis, latest: latest, hasMore: hasMore, hasUnproved: hasUnproved)
+        report.holding = holdings.newsToMaster(here)
         report.known = master
         if masterAddress != nil {
             let silence = (max(now, lastHeard) - lastHeard) / Duration.millisecond
@@ -829,7 +589,7 @@ final class SlaveProtocol {
         }
         report.entryCount = UInt32(clamping: table.aliveCount)
         report.isInSync = donor == nil && outOfSync(now: now) == nil
-        report.links = paths.links
+        report.links = followed.paths.links
         return report
     }
 }

@@ -47,4 +47,49 @@ struct SlaveStatus: Sendable {
     var related = RelatedStatus()
     var packetsSent: UInt64 = 0
     var bytesSent: UInt64 = 0
+    /// Those of them that the network refused.
+    var packetsRefused: UInt64 = 0
+
+    /// Copies how an engine is; keeps the instant at which the reason last changed.
+    mutating func copy(_ engine: SlaveEngine, now: Instant) {
+        let reason = engine.slave.outOfSync(now: now)
+        if reason != outOfSync || since == 0 {
+            since = now
+            if reason?.isBrief != true { transitions.note(reason, at: now) }
+        }
+        outOfSync = reason
+        master = engine.slave.master
+        masterAddress = engine.slave.masterAddress
+        paths = engine.slave.paths
+        lastHeard = engine.slave.lastHeard
+        lagMicroseconds = engine.slave.lagMicroseconds
+        applied = engine.slave.applied
+        holding = engine.slave.holding
+        lacks = engine.slave.lacks
+        counters = engine.slave.counters
+        drops = engine.slave.drops
+        progress = engine.slave.progress
+        unansweredRequests = engine.slave.unansweredRequests
+        announced = engine.slave.announced
+        stranger = engine.slave.stranger
+        entriesHeld = engine.table.aliveCount
+        hasUnread = engine.hasUnread
+        insufficient = engine.table.insufficientCount
+        refusedEntries = engine.table.refusedCount
+        created = engine.injector.created
+        updated = engine.injector.updated
+        deleted = engine.injector.deleted
+        refusals = engine.injector.refusals
+        displaced = engine.injector.displaced
+        injectionFailures = engine.injectionFailures
+        checks = engine.check.checkCount
+        proof = engine.check.proof
+        proof.differences = []
+        repaired = engine.check.repairedCount
+        eventsOff = engine.watch.offCount
+        related = RelatedStatus(engine.table, engine.injector, engine.expectations)
+        packetsSent = engine.packetsSent
+        bytesSent = engine.bytesSent
+        packetsRefused = engine.packetsRefused
+    }
 }

@@ -27,13 +27,3 @@ struct SyncTransitions: Sendable, BitwiseCopyable {
         return (first..<count).map { last[Int($0 % UInt64(Self.capacity))] }
     }
 }
-
-extension SlaveProtocol.OutOfSync {
-    /// Whether a slave usually repairs it by itself in milliseconds.
-    var isBrief: Bool {
-        switch self {
-        case .gap, .insufficient, .waiting, .expectationsWaiting: true
-        default: false
-        }
-    }
-}

@@ -14,7 +14,7 @@ struct Backoff: Sendable {
     /// Whether it may be done now.
     func isOver(now: Instant) -> Bool { now >= due }
 
-    /// Takes note that it is done.
+    /// Records that it is done.
     mutating func began(now: Instant) {
         let isAgain = interval > 0 && now < last + 2 * interval
         interval = isAgain ? min(interval * 2, Self.longest) : Self.shortest

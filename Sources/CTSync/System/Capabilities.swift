@@ -40,4 +40,14 @@ package struct Capabilities: Sendable, Equatable {
                 + "\(lacking.joined(separator: " and ")); start it as root, or give it these",
             at: .notAllowed)
     }
+
+    /// Checks that a command can do its work that looks into the kernel itself.
+    ///
+    /// - Throws: `ConfigurationError`; exit status 77.
+    package func check(of command: String) throws(ConfigurationError) {
+        let (bit, name) = Self.needed[0]
+        guard effective & (1 << bit) == 0 else { return }
+        throw ConfigurationError(
+            "\(command) needs \(name); start it as root, or give it that", at: .notAllowed)
+    }
 }

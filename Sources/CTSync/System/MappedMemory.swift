@@ -33,3 +33,14 @@ struct MappedMemory: ~Copyable {
         munmap(base, count)
     }
 }
+
+extension UnsafeMutablePointer where Pointee: BitwiseCopyable {
+    /// Memory whose bits are all zero, which has to be a value; where it is large, the kernel backs a
+    /// page when it is first used. `deallocate` gives it back.
+    static func zeroed(count: Int) -> Self {
+        guard let memory = calloc(count, MemoryLayout<Pointee>.stride) else {
+            fatalError("calloc of \(count * MemoryLayout<Pointee>.stride) bytes")
+        }
+        return memory.bindMemory(to: Pointee.self, capacity: count)
+    }
+}

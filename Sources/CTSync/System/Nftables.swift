@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+internal import CCTSyncShims
 internal import CNftables
+import Glibc
 import Synchronization
 
 /// Runs nftables commands in this process, through libnftables.
@@ -12,12 +14,15 @@ final class Nftables {
     /// The library's list of devices is one for all contexts: without this one thread's call frees
     /// it under another's.
     private static let library = Mutex(())
+    /// As many as a call opens at the same time, and a few for other threads.
+    private static let descriptorsNeeded = 4
 
     /// Makes a context whose output and errors are kept in memory.
     ///
     /// - Parameter isStateless: lists no counters' values (nft's -s).
     /// - Throws: `NftablesError` if libnftables has none to give.
     init(isStateless: Bool = false) throws(NftablesError) {
+        try Self.requireDescriptors(for: "")
         guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else {
             throw NftablesError(commands: "", message: "nft_ctx_new failed")
         }
@@ -41,6 +46,7 @@ final class Nftables {
     /// - Returns: what nft(8) would print.
     /// - Throws: `NftablesError` with what nft(8) would complain.
     func run(_ commands: String) throws(NftablesError) -> String {
+        try Self.requireDescriptors(for: commands)
         let result = Self.library.withLock { _ in nft_run_cmd_from_buffer(context, commands) }
         let output = Self.text(nft_ctx_get_output_buffer(context))
         let complaint = Self.text(nft_ctx_get_error_buffer(context))
@@ -58,6 +64,20 @@ final class Nftables {
         nft_ctx_set_dry_run(context, true)
         defer { nft_ctx_set_dry_run(context, false) }
         _ = try run(commands)
+    }
+
+    /// The library ends the process if it cannot open a socket.
+    private static func requireDescriptors(for commands: String) throws(NftablesError) {
+        var opened: [CInt] = []
+        defer { for raw in opened { close(raw) } }
+        for _ in 0..<descriptorsNeeded {
+            let raw = ctsync_eventfd()
+            guard raw >= 0 else {
+                let reason = String(cString: strerror(errno))
+                throw NftablesError(commands: commands, message: "not asked: \(reason)")
+            }
+            opened.append(raw)
+        }
     }
 
     private static func text(_ characters: UnsafePointer<CChar>?) -> String {

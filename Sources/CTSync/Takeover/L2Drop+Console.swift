@@ -93,6 +93,7 @@ extension L2Drop {
         if let failure { throw failure }
     }
 
+    /// Nftables, for commands without a daemon.
     static func console() throws(L2DropError) -> Nftables {
         do throws(NftablesError) {
             return try Nftables()

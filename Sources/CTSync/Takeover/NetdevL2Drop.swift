@@ -10,7 +10,7 @@ internal import Glibc
 package struct NetdevL2Drop: L2DropBackend {
     private let nftables: Nftables
     private let ruleset: NetdevRuleset
-    private let owned: OwnedTables
+    let owned: OwnedTables
 
     let choice = L2DropChoice.netdev
 
@@ -68,7 +68,7 @@ package struct NetdevL2Drop: L2DropBackend {
 
     func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool { plan == other }
 
-    /// A table as nftables lists it; nil where it is not there.
+    /// A table as nftables lists it; nil if it is not there.
     private func list(_ family: String) -> String? {
         do throws(NftablesError) {
             return try nftables.run("list table \(family) \(ruleset.table)")
@@ -109,9 +109,12 @@ package struct NetdevL2Drop: L2DropBackend {
 
     func release() { owned.release() }
 
-    func open() throws(L2DropError) { try lift() }
-
     func lift() throws(L2DropError) {
+        try open()
+        owned.tidy()
+    }
+
+    func open() throws(L2DropError) {
         do throws(SystemError) {
             try owned.destroy()
         } catch {

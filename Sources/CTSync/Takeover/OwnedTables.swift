@@ -11,6 +11,10 @@ import Glibc
 /// this object's socket takes them (`take`). Closing that, as a killed process does, leaves them to
 /// anybody again, with all that is in them. The library (1.0.6) knows nothing of the second flag.
 ///
+/// Any netfilter socket that is closed waits until the kernel has freed what a transaction removed,
+/// and so for an RCU grace period: tens of milliseconds on a busy machine. So `destroy` leaves its
+/// socket open, and `tidy` closes it when nobody waits.
+///
 /// Thread: its owner's.
 final class OwnedTables {
     private static let netlinkNetfilter: CInt = 12  // NETLINK_NETFILTER
@@ -28,6 +32,8 @@ final class OwnedTables {
     private let memory: MappedMemory
     /// The owner; nil while nobody is.
     private var socket: Descriptor?
+    /// What has destroyed the tables, until it is closed.
+    private var spent: Descriptor?
 
     /// The tables of this name; touches nothing.
     init(_ name: String, families: [String]) throws(SystemError) {
@@ -38,16 +44,17 @@ final class OwnedTables {
 
     /// Makes those that are not there, empty; the others stay as they are. Nobody owns them then.
     ///
-    /// - Throws: `SystemError`; EOPNOTSUPP where this kernel has no such tables, or where one is
+    /// - Throws: `SystemError`; EOPNOTSUPP if this kernel has no such tables, or where one is
     ///   there without the flag, which cannot be changed.
     func make() throws(SystemError) {
+        tidy()
         release()
         try run(Self.newTable, Self.create, Self.persist, try Self.open())
     }
 
     /// Takes the tables.
     ///
-    /// - Throws: `SystemError`; ENOENT where one is gone, EPERM where somebody else has one.
+    /// - Throws: `SystemError`; ENOENT if one is gone, EPERM if somebody else has one.
     func take() throws(SystemError) {
         let socket = try Self.open()
         try run(Self.newTable, 0, Self.owner | Self.persist, socket)
@@ -64,16 +71,25 @@ final class OwnedTables {
         socket = nil
     }
 
-    /// Removes all of them with what is in them, there or not.
+    /// Removes all of them with what is in them, there or not. What it did that with is open until
+    /// `tidy`.
     ///
-    /// - Throws: `SystemError`; EINVAL where the kernel is too old for that.
+    /// - Throws: `SystemError`; EINVAL if the kernel is too old for that.
     func destroy() throws(SystemError) {
-        if let socket = socket.take() {
-            try run(Self.destroyTable, 0, nil, socket)
-        } else {
-            try run(Self.destroyTable, 0, nil, try Self.open())
-        }
+        if socket == nil { socket = try Self.open() }
+        guard let socket = socket.take() else { return }
+        // Where the kernel refuses, it is closed: tables without an owner can be removed by others.
+        try run(Self.destroyTable, 0, nil, socket)
+        spent = consume socket
     }
+
+    /// Closes what `destroy` left open; that may take tens of milliseconds.
+    func tidy() {
+        spent = nil
+    }
+
+    /// Whether `tidy` has anything to do.
+    var isUntidy: Bool { spent != nil }
 
     private static func open() throws(SystemError) -> Descriptor {
         let socket = try Descriptor("nftables socket") {

@@ -10,14 +10,19 @@ package struct Course: Sendable {
         package var connections: UInt64 = 0
         /// Packets of the sync link, since the daemon's start, as all that follow.
         package var packetsIn: UInt64 = 0
+        /// Packets that went out.
         package var packetsOut: UInt64 = 0
+        /// Bytes of those that came in ...
         package var bytesIn: UInt64 = 0
+        /// ... and of those that went out.
         package var bytesOut: UInt64 = 0
         /// Events of a master's kernel.
         package var events: UInt64 = 0
-        /// What a slave did to its kernel's table.
+        /// Entries that a slave has created in its kernel's table ...
         package var created: UInt64 = 0
+        /// ... changed there ...
         package var updated: UInt64 = 0
+        /// ... and deleted.
         package var deleted: UInt64 = 0
 
         /// Nothing.

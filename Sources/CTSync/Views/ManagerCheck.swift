@@ -41,6 +41,7 @@ package struct ManagerCheck {
         }
     }
 
+    /// What was found, in order.
     package private(set) var items: [Item] = []
     private let node: Node
     private let root: String

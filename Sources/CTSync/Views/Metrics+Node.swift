@@ -101,7 +101,7 @@ extension Metrics {
             "Entries that need what this node lacks, by what it is."
         ) { status in
             let lacks = status.groups("lacking")
-            return ["nat_chain", "nat", "labels", "helper"].map { what in
+            return ["nat_chain", "nat", "labels", "address", "helper"].map { what in
                 let count = lacks.filter { $0["what"] == .text(what) }.reduce(UInt64(0)) {
                     sum, lack in
                     guard case .number(let count) = lack["count"] else { return sum }

@@ -16,7 +16,7 @@ package enum Metrics {
             (self.name, self.kind, self.help, self.samples) = (name, kind, help, samples)
         }
 
-        /// A metric of one sample, the value at a path of the status; none where it is not known.
+        /// A metric of one sample, the value at a path of the status; none if it is not known.
         init(_ name: String, _ kind: MetricsText.Kind, _ help: String, at path: String) {
             self.init(name, kind, help) { status in
                 status.metric(at: path).map { [MetricsText.Sample($0)] } ?? []
@@ -55,7 +55,7 @@ package enum Metrics {
 }
 
 extension StatusReport {
-    /// The value at a path as a metric's: yes is 1; nil where there is none.
+    /// The value at a path as a metric's: yes is 1; nil if there is none.
     func metric(at path: String) -> String? {
         switch value(at: path) {
         case .number(let number): String(number)
@@ -65,7 +65,7 @@ extension StatusReport {
         }
     }
 
-    /// The words at a path; empty where there are none.
+    /// The words at a path; empty if there are none.
     func words(at path: String) -> String {
         switch value(at: path) {
         case .text(let words): words

@@ -43,7 +43,7 @@ package struct MetricsText {
     /// What was written.
     private(set) var text = ""
 
-    /// Adds a metric; nothing where it has no samples.
+    /// Adds a metric; nothing if it has no samples.
     mutating func add(_ name: String, _ kind: Kind, _ help: String, _ samples: [Sample]) {
         guard !samples.isEmpty else { return }
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"

@@ -13,14 +13,19 @@ package struct Observation: Sendable {
         var history: [HistoryEvent] = []
         /// Why it did not answer.
         var trouble = ""
+        /// Whether that is as this process may not ask it.
+        package var isForbidden = false
     }
 
     /// The last status; nil if the daemon did not answer.
     package private(set) var status: StatusReport?
     /// Why it did not.
     package private(set) var trouble = ""
+    /// Whether that is as this process may not ask it.
+    package private(set) var isForbidden = false
     /// When it was asked last, in microseconds since 1970.
     package private(set) var time: UInt64 = 0
+    /// The numbers of the last minutes.
     package private(set) var course: Course
     /// What the daemon tells of itself, and when it did not answer; the newest last.
     package private(set) var history: [HistoryEvent] = []
@@ -49,7 +54,7 @@ package struct Observation: Sendable {
     ) -> [HistoryEvent] {
         let (wasFirst, wasThere) = (isFirst, status != nil)
         (isFirst, self.time) = (false, time)
-        (status, trouble) = (answer.status, answer.trouble)
+        (status, trouble, isForbidden) = (answer.status, answer.trouble, answer.isForbidden)
         guard let status else {
             since = 0
             if wasFirst { known = time }
@@ -88,7 +93,8 @@ package struct Observation: Sendable {
             return Answer(
                 status: status, history: history.compactMap { HistoryEvent(line: $0.value) })
         } catch {
-            return Answer(trouble: "\(error)")
+            let isForbidden = error.errno == EACCES || error.errno == EPERM
+            return Answer(trouble: "\(error)", isForbidden: isForbidden)
         }
     }
 

@@ -4,6 +4,7 @@
 package struct RehearsalText {
     private let report: StatusReport
 
+    /// The text of an answer.
     package init(_ report: StatusReport) {
         self.report = report
     }

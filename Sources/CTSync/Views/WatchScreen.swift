@@ -6,8 +6,9 @@
 package struct WatchScreen {
     /// What the terminal can do.
     package struct Terminal {
-        /// Columns and rows.
+        /// Characters of a line.
         package var columns = 80
+        /// Lines.
         package var rows = 24
         /// Whether the state word is coloured.
         package var hasColor = false

@@ -48,6 +48,7 @@ struct Announcement: Equatable, Sendable {
             + (traits == nil ? 0 : Traits.byteCount)
     }
 
+    /// Writes it after the header, with addresses and traits.
     func write(_ packet: inout MutableRawSpan) {
         let place = PacketHeader.byteCount
         basis.write(&packet, at: place)

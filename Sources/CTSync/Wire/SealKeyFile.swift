@@ -82,6 +82,9 @@ package enum SealKeyFile {
         return Array(bytes[..<count])
     }
 
+    /// Reads the keys, one a line, the first the one that seals.
+    ///
+    /// - Throws: `ConfigurationError` that names the line.
     static func parse(_ bytes: [UInt8], _ path: String) throws(ConfigurationError) -> [SealKey] {
         var keys: [SealKey] = []
         let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)

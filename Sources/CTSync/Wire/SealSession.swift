@@ -90,6 +90,7 @@ final class Sealer {
 
 /// The 12 bytes of a nonce: 4 of zero, and the counter.
 enum SealNonce {
+    /// Calls `body` with the nonce of a counter.
     @inline(__always)
     static func with<Result>(_ counter: UInt64, _ body: (UnsafePointer<UInt8>) -> Result) -> Result
     {

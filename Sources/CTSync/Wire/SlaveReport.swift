@@ -29,6 +29,7 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
     private static let more: UInt8 = 2
     private static let unproved: UInt8 = 4
 
+    /// Writes its bytes.
     func write(_ packet: inout MutableRawSpan, at place: Int) {
         holding.basis.write(&packet, at: place)
         packet.setBig(place + 16, known.epoch)

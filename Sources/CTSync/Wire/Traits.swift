@@ -51,6 +51,7 @@ struct Traits: Sendable, Equatable, BitwiseCopyable {
         (0..<count).allSatisfy { left.values[$0] == right.values[$0] }
     }
 
+    /// Writes its bytes.
     func write(_ packet: inout MutableRawSpan, at place: Int) {
         packet.setByte(place, UInt8(Self.count))
         for offset in 1..<Self.headByteCount { packet.setByte(place + offset, 0) }

@@ -10,6 +10,11 @@ import Testing
     /// A kernel that takes entries, and no expectation.
     private final class Kernel: EntriesOnly {
         private(set) var creations = 0
+        private(set) var deletions = 0
+        /// What a deletion comes to, and a creation.
+        var deletionErrno: CInt = 0
+        var creationErrno = EOPNOTSUPP
+        private var deleted: [UInt32] = []
         private var tags: [UInt32] = []
         private var holds: [UInt32] = []
 
@@ -28,10 +33,18 @@ import Testing
             holds.append(tag)
             return true
         }
+        func delete(expectation key: borrowing Key, tag: UInt32) -> Bool {
+            deletions += 1
+            deleted.append(tag)
+            return true
+        }
         func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {
-            for tag in tags { failure(tag, EOPNOTSUPP) }
-            for tag in holds { failure(tag, ENOENT) }
-            (tags, holds) = ([], [])
+            if creationErrno != 0 {
+                for tag in tags { failure(tag, creationErrno) }
+                for tag in holds { failure(tag, ENOENT) }
+            }
+            if deletionErrno != 0 { for tag in deleted { failure(tag, deletionErrno) } }
+            (tags, holds, deleted) = ([], [], [])
             return BatchOutcome()
         }
     }
@@ -57,6 +70,36 @@ import Testing
         #expect(kernel.creations == Int(end) + 1)
         #expect(expectations.refusals[Int(EOPNOTSUPP)] == 1 && expectations.created == 0)
         #expect(table.missingHelpers.nameCount == 1 && table.missingHelpers[0].count == 1)
+    }
+
+    /// A kernel that would not delete one has it still: the slave says so, and tries again.
+    @Test(arguments: [EBUSY, ENOENT])
+    func oneThatIsNotDeletedIsDeletedAgain(_ errno: CInt) throws {
+        let kernel = Kernel()
+        kernel.creationErrno = 0
+        let table = try ReplicaTable(capacity: 64, seed: 1)
+        let entries = try Injector(kernel, kernel)
+        let expectations = try ExpectationInjector(kernel)
+        let control = SampleExpectations.control("ftp", 4_000)
+        let expected = SampleExpectations.expectation(of: control, port: 3_000)
+        func inject() throws {
+            try entries.apply(table, now: 1)
+            try expectations.apply(table, now: Duration.second)
+            table.assertValid { Issue.record("\($0)") }
+        }
+        _ = table.update(control, isNew: true, isCopy: false, now: 1)
+        table.expectations.update(expected, isCopy: false, now: 1)
+        try inject()
+        kernel.deletionErrno = errno
+        table.expectations.delete(expected, now: 1)
+        try inject()
+        let isRefused = errno != ENOENT
+        #expect(table.expectations.refusedCount == (isRefused ? 1 : 0))
+        kernel.deletionErrno = 0
+        table.expectations.renew(now: 1)
+        try inject()
+        #expect(kernel.deletions == (isRefused ? 2 : 1))
+        #expect(table.expectations.refusedCount == 0 && table.expectations.highWater == 0)
     }
 
     /// The stream has said that it ended while the kernel's table was being read.

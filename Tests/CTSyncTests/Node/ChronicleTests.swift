@@ -168,8 +168,57 @@ import Testing
         var bench = Bench(SampleReport.slave)
         var open = SampleReport.slave
         open.l2drop.isOn = false
-        #expect(bench.look(open, after: 1) == ["the node is open"])
+        #expect(bench.look(open, after: 1) == ["the node is open, by hand"])
         #expect(bench.look(SampleReport.slave, after: 1) == ["the node is dark, by netdev"])
+    }
+
+    /// The key that is read again, and who speaks with another one: once, and when it is over.
+    @Test func keys() {
+        var chronicle = Chronicle()
+        var now: Instant = 1_000_000 * Duration.second
+        func look(_ report: NodeReport, after seconds: UInt64) -> [HistoryEvent] {
+            now += seconds * Duration.second
+            var report = report
+            report.roleAge += now
+            return chronicle.take(report, now: now)
+        }
+        _ = look(SampleReport.slave, after: 0)
+        var other = SampleReport.slave
+        other.seal.strangers = [
+            Strangers.Stranger(
+                nodeID: 3, peer: PeerAddress(address: .any, family: .ipv4, port: 0),
+                kind: .anotherKey, at: 1)
+        ]
+        let sentence = "node 3 at 0.0.0.0 speaks with another key"
+        let begin = look(other, after: 1)
+        #expect(begin.map(\.text) == [sentence] && begin.map(\.kind) == [.key])
+        #expect(begin.first?.isBad == true && begin.first?.peerID == 3)
+        #expect(begin.first?.reason == "another_key")
+        for seconds: UInt64 in [1, 10, 60] { #expect(look(other, after: seconds).isEmpty) }
+        let end = look(SampleReport.slave, after: 5)
+        #expect(end.map(\.text) == ["over after 76 s: \(sentence)"])
+        #expect(end.first?.isBad == false)
+        var again = SampleReport.slave
+        again.seal.readings = (1, "key file /k: 1 key; key-mode strict")
+        let read = look(again, after: 1)
+        #expect(read.map(\.text) == ["read again: key file /k: 1 key; key-mode strict"])
+        #expect(look(again, after: 1).isEmpty)
+    }
+
+    /// Somebody pretends to be a hundred nodes: the history keeps what else it had.
+    @Test func manyStrangersAreNotAllTold() {
+        var bench = Bench(SampleReport.slave)
+        var said = 0
+        for id in UInt8(10)..<110 {
+            var report = SampleReport.slave
+            report.seal.strangers = [
+                Strangers.Stranger(
+                    nodeID: id, peer: PeerAddress(address: .any, family: .ipv4, port: 0),
+                    kind: .anotherKey, at: 1)
+            ]
+            said += bench.look(report, after: 0.5).count
+        }
+        #expect(said == 2 * Chronicle.strangersAMinute)
     }
 
     @Test func eventsCarryWhatCanBeSearchedFor() {

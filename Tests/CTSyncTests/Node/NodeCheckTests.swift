@@ -49,6 +49,27 @@ import Testing
         }
     }
 
+    /// While a cluster gets its key a node without one is expected.
+    @Test func keysThatDiffer() {
+        var report = Self.master
+        report.seal.mode = .strict
+        report.seal.strangers = [
+            Strangers.Stranger(
+                nodeID: 3, peer: PeerAddress(address: .any, family: .ipv4, port: 0),
+                kind: .unsealed, at: 1)
+        ]
+        let sentence = "nodes: node 3 at 0.0.0.0 does not seal its packets"
+        #expect(Self.bad(report) == ["fail \(sentence)"])
+        report.seal.mode = .permissive
+        #expect(Self.bad(report) == ["warn \(sentence)"])
+    }
+
+    @Test func aDropThatIsOffByHand() {
+        var report = Self.slave
+        report.l2drop.isOn = false
+        #expect(Self.bad(report).map { $0.prefix(26) } == ["warn l2drop: open, by hand"])
+    }
+
     @Test func aReadyPairHasNothingToSay() {
         #expect(Self.bad(Self.slave) == [])
         #expect(Self.bad(Self.master) == [])
@@ -89,10 +110,10 @@ import Testing
         }
         add("warn clock: 3 s apart") { $0.clockOffsetMicroseconds = -3_000_000 }
         add("warn verified: not yet") { $0.verified = nil }
-        add("warn verified: verified 42 s ago: 5 entries, 2 differed, 0 added") {
+        add("warn verified: 42 s ago: 5 entries, 2 differed, 0 added") {
             $0.verified = NodeReport.Verified(age: 42 * Duration.second, entries: 5, differed: 2)
         }
-        add("warn verified: verified 2 h ago: 5 entries, 0 differed") {
+        add("warn verified: 2 h ago: 5 entries, 0 differed") {
             $0.verified = NodeReport.Verified(age: 7_200 * Duration.second, entries: 5, differed: 0)
         }
         add("fail nat chain: no nat chain here for 1 connection that must be translated") {
@@ -222,7 +243,7 @@ import Testing
             ])
         // Who is not dark has what the manager gives it.
         var bright = Self.slave
-        bright.l2drop.isOn = false
+        bright.l2drop = NodeReport.Dark()
         #expect(Self.bad(bright, facts) == [])
     }
 

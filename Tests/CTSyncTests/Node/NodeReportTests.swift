@@ -116,6 +116,66 @@ import Testing
         #expect(report.verdict.hasPrefix("MASTER, STILL DARK: "))
     }
 
+    /// As a rule for what goes out does; said by both roles, also by a slave that is in sync.
+    @Test func packetsThatTheNetworkRefuses() {
+        for (var report, isWell) in [(SampleReport.slave, true), (SampleReport.alone, false)] {
+            report.link.refused = 1_234
+            report.link.lastRefusal = "EPERM"
+            report.link.refusedAge = 1 * Duration.second
+            #expect((report.problem == nil) == isWell)
+            let remark = report.remarks.last
+            #expect(remark?.reason == .sendsRefused)
+            #expect(
+                remark?.text
+                    == "the network refuses packets of this node (EPERM); 1,234 since the start")
+            #expect(
+                remark?.tries.first?.command
+                    == "nft list ruleset | grep -n -e drop -e reject -e 3781")
+            // It is over, or the device says why.
+            report.link.refusedAge = 6 * Duration.second
+            #expect(!report.remarks.contains { $0.reason == .sendsRefused })
+            report.link.refusedAge = 0
+            report.link.hasCarrier = false
+            #expect(!report.remarks.contains { $0.reason == .sendsRefused })
+        }
+    }
+
+    /// A master with a slave that could take over has another one that it does not understand.
+    @Test func whoSpeaksInAnotherWayIsSaidThoughOthersAreHeard() {
+        var report = SampleReport.master
+        report.seal.mode = .strict
+        report.seal.strangers = [
+            Strangers.Stranger(
+                nodeID: 3, peer: PeerAddress(address: .any, family: .ipv4, port: 0),
+                kind: .anotherKey, at: 1)
+        ]
+        #expect(report.problem == nil)
+        #expect(report.remarks.map(\.reason) == [.anotherKey])
+        #expect(report.remarks.map(\.text) == ["node 3 at 0.0.0.0 speaks with another key"])
+        // Once, where it is the reason itself.
+        report.peers = []
+        report.aloneAge = 60 * Duration.second
+        #expect(report.problem?.reason == .anotherKey)
+        #expect(report.remarks.map(\.reason) == [.anotherKey])
+        report = SampleReport.master
+        report.drops = [
+            NodeReport.Drop(
+                reason: "version", count: 3, address: "172.31.255.3", age: 0, detail: 0x20)
+        ]
+        #expect(report.remarks.map(\.reason) == [.anotherVersion])
+    }
+
+    /// A permissive node takes what has no seal: it is counted, and not as dropped.
+    @Test func whatHasNoSealIsNotCalledDropped() {
+        var report = SampleReport.slave
+        report.drops = [
+            NodeReport.Drop(reason: "unsealed", count: 11),
+            NodeReport.Drop(reason: "tag", count: 2),
+        ]
+        let text = StatusText(report.status).text
+        #expect(text.contains("packets: 2 dropped, 11 without a seal in 4 d;"), "\(text)")
+    }
+
     @Test func clocksThatAreApart() {
         var report = SampleReport.slave
         report.clockOffsetMicroseconds = -3_600 * 1_000_000

@@ -87,6 +87,39 @@ import Testing
         #expect(lateness(1) == Self.word(4, 1))
     }
 
+    /// A node becomes slave again: what its kernel has is of its term, but for the replicas that no packet
+    /// has touched in it, and until then they were as late as what was heard of them.
+    @Test func whatNoPacketHasTouchedKeepsItsWord() {
+        func found(_ port: UInt16, seconds: UInt32, to reply: UInt16? = nil) {
+            var entry = Self.entry(port)
+            entry.timeoutSeconds = seconds
+            if let reply { entry.reply.destinationPort = reply }
+            _ = table.adopt(entry, now: 1)
+        }
+        table.beginWords(adopted: Self.word(3, 3))
+        found(1, seconds: ReplicaTable.holdSeconds)
+        table.follow()
+        for port in 2...4 as ClosedRange<UInt16> { hear(port) }
+        for term in 6...7 as ClosedRange<UInt64> {
+            table.beginAnew(after: Self.word(5, 5), adopted: Self.word(term, 6))
+            for port in 1...2 as ClosedRange<UInt16> {
+                found(port, seconds: ReplicaTable.holdSeconds)
+            }
+            // A packet has set its time, another is in its place, it was none.
+            found(3, seconds: 60)
+            found(4, seconds: ReplicaTable.holdSeconds, to: 99)
+            found(5, seconds: ReplicaTable.holdSeconds)
+            table.endAdoption()
+            #expect(lateness(1) == Self.word(3, 3))
+            #expect(lateness(2) == Self.word(5, 5))
+            for port in 3...4 as ClosedRange<UInt16> {
+                #expect(lateness(port) == Self.word(term == 6 || port == 3 ? term : 6, 6))
+            }
+            #expect(lateness(6) == Self.word(term, 6))
+            table.assertValid { Issue.record("\($0)") }
+        }
+    }
+
     /// However often packets are lost, nothing is taken for later than it is.
     @Test func manyLossesMakeNothingLater() {
         table.beginWords(adopted: .none)

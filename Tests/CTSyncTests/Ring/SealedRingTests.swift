@@ -15,7 +15,7 @@ import Testing
     init() throws {
         ring = try SendRing(slotCount: 8, slotByteCount: Self.slotByteCount, wake: nil)
         ring.reset(epoch: 9, nodeID: 3)
-        ring.limitPackets(to: Self.slotByteCount - SendRing.room)
+        ring.limitPackets(to: Self.slotByteCount - PacketSlots.room)
         let keys = try SealTests.ring([1])
         sealer = try Sealer(SealSession(nodeID: 3, salt: 5, keys: keys))
         opener = try SealOpener(keys)

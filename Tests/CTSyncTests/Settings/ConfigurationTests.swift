@@ -70,7 +70,10 @@ import Testing
         Bad("log-level", "loud", "--log-level is \"loud\" but must be \(levels)"),
         Bad(
             "sync-dev", "eth0",
-            "--sync-dev is no setting of ct_sync; there are "
+            "--sync-dev is no setting of ct_sync; did you mean syncdev?"),
+        Bad(
+            "colour", "red",
+            "--colour is no setting of ct_sync; there are "
                 + SettingsTable.names.joined(separator: ", ")),
     ]
 
@@ -91,7 +94,7 @@ import Testing
         #expect(settings.nodeID == 0 && !settings.l2drop)
         #expect(settings.controlFile == "/run/ct_sync/state")
         #expect(settings.group == nil && settings.peers.isEmpty && settings.port == 3_781)
-        #expect(settings.initsyncRate == 1_000 && settings.ringSlots == 8_192)
+        #expect(settings.initsyncRate == 1_000 && settings.ringSlots == 4_096)
         #expect(settings.reconcileSeconds == 300)
         #expect(settings.maxEntries == nil && settings.logLevel == .info)
     }

@@ -105,7 +105,9 @@ final class ReportedPair {
             }
             try cluster.step(SimulatedCluster.tick)
             for index in 0..<2 {
-                daemon(index)?.slave.publish(into: &statuses[index], now: cluster.now)
+                if let slave = daemon(index)?.slave {
+                    statuses[index].copy(slave, now: cluster.now)
+                }
                 if cluster.now >= lookAt[index] { look(index) }
             }
         }

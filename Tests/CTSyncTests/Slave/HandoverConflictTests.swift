@@ -102,6 +102,69 @@ import Testing
         #expect(try isReplaced(other, .older, isAhead: true, with: [later]))
     }
 
+    /// What stays here is what is held from then on: the same is handed over again by a node of a later
+    /// word, and takes its place.
+    @Test(arguments: [Origin.held, .older])
+    func whatStaysIsWhatIsHeld(_ origin: Origin) throws {
+        let other = Self.translated(4_000, to: 2_002)
+        let (engine, seconds) = try taker(origin, own: Basis(epoch: 6, sequence: 6))
+        #expect(kernel.table.insert(other, seconds: seconds, .traffic) == 0)
+        take(handed, Basis(epoch: 6, sequence: 5), engine)
+        #expect(engine.table.reply(other.key) == other.reply)
+        #expect(engine.table.lateness(other.key) == Basis(epoch: 6, sequence: 6))
+        guard case .different = engine.table.comparison(with: handed) else {
+            Issue.record("what is handed over is not what is here")
+            return
+        }
+        take(handed, Basis(epoch: 6, sequence: 7), engine)
+        #expect(kernel.table.entry(handed.key)?.reply == handed.reply)
+    }
+
+    /// Packets have passed by what another node has too: it is as late as that one says.
+    @Test func whatIsTheSameHasTheLaterWord() throws {
+        let word = Basis(epoch: 6, sequence: 5)
+        let (engine, seconds) = try taker(.older, own: .none)
+        #expect(kernel.table.insert(handed, seconds: seconds, .traffic) == 0)
+        take(handed, word, engine)
+        #expect(engine.table.lateness(handed.key) == word)
+        #expect(engine.slave.isKeptHere(Self.translated(4_000, to: 2_002), word))
+    }
+
+    /// What began in the term is later than all that is handed over in it.
+    @Test func whatBeganInTheTermIsOfIt() throws {
+        let other = Self.translated(4_000, to: 2_002)
+        let (engine, seconds) = try taker(.newer, own: .none)
+        #expect(kernel.table.insert(other, seconds: seconds, .traffic) == 0)
+        take(handed, Basis(epoch: 6, sequence: 5), engine)
+        #expect(engine.table.lateness(other.key) == Basis(epoch: 7, sequence: 0))
+        #expect(engine.table.reply(other.key) == other.reply)
+    }
+
+    /// A master that takes over, and the seconds that its kernel's entries have left.
+    private func taker(_ origin: Origin, own: Basis) throws -> (SlaveEngine, UInt32) {
+        kernel.advance(to: Self.now)
+        let engine = try SlaveEngine(
+            try SlaveProtocol(
+                nodeID: 1, table: try ReplicaTable(capacity: 16, seed: 1),
+                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 16,
+                slotByteCount: 400),
+            kernel)
+        engine.beganInTerm = { _ in origin == .unknown ? nil : origin == .newer }
+        engine.takeOver(
+            from: Self.claim, at: Self.peer, LastWords(donor: .none, own: own), now: Self.now)
+        return (engine, origin == .held ? ReplicaTable.holdSeconds : 60)
+    }
+
+    private func take(_ entry: Entry, _ word: Basis, _ engine: SlaveEngine) {
+        if case .different = engine.table.comparison(with: entry) {
+            #expect(!engine.slave.isKeptHere(entry, word))
+        }
+        _ = engine.table.update(entry, isNew: false, isCopy: true, now: 10)
+        engine.table.setHanded(entry.key, word)
+        engine.inject(Self.now)
+        engine.table.assertValid { Issue.record("\($0)") }
+    }
+
     @Test(arguments: Origin.allCases)
     func nothingGivesWayToANodeThatIsBehind(_ origin: Origin) throws {
         let other = Self.translated(4_000, to: 2_002)

@@ -75,7 +75,7 @@ import Testing
         let far: UInt64 = 1 << 61
         bench.receive(PacketBytes.sync(far, [], oldest: far))
         #expect(bench.slave.applied == far)
-        let end = bench.now + SlaveProtocol.regressionPatience
+        let end = bench.now + PacketOrder.regressionPatience
         while bench.now < end {
             bench.receive(PacketBytes.announcement(2))
             #expect(bench.slave.counters.restarts == 0)
@@ -119,7 +119,7 @@ import Testing
         walk(3, 6, [PacketBytes.update(Self.entry, bits: MessageKind.initsync)])
         #expect(bench.slave.outOfSync(now: bench.now) == nil)
         // It says so long enough.
-        bench.now += SlaveProtocol.emptinessPatience
+        bench.now += ReceivedInitsync.emptinessPatience
         walk(4, 8)
         #expect(bench.slave.table.aliveCount == 0)
         #expect(bench.slave.outOfSync(now: bench.now) == nil)
@@ -359,7 +359,7 @@ import Testing
     @Test func aSlaveReportsHowFarItIs() throws {
         let bench = try Bench()
         try bench.synchronize()
-        bench.now += SlaveProtocol.reportInterval
+        bench.now += ReportTimer.interval
         #expect(bench.slave.deadline == bench.now)
         let report = try bench.output()
         #expect(report.map(\.0.type) == [.NACK])
@@ -420,7 +420,7 @@ import Testing
         try bench.synchronize()
         bench.slave.traits = Traits()
         let plain = UInt16(PacketHeader.byteCount + SlaveReport.byteCount)
-        func lengths(after time: UInt64 = SlaveProtocol.reportInterval) throws -> [UInt16] {
+        func lengths(after time: UInt64 = ReportTimer.interval) throws -> [UInt16] {
             bench.now += time
             return try bench.output().map(\.0.length)
         }
@@ -497,9 +497,9 @@ import Testing
         let header = try PacketBytes.header(of: packet)
         #expect(header.type == .NACK && header.epoch == 0 && header.nodeID == 2)
         #expect(try hello() == nil)
-        bench.now += SlaveProtocol.reportInterval
+        bench.now += ReportTimer.interval
         #expect(try hello() != nil)
-        bench.now += SlaveProtocol.reportInterval
+        bench.now += ReportTimer.interval
         bench.receive(PacketBytes.announcement(0))
         #expect(try hello() == nil)
         bench.now += SlaveProtocol.silence + 1

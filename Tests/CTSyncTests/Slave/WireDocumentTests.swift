@@ -14,10 +14,10 @@ import Testing
         "InitsyncRequest.shortest": (InitsyncRequest.shortest, Duration.millisecond),
         "InitsyncRequest.longest": (InitsyncRequest.longest, Duration.millisecond),
         "SlaveProtocol.fullRetry": (SlaveProtocol.fullRetry, Duration.second),
-        "SlaveProtocol.reportInterval": (SlaveProtocol.reportInterval, Duration.second),
+        "ReportTimer.interval": (ReportTimer.interval, Duration.second),
         "SlaveProtocol.silence": (SlaveProtocol.silence, Duration.second),
-        "SlaveProtocol.answerInterval": (SlaveProtocol.answerInterval, Duration.millisecond),
-        "SlaveProtocol.regressionPatience": (SlaveProtocol.regressionPatience, Duration.second),
+        "ClaimAnswer.interval": (ClaimAnswer.interval, Duration.millisecond),
+        "PacketOrder.regressionPatience": (PacketOrder.regressionPatience, Duration.second),
         "ParentWait.patienceSeconds": (
             UInt64(ParentWait.patienceSeconds) * Duration.second, Duration.second
         ),
@@ -31,6 +31,8 @@ import Testing
         "Sender.announceInterval": (Sender.announceInterval, Duration.millisecond),
         "Sender.longestInterval": (Sender.longestInterval, Duration.second),
         "Retransmission.pause": (Retransmission.pause, Duration.millisecond),
+        "Retransmission.pauseOfAll": (Retransmission.pauseOfAll, Duration.millisecond),
+        "Retransmission.patience": (Retransmission.patience, Duration.millisecond),
         "Wholeness.patience": (Wholeness.patience, Duration.second),
         "MasterProtocol.silenceMilliseconds": (
             UInt64(MasterProtocol.silenceMilliseconds) * Duration.millisecond,

@@ -28,6 +28,17 @@ import Testing
         #expect(error == nil || error?.exitStatus == 77)
     }
 
+    @Test func aCommandNeedsOneOnly() throws {
+        try Capabilities(status: "CapEff:\t0000000000001000\n").check(of: "ct_sync flows")
+        let error = #expect(throws: ConfigurationError.self) {
+            try Capabilities(status: "CapEff:\t0000000000002000\n").check(of: "ct_sync flows")
+        }
+        #expect(
+            error?.sentence
+                == "ct_sync flows needs CAP_NET_ADMIN; start it as root, or give it that")
+        #expect(error?.exitStatus == 77)
+    }
+
     @Test func aStatusWithoutTheLineGrantsNothing() {
         #expect(Capabilities(status: "").effective == 0)
         #expect(Capabilities(status: "CapEff:\tzz\n").effective == 0)

@@ -95,6 +95,7 @@ import Testing
                 NodeReport.Lack(what: "helper", name: "ftp", count: 3),
                 NodeReport.Lack(what: "helper", name: "sip", count: 4),
                 NodeReport.Lack(what: "nat", count: 1),
+                NodeReport.Lack(what: "address", name: "10.2.0.2", count: 5),
             ]
             report.l2drop.failure = "nft: no \"such\" thing\n"
             report.injectionErrors = [("ENOSPC", 9)]
@@ -103,6 +104,7 @@ import Testing
         let lines = Self.lines(status)
         let expected = [
             "ct_sync_lacking_entries{what=\"helper\"} 7", "ct_sync_lacking_entries{what=\"nat\"} 1",
+            "ct_sync_lacking_entries{what=\"address\"} 5",
             "ct_sync_l2drop_error 1", "ct_sync_injection_errors_total{errno=\"ENOSPC\"} 9",
             "ct_sync_verified_entries 10", "ct_sync_verified_differences 2",
             "ct_sync_verified_timestamp_seconds 1795670000.0",
