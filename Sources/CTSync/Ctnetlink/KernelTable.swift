@@ -16,7 +16,9 @@ protocol KernelTable: Sendable {
     func openEvents() throws(SystemError) -> any EventSource
     /// Listens for lost addresses, after which the kernel deletes what was masqueraded to them.
     func openAddressLosses() throws(SystemError) -> any AddressLosses
-    /// Subscribes to what others than this process change or end, packets' changes left out.
+    /// Subscribes to what others than this process change or end.
+    ///
+    /// - Parameter begins: also to what packets make and change; else that is left out.
     func openChanges(begins: Bool) throws(SystemError) -> any EventSource
     /// How a setting is.
     func setting(_ setting: KernelSetting) throws(SystemError) -> UInt64

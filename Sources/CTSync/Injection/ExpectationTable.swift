@@ -127,10 +127,12 @@ final class ExpectationTable {
     /// Gives those their long timeout again that were given it long ago, and deletes those again whose
     /// deletion was refused.
     func renew(now: UInt32) {
-        for place in places where refusedCount > 0 {
-            switch kernel[place].state {
-            case .refused(.remove), .refused(.replace): move(place, .retried)
-            default: break
+        if refusedCount > 0 {
+            for place in places {
+                switch kernel[place].state {
+                case .refused(.remove), .refused(.replace): move(place, .retried)
+                default: break
+                }
             }
         }
         for place in places where isHeld(place) {

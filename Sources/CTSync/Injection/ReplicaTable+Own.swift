@@ -28,7 +28,7 @@ extension ReplicaTable {
         guard let place = book.alivePlace(entry.key) else {
             guard isNew else { return .unknown }
             guard book.pool.find(entry.key) == ReplicaPool.noPlace,
-                adopt(entry, now: now, remakesWorn: false) == .applied,
+                adopt(entry, isInUse: true, now: now) == .applied,
                 let place = book.alivePlace(entry.key)
             else { return .none }
             book.setOwn(place, after: last, heard: heard)

@@ -133,18 +133,16 @@ package final class ReplicaTable {
     /// - Parameters:
     ///   - entry: from a dump; its timeout is the kernel's.
     ///   - isTouched: whether packets have passed since the entry was made.
-    func adopt(_ entry: Entry, isTouched: Bool = true, now: UInt32) -> Outcome {
-        adopt(entry, isTouched: isTouched, now: now, remakesWorn: remakesWorn)
-    }
-
+    ///   - isInUse: whether packets pass now: it is not made again before the master's next word.
     func adopt(
-        _ entry: Entry, isTouched: Bool = true, now: UInt32, remakesWorn: Bool
+        _ entry: Entry, isTouched: Bool = true, isInUse: Bool = false, now: UInt32
     ) -> Outcome {
         let isWorn = isTouched && entry.key.tuple.protocolNumber == ProtocolNumber.tcp
+        let isRemade = isWorn && remakesWorn && !isInUse
         let known = book.pool.find(entry.key)
         guard known == ReplicaPool.noPlace else {
             discover(known, entry, isWorn: isWorn)
-            if isWorn, remakesWorn { kernel[known].marks.insert(.outOfStep) }
+            if isRemade { setOutOfStep(known) }
             return .applied
         }
         guard let place = book.adopt(entry, isHeld: Self.mayBeHeld(entry), now: now) else {
@@ -153,9 +151,9 @@ package final class ReplicaTable {
         }
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
         kernel.adopt(place, as: isWorn ? .replace : .change, heldAtSeconds: now &- age)
-        if isWorn, remakesWorn {
+        if isRemade {
             kernel.move(place, .confirmed)
-            kernel[place].marks.insert(.outOfStep)
+            setOutOfStep(place)
         }
         if book.hasEnded(entry.key) { kill(place) }
         return .applied

@@ -9,6 +9,11 @@ struct FormerWords {
 
     var isEmpty: Bool { generations.isEmpty }
 
+    /// Takes the memory for so many more at once.
+    mutating func reserve(_ count: Int) {
+        generations.reserveCapacity(generations.count + count)
+    }
+
     /// Keeps the generation of a replica's word.
     ///
     /// - Parameter fingerprint: of the key and the reply tuple.

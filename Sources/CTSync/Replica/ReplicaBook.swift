@@ -208,6 +208,7 @@ struct ReplicaBook: ~Copyable {
     /// The replicas are about to be forgotten and the kernel's table to be read: their words are kept
     /// until it is.
     mutating func keepWords() {
+        former.reserve(aliveCount)
         for place in 0..<UInt32(pool.highWater)
         where pool.replicas[Int(place)].standing == .alive {
             let replica = pool.replicas[Int(place)]
