@@ -33,12 +33,6 @@ let CTA_TIMESTAMP: UInt16 = 20
 let CTA_LABELS: UInt16 = 22
 let CTA_LABELS_MASK: UInt16 = 23
 let CTA_SYNPROXY: UInt16 = 24
-let CTA_FILTER: UInt16 = 25
-
-// enum ctattr_filter, and the flag of nf_conntrack_netlink.c for CTA_PROTO_NUM
-let CTA_FILTER_ORIG_FLAGS: UInt16 = 1
-let CTA_FILTER_REPLY_FLAGS: UInt16 = 2
-let CTA_FILTER_F_CTA_PROTO_NUM: UInt32 = 1 << 3
 
 // enum ctattr_tuple, ctattr_ip, ctattr_l4proto
 let CTA_TUPLE_IP: UInt16 = 1

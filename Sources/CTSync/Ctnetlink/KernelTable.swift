@@ -105,8 +105,6 @@ protocol TableWalk: AnyObject {
     func start() throws(SystemError)
     /// Asks for the expectations.
     func startExpectations() throws(SystemError)
-    /// Asks for the entries of SCTP of a family, perhaps for others with them.
-    func startSCTP(_ family: Family) throws(SystemError)
     /// Hands out the next piece.
     ///
     /// - Returns: false when the walk is complete, or none was started.
@@ -127,9 +125,6 @@ extension TableWalk {
 
     /// A kernel's table.
     var word: Basis? { nil }
-
-    /// A table that does not tell protocols apart.
-    func startSCTP(_ family: Family) throws(SystemError) { try start() }
 
     /// The same for a walk of the entries.
     func step(_ body: (borrowing Entry) -> Void) throws(SystemError) -> Bool {

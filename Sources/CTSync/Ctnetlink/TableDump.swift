@@ -51,17 +51,8 @@ package final class TableDump {
         try start(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, nil)
     }
 
-    /// Asks for the entries of SCTP; a kernel before 5.8 knows no filter and sends all. One that does
-    /// wants a family with it.
-    ///
-    /// - Throws: `SystemError` of send(2).
-    func startSCTP(_ family: Family) throws(SystemError) {
-        try start(
-            NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, family, protocolNumber: ProtocolNumber.sctp)
-    }
-
     private func start(
-        _ subsystem: UInt16, _ type: UInt16, _ family: Family?, protocolNumber: UInt8? = nil
+        _ subsystem: UInt16, _ type: UInt16, _ family: Family?
     ) throws(SystemError) {
         cancel()
         let descriptor = try openedSocket()
@@ -70,25 +61,11 @@ package final class TableDump {
         writer.beginMessage(
             subsystem, type: type, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence: sequence,
             family: family?.rawValue ?? 0)
-        if let protocolNumber { Self.filter(protocolNumber, &writer) }
         writer.endMessage()
         try retrying("send of a dump request") {
             send(descriptor, memory.base, writer.count, 0)
         }
         isRunning = true
-    }
-
-    private static func filter(_ protocolNumber: UInt8, _ writer: inout NetlinkWriter) {
-        let tuple = writer.beginNest(CTA_TUPLE_ORIG)
-        let part = writer.beginNest(CTA_TUPLE_PROTO)
-        writer.put(CTA_PROTO_NUM, protocolNumber)
-        writer.endNest(part)
-        writer.endNest(tuple)
-        let filter = writer.beginNest(CTA_FILTER)
-        // In host order.
-        writer.put(CTA_FILTER_ORIG_FLAGS, CTA_FILTER_F_CTA_PROTO_NUM.byteSwapped)
-        writer.put(CTA_FILTER_REPLY_FLAGS, UInt32(0))
-        writer.endNest(filter)
     }
 
     /// Hands the entries of one netlink datagram, some 32 KiB, to the body.

@@ -22,6 +22,7 @@ final class EventIntake: Sendable {
         fileprivate let expected: ExpectationSieve
         fileprivate let shifts: ShiftWatch
         fileprivate let tagged: TagWatch
+        fileprivate let taggedLookup: any EntryLookup
         fileprivate let losses: any AddressLosses
         fileprivate let flush: FlushHold
         fileprivate var pace = EventPace()
@@ -33,12 +34,14 @@ final class EventIntake: Sendable {
         private let kernel: any KernelTable
 
         fileprivate init(
-            _ source: any EventSource, _ kernel: any KernelTable, _ flush: FlushHold
+            _ source: any EventSource, _ kernel: any KernelTable, _ flush: FlushHold,
+            _ tagged: TagWatch
         ) throws(SystemError) {
             self.source = source
             self.flush = flush
             self.kernel = kernel
-            tagged = TagWatch(try kernel.makeWalk())
+            self.tagged = tagged
+            taggedLookup = try kernel.makeLookup()
             losses = try kernel.openAddressLosses()
             sieve = EventSieve(try kernel.makeLookup())
             expected = ExpectationSieve(try kernel.makeLookup())
@@ -47,7 +50,7 @@ final class EventIntake: Sendable {
 
         /// When `drain` has something to do besides events.
         var due: Instant {
-            min(lookAt, flush.due ?? .max, min(shifts.due ?? .max, tagged.due ?? .max))
+            min(lookAt, flush.due ?? .max, min(shifts.due ?? .max, tagged.due))
         }
 
         fileprivate func keepEvents() throws(SystemError) -> KeptSetting.State {
@@ -59,6 +62,7 @@ final class EventIntake: Sendable {
     private let master: MasterProtocol
     private let filter: FilterBox
     private let flush: FlushHold
+    private let tagged: TagWatch
     private let events = Atomic<UInt64>(0)
     private let overruns = Atomic<UInt64>(0)
     private let ringOverruns = Atomic<UInt64>(0)
@@ -69,11 +73,15 @@ final class EventIntake: Sendable {
     private let offs = Atomic<UInt64>(0)
     private static let lookInterval = 1 * Duration.second
 
-    init(ring: SendRing, master: MasterProtocol, filter: FilterBox, flush: FlushHold) {
+    init(
+        ring: SendRing, master: MasterProtocol, filter: FilterBox, flush: FlushHold,
+        tagged: TagWatch
+    ) {
         self.ring = ring
         self.master = master
         self.filter = filter
         self.flush = flush
+        self.tagged = tagged
     }
 
     /// Events taken from the kernel.
@@ -97,7 +105,7 @@ final class EventIntake: Sendable {
 
     /// Subscribes to events, before anything reads the table.
     func open(_ kernel: any KernelTable) throws(SystemError) -> Term {
-        let term = try Term(try kernel.openEvents(), kernel, flush)
+        let term = try Term(try kernel.openEvents(), kernel, flush, tagged)
         hasKernelFilter.store(false, ordering: .relaxed)
         do throws(SystemError) {
             let isFiltered = try term.source.keepBack(filter.current.rules)
@@ -168,7 +176,7 @@ final class EventIntake: Sendable {
         var entry = copy event
         if kind == .new, master.births.isRecording { master.births.insert(entry.key) }
         term.shifts.heard(zone: entry.key.zone)
-        if kind != .destroy { term.tagged.heard(entry, now: now) }
+        if kind != .destroy { term.tagged.said(entry, now: now) }
         let outcome: SendRing.Outcome
         switch term.sieve.sift(kind, &entry, filter) {
         case .nothing:
@@ -221,7 +229,9 @@ final class EventIntake: Sendable {
 
     private func readTags(_ term: Term, _ filter: ReplicationFilter, _ now: Instant) {
         do throws(SystemError) {
-            try term.tagged.look(now: now) { entry in take(.update, entry, filter, term, now) }
+            try term.tagged.look(term.taggedLookup, now: now) { entry in
+                take(.update, entry, filter, term, now)
+            }
         } catch {
             missedShifts.wrappingAdd(1, ordering: .relaxed)
         }

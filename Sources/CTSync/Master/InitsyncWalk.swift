@@ -68,6 +68,7 @@ final class InitsyncWalk: Sendable {
     private let master: MasterProtocol
     private let filter: FilterBox
     private let flush: FlushHold
+    private let tagged: TagWatch
     private let rate: Atomic<UInt32>
     private let entries = Atomic<UInt64>(0)
     private let failures = Atomic<UInt64>(0)
@@ -83,12 +84,13 @@ final class InitsyncWalk: Sendable {
 
     init(
         ring: SendRing, master: MasterProtocol, filter: FilterBox, flush: FlushHold,
-        packetsPerSecond: UInt32, reconcileSeconds: UInt32 = 0
+        tagged: TagWatch, packetsPerSecond: UInt32, reconcileSeconds: UInt32 = 0
     ) {
         self.ring = ring
         self.master = master
         self.filter = filter
         self.flush = flush
+        self.tagged = tagged
         rate = Atomic(packetsPerSecond)
         reconcileInterval = UInt64(reconcileSeconds) * Duration.second
     }
@@ -222,6 +224,7 @@ final class InitsyncWalk: Sendable {
                 term.seen += 1
                 guard filter.admits(entry) else { return }
                 term.chosen += 1
+                tagged.said(entry, now: now)
                 var whole = copy entry
                 whole.prepareForReplication()
                 if !term.pending.isEmpty || !append(whole, term) { term.pending.append(whole) }

@@ -23,6 +23,7 @@ final class MasterEngine: Sendable {
 
     let ring: SendRing
     let flush: FlushHold
+    let tagged: TagWatch
     let exchange: MasterProtocol
     let intake: EventIntake
     let initsync: InitsyncWalk
@@ -46,11 +47,12 @@ final class MasterEngine: Sendable {
             ring: ring, checksum: sealing == nil ? PacketChecksum() : nil,
             linkCount: link.linkCount, isMulticast: link.isMulticast)
         flush = FlushHold(graceSeconds: flushGraceSeconds)
-        intake = EventIntake(ring: ring, master: exchange, filter: filter, flush: flush)
+        tagged = TagWatch()
+        intake = EventIntake(
+            ring: ring, master: exchange, filter: filter, flush: flush, tagged: tagged)
         initsync = InitsyncWalk(
-            ring: ring, master: exchange, filter: filter, flush: flush,
-            packetsPerSecond: packetsPerSecond,
-            reconcileSeconds: reconcileSeconds)
+            ring: ring, master: exchange, filter: filter, flush: flush, tagged: tagged,
+            packetsPerSecond: packetsPerSecond, reconcileSeconds: reconcileSeconds)
         sender = Sender(ring: ring, master: exchange, link: link, sealing: sealing)
     }
 
@@ -67,6 +69,7 @@ final class MasterEngine: Sendable {
         let walk = initsync.open(
             try kernel.makeWalk(), try kernel.makeLookup(), try kernel.openAddressLosses(),
             now: now)
+        tagged.reset()
         ring.reset(epoch: claim.epoch, nodeID: claim.nodeID, flags: .partial)
         exchange.start(claim, holding: holding, lacks: lacks, postponesInitsyncs: true, now: now)
         return Term(events: events, walk: walk, sending: sender.open())

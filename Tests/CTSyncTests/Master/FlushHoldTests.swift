@@ -26,7 +26,8 @@ import Testing
             exchange.start(MasterClaim(epoch: 100, nodeID: 1))
             flush = FlushHold(graceSeconds: graceSeconds)
             intake = EventIntake(
-                ring: ring, master: exchange, filter: FilterBox(.everything), flush: flush)
+                ring: ring, master: exchange, filter: FilterBox(.everything), flush: flush,
+                tagged: TagWatch())
             kernel.eventsSetting = 1
             term = try intake.open(kernel)
             kernel.advance(to: now)
