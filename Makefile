@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
-PACKAGES := arptables conntrack conntrackd curl dpkg-dev ebtables fish groff-base iproute2 \
-	iptables keepalived libmnl-dev libnetfilter-conntrack-dev libnfnetlink-dev libnftables-dev \
-	libssl-dev libxml2-utils lintian man-db nftables perl pkg-config procps prometheus \
-	resource-agents rpm snmp snmpd strace systemd tcpdump tmux valgrind zsh
+PACKAGES := arptables chromium-headless-shell conntrack conntrackd curl dpkg-dev ebtables \
+	fish groff-base iproute2 iptables keepalived libmnl-dev libnetfilter-conntrack-dev \
+	libnfnetlink-dev libnftables-dev libssl-dev libxml2-utils lintian man-db nftables perl \
+	pkg-config procps prometheus prometheus-node-exporter resource-agents rpm snmp snmpd \
+	strace systemd tcpdump tmux valgrind zsh
 
 # Replication in the demo: on or off.
 SYNC ?= on

@@ -5,22 +5,40 @@ import Foundation
 import Glibc
 import Testing
 
-/// Debian's chromium; where it is not installed, the page is only fetched (MetricsTests).
-private let browser = "/usr/bin/chromium"
+/// Debian's chromium or its part without a display; where neither is installed, the page is only fetched
+/// (MetricsTests).
+private let browser = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"]
+    .first { (path: String) in access(path, X_OK) == 0 }
+/// Where the last picture of the page is to be kept; it goes with the test otherwise.
+private let keptPicture = ProcessInfo.processInfo.environment["CTSYNC_SCREENSHOT"]
 
 extension ClusterTests {
     /// The exporter's page as a browser shows it.
-    @Suite(.enabled(if: access(browser, X_OK) == 0)) struct PageTests {
-        /// The document after the page's script has run for some seconds.
-        private func document(_ cluster: Cluster, from host: Namespace) throws -> String {
-            let result = try Command.result(
-                of: host.words([
-                    browser, "--headless", "--no-sandbox", "--disable-gpu",
-                    "--user-data-dir=\(cluster.directory)/chromium", "--virtual-time-budget=3000",
-                    "--dump-dom", "http://127.0.0.1:9378/",
-                ]), deadline: 60)
+    @Suite(.enabled(if: browser != nil, "chromium is not installed")) struct PageTests {
+        /// What the browser prints after the page's script has run for some seconds.
+        private func show(
+            _ cluster: Cluster, from host: Namespace, _ words: [String]
+        ) throws -> String {
+            let flags = [
+                "--headless", "--no-sandbox", "--disable-gpu",
+                "--user-data-dir=\(cluster.directory)/chromium", "--virtual-time-budget=3000",
+            ]
+            let command = [try #require(browser)] + flags + words + ["http://127.0.0.1:9378/"]
+            let result = try Command.result(of: host.words(command), deadline: 60)
             #expect(result.status == 0, "\(result.errors)")
             return result.output
+        }
+
+        private func document(_ cluster: Cluster, from host: Namespace) throws -> String {
+            try show(cluster, from: host, ["--dump-dom"])
+        }
+
+        /// The bytes of a picture of the page, as PNG (RFC 2083).
+        private func picture(_ cluster: Cluster, from host: Namespace) throws -> Data {
+            let file = keptPicture ?? cluster.directory + "/page.png"
+            _ = try show(
+                cluster, from: host, ["--screenshot=\(file)", "--window-size=1000,1100"])
+            return try Data(contentsOf: URL(fileURLWithPath: file))
         }
 
         /// The text of the element with an id, tags left out.
@@ -72,6 +90,9 @@ extension ClusterTests {
                 #expect(master.contains("id=\"verdict\" role=\"status\" class=\"bad\""))
                 #expect(text("history", master).contains("MASTER, promoted in "))
                 #expect(text("remarks", master).contains("ct_sync status"), "\(master)")
+                // One colour would be some 5,000 bytes.
+                let picture = try picture(cluster, from: second.host)
+                #expect(picture.starts(with: [0x89] + Array("PNG".utf8)) && picture.count > 20_000)
             }
         }
     }
