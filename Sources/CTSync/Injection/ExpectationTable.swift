@@ -175,14 +175,12 @@ final class ExpectationTable {
     /// timeout besides, and what is to change is given nothing else.
     func nextRequest(_ round: inout KernelBook.Round, now: UInt32) -> (InjectOperation, UInt32)? {
         // Deletions first: a helper may expect only so many at a time.
-        while let index = round.nextToLookAt() {
-            let place = kernel.queued(at: index)
+        while let place = kernel.nextToLookAt(&round) {
             guard let request = kernel[place].state.firstRequest else { continue }
             if kernel[place].state == .replacing { move(place, .deletionAsked(isHalf: false)) }
             return (request, place)
         }
-        while round.mayDequeue() {
-            let place = kernel.dequeue()
+        while let place = kernel.dequeue(&round) {
             release(place)
             guard let request = kernel[place].state.secondRequest else { continue }
             kernel[place].heldAtSeconds = now

@@ -40,7 +40,8 @@ struct Injection: BitwiseCopyable {
 }
 
 /// What this node's kernel has of everything in a book, and the places of which something is to be
-/// asked, each once, in the order in which they became so.
+/// asked, each once, in the order in which they became so: in one queue what is live, in another what an
+/// initsync copies, which the live ones need not wait for.
 struct KernelBook: ~Copyable {
     /// Unset for places that were never reset.
     private let injections: UnsafeMutablePointer<Injection>
@@ -48,27 +49,32 @@ struct KernelBook: ~Copyable {
     private(set) var refusedCount = 0
     /// How many wait for their parent.
     private(set) var waitingCount = 0
-    /// How many places are queued.
-    private(set) var queuedCount = 0
+    /// Whether what becomes a task now is a copy's.
+    var isCopying = false
 
-    private let capacity: Int
-    private let queue: UnsafeMutablePointer<UInt32>
-    private var head = 0
+    private var live: PlaceQueue
+    private var copies: PlaceQueue
     private let injectionMemory: MappedMemory
-    private let queueMemory: MappedMemory
 
     /// Reserves the memory for as many places as the book has.
     ///
     /// - Throws: `SystemError` of mmap(2).
     init(capacity: Int) throws(SystemError) {
         let pages = try MappedMemory(byteCount: capacity * MemoryLayout<Injection>.stride)
-        let queuePages = try MappedMemory(byteCount: capacity * MemoryLayout<UInt32>.stride)
-        self.capacity = capacity
+        let live = try PlaceQueue(capacity: capacity)
+        let copies = try PlaceQueue(capacity: capacity)
+        self.live = live
+        self.copies = copies
         injections = pages.base.bindMemory(to: Injection.self, capacity: capacity)
-        queue = queuePages.base.bindMemory(to: UInt32.self, capacity: capacity)
         injectionMemory = pages
-        queueMemory = queuePages
     }
+
+    /// How many places are queued.
+    var queuedCount: Int { live.count + copies.count }
+    /// How many of them by what is live.
+    var liveCount: Int { live.count }
+    /// How many of them by copies.
+    var copyCount: Int { copies.count }
 
     subscript(place: UInt32) -> Injection {
         _read { yield injections[Int(place)] }
@@ -101,62 +107,57 @@ struct KernelBook: ~Copyable {
     /// Forgets all places below `highWater`.
     mutating func removeAll(highWater: Int) {
         for place in 0..<highWater { injections[place] = Injection() }
-        head = 0
-        queuedCount = 0
+        live.removeAll()
+        copies.removeAll()
         refusedCount = 0
         waitingCount = 0
     }
 
-    // MARK: The queue
+    // MARK: The queues
 
     private mutating func enqueue(_ place: UInt32) {
         guard !injections[Int(place)].marks.contains(.queued) else { return }
         injections[Int(place)].marks.insert(.queued)
-        queue[wrapped(head + queuedCount)] = place
-        queuedCount += 1
+        if isCopying { copies.append(place) } else { live.append(place) }
     }
 
-    /// The place that has so many before it in the queue.
-    func queued(at index: Int) -> UInt32 { queue[wrapped(head + index)] }
+    /// The next place that a round is to look at; nil when it has looked at all.
+    func nextToLookAt(_ round: inout Round) -> UInt32? {
+        guard round.looked < round.count else { return nil }
+        defer { round.looked += 1 }
+        return round.isOfCopies ? copies[round.looked] : live[round.looked]
+    }
 
-    /// Takes the first place out of the queue.
-    mutating func dequeue() -> UInt32 {
-        let place = queue[head]
-        queuedCount -= 1
-        // So that it uses no more memory than the longest queue there was.
-        head = queuedCount == 0 ? 0 : wrapped(head + 1)
+    /// Takes the next place of a round out of its queue; nil when all are.
+    mutating func dequeue(_ round: inout Round) -> UInt32? {
+        guard round.dequeued < round.count else { return nil }
+        round.dequeued += 1
+        let place = round.isOfCopies ? copies.removeFirst() : live.removeFirst()
         injections[Int(place)].marks.remove(.queued)
         return place
     }
 
-    /// A walk through what is queued now: once to look for deletions, once to take it out. What is
+    /// A walk through what is in a queue now: once to look for deletions, once to take it out. What is
     /// queued meanwhile is for the next round.
     struct Round {
         fileprivate let count: Int
-        private var looked = 0
-        private var dequeued = 0
+        fileprivate let isOfCopies: Bool
+        fileprivate var looked = 0
+        fileprivate var dequeued = 0
 
-        fileprivate init(count: Int) { self.count = count }
-
-        /// The number in the queue of the next place to look at; nil when all were.
-        mutating func nextToLookAt() -> Int? {
-            guard looked < count else { return nil }
-            defer { looked += 1 }
-            return looked
-        }
-
-        /// Whether one more place is to be dequeued.
-        mutating func mayDequeue() -> Bool {
-            guard dequeued < count else { return false }
-            dequeued += 1
-            return true
+        fileprivate init(count: Int, isOfCopies: Bool) {
+            self.count = count
+            self.isOfCopies = isOfCopies
         }
     }
 
-    /// Begins a round.
-    func beginRound() -> Round { Round(count: queuedCount) }
+    /// Begins a round of what is live.
+    func beginRound() -> Round { Round(count: live.count, isOfCopies: false) }
 
-    private func wrapped(_ index: Int) -> Int { index < capacity ? index : index - capacity }
+    /// Begins a round of at most so many copies.
+    func beginRound(ofCopies limit: Int) -> Round {
+        Round(count: min(limit, copies.count), isOfCopies: true)
+    }
 
     /// Calls `fault` with what is not as it must be between two calls of an injector.
     ///
@@ -178,7 +179,8 @@ struct KernelBook: ~Copyable {
                 fault("place \(place) is \(standing(place)), \(injection)")
             }
         }
-        for index in 0..<queuedCount { sum &-= Self.weight(queued(at: index)) }
+        for index in 0..<live.count { sum &-= Self.weight(live[index]) }
+        for index in 0..<copies.count { sum &-= Self.weight(copies[index]) }
         if marked != queuedCount || sum != 0 { fault("\(queuedCount) queued, \(marked) marked") }
         if refused != refusedCount { fault("\(refused) refused, \(refusedCount) counted") }
         if waiting != waitingCount { fault("\(waiting) waiting, \(waitingCount) counted") }

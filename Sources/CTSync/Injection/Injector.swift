@@ -54,21 +54,38 @@ final class Injector {
 
     /// Brings the kernel to what the table says.
     ///
-    /// - Parameter now: seconds of the slave's clock.
+    /// - Parameters:
+    ///   - limit: of what an initsync copies, at most so many; the rest is left for the next call.
+    ///   - now: seconds of the slave's clock.
     /// - Throws: `SystemError` if the socket fails; the table does not know then what the kernel has:
     ///   it is to be emptied, and filled from a dump, or what was asked is to be asked again.
-    func apply(_ table: ReplicaTable, now: UInt32) throws(SystemError) {
+    func apply(
+        _ table: ReplicaTable, copies limit: Int = .max, now: UInt32
+    ) throws(SystemError) {
         table.lookAtWaiting(now: now)
+        try applyLive(table, now)
+        guard table.kernel.copyCount > 0 else { return }
+        try apply(table.kernel.beginRound(ofCopies: limit), table, now)
+        try applyLive(table, now)
+    }
+
+    private func applyLive(_ table: ReplicaTable, _ now: UInt32) throws(SystemError) {
         var rounds = 0
-        while table.isDirty, rounds < Self.maximumRounds {
+        while table.kernel.liveCount > 0, rounds < Self.maximumRounds {
             rounds += 1
-            var round = table.kernel.beginRound()
-            while let (operation, place) = table.nextRequest(&round, now: now) {
-                while !write(operation, place, table) { try makeRoom(for: place, table, now) }
-            }
-            try send(table, now)
-            table.lookAtWaiting(now: now)
+            try apply(table.kernel.beginRound(), table, now)
         }
+    }
+
+    private func apply(
+        _ round: KernelBook.Round, _ table: ReplicaTable, _ now: UInt32
+    ) throws(SystemError) {
+        var round = round
+        while let (operation, place) = table.nextRequest(&round, now: now) {
+            while !write(operation, place, table) { try makeRoom(for: place, table, now) }
+        }
+        try send(table, now)
+        table.lookAtWaiting(now: now)
     }
 
     /// False if the batch must be sent first.

@@ -9,8 +9,7 @@ import Glibc
 extension ReplicaTable {
     /// The next request of a round, with its place; nil at its end.
     func nextRequest(_ round: inout KernelBook.Round, now: UInt32) -> (InjectOperation, UInt32)? {
-        while let index = round.nextToLookAt() {
-            let place = kernel.queued(at: index)
+        while let place = kernel.nextToLookAt(&round) {
             guard let request = kernel[place].state.firstRequest else { continue }
             let replica = book.pool.replicas[Int(place)]
             let isRecreated = kernel[place].state == .replacing
@@ -23,8 +22,7 @@ extension ReplicaTable {
             }
             return (request, place)
         }
-        while round.mayDequeue() {
-            let place = kernel.dequeue()
+        while let place = kernel.dequeue(&round) {
             release(place)
             guard let request = kernel[place].state.secondRequest else { continue }
             guard book.pool.replicas[Int(place)].isSufficient else {

@@ -106,9 +106,11 @@ package final class ReplicaTable {
         case .said(let place, let change):
             if change == .first { kernel.reset(place) }
             kernel[place].attempts = 0
+            kernel.isCopying = isCopy
             move(place, KernelState.Event(change))
             if kernel[place].parenthood == .leftOut { reconsiderParent(place, isNew, change) }
             if isDue(kernel[place], now: now) { move(place, .changed) }
+            kernel.isCopying = false
             return book.pool.replicas[Int(place)].isSufficient ? .applied : .insufficient
         }
     }

@@ -78,7 +78,7 @@ final class InitsyncWalk: Sendable {
     private let lastWalk = Atomic<UInt64>(0)
     private let reconcileInterval: UInt64
     /// How long it waits for room in the ring.
-    private static let patience = 1 * Duration.millisecond
+    private static let patience = 200 * Duration.microsecond
     /// How long it waits after a dump that failed.
     private static let retryPause = 200 * Duration.millisecond
 

@@ -440,8 +440,10 @@ final class MasterProtocol: Sendable {
         slaves.withLock { ($0.schedule.number, $0.schedule.isRunning || $0.schedule.isWanted) }
     }
 
-    /// How many packets a walk may be ahead of what the slowest slave has applied.
-    var window: UInt64 { UInt64(min(ring.slotCount / 4, 1_024)) }
+    /// How many packets a walk may be ahead of what the slowest slave has applied: what is live
+    /// waits until those are read, and a promotion until they are applied.
+    var window: UInt64 { min(UInt64(ring.slotCount / 4), Self.largestWindow) }
+    private static let largestWindow: UInt64 = 64
 
     /// A slave that has applied nothing for so long takes no part in a walk: it will ask for another.
     static let walkPatience = 1 * Duration.second

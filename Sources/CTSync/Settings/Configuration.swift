@@ -48,7 +48,7 @@ package struct Configuration: Sendable, Equatable {
     ///
     /// A slave asks again seven times within 0.7 s (`GapTimer`); 20,000 connections a second of 103
     /// bytes are 2,000 packets a second, as one is closed each millisecond. So these are 2 s; a walk
-    /// is at most 1,024 packets ahead of the slowest slave (`MasterProtocol.window`).
+    /// is at most 64 packets ahead of the slowest slave (`MasterProtocol.window`).
     package var ringSlots = 4_096
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
     package var maxEntries: Int?

@@ -6,9 +6,13 @@ struct ReportTimer {
     static let interval = 1 * Duration.second
     /// ... and during an initsync, which goes as fast as it says.
     static let walkInterval = 10 * Duration.millisecond
+    /// ... but also after so many packets: the master's window is a few times as many.
+    static let walkPackets: UInt64 = 16
 
     private var reportAt: Instant = 0
     private var reportedAt: Instant = 0
+    /// The number of the packet that was to come next, as it was said last.
+    private(set) var reported: UInt64 = 0
     private var helloAt: Instant = 0
 
     /// All are due.
@@ -16,9 +20,13 @@ struct ReportTimer {
 
     /// When the next report is due.
     ///
-    /// - Parameter isWalking: whether an initsync is being received.
-    func due(isWalking: Bool) -> Instant {
-        isWalking ? min(reportAt, reportedAt + Self.walkInterval) : reportAt
+    /// - Parameters:
+    ///   - expected: the number of the packet that is to come next.
+    ///   - isWalking: whether an initsync is being received.
+    func due(at expected: UInt64, isWalking: Bool) -> Instant {
+        guard isWalking else { return reportAt }
+        if expected &- reported >= Self.walkPackets { return 0 }
+        return min(reportAt, reportedAt + Self.walkInterval)
     }
 
     /// The next one is due at once, whenever the last was.
@@ -27,9 +35,10 @@ struct ReportTimer {
     }
 
     /// One goes out, perhaps with a NACK.
-    mutating func sent(now: Instant) {
+    mutating func sent(_ expected: UInt64, now: Instant) {
         reportAt = now + Self.interval
         reportedAt = now
+        reported = expected
     }
 
     /// Whether everybody is to be told now that no master is heard; not again for an interval.

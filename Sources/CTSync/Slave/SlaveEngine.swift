@@ -21,6 +21,10 @@ final class SlaveEngine {
     /// How often those are looked at that wait for a parent, when no packet comes.
     static let waitInterval = 20 * Duration.millisecond
 
+    /// The most that is injected of what an initsync copies before it is looked for live messages again;
+    /// the rest of what has been received waits.
+    static let copiesAtOnce = 256
+
     /// How often a batch is sent that fails.
     private static let attempts = 3
 
@@ -254,7 +258,7 @@ final class SlaveEngine {
 
     /// Does what is due, after the packets that have come.
     func work(now: Instant) {
-        inject(now)
+        inject(now, copies: slave.isCopying ? Self.copiesAtOnce : .max)
         guard slave.donor == nil else { return slave.askAgain(now: now) }
         adopt(now)
         endBegins(now)
@@ -266,13 +270,13 @@ final class SlaveEngine {
         let rounds = Int(ReplicaTable.renewSeconds / 4)
         table.renew(budget: table.aliveCount / rounds + 64, now: Self.seconds(now))
         table.expectations.renew(now: Self.seconds(now))
-        inject(now)
+        inject(now, copies: 0)
         if !slave.hasAdopted, !adoption.isRunning { startAdoption() }
     }
 
     /// When `work` or `output` has something to do, if no packet comes.
     func pause(now: Instant) -> Pause {
-        guard !adoption.isRunning else { return .none }
+        guard !adoption.isRunning, table.kernel.copyCount == 0 else { return .none }
         var deadline = renewAt
         if let due = slave.deadline { deadline = min(deadline, due) }
         if table.isWaiting { deadline = min(deadline, now + Self.waitInterval) }
@@ -312,10 +316,15 @@ final class SlaveEngine {
 
     /// Brings the kernel to what the table says.
     func inject(_ now: Instant) {
+        inject(now, copies: .max)
+    }
+
+    /// - Parameter limit: of what an initsync copies, at most so many.
+    private func inject(_ now: Instant, copies limit: Int) {
         // It is asked again first: what was deleted, to be made anew, is nowhere else.
         for _ in 0..<Self.attempts {
             do throws(SystemError) {
-                try injector.apply(table, now: Self.seconds(now))
+                try injector.apply(table, copies: limit, now: Self.seconds(now))
                 try expectations.apply(table, now: now)
                 return
             } catch {
@@ -361,7 +370,8 @@ final class SlaveEngine {
             check.postpone(now: now)
             strays.cancel()
         }
-        if table.isDirty || table.expectations.isDirty { inject(now) }
+        let isDirty = table.kernel.liveCount > 0 || table.expectations.isDirty
+        if isDirty { inject(now, copies: 0) }
     }
 
     private static func seconds(_ now: Instant) -> UInt32 {

@@ -510,11 +510,26 @@ final class SlaveProtocol {
     /// When `output` has something next; nil if only a packet can bring that about.
     var deadline: Instant? {
         guard masterAddress != nil else { return answer.isDue ? 0 : nil }
-        var earliest = answer.isDue ? 0 : reports.due(isWalking: initsync.isRunning)
+        var earliest = answer.isDue ? 0 : reportDue
         if let nack = order.nackDue { earliest = min(earliest, nack) }
         if hasAdopted, let asked = request.deadline { earliest = min(earliest, asked) }
         return earliest
     }
+
+    private var reportDue: Instant {
+        reports.due(at: appliedEnd, isWalking: initsync.isRunning)
+    }
+
+    /// Whether an initsync is received, which waits for what is live.
+    var isCopying: Bool { donor == nil && !isHeir && initsync.isRunning }
+
+    /// The number after that of the last packet that is applied: the kernel may lack as much of an
+    /// initsync as it is given in a few steps, or the master would wait for each of them.
+    private var appliedEnd: UInt64 {
+        table.kernel.copyCount <= Self.copiesBehind
+            ? order.expected : min(max(reports.reported, 1), order.expected)
+    }
+    private static let copiesBehind = 2 * SlaveEngine.copiesAtOnce
 
     /// Writes the next packet that is due to the master, if any.
     ///
@@ -532,8 +547,8 @@ final class SlaveProtocol {
             return (write(.SLAVE_INITSYNC, now, wallMicroseconds, target), masterAddress)
         }
         let isNackDue = order.nackDue.map { $0 <= now } ?? false
-        guard isNackDue || reports.due(isWalking: initsync.isRunning) <= now else { return nil }
-        reports.sent(now: now)
+        guard isNackDue || reportDue <= now else { return nil }
+        reports.sent(appliedEnd, now: now)
         var ranges = 0
         if isNackDue {
             counters.nacks += 1
@@ -573,7 +588,7 @@ final class SlaveProtocol {
     ) -> Int {
         packet.write(
             SlavePacket.Content(
-                type: type, epoch: master.epoch, expected: order.expected, rangeCount: rangeCount,
+                type: type, epoch: master.epoch, expected: appliedEnd, rangeCount: rangeCount,
                 report: report(now), traits: traits),
             wallMicroseconds: wallMicroseconds, target)
     }

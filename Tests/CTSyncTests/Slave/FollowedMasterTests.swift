@@ -67,11 +67,16 @@ import Testing
 
     @Test func reportsAreDueEachSecondAndOftenerWhileAnInitsyncRuns() {
         var reports = ReportTimer()
-        reports.sent(now: 50)
-        #expect(reports.due(isWalking: false) == 50 + ReportTimer.interval)
-        #expect(reports.due(isWalking: true) == 50 + ReportTimer.walkInterval)
+        reports.sent(100, now: 50)
+        func due(at expected: UInt64, isWalking: Bool) -> Instant {
+            reports.due(at: expected, isWalking: isWalking)
+        }
+        #expect(due(at: 200, isWalking: false) == 50 + ReportTimer.interval)
+        let last = 99 + ReportTimer.walkPackets
+        #expect(due(at: last, isWalking: true) == 50 + ReportTimer.walkInterval)
+        #expect(due(at: last + 1, isWalking: true) == 0)
         reports.soon(now: 60)
-        #expect(reports.due(isWalking: false) == 60 && reports.due(isWalking: true) == 60)
+        #expect(due(at: 100, isWalking: false) == 60 && due(at: 100, isWalking: true) == 60)
         #expect(reports.takeHello(now: 70) && !reports.takeHello(now: 71))
         #expect(reports.takeHello(now: 70 + ReportTimer.interval) == true)
     }

@@ -15,6 +15,7 @@ import Testing
         "InitsyncRequest.longest": (InitsyncRequest.longest, Duration.millisecond),
         "SlaveProtocol.fullRetry": (SlaveProtocol.fullRetry, Duration.second),
         "ReportTimer.interval": (ReportTimer.interval, Duration.second),
+        "ReportTimer.walkInterval": (ReportTimer.walkInterval, Duration.millisecond),
         "SlaveProtocol.silence": (SlaveProtocol.silence, Duration.second),
         "ClaimAnswer.interval": (ClaimAnswer.interval, Duration.millisecond),
         "PacketOrder.regressionPatience": (PacketOrder.regressionPatience, Duration.second),
