@@ -121,9 +121,14 @@ struct Schedule {
         }
         failing = Self.failure(seed, nodeCount)
         habits = Habits(seed: seed)
-        guard habits.contains(.splits) else { return }
-        steps += Self.split(seed, nodes: nodeCount, from: stepCount)
-        stepCount += 2_000
+        if habits.contains(.splits) {
+            steps += Self.split(seed, nodes: nodeCount, from: stepCount)
+            stepCount += 2_000
+        }
+        if habits.contains(.boots) {
+            steps += Self.boots(seed, nodes: nodeCount, from: stepCount)
+            stepCount += 2_500
+        }
     }
 
     /// In a schedule of four a call fails, mostly an early one of its kind.

@@ -11,7 +11,7 @@ extension Schedule {
     /// A quarter of the seeds has some of the first three. The others are for planted faults and by
     /// `CTSYNC_HABITS` only: with them the engines break promise 9 now and then (docs/hacking.md).
     struct Habits: OptionSet {
-        let rawValue: UInt8
+        let rawValue: UInt16
         /// One fails of the first calls that are made because of the last promotion.
         static let lateFailures = Habits(rawValue: 1)
         /// In the quiet time only what the master sends by itself tells how far it is.
@@ -30,14 +30,17 @@ extension Schedule {
         /// The threads of events and of initsyncs get no processor for up to 60 ms, and events may be
         /// lost meanwhile; then the one works in the midst of the other's reading.
         static let stalls = Habits(rawValue: 128)
+        /// After a power cut all nodes but one boot within a moment: walks take their time, and a node that
+        /// has nothing joins in the midst of one that another has asked for.
+        static let boots = Habits(rawValue: 256)
 
-        init(rawValue: UInt8) {
+        init(rawValue: UInt16) {
             self.rawValue = rawValue
         }
 
         /// Those of a seed; `CTSYNC_HABITS`, the sum of their raw values, for each.
         init(seed: UInt64) {
-            if let all = getenv("CTSYNC_HABITS").flatMap({ UInt8(String(cString: $0)) }) {
+            if let all = getenv("CTSYNC_HABITS").flatMap({ UInt16(String(cString: $0)) }) {
                 self.init(rawValue: all)
                 return
             }
@@ -65,6 +68,26 @@ extension Schedule {
             Step(at: cut, action: .cut(node)), Step(at: order, action: .order(node, .master)),
             Step(at: order + 1_100 + chance.below(200), action: .heal),
         ]
+    }
+
+    /// The steps of a power cut that all nodes but one have, twice.
+    static func boots(_ seed: UInt64, nodes: Int, from first: Int) -> [Step] {
+        let chance = Chance(seed: seed &* 29 &+ 15)
+        let spared = chance.below(nodes)
+        var steps = [
+            Step(at: first, action: .heal), Step(at: first, action: .start(spared, nil)),
+            Step(at: first, action: .order(spared, .master)),
+        ]
+        // By then it is whole, and may walk its table.
+        for cut in [first + 1_300, first + 1_900] {
+            let others = (0..<nodes).filter { $0 != spared }
+            steps += others.map { Step(at: cut, action: .reboot($0)) }
+            let starts = others.map {
+                Step(at: cut + 1 + chance.below(100), action: .start($0, nil))
+            }
+            steps += starts.sorted { $0.at < $1.at }
+        }
+        return steps
     }
 
     /// The call that fails because of the last promotion: which of its kind, of those that it makes.

@@ -67,6 +67,7 @@ final class SimulatedCluster {
         if let ringSlots { settings.ringSlots = ringSlots }
         if let slotByteCount { settings.slotByteCount = slotByteCount }
         settings.packetsPerSecond = chance.one(of: [200, 1_000, 0])
+        if schedule.habits.contains(.boots) { settings.packetsPerSecond = 100 }
         settings.requireSyncSeconds = chance.one(of: [0, 0, 1])
         let own = (0..<schedule.nodeCount).map { Address(ipv4: 0xC000_0201 + UInt32($0)) }
         nodes = own.indices.map {
