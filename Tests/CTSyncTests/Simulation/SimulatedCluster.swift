@@ -38,6 +38,9 @@ final class SimulatedCluster {
     private var awaited: Int?
     /// Live connections that a role change must not lose.
     var owed: [Key: Tuple] = [:]
+    /// What somebody ordered a node to forget, and its kernel has still: it may have refused to delete it
+    /// at first, and the daemon asks again, whatever becomes of the node's role meanwhile.
+    private var forgotten: [Int: (keys: Set<Key>, at: Instant)] = [:]
     /// How often a slave that said it was in sync was found to be.
     var agreements = 0
     /// How often an owed connection was found.
@@ -263,7 +266,10 @@ final class SimulatedCluster {
         case .flush(let node):
             excuse(node)
             drops?.excuse(node)
-            nodes[node].daemon?.command { slave in _ = slave.flush(now: now) }
+            nodes[node].daemon?.command { slave in
+                _ = slave.flush(now: now)
+                forgotten[node] = (Set(nodes[node].kernel.table.slots.keys), now)
+            }
         case .resync(let node):
             nodes[node].daemon?.command { slave in slave.requireInitsync(now: now) }
         default: meddle(action)
@@ -325,7 +331,7 @@ final class SimulatedCluster {
     /// has it is gone. If the new master has an older connection of its ends, that takes its packets.
     private func owe(to index: Int) {
         for (key, reply) in traffic.live {
-            let isHeld = holders(key, reply).contains { holder in
+            let isHeld = keepers(key, reply).contains { holder in
                 nodes[holder].daemon != nil
                     && (holder == index
                         || connects(holder, index) && connects(index, holder))
@@ -341,10 +347,31 @@ final class SimulatedCluster {
         nodes.indices.filter { nodes[$0].kernel.table.entry(key)?.reply == reply }
     }
 
+    /// Those of them that were not ordered to forget it.
+    private func keepers(_ key: Key, _ reply: Tuple) -> [Int] {
+        holders(key, reply).filter { forgotten[$0]?.keys.contains(key) != true }
+    }
+
+    /// What is ordered to be forgotten is gone, or the daemon holds it again, or another one runs that
+    /// knows of no order.
+    private func trackForgotten() {
+        for (node, order) in forgotten {
+            let table = nodes[node].kernel.table
+            let replicas = nodes[node].daemon?.slave.table
+            let pending = order.keys.filter { key in
+                let wentAt = table.removals[key]?.at ?? 0
+                guard let replicas, table.entry(key) != nil, wentAt < order.at else { return false }
+                return replicas.knows(key) && replicas.book.alivePlace(key) == nil
+            }
+            forgotten[node] = pending.isEmpty ? nil : (pending, order.at)
+        }
+    }
+
     /// Looks after the connections that are owed: one that nobody holds any more was lost, by a
     /// daemon, or by what no daemon can help.
     private func trackOwed() throws {
         forgetLost()
+        trackForgotten()
         if nodes.count(where: { $0.role == .master }) > 1 { splitAt = now }
         for (key, reply) in owed {
             if traffic.live[key] != reply {
@@ -407,6 +434,6 @@ final class SimulatedCluster {
 
     /// An operator's flush is an order, and a boot takes what is not on the disk.
     private func excuse(_ node: Int) {
-        for (key, reply) in owed where holders(key, reply) == [node] { owed[key] = nil }
+        for (key, reply) in owed where keepers(key, reply) == [node] { owed[key] = nil }
     }
 }
