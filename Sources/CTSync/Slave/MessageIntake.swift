@@ -36,6 +36,8 @@ struct MessageIntake {
     /// Whether this kernel's entry of a connection is newer than what is handed over, by a word that is
     /// so late.
     var isKeptHere: (Entry, Basis) -> Bool = { _, _ in false }
+    /// Whether this kernel has no entry of a connection.
+    var isGoneHere: (Key) -> Bool = { _ in false }
     /// Whether this kernel's entry of a connection is newer than what a predecessor still says of it.
     var hasMovedOn: (Key) -> Bool = { _ in false }
     private var stance = Stance.slave
@@ -135,6 +137,12 @@ struct MessageIntake {
         case .lacking:
             return table.isSufficient(handed.key) && word < table.lateness(handed.key)
         case .same:
+            // It has ended here since, which no replica of a master says; where it is handed over from,
+            // another like it has begun.
+            if table.lateness(handed.key) < word, isGoneHere(handed.key) {
+                table.isLost(handed.key)
+                return false
+            }
             table.confirm(handed.key, word)
             return true
         case .different:

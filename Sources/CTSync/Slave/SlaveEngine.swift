@@ -118,6 +118,7 @@ final class SlaveEngine {
         hasBegun = true
         table.isCreateOnly = true
         slave.isKeptHere = { [unowned self] handed, word in hasNewer(than: handed, word) }
+        slave.isGoneHere = { [unowned self] key in isGone(key) }
         slave.takeOver(from: claim, at: peer, others: others, words, now: now)
     }
 
@@ -159,6 +160,14 @@ final class SlaveEngine {
             return word <= table.lateness(handed.key) || isUsed(entry, besides: handed)
         } catch {
             return true
+        }
+    }
+
+    private func isGone(_ key: Key) -> Bool {
+        do throws(SystemError) {
+            return try lookup.entry(key) == nil
+        } catch {
+            return false
         }
     }
 

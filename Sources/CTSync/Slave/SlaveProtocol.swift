@@ -156,6 +156,12 @@ final class SlaveProtocol {
         set { intake.isKeptHere = newValue }
     }
 
+    /// Whether this kernel has no entry of a connection.
+    var isGoneHere: (Key) -> Bool {
+        get { intake.isGoneHere }
+        set { intake.isGoneHere = newValue }
+    }
+
     /// Whether this kernel's entry of a connection is newer than what a predecessor still says of it.
     var hasMovedOn: (Key) -> Bool {
         get { intake.hasMovedOn }

@@ -80,6 +80,33 @@ import Testing
         #expect(!engine.slave.isKeptHere(other, .none))
     }
 
+    /// It ended here in the term, which the replica does not say, and what is handed over is like it.
+    @Test func whatEndedHereIsTakenAgainIfItIsTheSame() throws {
+        let word = Basis(epoch: 6, sequence: 5)
+        let (engine, seconds) = try taker(.older, own: Basis(epoch: 6, sequence: 4))
+        #expect(kernel.table.insert(handed, seconds: seconds, .traffic) == 0)
+        take(handed, word, engine)
+        #expect(!engine.slave.isGoneHere(handed.key))
+        #expect(kernel.table.remove(handed.key, .traffic) != nil)
+        #expect(engine.slave.isGoneHere(handed.key))
+        var intake = MessageIntake(engine.table, engine.slave.filter)
+        intake.isGoneHere = engine.slave.isGoneHere
+        intake.handover = ReceivedHandover(
+            from: Self.claim, LastWords(donor: word, own: .none), now: Self.now)
+        var message = Message()
+        message.kind = MessageKind(.CONNTRACK, .UPDATE)
+        message.entry = handed
+        // By no later word it is the one that ended here.
+        for (sequence, isThere) in [(UInt64(5), false), (6, true)] {
+            intake.handover?.begin(
+                Bracket(number: 1, basis: Basis(epoch: 6, sequence: sequence)))
+            #expect(intake.take(message, now: 10) == .taken)
+            engine.inject(Self.now)
+            #expect((kernel.table.entry(handed.key) != nil) == isThere)
+        }
+        engine.table.assertValid { Issue.record("\($0)") }
+    }
+
     /// A connection of the same tuple that this process has not read.
     @Test(arguments: Origin.allCases)
     func anOlderOneOfItsTupleGivesWay(_ origin: Origin) throws {
