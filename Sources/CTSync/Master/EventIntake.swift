@@ -282,6 +282,7 @@ final class EventIntake: Sendable {
 
     private func lostEvents(_ counter: borrowing Atomic<UInt64>) {
         counter.wrappingAdd(1, ordering: .relaxed)
+        master.births.missed()
         master.lostEvents()
     }
 }

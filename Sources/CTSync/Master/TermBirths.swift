@@ -12,6 +12,8 @@ final class TermBirths: Sendable {
     private static let wordCount = 1 << 14
 
     private let isOpen = Atomic<Bool>(false)
+    /// Whether events were lost since `begin()`, of which some may have told of beginnings.
+    private let hasMissed = Atomic<Bool>(false)
     private let words = Mutex([UInt64](repeating: 0, count: wordCount))
     private let hash: TupleHash
 
@@ -28,12 +30,18 @@ final class TermBirths: Sendable {
         words.withLock { words in
             for index in words.indices { words[index] = 0 }
         }
+        hasMissed.store(false, ordering: .relaxed)
         isOpen.store(true, ordering: .relaxed)
     }
 
     /// Records nothing more; what is known stays.
     func end() {
         isOpen.store(false, ordering: .relaxed)
+    }
+
+    /// Events were lost: of what is not recorded nobody knows any more when it began.
+    func missed() {
+        hasMissed.store(true, ordering: .relaxed)
     }
 
     /// Records a connection that has begun.
@@ -46,9 +54,10 @@ final class TermBirths: Sendable {
     }
 
     /// Whether it began since `begin()`, or, rarely, looks as if it had; nil if it may have begun
-    /// since `end()`.
+    /// since `end()`, or with an event that was lost.
     func began(_ key: Key) -> Bool? {
-        contains(key) ? true : isRecording ? false : nil
+        if contains(key) { return true }
+        return isRecording && !hasMissed.load(ordering: .relaxed) ? false : nil
     }
 
     /// Whether it began between `begin()` and `end()`, or, rarely, looks as if it had.
