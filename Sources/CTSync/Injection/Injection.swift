@@ -36,6 +36,9 @@ struct Injection: BitwiseCopyable {
         /// Packets may have passed that this kernel did not see, between others that it saw: its windows
         /// are out of step, and packets are let pass whatever they are (BE_LIBERAL).
         static let outOfStep = Marks(rawValue: 1 << 5)
+        /// The kernel's entry was not made by this process, and has a helper, whatever the master has said
+        /// of it so far: expectations may be lost with it.
+        static let helped = Marks(rawValue: 1 << 6)
     }
 }
 

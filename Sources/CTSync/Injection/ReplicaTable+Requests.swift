@@ -17,7 +17,7 @@ extension ReplicaTable {
                 leaveOutLostParent(place)
                 move(place, .deletionAsked(isHalf: !replica.isSufficient))
             }
-            if replica.fields.contains(.helper) || !replica.isSufficient {
+            if mayHaveHelper(place) {
                 expectations.lostParent(replica.key, isRecreated: isRecreated)
             }
             return (request, place)
@@ -37,7 +37,7 @@ extension ReplicaTable {
 
     /// Takes that the kernel has done as it was asked.
     func done(_ operation: InjectOperation, _ place: UInt32) {
-        if operation == .create { kernel[place].marks.remove(.labelless) }
+        if operation == .create { kernel[place].marks.subtract([.labelless, .helped]) }
         move(place, operation == .delete ? .deleted : .written)
     }
 
@@ -63,6 +63,7 @@ extension ReplicaTable {
         // The deletion before it was refused, and that was the answer.
         guard kernel[place].state.secondRequest == operation else { return .ignored }
         let asked = request(at: place)
+        if let found { noteHelper(of: found, place) }
         var remedy = InjectRemedy(
             operation, errno, attempts: Int(kernel[place].attempts),
             hasParent: asked.fields.contains(.parent), hasHelper: asked.fields.contains(.helper))
@@ -83,6 +84,18 @@ extension ReplicaTable {
         }
         move(place, .writingRefused(remedy))
         return remedy
+    }
+
+    /// Whether the kernel's entry of a replica may have a helper, and expectations that go with it.
+    private func mayHaveHelper(_ place: UInt32) -> Bool {
+        let replica = book.pool.replicas[Int(place)]
+        return replica.fields.contains(.helper) || !replica.isSufficient
+            || kernel[place].marks.contains(.helped)
+    }
+
+    /// Records that the kernel's entry of a replica has a helper.
+    func noteHelper(of entry: Entry, _ place: UInt32) {
+        if entry.fields.contains(.helper) { kernel[place].marks.insert(.helped) }
     }
 
     /// The entry as the kernel is told of it: without a helper that this node lacks, and without a

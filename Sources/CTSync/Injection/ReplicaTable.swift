@@ -153,6 +153,7 @@ package final class ReplicaTable {
         }
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
         kernel.adopt(place, as: isWorn ? .replace : .change, heldAtSeconds: now &- age)
+        noteHelper(of: entry, place)
         if isRemade {
             kernel.move(place, .confirmed)
             setOutOfStep(place)
@@ -169,6 +170,7 @@ package final class ReplicaTable {
         let mustBeMade = isWorn && replica.isSufficient
         let isAnother =
             isAlive && (mustBeMade || Self.mustBecomeAnother(entry, request(at: place)))
+        noteHelper(of: entry, place)
         move(place, .found(isAnother: isAnother))
         if !isAlive { move(place, .ended) }
     }

@@ -51,6 +51,39 @@ import Testing
         table.assertValid { Issue.record("\($0)") }
     }
 
+    /// An update is all that was heard of a connection that this kernel has, with a helper and what that
+    /// expects: these go with it, and are made again with the next that has them.
+    @Test(arguments: [false, true])
+    func whatItsHelperExpectsIsLostWithIt(_ isReadFirst: Bool) throws {
+        kernel.advance(to: Duration.second)
+        let control = SampleExpectations.control("ftp", 4_000)
+        let expected = SampleExpectations.expectation(of: control, port: 3_000)
+        #expect(kernel.table.insert(control, seconds: 60, .traffic) == 0)
+        #expect(kernel.table.insert(expected) == 0)
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        let entries = try Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        let expectations = try ExpectationInjector(try kernel.makeRequests())
+        func inject() throws {
+            try entries.apply(table, now: 1)
+            try expectations.apply(table, now: Duration.second)
+            table.assertValid { Issue.record("\($0)") }
+        }
+        var update = control
+        update.fields.remove(.helper)
+        _ = table.update(update, isNew: false, isCopy: false, now: 1)
+        if isReadFirst { _ = table.adopt(control, isTouched: false, now: 1) }
+        try inject()
+        table.expectations.adopt(expected, now: 1)
+        try inject()
+        table.delete(control.key, now: 1)
+        try inject()
+        #expect(kernel.table.expectations.isEmpty)
+        _ = table.update(control, isNew: true, isCopy: false, now: 1)
+        table.expectations.update(expected, isCopy: false, now: 1)
+        try inject()
+        #expect(kernel.table.expectations.count == 1)
+    }
+
     /// On a master, a deletion that was refused is not tried again: there may be another by now.
     @Test func aRefusedDeletionIsNotTriedAgainOnAMaster() throws {
         kernel.advance(to: Duration.second)
