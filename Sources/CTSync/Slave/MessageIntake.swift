@@ -129,6 +129,16 @@ struct MessageIntake {
         }
     }
 
+    /// Whether what is handed over, and is the same as what is held here, may be another connection, which
+    /// began there after this one has ended here: no replica of a master says that it has.
+    ///
+    /// It is not if it was heard in the same term, and no later; nor what was heard of this master. Two
+    /// masters of a split are at work at the same time: which of their terms is later says nothing.
+    private func mayBeAnother(_ handed: Entry, _ word: Basis) -> Bool {
+        let here = table.lateness(handed.key)
+        return word != .none && (word > here || word.epoch != here.epoch)
+    }
+
     /// Whether what this master has of a connection is to stay as it is: it is what it is handed, or
     /// packets have passed since the promotion.
     private func isNewerHere(_ handed: Entry, _ word: Basis) -> Bool {
@@ -137,9 +147,7 @@ struct MessageIntake {
         case .lacking:
             return table.isSufficient(handed.key) && word < table.lateness(handed.key)
         case .same:
-            // It has ended here since, which no replica of a master says; where it is handed over from,
-            // another like it has begun.
-            if table.lateness(handed.key) < word, isGoneHere(handed.key) {
+            if mayBeAnother(handed, word), isGoneHere(handed.key) {
                 table.isLost(handed.key)
                 return false
             }

@@ -96,13 +96,16 @@ import Testing
         var message = Message()
         message.kind = MessageKind(.CONNTRACK, .UPDATE)
         message.entry = handed
-        // By no later word it is the one that ended here.
-        for (sequence, isThere) in [(UInt64(5), false), (6, true)] {
-            intake.handover?.begin(
-                Bracket(number: 1, basis: Basis(epoch: 6, sequence: sequence)))
+        // By no later word of the same term it is the one that ended here; so it is if this master said it.
+        let cases: [(Basis, Bool)] = [
+            (word, false), (.none, false), (Basis(epoch: 5, sequence: 9), true),
+            (Basis(epoch: 5, sequence: 9), false), (Basis(epoch: 6, sequence: 1), true),
+        ]
+        for (word, isTaken) in cases {
+            intake.handover?.begin(Bracket(number: 1, basis: word))
             #expect(intake.take(message, now: 10) == .taken)
             engine.inject(Self.now)
-            #expect((kernel.table.entry(handed.key) != nil) == isThere)
+            #expect((kernel.table.remove(handed.key, .traffic) != nil) == isTaken, "\(word)")
         }
         engine.table.assertValid { Issue.record("\($0)") }
     }
