@@ -144,9 +144,9 @@ extension ReplicaTable {
     }
 
     /// Has orphans made again whose parent has come after all: no packet passes here yet, so
-    /// nothing is lost with them.
+    /// nothing is lost with them. On a master they stay: packets pass, and there may be others by now.
     private func lookAtOrphans() {
-        guard orphans.count > 0 else { return }
+        guard orphans.count > 0, !isCreateOnly else { return }
         orphans.look { _, orphan in
             guard isParentInKernel(of: orphan.place) else { return false }
             kernel[orphan.place].parenthood = .asSaid

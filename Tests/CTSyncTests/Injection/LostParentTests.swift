@@ -35,6 +35,29 @@ import Testing
         table.assertValid { Issue.record("\($0)") }
     }
 
+    /// On a master an orphan is not made again: another may have begun in its place, which the table has
+    /// not heard of.
+    @Test func anOrphanStaysOneOnAMaster() throws {
+        kernel.advance(to: Duration.second)
+        let injector = try Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        _ = table.update(child, isNew: true, isCopy: false, now: 1)
+        try injector.apply(table, now: 1)
+        table.giveUpWaiting()
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.remove(child.key, .traffic) != nil && table.orphans.count == 1)
+        var other = child
+        other.fields.remove(.parent)
+        other.mark = 5
+        #expect(kernel.table.insert(other, seconds: 60, .traffic) == 0)
+        table.isCreateOnly = true
+        _ = table.update(parent, isNew: false, isCopy: true, now: 1)
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.entry(parent.key) != nil)
+        #expect(kernel.table.entry(child.key)?.mark == 5)
+        table.assertValid { Issue.record("\($0)") }
+    }
+
     /// On a master, whose table does not hear what ends, what is handed over does not wait for that.
     @Test func itIsMadeWithoutAParentThatHasEndedOnAMaster() throws {
         kernel.advance(to: Duration.second)
