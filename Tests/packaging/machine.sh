@@ -38,49 +38,10 @@ cat > "$scratch/setup" <<'END'
 set -e
 scratch=$1
 package=$2
-root=$scratch/root
-mount --make-rprivate /
-mkdir "$root" "$scratch/overlay"
-mount -t tmpfs tmpfs "$scratch/overlay"
-mkdir "$scratch/overlay/upper" "$scratch/overlay/work"
-mount -t overlay -o "lowerdir=/,upperdir=$scratch/overlay/upper,workdir=$scratch/overlay/work" \
-    overlay "$root"
-mount -t proc proc "$root/proc"
-# What belongs to all namespaces stays as it is.
-mount --bind "$root/proc/sys" "$root/proc/sys"
-mount --bind "$root/proc/sys/net" "$root/proc/sys/net"
-mount -o remount,bind,ro "$root/proc/sys"
-mount -t sysfs -o ro sysfs "$root/sys"
-grep -q ' /sys/fs/cgroup$' "$scratch/places" || mount -t tmpfs tmpfs "$root/sys/fs/cgroup"
-while read -r kind place options; do
-    mkdir -p "$root$place"
-    case $kind in
-        cgroup2) mount -t cgroup2 cgroup2 "$root$place" ;;
-        *)
-            options=$(echo "$options" | tr , '\n' \
-                | grep -xE 'name=.*|xattr|devices|memory|pids' | paste -sd, -)
-            case $options in *name=*) options=none,$options ;; esac
-            mount -t cgroup -o "$options" cgroup "$root$place"
-            ;;
-    esac
-done < "$scratch/hierarchies"
-for place in run tmp dev var/log var/tmp; do mount -t tmpfs tmpfs "$root/$place"; done
-for device in null zero full random urandom tty; do
-    touch "$root/dev/$device"
-    mount --bind "/dev/$device" "$root/dev/$device"
-done
-mkdir "$root/dev/pts" "$root/dev/shm" "$root/run/netns" "$root/run/systemd" \
-    "$root/run/systemd/system"
+. Tests/machine.sh
 cp "$package" "$root/run/package.deb"
-mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
-ln -s pts/ptmx "$root/dev/ptmx"
 
-# Nothing of this machine's but the journal; a master on the other end of the wires.
-cat > "$root/run/systemd/system/test.target" <<UNIT
-[Unit]
-DefaultDependencies=no
-Wants=systemd-journald.service
-UNIT
+# A master on the other end of the wires.
 cat > "$root/run/systemd/system/peer.service" <<UNIT
 [Unit]
 DefaultDependencies=no
@@ -88,9 +49,7 @@ DefaultDependencies=no
 ExecStart=/bin/ip netns exec peer /usr/sbin/ct_sync --syncdev sync1 --id 2 --state master \
     --l2drop 0 --control-file /run/peer/state
 UNIT
-rm -rf "$root/etc/ct_sync.conf" "$root/etc/ct_sync"
 chroot "$root" sh -e -c '
-    ip link set lo up
     ip netns add peer
     for pair in sync lan; do
         ip link add ${pair}0 type veth peer name ${pair}1 netns peer
@@ -101,10 +60,8 @@ chroot "$root" sh -e -c '
     ip -n peer addr add 172.31.255.2/24 dev sync1
     ip addr add 10.1.0.1/24 dev lan0
     ip -n peer addr add 10.1.0.2/24 dev lan1'
-exec chroot "$root" env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-    /lib/systemd/systemd --unit=test.target --log-target=journal --show-status=no
+boot
 END
-awk '{ print "", $2 }' "$scratch/hierarchies" > "$scratch/places"
 
 # A subshell, so that this one stays out of the group.
 (
