@@ -9,6 +9,8 @@ package struct ConntrackdConversion {
     private var file = OutputFile()
     private var filter = Filter()
     private var links: [Link] = []
+    /// What becomes of them.
+    private var linkSettings = LinkSettings()
     /// How many of them were written.
     private var written = 0
     /// The place of the link that becomes the sync device.
@@ -64,6 +66,7 @@ package struct ConntrackdConversion {
                 path, first.line,
                 "Sync has no Multicast, UDP or TCP section, which names the sync device; add one")
         }
+        linkSettings = LinkSettings(links, chosen: chosen)
         while links.contains(where: { $0.port == port }) { port += 1 }
     }
 
@@ -92,6 +95,11 @@ package struct ConntrackdConversion {
         case "ResendQueueSize": writeQueue(clause, indent: indent)
         case "Protocol", "Address", "State", "IgnoreProtocol", "IgnoreTrafficFor", "Replicate":
             writeFilter(clause, indent: indent)
+        case "Filter":
+            // Where conntrackd decides, if it says so.
+            let place = clause.words.isEmpty ? "" : Remarks.filterPlace
+            file.clause(clause, place, indent: indent)
+            write(clause.clauses, indent: indent + 2)
         case "Helper":
             file.clause(clause, Remarks.remark(clause), indent: indent)
             writeHelpers(clause.clauses, indent: indent + 2)
@@ -112,7 +120,7 @@ package struct ConntrackdConversion {
         let link = links[written]
         defer { written += 1 }
         guard written == chosen else {
-            writeFurther(link, indent: indent)
+            writeFurther(link, linkSettings.parts[written], indent: indent)
             return
         }
         let isTCP = link.kind == "TCP"
@@ -125,7 +133,10 @@ package struct ConntrackdConversion {
         for item in clause.clauses {
             file.clause(item, remark(item, of: link), indent: indent + 2)
         }
-        for (name, value) in link.settings(port: port) { file.setting(name, value) }
+        for (name, value) in linkSettings.settings(isMulticast: link.isMulticast) {
+            file.setting(name, value)
+        }
+        file.setting("port", String(port))
         let id = link.nodeID
         file.comment(
             id == nil
@@ -137,11 +148,15 @@ package struct ConntrackdConversion {
     }
 
     private func remark(_ item: Clause, of link: Link) -> String {
-        let isMulticast = link.kind == "Multicast"
         switch item.name {
         case "Interface": return "syncdev"
         case "IPv4_address", "IPv6_address":
-            return isMulticast ? "group" : "nothing: ct_sync takes the addresses of syncdev"
+            guard link.isMulticast else {
+                return "nothing: ct_sync takes the addresses of syncdev"
+            }
+            let group = linkSettings.targets[0]
+            return link.target == group
+                ? "group" : "nothing: one group, \(group), counts for all sync devices"
         case "IPv4_Destination_Address", "IPv6_Destination_Address": return "peer"
         case "IPv4_interface", "IPv6_interface":
             return "nothing: ct_sync takes the addresses of syncdev"
@@ -153,16 +168,25 @@ package struct ConntrackdConversion {
         }
     }
 
-    private mutating func writeFurther(_ link: Link, indent: Int) {
-        let first = links[chosen]
-        let isPeer = link.device == first.device && link.other != nil
-        file.clause(
-            link.clause,
-            isPeer
-                ? "a further link on \(link.device). To send to this node as well:"
-                : "a further link. There is one sync device in this version, \(first.device); when "
-                    + "there can be several:", indent: indent)
-        file.proposal(isPeer ? [("peer", link.target)] : link.settings(port: port))
+    private mutating func writeFurther(
+        _ link: Link, _ part: LinkSettings.Part, indent: Int
+    ) {
+        let first = links[chosen].device
+        switch part {
+        case .first, .device:
+            file.clause(
+                link.clause,
+                "a further link: \(link.device) is one more sync device, beside \(first)",
+                indent: indent)
+        case .peer:
+            file.clause(
+                link.clause, "a further link on \(link.device): one more peer", indent: indent)
+        case .nothing(let why):
+            file.clause(link.clause, "a further link; nothing: \(why)", indent: indent)
+        }
+        for item in link.clause.clauses {
+            file.clause(item, remark(item, of: link), indent: indent + 2)
+        }
     }
 
     private mutating func writeLimit(_ clause: Clause, indent: Int) {

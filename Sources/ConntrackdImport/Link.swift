@@ -58,13 +58,8 @@ struct Link {
         port = (clause.last("Group") ?? clause.last("Port")).flatMap { Int($0.value) }
     }
 
-    /// The settings of ct_sync for it.
-    func settings(port: Int) -> [(String, String)] {
-        [
-            ("syncdev", device), (kind == "Multicast" ? "group" : "peer", target),
-            ("port", String(port)),
-        ]
-    }
+    /// Whether it sends to a group.
+    var isMulticast: Bool { kind == "Multicast" }
 
     private static func network(_ clause: Clause) -> IPNetwork? {
         IPNetwork(clause.value, clause.name.hasPrefix("IPv4") ? .ipv4 : .ipv6)

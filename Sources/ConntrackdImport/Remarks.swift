@@ -8,6 +8,10 @@ enum Remarks {
         return (isOff ? ofSwitchedOff[clause.name] : nil) ?? always[clause.name] ?? ""
     }
 
+    /// `From Userspace`, `From Kernelspace`.
+    static let filterPlace =
+        "rules at the end; nothing else: what the kernel can decide is decided there"
+
     private static let cached =
         "cannot be had: replicas are always in the kernel, so that a takeover has nothing to commit"
     private static let journal =

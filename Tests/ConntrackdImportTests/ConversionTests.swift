@@ -17,11 +17,11 @@ import Testing
     }
 
     private static func link(
-        _ device: String, _ target: String, port: Int = 3781, id: Int
+        _ devices: String..., to targets: String..., port: Int = 3781, id: Int
     ) -> [String] {
-        ["syncdev=\(device)", target, "port=\(port)", "id=\(id)"]
+        devices.map { "syncdev=\($0)" } + targets + ["port=\(port)", "id=\(id)"]
     }
-    private static let debian = link("eth2", "group=225.0.0.50", id: 100)
+    private static let debian = link("eth2", to: "group=225.0.0.50", id: 100)
     private static func protocols(_ names: String...) -> [String] {
         names.map { "replicate=accept protocol \($0)" }
     }
@@ -32,44 +32,41 @@ import Testing
             settings: debian + ["max-entries=131072"] + protocols("tcp", "sctp", "33")),
         Case(
             file: "debian-alarm",
-            settings: link("eth2", "group=225.0.0.50", id: 200) + [
+            settings: link("eth2", to: "group=225.0.0.50", id: 200) + [
                 "max-entries=131072", "replicate=ignore protocol udp",
                 "replicate=ignore protocol icmp", "replicate=ignore protocol icmpv6",
             ]),
         Case(file: "debian-notrack", settings: debian + ["max-entries=131072"]),
         Case(
             file: "manual-two-links",
-            settings: link("eth3", "group=225.0.0.51", port: 3782, id: 100)
+            settings: link("eth3", "eth2", to: "group=225.0.0.51", port: 3782, id: 100)
                 + ["max-entries=131072", "replicate=ignore source 192.168.100.0/24"]
                 + protocols("tcp", "sctp", "33"),
-            proposals: [
-                "syncdev=eth2 group=225.0.0.50 port=3782",
-                "replicate=\"ignore destination 192.168.100.0/24\"",
-            ]),
+            proposals: ["replicate=\"ignore destination 192.168.100.0/24\""]),
         Case(
             file: "manual-tcp",
-            settings: link("eth2", "peer=192.168.2.101", id: 100) + [
+            settings: link("eth2", to: "peer=192.168.2.101", id: 100) + [
                 "max-entries=131072", "replicate=ignore source 192.168.0.0/16",
                 "replicate=accept state ESTABLISHED,CLOSE,TIME_WAIT,CLOSE_WAIT,FIN_WAIT,LAST_ACK",
             ] + protocols("sctp", "33"),
             proposals: ["replicate=\"ignore destination 192.168.0.0/16\""]),
         Case(
             file: "guide-udp-pair",
-            settings: link("ens3", "peer=10.90.0.2", id: 1) + ["max-entries=131072"]
+            settings: link("ens3", to: "peer=10.90.0.2", id: 1) + ["max-entries=131072"]
                 + protocols("tcp", "udp", "icmp")),
         Case(
             file: "guide-realtime",
-            settings: link("eth0.54", "group=225.0.0.50", id: 3) + ["max-entries=32768"]
+            settings: link("eth0.54", to: "group=225.0.0.50", id: 3) + ["max-entries=32768"]
                 + protocols("tcp", "udp", "icmp", "icmpv6")),
         Case(
             file: "guide-three-nodes",
-            settings: link("eth1", "peer=10.90.0.2", port: 3782, id: 1) + ["max-entries=131072"],
-            proposals: ["peer=10.90.0.3"]),
-        Case(file: "guide-ipv6-peer", settings: link("bond0", "peer=2001:db8:ffff::2", id: 1)),
-        Case(file: "guide-ipv6-tcp", settings: link("eth2", "peer=2001:db8:ffff::6", id: 5)),
+            settings: link("eth1", to: "peer=10.90.0.2", "peer=10.90.0.3", port: 3782, id: 1)
+                + ["max-entries=131072"]),
+        Case(file: "guide-ipv6-peer", settings: link("bond0", to: "peer=2001:db8:ffff::2", id: 1)),
+        Case(file: "guide-ipv6-tcp", settings: link("eth2", to: "peer=2001:db8:ffff::6", id: 5)),
         Case(
             file: "guide-ipv6-group",
-            settings: ["ring-slots=32768"] + link("sync-link_0", "group=ff02::db8:50", id: 1)),
+            settings: ["ring-slots=32768"] + link("sync-link_0", to: "group=ff02::db8:50", id: 1)),
         Case(
             file: "guide-states",
             settings: debian + ["replicate=accept state ESTABLISHED,FIN_WAIT,CLOSE_WAIT,LAST_ACK"]),
@@ -80,31 +77,32 @@ import Testing
             ]),
         Case(
             file: "guide-states-any-protocol",
-            settings: link("tun0", "peer=10.8.2.1", id: 1) + [
+            settings: link("tun0", to: "peer=10.8.2.1", id: 1) + [
                 "replicate=ignore protocol gre", "replicate=ignore protocol 2",
                 "replicate=accept state SYN_RECV,ESTABLISHED,FIN_WAIT,CLOSE_WAIT,LAST_ACK",
                 "replicate=ignore protocol tcp",
             ]),
         Case(file: "guide-accepted-networks", settings: debian),
-        Case(file: "guide-dense", settings: link("br-sync", "group=225.0.0.50", id: 7)),
+        Case(file: "guide-dense", settings: link("br-sync", to: "group=225.0.0.50", id: 7)),
         Case(
             file: "vyos-multicast",
-            settings: link("eth1", "group=225.0.0.50", id: 11)
+            settings: link("eth1", to: "group=225.0.0.50", id: 11)
                 + ["max-entries=524288", "replicate=ignore source 192.0.2.0/24"]
                 + protocols("tcp", "udp", "icmp", "icmpv6"),
             proposals: ["replicate=\"ignore destination 192.0.2.0/24\""]),
         Case(
             file: "vyos-peers",
-            settings: link("eth1", "peer=192.0.2.12", id: 11) + ["max-entries=524288"],
-            proposals: ["syncdev=eth2 peer=198.51.100.12 port=3781"]),
+            settings: link("eth1", "eth2", to: "peer=192.0.2.12", "peer=198.51.100.12", id: 11)
+                + ["max-entries=524288"]),
         Case(
             file: "neutron",
             settings: ["max-entries=131072"]
-                + link("ha-4d2d7b6a-12", "group=225.0.0.50", port: 3782, id: 5)
+                + link("ha-4d2d7b6a-12", to: "group=225.0.0.50", port: 3782, id: 5)
                 + protocols("tcp", "sctp", "33", "udp", "icmp", "icmpv6")),
         Case(
-            file: "four-links", settings: link("eth2", "group=225.0.0.50", port: 3784, id: 1),
-            proposals: (3...5).map { "syncdev=eth\($0) group=225.0.0.50 port=3784" }),
+            file: "four-links",
+            settings: link(
+                "eth2", "eth3", "eth4", "eth5", to: "group=225.0.0.50", port: 3784, id: 1)),
         Case(
             file: "before-1.4.5",
             settings: debian + [
@@ -131,11 +129,52 @@ import Testing
     @Test(arguments: cases) func aProposalIsTakenToo(_ one: Case) throws {
         let text = try ConntrackdConversion.configuration(
             from: ConntrackdFiles.text(one.file), path: "conntrackd.conf")
-        // Of a further link, until there can be several, the device replaces the first.
         let withProposals = text.split(separator: "\n").map {
-            $0.hasPrefix("#options") && !$0.contains("syncdev") ? $0.dropFirst() : $0
+            $0.hasPrefix("#options") ? $0.dropFirst() : $0
         }.joined(separator: "\n")
         _ = try Configuration(ConfigurationFile(text: withProposals, path: "c").settings)
+    }
+
+    /// Further links that cannot be sync devices of their own.
+    @Test(
+        arguments: [
+            (
+                "Multicast { Interface a IPv4_address 225.0.0.50 } "
+                    + "Multicast { Interface a IPv4_address 225.0.0.51 }",
+                ["syncdev=a", "group=225.0.0.50"], "a device has one group, 225.0.0.50"
+            ),
+            (
+                "UDP { Interface a IPv4_Destination_Address 10.0.0.2 } "
+                    + "UDP Default { Interface b IPv4_Destination_Address 10.0.0.2 }",
+                ["syncdev=b", "peer=10.0.0.2"], "a peer is reached over one device"
+            ),
+            (
+                "UDP { Interface a IPv4_Destination_Address 10.0.0.2 } "
+                    + "UDP { Interface a IPv6_Destination_Address 2001:db8::2 }",
+                ["syncdev=a", "peer=10.0.0.2"], "the peers of a device are of one family"
+            ),
+            (
+                "UDP { Interface a IPv4_Destination_Address 10.0.0.2 } "
+                    + "UDP { Interface b IPv6_Destination_Address 2001:db8::2 }",
+                ["syncdev=a", "syncdev=b", "peer=10.0.0.2", "peer=2001:db8::2"],
+                "b is one more sync device, beside a"
+            ),
+        ]) func aFurtherLink(_ links: String, _ settings: [String], _ words: String) throws
+    {
+        let text = try ConntrackdConversion.configuration(from: "Sync { \(links) }", path: "c")
+        let file = try ConfigurationFile(text: text, path: "c")
+        let named = file.settings.filter { !["port", "id"].contains($0.name) }
+        #expect(named.map { "\($0.name)=\($0.value)" } == settings)
+        let said = text.split(whereSeparator: \.isWhitespace).filter { $0 != "#" }
+        #expect(said.joined(separator: " ").contains(words))
+        _ = try Configuration(file.settings)
+    }
+
+    @Test func whereAFilterDecidesIsSaid() throws {
+        let text = try ConntrackdConversion.configuration(
+            from: "Sync { UDP { Interface a IPv4_Destination_Address 10.0.0.2 } }\n"
+                + "General { Filter From Kernelspace { Protocol Accept { TCP } } }", path: "c")
+        #expect(text.contains("2: Filter From Kernelspace -> rules at the end; nothing else"))
     }
 
     @Test func everyFileIsAmongTheCases() throws {
@@ -152,8 +191,7 @@ import Testing
                 let isNamed = lines.contains {
                     $0.drop { $0 == "#" || $0 == " " }.hasPrefix(begin)
                 }
-                // Of a link that is not the first, its head says it all.
-                #expect(isNamed || text.contains("a further link"), "\(begin)")
+                #expect(isNamed, "\(begin)")
                 look(clause.clauses)
             }
         }

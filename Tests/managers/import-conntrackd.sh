@@ -67,32 +67,39 @@ status=0
 import --nonsense || status=$?
 check "a wrong flag: 64" "[ $status -eq 64 ] && [ ! -s $scratch/imported.conf ]"
 
-# Each as it was imported, on the device that it names: a daemon starts and is master.
-setting() { sed -n "s/^options ct_sync $1=//p" "$scratch/imported.conf" | head -n 1; }
+# Each as it was imported, on the devices that it names: a daemon starts and is master.
+setting() { sed -n "s/^options ct_sync $1=//p" "$scratch/imported.conf" | head -n "${2:-1}" | tail -n 1; }
 field() { "$binary" status --control-file "$scratch/run/state" --field "$1" 2> /dev/null; }
 starts() {
     import "$1" || return 1
-    device=$(setting syncdev)
-    ip link add "$device" type veth peer name other
-    ip link set "$device" up
-    ip link set other up
-    # The peer's network, or any.
-    case $(setting peer) in
-        *:*) ip addr add "$(setting peer)00/64" dev "$device" nodad ;;
-        *.*) ip addr add "$(setting peer | sed 's/[0-9]*$/250/')/24" dev "$device" ;;
-        *) ip addr add 192.168.100.100/24 dev "$device" ;;
-    esac
-    ip addr add fd00:100::1/64 dev "$device" nodad
+    devices=$(sed -n "s/^options ct_sync syncdev=//p" "$scratch/imported.conf")
+    number=0
+    for device in $devices; do
+        number=$((number + 1))
+        ip link add "$device" type veth peer name "other$number"
+        ip link set "$device" up
+        ip link set "other$number" up
+        # The network of its peer, or any.
+        peer=$(setting peer "$number")
+        case $peer in
+            *:*) ip addr add "${peer}00/64" dev "$device" nodad ;;
+            *.*) ip addr add "${peer%.*}.250/24" dev "$device" ;;
+            *) ip addr add "192.168.$number.100/24" dev "$device" ;;
+        esac
+        ip addr add "fd00:$number::1/64" dev "$device" nodad
+    done
     "$binary" --config "$scratch/imported.conf" --control-file "$scratch/run/state" --state master \
         2> "$scratch/words" &
     daemon=$!
     is_master=no
     within 20 '[ "$(field role)" = master ]' && is_master=yes
     id=$(field node_id)
+    links=$("$binary" status --control-file "$scratch/run/state" --field links 2> /dev/null \
+        | grep -o '"device"' | wc -l)
     { kill "$daemon"; wait "$daemon"; } 2> /dev/null
     daemon=
-    ip link del "$device"
-    [ "$is_master" = yes ] && [ "$id" = "$(setting id)" ]
+    for device in $devices; do ip link del "$device"; done
+    [ "$is_master" = yes ] && [ "$id" = "$(setting id)" ] && [ "$links" -eq "$number" ]
 }
 ip link set lo up
 count=0
