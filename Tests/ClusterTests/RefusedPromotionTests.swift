@@ -26,6 +26,7 @@ extension ClusterTests {
                     refused += 1
                 }
                 #expect(refused >= 4, "what a promotion needs")
+                Self.expectNobodyBlamed(second)
                 try limit.restore()
                 try Self.expectMaster(second, followedBy: first, in: cluster)
             }
@@ -63,6 +64,7 @@ extension ClusterTests {
                 try limit.restore()
                 #expect(second.daemon?.status == nil, "\(second.log)")
                 try cluster.waitInSync()
+                Self.expectNobodyBlamed(second)
             }
         }
 
@@ -90,6 +92,11 @@ extension ClusterTests {
             #expect(try node.status()?.role == .slave, when)
             #expect(try isDark(node), when)
             #expect(try masterThreads(node) == [], when)
+        }
+
+        /// What it cannot look at, or looks at again, nobody has changed.
+        private static func expectNobodyBlamed(_ node: Firewall) {
+            #expect(!node.log.contains("somebody else has changed"), "\(node.log)")
         }
 
         private static func expectMaster(

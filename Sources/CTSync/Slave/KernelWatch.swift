@@ -33,6 +33,8 @@ final class KernelWatch {
     private var wasDeaf = false
     private var areEventsOff = false
     private var hasMore = false
+    /// Why the kernel is to be compared, until it was.
+    private var cause: SlaveProtocol.OutOfSync?
     private var wantsCheck = false
     /// What `KernelCheck.checkCount` must exceed; nil if no check is waited for.
     private var awaited: UInt64?
@@ -67,6 +69,7 @@ final class KernelWatch {
         close()
         hearsBegins = begins
         (wasDeaf, areEventsOff, hasFound, wantsCheck, awaited) = (false, false, false, false, nil)
+        cause = nil
         backoff = Backoff()
         settingAt = 0
         onAtSeconds = Self.seconds(now)
@@ -90,15 +93,22 @@ final class KernelWatch {
         }
     }
 
-    /// The kernel is to be compared as soon as it can be.
+    /// The kernel is to be compared as soon as it can be: what became of it meanwhile is not known.
     func requireCheck() {
+        want(.adopting)
+    }
+
+    /// That somebody has changed it outweighs that it cannot be looked at.
+    private func want(_ reason: SlaveProtocol.OutOfSync) {
         wantsCheck = true
+        if cause != .kernelChanged { cause = reason }
     }
 
     /// Why the kernel may not have what the books say; nil if it has.
     var doubt: SlaveProtocol.OutOfSync? {
         if source == nil || areEventsOff { return .unwatched }
-        return hasFound || hasMore || wantsCheck || awaited != nil ? .kernelChanged : nil
+        if hasFound || hasMore { return .kernelChanged }
+        return wantsCheck || awaited != nil ? cause : nil
     }
 
     /// Takes what was heard.
@@ -123,7 +133,7 @@ final class KernelWatch {
         guard source == nil else { return }
         do throws(SystemError) {
             source = try kernel.openChanges(begins: hearsBegins)
-            if wasDeaf { wantsCheck = true }
+            if wasDeaf { want(.unwatched) }
             wasDeaf = false
         } catch {
             failureCount += 1
@@ -144,7 +154,7 @@ final class KernelWatch {
                 if !areEventsOff { offCount += 1 }
                 areEventsOff = false
                 table.remake(since: onAtSeconds)
-                wantsCheck = true
+                want(.kernelChanged)
             }
             onAtSeconds = Self.seconds(now)
         } catch {
@@ -173,9 +183,9 @@ final class KernelWatch {
                     guard kind == .expectDestroy, source.causedBy != 0, !source.isOwnDoing,
                         table.expectations.isHere(expectation)
                     else { return }
-                    wantsCheck = true
+                    want(.kernelChanged)
                 }
-                if drain.overrun { wantsCheck = true }
+                if drain.overrun { want(.kernelChanged) }
                 hasMore = !drain.isDrained
                 guard hasMore else { break }
                 try read(table, &check, now)
@@ -185,7 +195,7 @@ final class KernelWatch {
             try readOwn(slave, now)
         } catch {
             failureCount += 1
-            wantsCheck = true
+            want(.unwatched)
             hasMore = false
         }
     }
@@ -213,7 +223,7 @@ final class KernelWatch {
 
     private func change(_ key: Key, _ ends: Int) {
         guard ends <= Self.endLimit, changed.count < Self.changedLimit else {
-            wantsCheck = true
+            want(.kernelChanged)
             return
         }
         changed.append(key)
@@ -250,9 +260,11 @@ final class KernelWatch {
         if let count = awaited {
             if check.checkCount > count {
                 awaited = nil
+                if !wantsCheck { cause = nil }
             } else if !check.isRunning {
                 // It failed, or an order has ended it.
-                (awaited, wantsCheck) = (nil, true)
+                awaited = nil
+                want(.unwatched)
             }
         }
         guard wantsCheck, awaited == nil, backoff.isOver(now: now) else { return }

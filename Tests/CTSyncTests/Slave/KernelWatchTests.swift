@@ -178,6 +178,25 @@ import Testing
         #expect(bench.kernel.table.slots[SampleEntries.plain[4].key]?.isMute == false)
     }
 
+    /// A process without descriptors cannot look: the slave is not in sync, and nobody has changed anything.
+    @Test func aKernelThatCannotBeReadIsNobodysDoing() throws {
+        let bench = try Self.make()
+        bench.kernel.calls.fail(1, of: "recvmmsg of events")
+        bench.pass(Duration.second) { bench.reason != nil }
+        #expect(bench.kernel.calls.failures == 1 && bench.reason == .unwatched)
+        bench.pass(30 * Duration.second) {
+            bench.kernel.calls.fail(1, of: "send of a dump request")
+            return bench.reason != .unwatched
+        }
+        #expect(bench.kernel.calls.failures > 2 && bench.reason == .unwatched)
+        bench.kernel.calls.failing = 0
+        bench.pass(40 * Duration.second) { bench.reason == nil }
+        #expect(bench.reason == nil && bench.engine.check.repairedCount == 0)
+        bench.kernel.meddle { $0.flush(.hand) }
+        bench.pass(Duration.second) { bench.reason != nil }
+        #expect(bench.reason == .kernelChanged)
+    }
+
     /// The same where nothing can be set: the slave does not say that it is in sync.
     @Test func eventsThatCannotBeSwitchedOnAreSaid() throws {
         let bench = try Self.make()
