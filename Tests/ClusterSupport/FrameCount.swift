@@ -6,6 +6,8 @@ import Glibc
 /// Counts the frames that come in through a device: what the host at the wire's other end sends.
 package final class FrameCount: Sendable {
     private let socket: CInt
+    /// Room for what comes in while nobody looks: the kernel counts 16 KiB for a frame of 9,000 bytes.
+    private static let bufferBytes: CInt = 32 * 1_024 * 1_024
 
     /// Opens a packet socket on a device of a namespace.
     package init(_ device: String, in host: Namespace) throws {
@@ -14,6 +16,9 @@ package final class FrameCount: Sendable {
             guard index != 0 else { throw CallFailed("if_nametoindex \(device)") }
             let socket = ctsync_packet_open(index)
             guard socket >= 0 else { throw CallFailed("packet socket on \(device)") }
+            guard ctsync_set_receive_buffer(socket, Self.bufferBytes) >= Self.bufferBytes else {
+                throw CallFailed("buffer of the packet socket on \(device)")
+            }
             return socket
         }
     }

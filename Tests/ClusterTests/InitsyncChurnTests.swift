@@ -7,6 +7,8 @@ extension ClusterTests {
     /// What happens to a slave's table, which has few places, while a walk that crawls fills it.
     @Suite struct InitsyncChurnTests {
         private static let entries = 1_000
+        /// The walk of so many takes 40 s; what is waited for takes 5.
+        private static let patience = 30.0
 
         /// Connections come and go, twice as many as there are places: those that have gone take no room
         /// from those that come.
@@ -20,7 +22,7 @@ extension ClusterTests {
                     guard round > 0 else { continue }
                     try MadeEntries.delete(start - alive..<start, in: first.host)
                 }
-                try eventually("the living", detail: { second.statusLine }) {
+                try eventually("the living", within: Self.patience, detail: { second.statusLine }) {
                     let found = try second.table(ipv6: false)
                     return found.count { $0.original.source == "10.1.1.1" } == alive
                 }
@@ -32,7 +34,7 @@ extension ClusterTests {
         @Test func aFlushInAWalkFreesEveryPlace() throws {
             let (copies, spare) = (100, 50)
             try whileWalking(places: Self.entries + spare) { _, second in
-                try eventually("copies", detail: { second.statusLine }) {
+                try eventually("copies", within: Self.patience, detail: { second.statusLine }) {
                     try second.status()?.entriesHeld ?? 0 >= copies
                 }
                 #expect(try second.command(["flush"]).status == 0)
@@ -53,7 +55,7 @@ extension ClusterTests {
                 let quiet = ["--reconcile", "0"]
                 try first.start(role: .master, quiet + ["--initsync-rate", "1"])
                 try second.start(role: .slave, quiet + ["--max-entries", "\(places)"])
-                try eventually("a walk", detail: { second.statusLine }) {
+                try eventually("a walk", within: Self.patience, detail: { second.statusLine }) {
                     try second.status()?.entriesHeld ?? 0 > 0
                 }
                 let more = try body(first, second)
