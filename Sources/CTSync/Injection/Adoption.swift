@@ -7,8 +7,8 @@
 /// alone is what the filter leaves out, its expectations too, and connections of the node's own
 /// addresses that may be its own.
 ///
-/// Expectations are read first: an entry that is made anew takes its own with it, and only those
-/// that are known are made anew as well.
+/// Expectations are read first: an entry that is made again takes its own with it, and only those
+/// that are known are made again as well.
 struct Adoption: ~Copyable {
     private let dump: any TableWalk
     private(set) var isRunning = false

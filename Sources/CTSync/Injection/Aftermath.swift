@@ -27,7 +27,7 @@ final class Aftermath {
     /// Begins what follows a promotion.
     ///
     /// - Parameter includesUnread: see `ReplicaTable.remainingTime`.
-    /// - Throws: `SystemError` where a socket cannot be had.
+    /// - Throws: `SystemError` if a socket cannot be had.
     init(
         _ kernel: any KernelTable, _ timers: TimerStart, _ windows: WindowMender,
         _ table: ReplicaTable, includesUnread: Bool, promotedAt: Instant

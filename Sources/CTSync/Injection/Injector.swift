@@ -28,7 +28,7 @@ final class Injector {
 
     /// Entries of others removed, as they had the tuple or reply tuple of a replica.
     private(set) var displaced: UInt64 = 0
-    /// Whether an entry that is no replica may be removed where it is in the way of one: not the
+    /// Whether an entry that is no replica may be removed if it is in the way of one: not the
     /// node's own connections.
     var mayDisplace: (Entry) -> Bool = { _ in false }
 

@@ -5,7 +5,7 @@
 ///
 /// Thread: the receiver's, one step of a dump at a time between packets. An entry that the kernel lacks
 /// is made again, one that is another, or that packets have passed by, is put right; what the table
-/// does not know is left alone. Where nothing differs nothing is asked of the kernel but the dump.
+/// does not know is left alone. If nothing differs nothing is asked of the kernel but the dump.
 struct KernelCheck: ~Copyable {
     /// How long to wait after each 32 KiB: some 150 entries, so 30,000 a second.
     static let stepInterval = 5 * Duration.millisecond
@@ -44,7 +44,7 @@ struct KernelCheck: ~Copyable {
     /// Whether one runs.
     var isRunning: Bool { stage != .idle }
 
-    /// Takes note of an entry that differed, and was noticed without a check.
+    /// Records an entry that differed, and was noticed without a check.
     mutating func note(here: Entry?, said: Entry?) {
         repairedCount += 1
         between.differed += 1

@@ -44,7 +44,7 @@ extension ReplicaTable {
     /// Takes that the kernel refused a request.
     ///
     /// - Parameters:
-    ///   - found: the kernel's entry where a creation found one in its place.
+    ///   - found: the kernel's entry if a creation found one in its place.
     ///   - isBlocked: whether it is another connection that is in its place.
     ///   - isKept: whether what is in its place stays: this node is master, and knows better.
     /// - Returns: what is done about it.

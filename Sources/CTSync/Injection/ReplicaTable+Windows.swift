@@ -56,7 +56,7 @@ extension ReplicaTable {
     /// brought the windows up, which both directions then show.
     ///
     /// What is `outOfStep` is never watched: of a node that was master, and is it again before its
-    /// entries were made anew, both directions show packets of the term before, or of the moment after
+    /// entries were made again, both directions show packets of the term before, or of the moment after
     /// it. What is let pass out of the windows does not move them.
     ///
     /// - Parameter isLast: no look follows.

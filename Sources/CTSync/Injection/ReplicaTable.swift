@@ -175,7 +175,7 @@ package final class ReplicaTable {
         if !isAlive { move(place, .ended) }
     }
 
-    /// Begins anew: what the kernel has is to be read.
+    /// Begins again: what the kernel has is to be read.
     ///
     /// - Parameters:
     ///   - last: the last word of what is held so far.

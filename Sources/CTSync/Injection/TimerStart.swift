@@ -111,7 +111,7 @@ final class TimerStart: Sendable {
         return (isMore, count)
     }
 
-    /// Makes a whole walk, again where it fails, for an orderly stop.
+    /// Makes a whole walk, again if it fails, for an orderly stop.
     ///
     /// - Parameters:
     ///   - includesUnread: see `ReplicaTable.remainingTime`.

@@ -14,7 +14,7 @@ import Synchronization
 ///
 /// Thread: `ct_sync_init`, for one term as master. Memory is the dump's and the ring's, and room for
 /// one piece of the dump. It leaves half of the ring to the live stream; what does not fit waits. A
-/// dump that fails is begun anew: the slaves have seen no end.
+/// dump that fails is begun again: the slaves have seen no end.
 final class InitsyncWalk: Sendable {
     /// Where a walk is.
     fileprivate enum Stage {

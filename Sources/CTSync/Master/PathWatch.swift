@@ -83,7 +83,7 @@ struct PathWatch: ~Copyable {
         return place.pointee.count > Self.attempts
     }
 
-    /// Begins to count anew.
+    /// Begins to count again.
     private mutating func forget(_ nodeID: UInt8) { places[Int(nodeID)] = Place() }
 
     /// The same for all, as in a new epoch.

@@ -55,7 +55,7 @@ final class TagWatch: Sendable {
 
     /// Hands out entries whose tags are not those that were said, if it is time.
     ///
-    /// - Throws: `SystemError` of the lookup; the round is begun anew a second later.
+    /// - Throws: `SystemError` of the lookup; the round is begun again a second later.
     func look(
         _ lookup: any EntryLookup, now: Instant, _ body: (Entry) -> Void
     ) throws(SystemError) {

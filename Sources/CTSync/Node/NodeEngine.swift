@@ -144,7 +144,7 @@ final class NodeEngine {
 
     // MARK: Epochs
 
-    /// Takes note of the highest epoch of an earlier run.
+    /// Records the highest epoch of an earlier run.
     ///
     /// - Parameters:
     ///   - last: the last word of what it saw as master since the boot.

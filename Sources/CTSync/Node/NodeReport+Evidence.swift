@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// Where nobody is heard: what tells the faults apart.
+/// If nobody is heard: what tells the faults apart.
 extension NodeReport {
     /// How recent a dropped packet must be to count.
     static let evidenceAge = 5 * Duration.second

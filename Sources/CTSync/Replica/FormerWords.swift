@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// The words of the replicas that a node had when it began to read its kernel's table anew, until it has
+/// The words of the replicas that a node had when it began to read its kernel's table again, until it has
 /// read it: what no packet has touched meanwhile is as late as before, whatever the node was since.
 ///
 /// At most 28 bytes a connection, for as long as the reading takes.

@@ -33,7 +33,7 @@ struct LaterWords {
     /// How late what the kernel had is, and the word of an entry that is not among the replicas.
     var unread: Basis { basis(of: adopted) }
 
-    /// Begins anew with a word of what the kernel has; what is heard from the next generation on is
+    /// Begins again with a word of what the kernel has; what is heard from the next generation on is
     /// of a span of its own.
     ///
     /// - Parameter keepsSpans: whether there are still words of before.

@@ -3,7 +3,7 @@
 /// All settings. Flags, parameters, file, help, sample file, manual and completions come from here.
 ///
 /// A new setting is one row in one of the lists and one stored property of `Configuration`; then
-/// `make documents` writes the sample file and the man pages anew.
+/// `make documents` writes the sample file and the man pages again.
 package enum SettingsTable {
     /// In the order in which they are shown.
     package static let all = node + darkness + link + replication

@@ -78,7 +78,7 @@ struct FollowedMaster {
         }
     }
 
-    /// Forgets what it has announced: its stream begins anew.
+    /// Forgets what it has announced: its stream begins again.
     mutating func forgetAnnouncement() {
         announced = Announcement()
     }

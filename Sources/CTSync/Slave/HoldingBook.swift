@@ -51,7 +51,7 @@ struct HoldingBook: Equatable {
         Holding(basis: basis(here), latest: latest, hasMore: hasMore, hasUnproved: hasUnproved)
     }
 
-    /// The stream ends, or begins anew: what came of it stays.
+    /// The stream ends, or begins again: what came of it stays.
     mutating func leaveStream(_ here: Basis, isFollowing: Bool) {
         self = HoldingBook(holding(here, isFollowing: isFollowing))
     }

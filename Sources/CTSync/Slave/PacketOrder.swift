@@ -3,14 +3,14 @@
 /// The packets of one master's stream as a slave takes them: in order, each once. It knows which are
 /// missing, when they are asked for again, and whether the stream was led astray.
 ///
-/// 1. `restartPoint`: a master that says less than was heard has its stream begun anew.
+/// 1. `restartPoint`: a master that says less than was heard has its stream begun again.
 /// 2. `exists`, `skip`: what the master has named, and what it no longer has.
 /// 3. `accept`: the packet's turn, or not; `advance` and `kept` go on from there.
 /// 4. `watchGap` after each packet, `writeNACK` when `nackDue` has come.
 ///
 /// Memory: the ring's slots, taken at start.
 struct PacketOrder: ~Copyable {
-    /// How long the master may say less than was heard before its stream is begun anew.
+    /// How long the master may say less than was heard before its stream is begun again.
     static let regressionPatience = 1 * Duration.second
 
     private var ring: ReceiveRing
@@ -54,7 +54,7 @@ struct PacketOrder: ~Copyable {
     /// Compares what a packet says of the stream with what was heard: one packet in the master's name
     /// has counted too far if the master says less for `regressionPatience`, in every packet.
     ///
-    /// - Returns: the number at which the stream is to begin anew; nil if it goes on.
+    /// - Returns: the number at which the stream is to begin again; nil if it goes on.
     mutating func restartPoint(_ header: PacketHeader, now: Instant) -> UInt64? {
         let said = header.type == .SYNC ? header.sequence : header.sequence &+ 1
         guard said &+ 1 < ring.expected || header.sequence < ring.highest, said < ring.highest

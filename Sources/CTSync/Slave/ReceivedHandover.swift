@@ -48,7 +48,7 @@ struct ReceivedHandover {
         return !isComplete && !isAsking && now > advanced.at + SlaveProtocol.silence
     }
 
-    /// Its stream is begun anew.
+    /// Its stream is begun again.
     mutating func restart(now: Instant) {
         advanced = (0, now)
     }

@@ -19,7 +19,7 @@
 final class SlaveProtocol {
     /// Silence of the master after which the slave no longer says that it is in sync.
     static let silence = 1 * Duration.second
-    /// When to ask for an initsync where the replica table was full: there may be room again.
+    /// When to ask for an initsync if the replica table was full: there may be room again.
     static let fullRetry = 30 * Duration.second
 
     /// What a packet calls for besides what the protocol does itself.
@@ -79,7 +79,7 @@ final class SlaveProtocol {
         order = try PacketOrder(slotCount: ringSlots, slotByteCount: slotByteCount)
     }
 
-    /// Starts anew: as a slave that has heard no claim above this one.
+    /// Starts again: as a slave that has heard no claim above this one.
     ///
     /// - Parameter holding: what the node holds.
     func restart(after claim: MasterClaim, holding: Holding) {

@@ -24,7 +24,7 @@ struct MappedMemory: ~Copyable {
         count = byteCount
     }
 
-    /// Gives the pages back to the kernel: all is zero again, and backed anew when it is used.
+    /// Gives the pages back to the kernel: all is zero again, and backed again when it is used.
     func discard() {
         madvise(base, count, MADV_DONTNEED)
     }

@@ -62,7 +62,7 @@ package struct Observation: Sendable {
             return keep([daemon("the daemon does not answer: \(trouble)", isBad: true)])
         }
         course.add(Course.Sample(status, time: time))
-        // One that has begun anew may count anew: what is known is told by its time.
+        // One that has begun again may count again: what is known is told by its time.
         let news = answer.history.filter { wasThere || $0.wallMicroseconds > known }
         since = answer.history.last?.number ?? since
         known = max(known, answer.history.last?.wallMicroseconds ?? 0)

@@ -31,7 +31,7 @@ struct Traits: Sendable, Equatable, BitwiseCopyable {
     /// Bytes on the wire.
     static let byteCount = headByteCount + 4 * count
     private static let headByteCount = 4
-    /// `KernelTrait.allCases` is made anew each time: not for the way of a packet.
+    /// `KernelTrait.allCases` is made again each time: not for the way of a packet.
     private static let count = KernelTrait.verifiedAge.rawValue + 1
     private static let unknown = UInt32.max
 
