@@ -214,7 +214,7 @@ final class LinkOpener {
 
     private func heard(_ envelope: SealEnvelope, _ peer: PeerAddress, _ now: Instant) {
         seal.heardSealed(envelope.nodeID, peer, now: now)
-        report.strangers.understands(envelope.nodeID, peer)
+        report.strangers.understands(envelope.nodeID, peer, now: now)
     }
 
     private func send(_ content: SealHello, to peer: PeerAddress) {

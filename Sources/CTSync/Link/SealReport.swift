@@ -35,8 +35,11 @@ struct SealReport: Sendable {
 
 /// Nodes whose packets are whole but of another key, or of none; a few at a time.
 struct Strangers: Sendable {
-    /// Silence after which a node is forgotten.
+    /// Silence after which a node is forgotten ...
     static let silence = 5 * Duration.second
+    /// ... and after which one is that has spoken as this one does meanwhile: in the mode `permissive` a node
+    /// speaks in both ways in turn.
+    static let understoodSilence = 1_500 * Duration.millisecond
     /// The most that are known at a time.
     static let limit = 8
 
@@ -57,6 +60,8 @@ struct Strangers: Sendable {
         var kind: Kind
         /// When it was heard last; 0 for nobody.
         var at: Instant = 0
+        /// When it last spoke as this node does; 0 for never.
+        var understoodAt: Instant = 0
 
         /// What a person is told.
         var sentence: String {
@@ -105,11 +110,11 @@ struct Strangers: Sendable {
     }
 
     /// A node speaks as this one does.
-    mutating func understands(_ nodeID: UInt8, _ peer: PeerAddress) {
+    mutating func understands(_ nodeID: UInt8, _ peer: PeerAddress, now: Instant) {
         for index in 0..<Self.limit
         where places[index].at != 0 && places[index].nodeID == nodeID && places[index].peer == peer
         {
-            places[index].at = 0
+            places[index].understoodAt = now
         }
     }
 
@@ -119,6 +124,8 @@ struct Strangers: Sendable {
     }
 
     private func isHeard(_ index: Int, now: Instant) -> Bool {
-        places[index].at != 0 && now < places[index].at + Self.silence
+        let place = places[index]
+        let silence = place.understoodAt >= place.at ? Self.understoodSilence : Self.silence
+        return place.at != 0 && now < place.at + silence
     }
 }

@@ -25,7 +25,20 @@ struct Chronicle {
         var since: Instant
         /// Nil until it is said.
         var said: Int?
+        /// Sentences of it that were said: when last, and how often.
+        var sentences: [String: (at: Instant, count: Int)] = [:]
+
+        /// Whether a sentence that comes instead of another is to be said: one that comes again and again, in
+        /// turn with others, is said less and less.
+        func tells(_ sentence: String, now: Instant) -> Bool {
+            guard let last = sentences[sentence] else { return true }
+            let place = min(last.count, Chronicle.repetitions.count) - 1
+            return Chronicle.age(since: last.at, now) >= Chronicle.repetitions[place]
+        }
     }
+
+    /// Sentences of one condition that are remembered; addresses are in them, which others may choose.
+    private static let sentenceLimit = 32
 
     private var role: Role?
     private var roleSince: Instant = 0
@@ -162,7 +175,7 @@ struct Chronicle {
 
     /// A transition is told after the report that it came before: what it belongs to may have begun
     /// later than it.
-    private static func age(since: Instant, _ now: Instant) -> UInt64 {
+    fileprivate static func age(since: Instant, _ now: Instant) -> UInt64 {
         now - min(since, now)
     }
 
@@ -179,15 +192,28 @@ struct Chronicle {
         let age = Self.age(since: current.since, now)
         if let said = current.said {
             let count = Self.repetitions.count { $0 <= age }
-            guard isOther || count > said else { return }
+            let isNew = isOther && current.tells(problem.sentence, now: now)
+            guard isNew || count > said else { return }
             condition?.said = count
         } else {
             guard age >= delay(problem.reason, current.since) else { return }
             condition?.said = 0
         }
+        let times = current.sentences[problem.sentence]?.count ?? 0
+        if current.sentences.count >= Self.sentenceLimit { condition?.sentences = [:] }
+        condition?.sentences[problem.sentence] = (now, times + 1)
         say(
-            report, .state, age < Self.briefTime ? report.statusLine : report.verdict, isBad: true,
+            report, .state,
+            age < Self.briefTime ? report.statusLine : Self.aged(report, age).verdict, isBad: true,
             reason: problem.reason)
+    }
+
+    /// A report of the past knows the reason of that instant, and not for how long there was one.
+    private static func aged(_ report: NodeReport, _ age: UInt64) -> NodeReport {
+        var report = report
+        report.syncAge = max(report.syncAge, age)
+        report.aloneAge = report.aloneAge.map { max($0, age) }
+        return report
     }
 
     /// How long something must last to be said.

@@ -16,6 +16,8 @@ final class KeyUpkeep {
     private var start = ""
     /// How often it was read again, and what was the case then.
     private(set) var readings = (count: 0, last: "")
+    /// Where the keys were read; nil without a key.
+    private(set) var path: String?
 
     /// Reads the keys that a configuration names.
     ///
@@ -54,10 +56,12 @@ final class KeyUpkeep {
     private func load(_ configuration: Configuration) throws(ConfigurationError) -> String {
         guard let path = configuration.keyFile ?? SealKeyFile.credential() else {
             try seal.use([], .off)
+            self.path = nil
             return "packets of the sync link are not sealed, as there is no key"
         }
         let keys = try SealKeyFile.read(path)
         try seal.use(keys, configuration.keyMode)
+        self.path = path
         let count = keys.count == 1 ? "1 key" : "\(keys.count) keys, the first of them seals"
         return "key file \(path): \(count); key-mode \(configuration.keyMode)"
     }

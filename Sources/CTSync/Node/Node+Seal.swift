@@ -7,7 +7,7 @@ extension Node {
         let seal = keys.seal
         let report = seal.report
         return NodeReport.Seal(
-            mode: seal.mode, keyCount: seal.keyCount,
+            mode: seal.mode, keyFile: keys.path, keyCount: seal.keyCount,
             sealsToAll: seal.isSealing(to: nil, now: now), opened: report.opened,
             strangers: report.strangers.all(now: now), readings: keys.readings)
     }

@@ -106,7 +106,7 @@ struct NodeCheck {
             let isExpected = stranger.kind == .unsealed && report.seal.mode == .permissive
             add(
                 isExpected ? .warn : .fail, "nodes", stranger.sentence,
-                "grep key \(report.configurationFile)    on both nodes")
+                "\(report.keyHint(stranger.kind).command)    on both nodes")
         }
         if recent.isEmpty, report.seal.strangers.isEmpty {
             add(.ok, "nodes", "ids, versions, clusters and keys agree")

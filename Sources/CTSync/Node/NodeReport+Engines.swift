@@ -6,7 +6,8 @@ extension NodeReport {
     /// Takes what a slave's engine has published.
     mutating func take(_ slave: SlaveStatus, now: Instant) {
         outOfSync = Self.outOfSync(slave, now)
-        syncAge = Self.elapsed(since: slave.since, now)
+        syncAge = Self.elapsed(since: slave.syncSince, now)
+        reasonAge = Self.elapsed(since: slave.since, now)
         initsync.isRunning = slave.progress.isRunning
         initsync.done = slave.progress.count
         initsync.age = Self.elapsed(since: slave.progress.beganAt, now)

@@ -87,7 +87,7 @@ extension NodeReport {
 
     private var initsyncProblem: Problem {
         guard !initsync.isRunning else { return Problem(.initsync, "initsync") }
-        let isLate = syncAge >= Self.requestTime
+        let isLate = reasonAge >= Self.requestTime
         guard isLate, initsync.unansweredRequests >= Self.requestPatience else {
             return Problem(.initsync, "an initsync is asked for")
         }

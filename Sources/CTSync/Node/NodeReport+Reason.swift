@@ -48,6 +48,7 @@ extension NodeReport {
         case slaveNotReady = "slave_not_ready"
         case partialMaster = "partial_master"
         case pathMTU = "path_mtu"
+        case deviceMTU = "device_mtu"
         case sendsRefused = "sends_refused"
         case almostFull = "almost_full"
         case promotionWaits = "promotion_waits"

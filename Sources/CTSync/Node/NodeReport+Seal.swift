@@ -5,6 +5,8 @@ extension NodeReport {
     /// How it is.
     struct Seal: Sendable {
         var mode = SealMode.off
+        /// Where its keys stand.
+        var keyFile: String?
         var keyCount = 0
         /// Whether packets for all nodes are sealed.
         var sealsToAll = false
@@ -29,10 +31,19 @@ extension NodeReport {
         Problem(
             stranger.kind.reason, stranger.sentence,
             tries: [
-                Hint(
-                    command: "grep key \(configurationFile)", why: "on both nodes: the same file?"),
+                keyHint(stranger.kind),
                 Hint(command: "ct_sync rekey", why: "on a node whose key file has changed"),
             ])
+    }
+
+    /// What tells why a node speaks in another way.
+    func keyHint(_ kind: Strangers.Kind) -> Hint {
+        guard kind == .anotherKey, let file = seal.keyFile else {
+            return Hint(
+                command: "grep key \(configurationFile)", why: "on both nodes: is there a key file?"
+            )
+        }
+        return Hint(command: "sha256sum \(file)", why: "on both nodes: the same key?")
     }
 
     /// Adds the group `seal`.

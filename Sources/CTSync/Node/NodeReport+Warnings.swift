@@ -17,6 +17,7 @@ extension NodeReport {
         if let refusing { warnings.append(refusing) }
         if role == .master { addMaster(&warnings) }
         if path.isLess { warnings.append(smallPath) }
+        warnings += smallDevices
         if role == .slave, let offset = clockOffsetMicroseconds,
             offset.magnitude > Self.clockTolerance
         {
@@ -102,6 +103,20 @@ extension NodeReport {
                     command: "ping -M do -s \(room) -I \(link.device) \(other)",
                     why: "or does a switch between take less?"),
             ])
+    }
+
+    /// Devices that have got an MTU with which the daemon would not have started: long messages do not go out.
+    private var smallDevices: [Problem] {
+        links.filter { $0.isPresent && $0.mtu > 0 && $0.mtu < SyncSocket.smallestMTU }.map { line in
+            let least = Words.number(SyncSocket.smallestMTU)
+            return Problem(
+                .deviceMTU,
+                "\(line.device) has an MTU of \(Words.number(line.mtu)) bytes; the sync link needs "
+                    + "\(least)",
+                tries: [
+                    Hint(command: "ip link set dev \(line.device) mtu 1500", why: "on both nodes")
+                ])
+        }
     }
 
     private func addMaster(_ warnings: inout [Problem]) {

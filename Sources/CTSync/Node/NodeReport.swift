@@ -38,8 +38,10 @@ struct NodeReport: Sendable, Equatable {
 
     /// Why the slave is not in sync; nil while it is.
     var outOfSync: SlaveProtocol.OutOfSync?
-    /// For how long that is so.
+    /// For how long it is in sync, or is not.
     var syncAge: UInt64 = 0
+    /// For how long this has been the reason.
+    var reasonAge: UInt64 = 0
     /// The initsync that is wanted or running.
     var initsync = Progress()
     /// This node's clock less the master's.

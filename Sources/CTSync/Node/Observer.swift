@@ -60,7 +60,7 @@ struct Observer {
             var past = report
             let age = now - transition.at
             past.outOfSync = transition.reason
-            past.syncAge = 0
+            (past.syncAge, past.reasonAge) = (0, 0)
             past.roleAge = transition.at - roleSince
             past.wallMicroseconds -= min(age / Duration.microsecond, past.wallMicroseconds)
             events += chronicle.take(past, now: transition.at)

@@ -19,8 +19,9 @@ struct SlaveStatus: Sendable {
     var stranger: Stranger?
     /// Why the slave is not in sync; nil while it is.
     var outOfSync: SlaveProtocol.OutOfSync? = .noMaster
-    /// Since when that is so.
+    /// Since when that is so, and since when it is in sync or is not.
     var since: Instant = 0
+    var syncSince: Instant = 0
     /// The last changes of it, without the brief ones.
     var transitions = SyncTransitions()
     var entriesHeld = 0
@@ -53,6 +54,7 @@ struct SlaveStatus: Sendable {
     /// Copies how an engine is; keeps the instant at which the reason last changed.
     mutating func copy(_ engine: SlaveEngine, now: Instant) {
         let reason = engine.slave.outOfSync(now: now)
+        if (reason == nil) != (outOfSync == nil) || syncSince == 0 { syncSince = now }
         if reason != outOfSync || since == 0 {
             since = now
             if reason?.isBrief != true { transitions.note(reason, at: now) }

@@ -80,11 +80,7 @@ import Testing
     @Test func placesForStrangersAreAFew() {
         var strangers = Strangers()
         func heard(_ id: UInt8, _ at: Instant) {
-            strangers.heard(
-                Strangers.Stranger(
-                    nodeID: id,
-                    peer: PeerAddress(address: Address(ipv4: 1), family: .ipv4, port: 1),
-                    kind: .anotherKey, at: at))
+            strangers.heard(SampleReport.stranger(id, heard: at))
         }
         for id in 1...20 as ClosedRange<UInt8> { heard(id, start) }
         // Who came first keeps its place: nobody can push the others out.
@@ -93,19 +89,36 @@ import Testing
         #expect(strangers.all(now: start + Strangers.silence).map(\.nodeID) == [3])
     }
 
+    /// A permissive node that nobody has proved a key to seals one packet a second, and the others not.
+    @Test func whoSpeaksInBothWaysIsAStrangerAllTheWhile() {
+        var strangers = Strangers()
+        let stranger = SampleReport.stranger(3, .unsealed, heard: start)
+        var now = start
+        strangers.heard(stranger)
+        for _ in 0..<20 {
+            now += Duration.second
+            strangers.understands(3, stranger.peer, now: now)
+            #expect(strangers.all(now: now).map(\.nodeID) == [3])
+            now += 100 * Duration.millisecond
+            strangers.heard(SampleReport.stranger(3, .unsealed, heard: now))
+        }
+        // It has got its key.
+        strangers.understands(3, stranger.peer, now: now + 1)
+        #expect(strangers.all(now: now + Strangers.understoodSilence).isEmpty)
+    }
+
     @Test func aStrangerInBothFamiliesIsOne() {
         var strangers = Strangers()
         for (family, at) in [(.ipv4, start), (.ipv6, start + 1), (.ipv4, start + 2)]
             as [(Family, Instant)]
         {
             let peer = PeerAddress(address: Address(ipv4: 1), family: family, port: 1)
-            strangers.heard(
-                Strangers.Stranger(nodeID: 4, peer: peer, kind: .anotherKey, at: at))
+            strangers.heard(SampleReport.stranger(at: peer, heard: at))
             #expect(strangers.all(now: at).map(\.peer.family) == [.ipv4])
         }
         let peer = PeerAddress(address: Address(ipv4: 1), family: .ipv6, port: 1)
         let later = start + 2 * Duration.second
-        strangers.heard(Strangers.Stranger(nodeID: 4, peer: peer, kind: .anotherKey, at: later))
+        strangers.heard(SampleReport.stranger(at: peer, heard: later))
         #expect(strangers.all(now: later).map(\.peer.family) == [.ipv6])
     }
 

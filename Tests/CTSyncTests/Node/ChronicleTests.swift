@@ -95,6 +95,37 @@ import Testing
             ])
     }
 
+    /// A node hears something each second that it can make nothing of.
+    @Test func reasonsThatComeInTurnAreSaidLessAndLess() {
+        var bench = Bench(SampleReport.slave)
+        _ = bench.look(SampleReport.slave(.silent), after: 5)
+        var said: [String: [Int]] = [:]
+        for second in 1...900 {
+            for reason in [SlaveProtocol.OutOfSync.initsync, .silent] {
+                for text in bench.look(SampleReport.slave(reason), after: 0.5) {
+                    said[text.split(separator: ": ").last.map(String.init) ?? "", default: []]
+                        .append(second)
+                }
+            }
+        }
+        #expect(said["an initsync is asked for"]?.count ?? 0 <= 7)
+        #expect(said["node 1 is silent"]?.count ?? 0 <= 7)
+        #expect(said["an initsync is asked for"]?.first == 1)
+        // Whoever looks later is told that it still is so.
+        #expect(said.values.joined().contains { $0 > 600 })
+        #expect(bench.look(SampleReport.slave, after: 1).count == 1)
+    }
+
+    /// A transition is told with a report of its instant, which has no age of the reason yet.
+    @Test func anotherReasonHasTheAgeOfTheFirst() {
+        var bench = Bench(SampleReport.slave)
+        _ = bench.look(SampleReport.slave(.silent), after: 5)
+        var past = SampleReport.slave(.kernelChanged)
+        past.syncAge = 0
+        let sentence = "somebody else has changed this kernel's table; it is put right"
+        #expect(bench.look(past, after: 3) == ["SLAVE, NOT IN SYNC for 3 s: \(sentence)"])
+    }
+
     /// A lossy link does not fill the journal.
     @Test func whatIsRepairedAtOnceIsNotSaid() {
         var bench = Bench(SampleReport.slave)
@@ -146,7 +177,7 @@ import Testing
                 "slave 2 (172.31.255.2) is silent", "MASTER, ALONE: no slave could take over",
             ])
         #expect(bench.look(alone, after: 1).isEmpty)
-        #expect(bench.look(alone, after: 9) == ["MASTER, ALONE for 0 ms: no slave could take over"])
+        #expect(bench.look(alone, after: 9) == ["MASTER, ALONE for 10 s: no slave could take over"])
     }
 
     @Test func remarksBeginAndEnd() {
@@ -184,11 +215,7 @@ import Testing
         }
         _ = look(SampleReport.slave, after: 0)
         var other = SampleReport.slave
-        other.seal.strangers = [
-            Strangers.Stranger(
-                nodeID: 3, peer: PeerAddress(address: .any, family: .ipv4, port: 0),
-                kind: .anotherKey, at: 1)
-        ]
+        other.seal.strangers = [SampleReport.stranger()]
         let sentence = "node 3 at 0.0.0.0 speaks with another key"
         let begin = look(other, after: 1)
         #expect(begin.map(\.text) == [sentence] && begin.map(\.kind) == [.key])
@@ -211,11 +238,7 @@ import Testing
         var said = 0
         for id in UInt8(10)..<110 {
             var report = SampleReport.slave
-            report.seal.strangers = [
-                Strangers.Stranger(
-                    nodeID: id, peer: PeerAddress(address: .any, family: .ipv4, port: 0),
-                    kind: .anotherKey, at: 1)
-            ]
+            report.seal.strangers = [SampleReport.stranger(id)]
             said += bench.look(report, after: 0.5).count
         }
         #expect(said == 2 * Chronicle.strangersAMinute)

@@ -53,11 +53,7 @@ import Testing
     @Test func keysThatDiffer() {
         var report = Self.master
         report.seal.mode = .strict
-        report.seal.strangers = [
-            Strangers.Stranger(
-                nodeID: 3, peer: PeerAddress(address: .any, family: .ipv4, port: 0),
-                kind: .unsealed, at: 1)
-        ]
+        report.seal.strangers = [SampleReport.stranger(3, .unsealed)]
         let sentence = "nodes: node 3 at 0.0.0.0 does not seal its packets"
         #expect(Self.bad(report) == ["fail \(sentence)"])
         report.seal.mode = .permissive

@@ -140,18 +140,32 @@ import Testing
         }
     }
 
+    /// It was right when the daemon started.
+    @Test func aDeviceWhoseMTUIsTooSmallIsSaid() {
+        for sample in [SampleReport.slave, SampleReport.master] {
+            var report = sample
+            report.links[0].mtu = SyncSocket.smallestMTU
+            #expect(report.remarks.isEmpty)
+            report.links[0].mtu = SyncSocket.smallestMTU - 1
+            #expect(report.remarks.map(\.reason) == [.deviceMTU] && report.problem == nil)
+            #expect(report.remarks.first?.text.hasPrefix("eth2 has an MTU of ") == true)
+            #expect(report.remarks.first?.tries.first?.command == "ip link set dev eth2 mtu 1500")
+            report.links[0].isPresent = false
+            #expect(!report.warnings.contains { $0.reason == .deviceMTU })
+        }
+    }
+
     /// A master with a slave that could take over has another one that it does not understand.
     @Test func whoSpeaksInAnotherWayIsSaidThoughOthersAreHeard() {
         var report = SampleReport.master
         report.seal.mode = .strict
-        report.seal.strangers = [
-            Strangers.Stranger(
-                nodeID: 3, peer: PeerAddress(address: .any, family: .ipv4, port: 0),
-                kind: .anotherKey, at: 1)
-        ]
+        report.seal.keyFile = "/etc/ct_sync.key"
+        report.seal.strangers = [SampleReport.stranger()]
         #expect(report.problem == nil)
         #expect(report.remarks.map(\.reason) == [.anotherKey])
         #expect(report.remarks.map(\.text) == ["node 3 at 0.0.0.0 speaks with another key"])
+        // Each node may have made a key of its own, in a file of the same name.
+        #expect(report.remarks[0].tries[0].command == "sha256sum /etc/ct_sync.key")
         // Once, where it is the reason itself.
         report.peers = []
         report.aloneAge = 60 * Duration.second

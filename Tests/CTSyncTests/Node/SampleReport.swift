@@ -38,6 +38,7 @@ enum SampleReport {
         var report = slave
         report.outOfSync = reason
         report.syncAge = 41 * Duration.second
+        report.reasonAge = report.syncAge
         if reason == .noMaster { report.peers = [] }
         return report
     }
@@ -59,6 +60,15 @@ enum SampleReport {
                 behindPackets: 0)
         ]
         return report
+    }
+
+    /// A node that is heard and not understood.
+    static func stranger(
+        _ nodeID: UInt8 = 3, _ kind: Strangers.Kind = .anotherKey,
+        at peer: PeerAddress = PeerAddress(address: .any, family: .ipv4, port: 0),
+        heard instant: Instant = 1
+    ) -> Strangers.Stranger {
+        Strangers.Stranger(nodeID: nodeID, peer: peer, kind: kind, at: instant)
     }
 
     /// A master that has lost it.

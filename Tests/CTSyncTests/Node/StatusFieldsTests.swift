@@ -38,10 +38,7 @@ import Testing
         report.drops = [NodeReport.Drop(reason: "version", count: 1)]
         report.lacks = [NodeReport.Lack(what: "nat", count: 1)]
         report.injectionErrors = [("ENOSPC", 1)]
-        let peer = PeerAddress(address: Address(ipv4: 1), family: .ipv4, port: 1)
-        report.seal.strangers = [
-            Strangers.Stranger(nodeID: 3, peer: peer, kind: .anotherKey, at: 1)
-        ]
+        report.seal.strangers = [SampleReport.stranger()]
         let printed = Self.fields(report.status)
         let documented = try Self.terms("FIELDS").filter { !$0.hasPrefix("counters.") }
         #expect(Set(printed) == Set(documented))
