@@ -12,6 +12,8 @@ extension ClusterTests {
             case betweenTheOrders
             /// The other is master; the addresses have not moved yet.
             case afterThePromotion
+            /// The same, and the node that has given way is stopped at once.
+            case beforeTheStop
         }
 
         @Test(arguments: Moment.allCases)
@@ -25,7 +27,7 @@ extension ClusterTests {
             switch moment {
             case .betweenTheOrders:
                 try pair.order(0, .slave)
-            case .afterThePromotion:
+            case .afterThePromotion, .beforeTheStop:
                 try pair.order(1, .master)
                 try nodes[0].waitForRole(.slave)
             }
@@ -34,12 +36,14 @@ extension ClusterTests {
             }
             for connection in open { try connection.exchange() }
             if moment == .betweenTheOrders { try pair.order(1, .master) }
+            if moment == .beforeTheStop { try nodes[0].stop() }
             try eventually("connections at the new master", detail: { cluster.logs }) {
                 try nodes[1].table().count { $0.original.destinationPort == service.port }
                     == open.count
             }
             try pair.moveAddresses(to: 1)
             for connection in open { try connection.exchange(within: 10) }
+            guard moment != .beforeTheStop else { return }
             try cluster.waitInSync()
             try nodes[0].waitForEqualTable(to: nodes[1])
         }

@@ -12,6 +12,8 @@ final class Handover {
         var walk: InitsyncWalk.Term
         var sending: Sender.Term
         var claim: MasterClaim
+        /// Whether the master has all that it had when it was asked.
+        var isTaken = false
     }
 
     /// A master that has all says so by asking no more.
@@ -34,13 +36,18 @@ final class Handover {
     }
 
     /// Takes what the master asks for.
+    ///
+    /// - Parameter isFirst: whether it asks from the first packet on. If it has taken all that was asked for
+    ///   before, there is more: the packets of before would tell it that there is not.
     func receive(
-        _ packet: RawSpan, from peer: PeerAddress, now: Instant, wallMicroseconds: UInt64
+        _ packet: RawSpan, from peer: PeerAddress, isFirst: Bool, now: Instant,
+        wallMicroseconds: UInt64
     ) {
         // What the kernel has is not read yet: it asks again.
         guard slave.slave.hasAdopted else { return }
         let followed = slave.slave.master
-        if term == nil || term?.claim != followed { begin(followed, peer, now) }
+        if let term, term.claim != followed || isFirst && term.isTaken { end() }
+        if term == nil { begin(followed, peer, now) }
         askedAt = now
         _ = master.exchange.receive(
             packet, from: peer, now: now, wallMicroseconds: wallMicroseconds)
@@ -48,6 +55,7 @@ final class Handover {
         if let term, master.initsync.isDone(term.walk), master.exchange.areAllApplied {
             let (generation, isAll) = term.replicas.wasTaken()
             taken = (followed, generation)
+            self.term?.isTaken = true
             if isAll { slave.slave.wasTaken() }
         }
     }

@@ -317,8 +317,9 @@ final class LinkThread: Sendable {
             guard let (packet, peer) = state.traffic.packet(index, now: now) else { continue }
             let consequence = state.engine.receive(
                 packet.bytes, from: peer, now: now, wallMicroseconds: wall)
-            if case .handOver(let peer) = consequence {
-                state.handover.receive(packet.bytes, from: peer, now: now, wallMicroseconds: wall)
+            if case .handOver(let peer, let isFirst) = consequence {
+                state.handover.receive(
+                    packet.bytes, from: peer, isFirst: isFirst, now: now, wallMicroseconds: wall)
             }
         }
     }

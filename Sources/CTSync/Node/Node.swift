@@ -171,11 +171,25 @@ final class Node {
     /// Ends everything in order: what has arrived is applied, what has happened is sent, and the
     /// timers of replicas that no packet has touched are started, for a few seconds at most.
     func end() {
+        handOver()
         let opens = configuration.l2dropOpensOnExit || role == .master
         engine.end(now: Clock.now())
         if opens { darkness?.remove() }
         steps.end()
     }
+
+    /// What packets have made here since this node gave way is handed over, if there is a master: nobody
+    /// else has it, and a reboot may follow.
+    private func handOver() {
+        guard role == .slave, engine.promotion != nil else { return }
+        let start = Clock.now()
+        let isRead = start + 2 * KernelWatch.beginInterval
+        while Clock.now() < start + Self.handOverTime {
+            if Clock.now() >= isRead, !link.status.holding.hasMore { return }
+            usleep(5_000)
+        }
+    }
+    private static let handOverTime = 500 * Duration.millisecond
 
     /// Keeps what a rehearsal came to.
     func rehearsed(_ rehearsal: Rehearsal) {

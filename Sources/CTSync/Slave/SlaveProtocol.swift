@@ -26,8 +26,9 @@ final class SlaveProtocol {
     enum Consequence: Equatable {
         /// Nothing.
         case none
-        /// The master asks for what this node holds, or for packets of it again.
-        case handOver(PeerAddress)
+        /// The master asks for what this node holds, from the first packet if `isFirst`, or for packets of
+        /// it again.
+        case handOver(PeerAddress, isFirst: Bool)
     }
 
     /// What came and what became of it.
@@ -271,7 +272,9 @@ final class SlaveProtocol {
             if header.epoch == 0 {
                 stranger = .heard(header.nodeID, from: peer, after: stranger, now: now)
             }
-            return claim == master && isFollowing ? .handOver(peer) : .none
+            guard claim == master, isFollowing else { return .none }
+            let isFirst = header.type == .SLAVE_INITSYNC && header.sequence == 1
+            return .handOver(peer, isFirst: isFirst)
         }
         guard header.flags.contains(.handover) == (donor != nil) else { return .none }
         if let donor, claim != donor { return .none }
