@@ -167,7 +167,7 @@ import Testing
         func entry(_ key: borrowing Key) -> Entry? { nil }
         func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {
             // Of every kind of refusal a few.
-            for tag in created.prefix(4) { failure(tag, 17) }
+            for tag in created.prefix(1) { failure(tag, 17) }
             for tag in updated.prefix(2) { failure(tag, 2) }
             created.removeAll(keepingCapacity: true)
             updated.removeAll(keepingCapacity: true)

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+
+/// A node that was master a moment ago hands over what begins in its kernel.
+@Suite struct HandoverTests {
+    /// Node 2, which follows node 1.
+    private final class Donor {
+        let kernel = SimulatedKernel(Chance(seed: 1))
+        let port = SealedNode.Port(linkCount: 1)
+        let engine: SlaveEngine
+        let handover: Handover
+        var now: Instant = 10 * Duration.second
+
+        init() throws {
+            kernel.eventsSetting = 1
+            kernel.advance(to: now)
+            let slave = try SlaveProtocol(
+                nodeID: 2, table: try ReplicaTable(capacity: 64, seed: 1),
+                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 64,
+                slotByteCount: 1_400)
+            engine = try SlaveEngine(slave, kernel)
+            let master = try MasterEngine(
+                link: port, filter: FilterBox(.everything), ringSlots: 64, slotByteCount: 1_400,
+                packetsPerSecond: 0, reconcileSeconds: 0)
+            handover = Handover(master, engine, nodeID: 2)
+            engine.begin(
+                after: MasterClaim(epoch: 50, nodeID: 2),
+                holding: Holding(latest: Basis(epoch: 50, sequence: 5)), now: now)
+            take(PacketBytes.announcement(0))
+            for _ in 0..<10 where !engine.slave.hasAdopted { turn() }
+            #expect(engine.slave.hasAdopted && !hasMore)
+        }
+
+        var hasMore: Bool { engine.slave.holding.hasMore }
+
+        func begin(_ port: UInt16) {
+            let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, port, 53))
+            _ = kernel.table.insert(entry, seconds: 100, .traffic)
+        }
+
+        /// As the link's thread does.
+        func turn() {
+            now += KernelWatch.beginInterval
+            kernel.advance(to: now)
+            engine.work(now: now)
+            for _ in 0..<20 {
+                now += Duration.millisecond
+                _ = handover.step(now: now, wallMicroseconds: 0)
+            }
+        }
+
+        /// What the master says, as a taker at this packet.
+        func ask(_ type: PacketHeader.PacketType, _ expected: UInt64) {
+            let header = PacketHeader(type: type, nodeID: 1, epoch: 100, sequence: expected)
+            take(PacketBytes.sealed(header, PacketBytes.report()))
+        }
+
+        private func take(_ packet: [UInt8]) {
+            let consequence = engine.receive(
+                packet.span.bytes, from: PacketBytes.peer, now: now, wallMicroseconds: 0)
+            if case .handOver(let peer, let isFirst) = consequence {
+                handover.receive(
+                    packet.span.bytes, from: peer, isFirst: isFirst, now: now,
+                    wallMicroseconds: 0)
+            }
+        }
+
+        /// What it has sent of its table since the last call: the packets, and the source ports of
+        /// the connections in them.
+        func handed() throws -> (packets: [UInt64], ports: [UInt16]) {
+            var (packets, ports): ([UInt64], [UInt16]) = ([], [])
+            for packet in port.take() {
+                let header = try PacketBytes.header(of: packet)
+                guard header.type == .SYNC else { continue }
+                packets.append(header.sequence)
+                var offset = PacketHeader.byteCount
+                var message = Message()
+                for _ in 0..<header.messageCount {
+                    try MessageReader.read(packet.span.bytes, at: &offset, into: &message)
+                    guard message.kind.resource == .CONNTRACK else { continue }
+                    ports.append(message.entry.key.tuple.sourcePort)
+                }
+            }
+            return (packets, ports)
+        }
+    }
+
+    @Test func whatBeginsAfterAHandoverIsHandedOverByAStreamOfItsOwn() throws {
+        let donor = try Donor()
+        for port: UInt16 in [1, 2] {
+            donor.begin(port)
+            donor.turn()
+            #expect(donor.hasMore, "\(port)")
+            donor.ask(.SLAVE_INITSYNC, 1)
+            donor.turn()
+            let (packets, ports) = try donor.handed()
+            try #require(!packets.isEmpty, "\(port)")
+            #expect(packets == Array(1...UInt64(packets.count)) && ports == [port], "\(ports)")
+            donor.ask(.NACK, UInt64(packets.count) + 1)
+            #expect(!donor.hasMore, "\(port)")
+        }
+        #expect(donor.handover.count == 2)
+    }
+
+    /// A request that is repeated is not another.
+    @Test func aRequestMadeAgainBeginsNothingAnew() throws {
+        let donor = try Donor()
+        donor.begin(1)
+        donor.turn()
+        donor.ask(.SLAVE_INITSYNC, 1)
+        donor.ask(.SLAVE_INITSYNC, 1)
+        donor.turn()
+        #expect(try donor.handed().ports == [1] && donor.handover.count == 1)
+    }
+}
