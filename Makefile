@@ -131,6 +131,7 @@ bench-report:
 
 # Looks on both nodes each second, for five minutes, while 20,000 connections/s come and go.
 operators-soak: build
+	$(SWIFT) build -c release --product ct_sync-exporter
 	$(SWIFT) build -c release --product bench-comparison
 	@.build/release/bench-comparison operators 5
 
