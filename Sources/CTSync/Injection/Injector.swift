@@ -64,7 +64,7 @@ final class Injector {
     ) throws(SystemError) {
         table.lookAtWaiting(now: now)
         try applyLive(table, now)
-        guard table.kernel.copyCount > 0 else { return }
+        guard limit > 0, table.kernel.copyCount > 0 else { return }
         try apply(table.kernel.beginRound(ofCopies: limit), table, now)
         try applyLive(table, now)
     }

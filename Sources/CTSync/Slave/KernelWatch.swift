@@ -33,7 +33,7 @@ final class KernelWatch {
     private var wasDeaf = false
     private var areEventsOff = false
     private var hasMore = false
-    /// Why the kernel is to be compared, until it was.
+    /// Why the kernel is to be compared, until it was: while one is wanted or waited for.
     private var cause: SlaveProtocol.OutOfSync?
     private var wantsCheck = false
     /// What `KernelCheck.checkCount` must exceed; nil if no check is waited for.
@@ -107,8 +107,7 @@ final class KernelWatch {
     /// Why the kernel may not have what the books say; nil if it has.
     var doubt: SlaveProtocol.OutOfSync? {
         if source == nil || areEventsOff { return .unwatched }
-        if hasFound || hasMore { return .kernelChanged }
-        return wantsCheck || awaited != nil ? cause : nil
+        return hasFound || hasMore ? .kernelChanged : cause
     }
 
     /// Takes what was heard.

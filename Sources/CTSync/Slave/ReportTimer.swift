@@ -12,7 +12,7 @@ struct ReportTimer {
     private var reportAt: Instant = 0
     private var reportedAt: Instant = 0
     /// The number of the packet that was to come next, as it was said last.
-    private(set) var reported: UInt64 = 0
+    private(set) var reported: UInt64 = 1
     private var helloAt: Instant = 0
 
     /// All are due.

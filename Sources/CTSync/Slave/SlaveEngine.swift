@@ -328,7 +328,7 @@ final class SlaveEngine {
         inject(now, copies: .max)
     }
 
-    /// - Parameter limit: of what an initsync copies, at most so many.
+    /// The same, but at most so many of what an initsync copies.
     private func inject(_ now: Instant, copies limit: Int) {
         // It is asked again first: what was deleted, to be made anew, is nowhere else.
         for _ in 0..<Self.attempts {

@@ -536,7 +536,7 @@ final class SlaveProtocol {
     /// initsync as it is given in a few steps, or the master would wait for each of them.
     private var appliedEnd: UInt64 {
         table.kernel.copyCount <= Self.copiesBehind
-            ? order.expected : min(max(reports.reported, 1), order.expected)
+            ? order.expected : min(reports.reported, order.expected)
     }
     private static let copiesBehind = 2 * SlaveEngine.copiesAtOnce
 

@@ -9,48 +9,21 @@ import Testing
     private static let outside = Address(ipv4: 0x0A02_0001)
     private static let other = Address(ipv4: 0x0A02_0002)
 
-    /// A master's event intake over a simulated kernel.
-    private final class Master {
-        let kernel = SimulatedKernel(Chance(seed: 1))
-        let ring: SendRing
-        let exchange: MasterProtocol
-        let flush: FlushHold
-        let intake: EventIntake
-        let term: EventIntake.Term
-        var now = 10 * Duration.second
-
-        init(graceSeconds: UInt32 = 30) throws {
-            ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
-            ring.reset(epoch: 100, nodeID: 1)
-            exchange = MasterProtocol(ring: ring)
-            exchange.start(MasterClaim(epoch: 100, nodeID: 1))
-            flush = FlushHold(graceSeconds: graceSeconds)
-            intake = EventIntake(
-                ring: ring, master: exchange, filter: FilterBox(.everything), flush: flush,
-                tagged: TagWatch())
-            kernel.eventsSetting = 1
-            term = try intake.open(kernel)
-            kernel.advance(to: now)
-            for number in UInt16(1)...6 {
-                let entry = SampleEntries.entry(SampleEntries.tuple(17, number, 53)) {
-                    $0.reply.destination =
-                        number > 3 ? FlushHoldTests.other : FlushHoldTests.outside
-                }
-                _ = kernel.table.insert(entry, seconds: 100, .traffic)
+    /// A master with six connections, half of them masqueraded to each address.
+    private static func master(graceSeconds: UInt32 = 30) throws -> ListeningMaster {
+        let master = try ListeningMaster(graceSeconds: graceSeconds)
+        for number in UInt16(1)...6 {
+            let entry = SampleEntries.entry(SampleEntries.tuple(17, number, 53)) {
+                $0.reply.destination = number > 3 ? other : outside
             }
-            _ = drain()
+            _ = master.kernel.table.insert(entry, seconds: 100, .traffic)
         }
-
-        /// How many messages follow from what happened, and whether a walk is wanted.
-        func drain() -> (messages: UInt64, isWalkWanted: Bool) {
-            let before = ring.messageCount
-            let isWalkWanted = intake.drain(term, now: now)
-            return (ring.messageCount - before, isWalkWanted)
-        }
+        _ = master.drain()
+        return master
     }
 
     @Test func whatIsMasqueradedToALostAddressIsKeptBackUntilTheGraceIsOver() throws {
-        let master = try Master()
+        let master = try Self.master()
         master.kernel.lose(Self.outside)
         var said = master.drain()
         #expect(said.messages == 0 && !said.isWalkWanted)
@@ -69,21 +42,21 @@ import Testing
     }
 
     @Test func aFlushByHandIsTold() throws {
-        let master = try Master()
+        let master = try Self.master()
         master.kernel.lose(Address(ipv4: 1))
         master.kernel.table.flush(.hand)
         #expect(master.drain().messages == 6)
     }
 
     @Test func withoutAGraceEverythingIsTold() throws {
-        let master = try Master(graceSeconds: 0)
+        let master = try Self.master(graceSeconds: 0)
         master.kernel.lose(Self.outside)
         #expect(master.drain().messages == 3)
     }
 
     /// The slaves hold one of its key that is not there any more.
     @Test func aConnectionMadeMeanwhileReplacesTheOneThatWasFlushed() throws {
-        let master = try Master()
+        let master = try Self.master()
         master.kernel.lose(Self.outside)
         _ = master.drain()
         let entry = SampleEntries.entry(SampleEntries.tuple(17, 1, 53))
@@ -93,7 +66,7 @@ import Testing
 
     /// A walk that saw nothing to purge need not be followed by one that does.
     @Test func anAddressThatNobodyUsedCallsForNothing() throws {
-        let master = try Master()
+        let master = try Self.master()
         master.kernel.lose(Address(ipv4: 1))
         master.now += Duration.second
         _ = master.drain()
