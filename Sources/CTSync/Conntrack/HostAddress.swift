@@ -49,18 +49,32 @@ package struct HostAddress: Sendable, Hashable, CustomStringConvertible {
 
     /// As inet_ntop(3) writes it.
     package var description: String {
-        var bytes: (UInt64, UInt64)
-        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-        let number: CInt
+        var text = TextBuffer()
+        text.append(address, family)
+        return text.string
+    }
+}
+
+extension TextBuffer {
+    /// Adds an address as inet_ntop(3) writes it.
+    mutating func append(_ address: Address, _ family: Family) {
         switch family {
         case .ipv4:
-            bytes = (UInt64(UInt32(truncatingIfNeeded: address.low).bigEndian), 0)
-            number = AF_INET
+            for shift in [24, 16, 8, 0] as [UInt64] {
+                append(decimal: address.low >> shift & 0xFF)
+                if shift > 0 { append(byte: UInt8(ascii: ".")) }
+            }
         case .ipv6:
-            bytes = (address.high.bigEndian, address.low.bigEndian)
-            number = AF_INET6
+            var bytes = (address.high.bigEndian, address.low.bigEndian)
+            withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { text in
+                guard
+                    inet_ntop(AF_INET6, &bytes, text.baseAddress, socklen_t(text.count)) != nil
+                else { return }
+                for character in text {
+                    guard character != 0 else { break }
+                    append(byte: UInt8(bitPattern: character))
+                }
+            }
         }
-        inet_ntop(number, &bytes, &text, socklen_t(text.count))
-        return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

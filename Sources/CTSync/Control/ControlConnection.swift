@@ -24,11 +24,10 @@ final class ControlConnection {
     }
     private let descriptor: Descriptor
     private var request: [UInt8] = []
-    private var reply: [UInt8] = []
+    private var reply = TextBuffer()
     private var sent = 0
     private var isAnswering = false
     private var stream: (any ControlStream)?
-    private var lines: [ControlLine] = []
 
     /// Takes over an accepted connection.
     init(_ descriptor: consuming Descriptor, token: UInt64, since: Instant) {
@@ -53,11 +52,11 @@ final class ControlConnection {
             if asked?.verb == .set, hasHungUp { return .done }
             let answer = asked.map(answer) ?? .notUnderstood
             isAnswering = true
-            reply = answer.bytes
+            answer.append(to: &reply)
             stream = answer.stream
         }
         let progress = send()
-        guard progress == .done, sent == reply.count, let stream else { return progress }
+        guard progress == .done, sent == reply.bytes.count, let stream else { return progress }
         addPiece(stream)
         return .writing
     }
@@ -66,12 +65,9 @@ final class ControlConnection {
     private func addPiece(_ stream: any ControlStream) {
         since = Clock.now()
         sent = 0
-        reply.removeAll(keepingCapacity: true)
-        lines.removeAll(keepingCapacity: true)
-        let errno = stream.next(&lines)
-        ControlLine.append(lines, to: &reply)
-        if let errno {
-            reply += ControlLine.render([ControlLine("errno", String(errno))])
+        reply.removeAll()
+        if let errno = stream.next(&reply) {
+            ControlReply(errno: errno).append(to: &reply)
             self.stream = nil
         }
     }
@@ -94,15 +90,15 @@ final class ControlConnection {
             request += chunk[..<count]
             if ControlLine.isComplete(request) { return .writing }
         }
-        reply = ControlReply(errno: EMSGSIZE).bytes
+        ControlReply(errno: EMSGSIZE).append(to: &reply)
         _ = send()
         return .done
     }
 
     private func send() -> Progress {
-        while sent < reply.count {
+        while sent < reply.bytes.count {
             let flags = CInt(MSG_DONTWAIT | MSG_NOSIGNAL)
-            let count = reply.withUnsafeBytes { bytes in
+            let count = reply.bytes.withUnsafeBytes { bytes in
                 Glibc.send(raw, bytes.baseAddress.map { $0 + sent }, bytes.count - sent, flags)
             }
             guard count > 0 else {

@@ -13,38 +13,30 @@ package struct ControlLine: Sendable, Equatable {
         self.value = value
     }
 
-    /// Reads the lines before the first empty one.
+    /// Reads the lines that have something in them.
     ///
     /// - Returns: nil if a line has no `=` or nothing before it, or if a byte is no text.
     static func parse(_ bytes: some Collection<UInt8>) -> [ControlLine]? {
         guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
         var lines: [ControlLine] = []
-        for line in text.split(separator: "\n") {
-            guard let equals = line.firstIndex(of: "="), equals != line.startIndex else {
+        // Bytes are looked at, not characters: finding those costs more than the rest.
+        for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
+            guard let equals = line.firstIndex(of: UInt8(ascii: "=")), equals != line.startIndex
+            else {
                 return nil
             }
-            lines.append(
-                ControlLine(String(line[..<equals]), String(line[line.index(after: equals)...])))
+            let (key, value) = (line[..<equals], line[line.index(after: equals)...])
+            lines.append(ControlLine(String(Substring(key)), String(Substring(value))))
         }
         return lines
     }
 
     /// The lines as they go over the socket, with the empty one that ends them.
     static func render(_ lines: [ControlLine]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        append(lines, to: &bytes)
-        bytes.append(UInt8(ascii: "\n"))
-        return bytes
-    }
-
-    /// The lines alone, for an answer that goes on.
-    static func append(_ lines: [ControlLine], to bytes: inout [UInt8]) {
-        for line in lines {
-            bytes += line.key.utf8
-            bytes.append(UInt8(ascii: "="))
-            bytes += line.value.utf8
-            bytes.append(UInt8(ascii: "\n"))
-        }
+        var text = TextBuffer()
+        for line in lines { text.append(line) }
+        text.append("\n")
+        return text.bytes
     }
 
     /// Whether the bytes hold an empty line, which ends a request and a reply.
@@ -52,5 +44,15 @@ package struct ControlLine: Sendable, Equatable {
         let end = UInt8(ascii: "\n")
         if bytes.first == end { return true }
         return zip(bytes, bytes.dropFirst()).contains { $0 == end && $1 == end }
+    }
+}
+
+extension TextBuffer {
+    /// Adds a line of the control socket.
+    mutating func append(_ line: ControlLine) {
+        append(line.key)
+        append("=")
+        append(line.value)
+        append("\n")
     }
 }

@@ -8,7 +8,7 @@ protocol ControlStream: AnyObject {
     /// Adds the next lines, a piece that takes no longer than a millisecond or two; maybe none yet.
     ///
     /// - Returns: nil if more may follow, else the answer's errno(3).
-    func next(_ lines: inout [ControlLine]) -> CInt?
+    func next(_ reply: inout TextBuffer) -> CInt?
 }
 
 /// What the daemon answers on the control socket: lines, and an errno(3) of 0 for success.
@@ -52,9 +52,11 @@ struct ControlReply {
     /// The answer to what is not understood.
     static var notUnderstood: ControlReply { ControlReply(errno: EINVAL) }
 
-    /// The bytes on the socket; none yet if they come piece by piece.
-    var bytes: [UInt8] {
-        guard stream == nil else { return [] }
-        return ControlLine.render(lines + [ControlLine("errno", String(errno))])
+    /// Adds it as it goes over the socket; nothing yet if it comes piece by piece.
+    func append(to text: inout TextBuffer) {
+        guard stream == nil else { return }
+        for line in lines { text.append(line) }
+        text.append(ControlLine("errno", String(errno)))
+        text.append("\n")
     }
 }

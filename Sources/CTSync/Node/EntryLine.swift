@@ -6,78 +6,132 @@ package enum EntryLine {
     /// The key of the control socket's line.
     package static let key = "entry"
 
+    /// Adds an entry as a line of the control socket.
+    static func appendLine(of entry: borrowing Entry, to reply: inout TextBuffer) {
+        beginLine(&reply)
+        append(entry, to: &reply)
+        reply.append("\n")
+    }
+
+    /// Adds a replica as a line of the control socket.
+    static func appendLine(of replica: borrowing DumpedReplica, to reply: inout TextBuffer) {
+        beginLine(&reply)
+        append(replica, to: &reply)
+        reply.append("\n")
+    }
+
+    private static func beginLine(_ reply: inout TextBuffer) {
+        reply.append(key)
+        reply.append("=")
+    }
+
     /// The words of an entry.
     static func text(_ entry: Entry) -> String {
+        var text = TextBuffer()
+        append(entry, to: &text)
+        return text.string
+    }
+
+    /// Adds the words of an entry.
+    static func append(_ entry: borrowing Entry, to text: inout TextBuffer) {
         let tuple = entry.key.tuple
-        var words = ["family=\(tuple.family)", "protocol=\(protocolName(tuple))"]
-        words += Self.words(tuple, prefix: "")
-        words += Self.words(entry.reply, prefix: "reply_")
-        if entry.fields.contains(.protocolInfo) { words.append("state=\(stateName(entry))") }
-        words.append("status=\(statusNames(entry.status))")
-        if entry.fields.contains(.timeout) { words.append("timeout=\(entry.timeoutSeconds)") }
-        if entry.mark != 0 { words.append("mark=\(entry.mark)") }
+        appendProtocol(tuple, to: &text)
+        append(tuple, "", to: &text)
+        append(entry.reply, "reply_", to: &text)
+        if entry.fields.contains(.protocolInfo) { appendState(entry, to: &text) }
+        append(entry.status, to: &text)
+        if entry.fields.contains(.timeout) {
+            text.append(" timeout=")
+            text.append(decimal: entry.timeoutSeconds)
+        }
+        if entry.mark != 0 {
+            text.append(" mark=")
+            text.append(decimal: entry.mark)
+        }
         if entry.key.zone != 0 {
-            let direction =
-                switch entry.key.zoneDirection {
-                case .both: "zone"
-                case .original: "original_zone"
-                case .reply: "reply_zone"
-                }
-            words.append("\(direction)=\(entry.key.zone)")
+            switch entry.key.zoneDirection {
+            case .both: text.append(" zone=")
+            case .original: text.append(" original_zone=")
+            case .reply: text.append(" reply_zone=")
+            }
+            text.append(decimal: entry.key.zone)
         }
-        if entry.fields.contains(.helper) { words.append("helper=\(name(entry.extras.helper))") }
+        if entry.fields.contains(.helper) { append(entry.extras.helper, to: &text) }
         if entry.fields.contains(.labels) {
-            let (low, high) = (entry.extras.labelsLow, entry.extras.labelsHigh)
-            words.append("labels=0x\(hexadecimal(high))\(hexadecimal(low))")
+            text.append(" labels=0x")
+            text.append(hexadecimal: entry.extras.labelsHigh)
+            text.append(hexadecimal: entry.extras.labelsLow)
         }
-        if entry.fields.contains(.parent) {
-            words += Self.words(entry.extras.parent, prefix: "parent_")
-        }
-        return words.joined(separator: " ")
+        if entry.fields.contains(.parent) { append(entry.extras.parent, "parent_", to: &text) }
     }
 
-    /// The words of an expectation: its tuple and mask, and the connection that expects it.
+    /// The words of an expectation.
     static func text(_ expectation: Expectation) -> String {
+        var text = TextBuffer()
+        append(expectation, to: &text)
+        return text.string
+    }
+
+    /// Adds the words of an expectation: its tuple and mask, and the connection that expects it.
+    static func append(_ expectation: Expectation, to text: inout TextBuffer) {
         let tuple = expectation.key.tuple
-        var words = ["family=\(tuple.family)", "protocol=\(protocolName(tuple))"]
-        words += Self.words(tuple, prefix: "")
-        words += Self.words(expectation.mask, prefix: "mask_")
-        words += Self.words(expectation.parent, prefix: "parent_")
-        words.append("timeout=\(expectation.timeoutSeconds)")
-        if expectation.helper.count > 0 { words.append("helper=\(name(expectation.helper))") }
-        return words.joined(separator: " ")
+        appendProtocol(tuple, to: &text)
+        append(tuple, "", to: &text)
+        append(expectation.mask, "mask_", to: &text)
+        append(expectation.parent, "parent_", to: &text)
+        text.append(" timeout=")
+        text.append(decimal: expectation.timeoutSeconds)
+        if expectation.helper.count > 0 { append(expectation.helper, to: &text) }
     }
 
-    /// The words of a replica.
-    static func text(_ replica: DumpedReplica) -> String {
-        text(replica.entry)
-            + " age=\(replica.ageSeconds) origin=\(replica.origin.rawValue)"
+    /// Adds the words of a replica.
+    static func append(_ replica: borrowing DumpedReplica, to text: inout TextBuffer) {
+        append(replica.entry, to: &text)
+        text.append(" age=")
+        text.append(decimal: replica.ageSeconds)
+        text.append(" origin=")
+        text.append(replica.origin.rawValue)
     }
 
-    private static func words(_ tuple: Tuple, prefix: String) -> [String] {
-        let addresses = [
-            "\(prefix)src=\(HostAddress(tuple.family, tuple.source))",
-            "\(prefix)dst=\(HostAddress(tuple.family, tuple.destination))",
-        ]
+    private static func appendProtocol(_ tuple: Tuple, to text: inout TextBuffer) {
+        text.append(tuple.family == .ipv4 ? "family=ipv4 protocol=" : "family=ipv6 protocol=")
+        text.append(protocolName(tuple.protocolNumber))
+    }
+
+    /// Adds the words of a tuple, each with a blank before it.
+    private static func append(
+        _ tuple: Tuple, _ prefix: StaticString, to text: inout TextBuffer
+    ) {
+        func add(_ name: StaticString, _ number: UInt16) {
+            text.append(byte: UInt8(ascii: " "))
+            text.append(prefix)
+            text.append(name)
+            text.append(decimal: number)
+        }
+        for (name, address) in [("src=", tuple.source), ("dst=", tuple.destination)]
+            as [(StaticString, Address)]
+        {
+            text.append(byte: UInt8(ascii: " "))
+            text.append(prefix)
+            text.append(name)
+            text.append(address, tuple.family)
+        }
         let (first, second) = (tuple.sourcePort, tuple.destinationPort)
         if tuple.isICMP {
-            return addresses + [
-                "\(prefix)type=\(second >> 8)", "\(prefix)code=\(second & 0xFF)",
-                "\(prefix)id=\(first)",
-            ]
+            add("type=", second >> 8)
+            add("code=", second & 0xFF)
+            add("id=", first)
+            return
         }
         switch tuple.protocolNumber {
         case ProtocolNumber.tcp, ProtocolNumber.udp, ProtocolNumber.sctp:
-            return addresses + ["\(prefix)sport=\(first)", "\(prefix)dport=\(second)"]
+            add("sport=", first)
+            add("dport=", second)
         case ProtocolNumber.gre:
-            return addresses + ["\(prefix)srckey=\(first)", "\(prefix)dstkey=\(second)"]
-        default:
-            return addresses
+            add("srckey=", first)
+            add("dstkey=", second)
+        default: break
         }
-    }
-
-    private static func protocolName(_ tuple: Tuple) -> String {
-        protocolName(tuple.protocolNumber)
     }
 
     /// The name of a protocol, or its number.
@@ -92,11 +146,16 @@ package enum EntryLine {
         return Int(state) < names.count ? names[Int(state)] : "\(state)"
     }
 
-    private static func stateName(_ entry: Entry) -> String {
-        let state = Int(entry.protocolInfo.state)
-        let isTCP = entry.key.tuple.protocolNumber == ProtocolNumber.tcp
-        let names = isTCP ? ReplicationRule.stateNames : sctpStateNames
-        return state < names.count ? names[state] : "\(state)"
+    private static func appendState(_ entry: borrowing Entry, to text: inout TextBuffer) {
+        let state = entry.protocolInfo.state
+        text.append(" state=")
+        if entry.key.tuple.protocolNumber == ProtocolNumber.tcp {
+            text.append(stateName(tcp: state))
+        } else if Int(state) < sctpStateNames.count {
+            text.append(sctpStateNames[Int(state)])
+        } else {
+            text.append(decimal: state)
+        }
     }
 
     /// `enum sctp_conntrack`, uapi/linux/netfilter/nf_conntrack_sctp.h.
@@ -105,68 +164,29 @@ package enum EntryLine {
         "SHUTDOWN_RECD", "SHUTDOWN_ACK_SENT", "HEARTBEAT_SENT",
     ]
 
-    private static func statusNames(_ status: Status) -> String {
-        let named: [(Status, String)] = [
-            (.IPS_SEEN_REPLY, "SEEN_REPLY"), (.IPS_ASSURED, "ASSURED"),
-            (.IPS_EXPECTED, "EXPECTED"), (.IPS_SRC_NAT, "SRC_NAT"), (.IPS_DST_NAT, "DST_NAT"),
-            (.IPS_SEQ_ADJUST, "SEQ_ADJUST"), (.IPS_HELPER, "HELPER"),
-        ]
-        let names = named.filter { status.contains($0.0) }.map(\.1)
-        return names.isEmpty ? "-" : names.joined(separator: ",")
-    }
-
-    private static func name(_ helper: HelperName) -> String {
-        let bytes = (0..<helper.count).map { helper[$0] }
-        return ConfigurationError.printable(bytes.map { $0 == 0x20 ? UInt8(ascii: "?") : $0 })
-    }
-
-    private static func hexadecimal(_ number: UInt64) -> String {
-        let digits = String(number, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
-
-    // MARK: JSON
-
-    private static let numbers: Set<String> = [
-        "sport", "dport", "type", "code", "id", "srckey", "dstkey", "timeout", "mark", "zone",
-        "age", "packets", "bytes", "duration", "portid", "count", "lines",
+    /// The bits of a status that are shown, in this order.
+    private static let statusNames: [(Status, StaticString)] = [
+        (.IPS_SEEN_REPLY, "SEEN_REPLY"), (.IPS_ASSURED, "ASSURED"),
+        (.IPS_EXPECTED, "EXPECTED"), (.IPS_SRC_NAT, "SRC_NAT"), (.IPS_DST_NAT, "DST_NAT"),
+        (.IPS_SEQ_ADJUST, "SEQ_ADJUST"), (.IPS_HELPER, "HELPER"),
     ]
 
-    /// The words as an object of JSON: numbers as such, the status as a list.
-    package static func json(_ text: some StringProtocol) -> String {
-        var members: [String] = []
-        for word in text.split(separator: " ") {
-            let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2 else { continue }
-            let key = parts[0]
-            let plain = key.split(separator: "_").last.map { String($0) } ?? ""
-            let value: String
-            if key == "status" {
-                let names = parts[1] == "-" ? [] : parts[1].split(separator: ",")
-                value = "[" + names.map { quoted($0) }.joined(separator: ",") + "]"
-            } else if numbers.contains(plain), isNumber(parts[1]) {
-                value = String(parts[1])
-            } else {
-                value = quoted(parts[1])
-            }
-            members.append("\(quoted(key)):\(value)")
+    private static func append(_ status: Status, to text: inout TextBuffer) {
+        var separator: StaticString = " status="
+        for (bit, name) in statusNames where status.contains(bit) {
+            text.append(separator)
+            text.append(name)
+            separator = ","
         }
-        return "{" + members.joined(separator: ",") + "}"
+        if status.isDisjoint(with: shownStatus) { text.append(" status=-") }
     }
 
-    /// Whether it is a number of JSON: digits, perhaps a point and more digits.
-    private static func isNumber(_ text: some StringProtocol) -> Bool {
-        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count <= 2 && parts.allSatisfy { UInt64($0) != nil }
-    }
+    private static let shownStatus = statusNames.reduce(into: Status()) { $0.formUnion($1.0) }
 
-    private static func quoted(_ text: some StringProtocol) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            if scalar == "\"" || scalar == "\\" { quoted += "\\" }
-            let isPlain = scalar.value >= 0x20 && scalar.value < 0x7F
-            quoted.unicodeScalars.append(isPlain ? scalar : "?")
-        }
-        return quoted + "\""
+    private static func append(_ helper: HelperName, to text: inout TextBuffer) {
+        let bytes = (0..<helper.count).map { helper[$0] }
+        text.append(" helper=")
+        text.append(
+            ConfigurationError.printable(bytes.map { $0 == 0x20 ? UInt8(ascii: "?") : $0 }))
     }
 }

@@ -15,17 +15,17 @@ final class KernelDump: ControlStream {
         try dump.start()
     }
 
-    func next(_ lines: inout [ControlLine]) -> CInt? {
+    func next(_ reply: inout TextBuffer) -> CInt? {
         do throws(SystemError) {
             let isMore = try dump.step { dumped in
                 var entry = copy dumped
                 guard filter.admits(entry), criteria.holds(for: entry) else { return }
                 entry.prepareForReplication()
-                lines.append(ControlLine(EntryLine.key, EntryLine.text(entry)))
+                EntryLine.appendLine(of: entry, to: &reply)
             }
             return isMore ? nil : 0
         } catch {
-            lines.append(ControlLine("error", "the table cannot be read: \(error)"))
+            reply.append(ControlLine("error", "the table cannot be read: \(error)"))
             return error.errno
         }
     }
@@ -48,9 +48,9 @@ final class KernelFlush: ControlStream {
         try dump.start()
     }
 
-    func next(_ lines: inout [ControlLine]) -> CInt? {
+    func next(_ reply: inout TextBuffer) -> CInt? {
         guard node.role == .master, node.engine.roleSince == began else {
-            lines.append(ControlLine("error", "the role changed after \(deleted) deletions"))
+            reply.append(ControlLine("error", "the role changed after \(deleted) deletions"))
             return ECANCELED
         }
         do throws(SystemError) {
@@ -64,10 +64,10 @@ final class KernelFlush: ControlStream {
             let outcome = try batch.send { _, _ in }
             deleted -= outcome.failures
             guard !isMore else { return nil }
-            lines.append(ControlLine("done", "\(deleted) connections deleted"))
+            reply.append(ControlLine("done", "\(deleted) connections deleted"))
             return 0
         } catch {
-            lines.append(ControlLine("error", "after \(deleted) deletions: \(error)"))
+            reply.append(ControlLine("error", "after \(deleted) deletions: \(error)"))
             return error.errno
         }
     }

@@ -73,9 +73,9 @@ final class RehearsedWalk: ControlStream {
         try dump.start()
     }
 
-    func next(_ lines: inout [ControlLine]) -> CInt? {
+    func next(_ reply: inout TextBuffer) -> CInt? {
         guard node.role == .slave, node.engine.roleSince == began else {
-            lines.append(ControlLine("error", "the role changed during the rehearsal"))
+            reply.append(ControlLine("error", "the role changed during the rehearsal"))
             return ECANCELED
         }
         let start = Clock.now()
@@ -87,26 +87,26 @@ final class RehearsedWalk: ControlStream {
                     if ReplicaTable.mayBeHeld(entry) { held += 1 }
                 }
                 guard isMore else {
-                    end(&lines, Clock.now() - start)
+                    end(&reply, Clock.now() - start)
                     return 0
                 }
             }
             // A client waits for some seconds only.
-            lines.append(ControlLine("walked", String(seen)))
+            reply.append(ControlLine("walked", String(seen)))
             return nil
         } catch {
-            lines.append(ControlLine("error", "the table cannot be read: \(error)"))
+            reply.append(ControlLine("error", "the table cannot be read: \(error)"))
             return error.errno
         }
     }
 
-    private func end(_ lines: inout [ControlLine], _ last: UInt64) {
+    private func end(_ reply: inout TextBuffer, _ last: UInt64) {
         rehearsal.add(
             "timers", nanoseconds + last,
             .done(
                 "\(Words.count(seen, "entry", "entries")) walked: "
                     + "the timers of \(Words.number(held)) would start"), isWaitedFor: false)
         node.rehearsed(rehearsal)
-        lines += rehearsal.status.lines
+        for line in rehearsal.status.lines { reply.append(line) }
     }
 }

@@ -19,9 +19,9 @@ final class ReplicaDump: ControlStream {
         began = node.engine.roleSince
     }
 
-    func next(_ lines: inout [ControlLine]) -> CInt? {
+    func next(_ reply: inout TextBuffer) -> CInt? {
         guard node.role == .slave, node.engine.roleSince == began else {
-            lines.append(ControlLine("error", "the role changed while the table was shown"))
+            reply.append(ControlLine("error", "the role changed while the table was shown"))
             return ECANCELED
         }
         let (piece, criteria) = (piece, criteria)
@@ -30,7 +30,7 @@ final class ReplicaDump: ControlStream {
             piece.value.fill(from: slave.table.book, criteria, now: now)
         }
         for replica in piece.value.replicas {
-            lines.append(ControlLine(EntryLine.key, EntryLine.text(replica)))
+            EntryLine.appendLine(of: replica, to: &reply)
         }
         return piece.value.next == nil ? 0 : nil
     }

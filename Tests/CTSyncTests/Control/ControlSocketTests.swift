@@ -125,11 +125,11 @@ import Testing
 
         init(end: Int) { self.end = end }
 
-        func next(_ lines: inout [ControlLine]) -> CInt? {
+        func next(_ reply: inout TextBuffer) -> CInt? {
             turn += 1
             guard turn % 3 != 0 else { return nil }
             for _ in 0..<1_000 {
-                lines.append(ControlLine("line", "\(next)"))
+                reply.append(ControlLine("line", "\(next)"))
                 next += 1
             }
             return next < end ? nil : ENOENT

@@ -31,8 +31,9 @@ import Testing
 
     @Test func itComesBackFromTheControlSocketAsItWas() throws {
         let report = Self.sample()
-        let bytes = ControlReply(report).bytes
-        let lines = try #require(ControlLine.parse(bytes))
+        var reply = TextBuffer()
+        ControlReply(report).append(to: &reply)
+        let lines = try #require(ControlLine.parse(reply.bytes))
         #expect(lines.last == ControlLine("errno", "0"))
         #expect(StatusReport.parse(lines.dropLast()) == report)
         #expect(lines.contains(ControlLine("bad_packets.by_version._9", "1")))

@@ -14,7 +14,9 @@ import Testing
         entry.reply.destination = Address(ipv4: 0xC633_6401)
         entry.status.insert(.IPS_SRC_NAT)
         let replica = DumpedReplica(entry: entry, ageSeconds: 7, origin: .live)
-        let text = EntryLine.text(replica)
+        var buffer = TextBuffer()
+        EntryLine.append(replica, to: &buffer)
+        let text = buffer.string
         #expect(
             text == """
                 family=ipv4 protocol=tcp src=10.0.0.1 dst=192.0.2.1 sport=1000 dport=21 \

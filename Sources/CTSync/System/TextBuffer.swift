@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Glibc
+
+/// Text that is put together in one piece of room, byte by byte: for what is written a line for each
+/// entry of a table, where a String a word would cost more than reading the table.
+struct TextBuffer {
+    /// What was added, as UTF-8.
+    private(set) var bytes: [UInt8] = []
+
+    /// A String of what was added.
+    var string: String { String(decoding: bytes, as: UTF8.self) }
+
+    /// Forgets what was added, and keeps the room.
+    mutating func removeAll() {
+        bytes.removeAll(keepingCapacity: true)
+    }
+
+    mutating func append(_ text: StaticString) {
+        bytes.append(
+            contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    mutating func append(_ text: some StringProtocol) {
+        bytes.append(contentsOf: text.utf8)
+    }
+
+    mutating func append(byte: UInt8) {
+        bytes.append(byte)
+    }
+
+    mutating func append(decimal number: some UnsignedInteger) {
+        append(UInt64(number), base: 10, minimum: 1)
+    }
+
+    /// Sixteen lower-case digits.
+    mutating func append(hexadecimal number: UInt64) {
+        append(number, base: 16, minimum: 16)
+    }
+
+    private mutating func append(_ number: UInt64, base: UInt64, minimum: Int) {
+        var digits = (UInt64(0), UInt64(0), UInt64(0))
+        withUnsafeMutableBytes(of: &digits) { digits in
+            var rest = number
+            var first = digits.count
+            repeat {
+                first -= 1
+                let digit = UInt8(rest % base)
+                digits[first] = digit + (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
+                rest /= base
+            } while rest > 0 || digits.count - first < minimum
+            bytes.append(contentsOf: digits[first...])
+        }
+    }
+}
