@@ -22,7 +22,7 @@ package enum ControlClient {
         let raw = descriptor.raw
         try send(ControlLine.render(lines), raw, path)
         let reply = try receive(raw, path, deadline)
-        guard let answered = ControlLine.parse(reply), let last = answered.last,
+        guard let answered = ControlLine.parse(reply[...]), let last = answered.last,
             last.key == "errno", let number = CInt(last.value)
         else {
             throw SystemError("read \(path)", errno: EPROTO)

@@ -47,7 +47,7 @@ final class ControlConnection {
             case .done: return .done
             case .writing: break
             }
-            let asked = ControlLine.parse(request).flatMap(ControlRequest.init)
+            let asked = ControlLine.parse(request[...]).flatMap(ControlRequest.init)
             // Its client has told its user that nothing was changed; a newer order may have come.
             if asked?.verb == .set, hasHungUp { return .done }
             let answer = asked.map(answer) ?? .notUnderstood

@@ -16,17 +16,19 @@ package struct ControlLine: Sendable, Equatable {
     /// Reads the lines that have something in them.
     ///
     /// - Returns: nil if a line has no `=` or nothing before it, or if a byte is no text.
-    static func parse(_ bytes: some Collection<UInt8>) -> [ControlLine]? {
-        guard let text = String(validating: bytes, as: UTF8.self) else { return nil }
-        var lines: [ControlLine] = []
+    static func parse(_ bytes: ArraySlice<UInt8>) -> [ControlLine]? {
         // Bytes are looked at, not characters: finding those costs more than the rest.
-        for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
+        guard String(validating: bytes, as: UTF8.self) != nil else { return nil }
+        var lines: [ControlLine] = []
+        for line in bytes.split(separator: UInt8(ascii: "\n")) {
             guard let equals = line.firstIndex(of: UInt8(ascii: "=")), equals != line.startIndex
             else {
                 return nil
             }
-            let (key, value) = (line[..<equals], line[line.index(after: equals)...])
-            lines.append(ControlLine(String(Substring(key)), String(Substring(value))))
+            let (key, value) = (line[..<equals], line[(equals + 1)...])
+            lines.append(
+                ControlLine(
+                    String(decoding: key, as: UTF8.self), String(decoding: value, as: UTF8.self)))
         }
         return lines
     }

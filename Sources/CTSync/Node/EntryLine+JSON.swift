@@ -11,14 +11,14 @@ extension EntryLine {
         var json = TextBuffer()
         json.append("{")
         var isFirst = true
-        for word in Substring(text).utf8.split(separator: UInt8(ascii: " ")) {
+        for word in ArraySlice(text.utf8).split(separator: UInt8(ascii: " ")) {
             guard let equals = word.firstIndex(of: UInt8(ascii: "=")) else { continue }
             if !isFirst { json.append(",") }
             isFirst = false
-            let key = String(Substring(word[..<equals]))
+            let key = String(decoding: word[..<equals], as: UTF8.self)
             json.append(quoted: key.utf8)
             json.append(":")
-            json.append(value: word[word.index(after: equals)...], of: key)
+            json.append(value: word[(equals + 1)...], of: key)
         }
         json.append("}")
         return json.string
@@ -32,7 +32,7 @@ extension EntryLine {
 }
 
 extension TextBuffer {
-    fileprivate mutating func append(value: Substring.UTF8View, of key: String) {
+    fileprivate mutating func append(value: ArraySlice<UInt8>, of key: String) {
         if key == "status" {
             append("[")
             if !value.elementsEqual("-".utf8) {
@@ -43,14 +43,14 @@ extension TextBuffer {
             }
             append("]")
         } else if EntryLine.isNumber(key), Self.isNumber(value) {
-            append(Substring(value))
+            append(String(decoding: value, as: UTF8.self))
         } else {
             append(quoted: value)
         }
     }
 
     /// Whether it is a number of JSON: digits, perhaps a point and more digits.
-    private static func isNumber(_ text: Substring.UTF8View) -> Bool {
+    private static func isNumber(_ text: ArraySlice<UInt8>) -> Bool {
         let parts = text.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         return parts.count <= 2
             && parts.allSatisfy { part in

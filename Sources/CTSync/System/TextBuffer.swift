@@ -39,8 +39,7 @@ struct TextBuffer {
     }
 
     private mutating func append(_ number: UInt64, base: UInt64, minimum: Int) {
-        var digits = (UInt64(0), UInt64(0), UInt64(0))
-        withUnsafeMutableBytes(of: &digits) { digits in
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
             var rest = number
             var first = digits.count
             repeat {
@@ -49,7 +48,7 @@ struct TextBuffer {
                 digits[first] = digit + (digit < 10 ? UInt8(ascii: "0") : UInt8(ascii: "a") - 10)
                 rest /= base
             } while rest > 0 || digits.count - first < minimum
-            bytes.append(contentsOf: digits[first...])
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: digits[first...]))
         }
     }
 }

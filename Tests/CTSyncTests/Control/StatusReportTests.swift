@@ -33,7 +33,7 @@ import Testing
         let report = Self.sample()
         var reply = TextBuffer()
         ControlReply(report).append(to: &reply)
-        let lines = try #require(ControlLine.parse(reply.bytes))
+        let lines = try #require(ControlLine.parse(reply.bytes[...]))
         #expect(lines.last == ControlLine("errno", "0"))
         #expect(StatusReport.parse(lines.dropLast()) == report)
         #expect(lines.contains(ControlLine("bad_packets.by_version._9", "1")))
