@@ -55,9 +55,9 @@ private final class Pieces: ControlStream {
 
     init(_ lines: [ControlLine]) { rest = lines }
 
-    func next(_ lines: inout [ControlLine]) -> CInt? {
+    func next(_ reply: inout TextBuffer) -> CInt? {
         guard let last = rest.popLast() else { return 0 }
-        lines.append(last)
+        reply.append(last)
         return nil
     }
 }
