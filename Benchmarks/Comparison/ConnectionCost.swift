@@ -41,6 +41,8 @@ struct ConnectionCost: Codable {
             bare = try BareListener(in: contest.master.host, pauseMicroseconds: pause)
         }
         defer { bare?.stop() }
+        let relay = contender == .relay ? try BareRelay(contest) : nil
+        defer { relay?.stop() }
         // Neighbours are found, and the first connections have begun to end.
         _ = try traffic.run(from: contest.cluster.client, perSecond: perSecond, seconds: 4)
         let before = try Reading(contest, bare)
@@ -124,11 +126,16 @@ struct Percentiles: Codable {
     let p99: Double
     let p999: Double
     let count: Int
+    /// The values at `shares`, for a plot; nil in results that lack them.
+    let points: [Double]?
+
+    static let shares = [0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999]
 
     init?(_ sorted: [Double]) {
         guard !sorted.isEmpty else { return nil }
         let value = { (part: Double) in sorted[Int(Double(sorted.count - 1) * part)] }
         (p50, p99, p999) = (value(0.5), value(0.99), value(0.999))
+        points = Self.shares.map(value)
         count = sorted.count
     }
 }

@@ -7,7 +7,7 @@ import Glibc
 struct ConnectionRounds {
     private static let usage = """
         bench-comparison connections [--rates 3000] [--rounds 5] [--seconds 5]
-            [--contenders none,bare-0,bare-1000,conntrackd,conntrackd-direct,ct_sync,ct_sync-key]
+            [--contenders none,bare-0,bare-1000,relay,conntrackd,conntrackd-direct,ct_sync,ct_sync-key]
             [--before BINARY] [--latency yes] [--transports tcp,udp] [--results FILE]
         A rate of 0: as many as can be made.
         """

@@ -9,6 +9,8 @@ enum Contender: Hashable {
     case none
     /// The floor, with its pause.
     case bare(pauseMicroseconds: Int)
+    /// The floor of the latency: events that go to the standby's kernel as they are.
+    case relay
     case conntrackd
     case conntrackdDirect
     case ctSync
@@ -19,7 +21,7 @@ enum Contender: Hashable {
 
     static let all: [Contender] = [
         .none, .bare(pauseMicroseconds: 0), .bare(pauseMicroseconds: 300),
-        .bare(pauseMicroseconds: 1_000), .bare(pauseMicroseconds: 3_000), .conntrackd,
+        .bare(pauseMicroseconds: 1_000), .bare(pauseMicroseconds: 3_000), .relay, .conntrackd,
         .conntrackdDirect, .ctSync, .ctSyncKey,
     ]
 
@@ -28,6 +30,7 @@ enum Contender: Hashable {
         switch self {
         case .none: "none"
         case .bare(let pause): "bare listener, pause \(pause) us"
+        case .relay: "bare relay"
         case .conntrackd: "conntrackd, external cache"
         case .conntrackdDirect: "conntrackd, DisableExternalCache"
         case .ctSync: "ct_sync"
@@ -36,11 +39,12 @@ enum Contender: Hashable {
         }
     }
 
-    /// The one of this word: none, bare-300, conntrackd, conntrackd-direct, ct_sync,
+    /// The one of this word: none, bare-300, relay, conntrackd, conntrackd-direct, ct_sync,
     /// ct_sync-key.
     init?(word: String) {
         switch word {
         case "none": self = .none
+        case "relay": self = .relay
         case "conntrackd": self = .conntrackd
         case "conntrackd-direct": self = .conntrackdDirect
         case "ct_sync": self = .ctSync
@@ -52,11 +56,11 @@ enum Contender: Hashable {
     }
 
     /// Whether the standby's kernel has the entries at once.
-    var isDirect: Bool { contestant?.isDirect ?? false }
+    var isDirect: Bool { self == .relay || contestant?.isDirect ?? false }
 
     private var contestant: Contestant? {
         switch self {
-        case .none, .bare: nil
+        case .none, .bare, .relay: nil
         case .conntrackd: .conntrackd
         case .conntrackdDirect: .conntrackdDirect
         case .ctSync, .ctSyncKey, .ctSyncBefore: .ctSync

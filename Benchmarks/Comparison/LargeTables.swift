@@ -10,18 +10,22 @@ struct LargeTables {
     private static let flags = ["--initsync-rate", "0"]
     private static let first = 3_000_000
     private static let patience = 120.0
+    /// Connections that come and go in the loaded sync.
+    private static let perSecond = 3_000
     /// As somebody has it who has a million entries; here both nodes' are in one hash.
     static let buckets = 1 << 20
 
     private let words: MeasureWords
     private let sizes: [Int]
+    /// The next single entry; each is made once.
+    private var liveNumber = 0
 
     init(_ words: [String]) throws {
         self.words = try MeasureWords(words)
         sizes = self.words.numbers("--entries", [0, 300_000, 1_000_000])
     }
 
-    func run() throws {
+    mutating func run() throws {
         let limit = try ConntrackLimit(
             atLeast: (sizes.max() ?? 0) + 20_000, buckets: Self.buckets)
         defer { limit.restore() }
@@ -32,7 +36,7 @@ struct LargeTables {
         try results.end(words.file)
     }
 
-    private func measure(_ entries: Int) throws -> LargeTable {
+    private mutating func measure(_ entries: Int) throws -> LargeTable {
         let cluster = try Cluster()
         defer { cluster.close() }
         do {
@@ -48,6 +52,9 @@ struct LargeTables {
             guard entries > 0 else { return found }
             found.quiet = try sync(master, standby, entries, isWatched: false)
             found.watched = try sync(master, standby, entries, isWatched: true)
+            let load = Load.Endless(in: master, perSecond: Self.perSecond)
+            defer { _ = try? load.stop() }
+            found.loaded = try sync(master, standby, entries, isWatched: true)
             return found
         } catch {
             print(cluster.logs)
@@ -76,7 +83,7 @@ struct LargeTables {
     }
 
     /// A standby that was rebooted: it and its kernel have nothing.
-    private func sync(
+    private mutating func sync(
         _ master: Firewall, _ standby: Firewall, _ entries: Int, isWatched: Bool
     ) throws -> LargeTable.Sync {
         standby.kill()
@@ -87,7 +94,6 @@ struct LargeTables {
         let arrivals = isWatched ? try Arrivals(from: master, to: standby) : nil
         var late: [Double] = []
         var missing = 0
-        var number = 0
         while try !Self.isWhole(standby, entries) {
             let now = Stopwatch.seconds()
             guard now < start + Self.patience else {
@@ -95,8 +101,8 @@ struct LargeTables {
                     "a whole sync", within: Self.patience, last: standby.statusLine)
             }
             while let arrivals, Stopwatch.seconds() < now + 0.3 {
-                let time = try arrivals.one(number + (isWatched ? entries : 0))
-                number += 1
+                let time = try arrivals.one(liveNumber)
+                liveNumber += 1
                 if let time { late.append(time) } else { missing += 1 }
                 pause(0.003)
             }
@@ -152,17 +158,20 @@ struct LargeTable: Finding {
     var quiet: Sync?
     /// While single entries are made and looked for.
     var watched: Sync?
+    /// The same while 3,000 connections a second come and go; nil in results that lack it.
+    var loaded: Sync?
 
     static func table(_ findings: [LargeTable]) -> String {
         let sizes = Set(findings.map(\.entries)).sorted()
         var lines = [
             "| entries | master, MB (own) | standby, MB (own) | initial sync, s | walks | packets lost; "
-                + "sent again | live entry meanwhile, ms, p50 and p99 |",
-            "|---|---|---|---|---|---|---|",
+                + "sent again | live entry meanwhile, ms, p50 and p99 | sync under 3,000 connections/s, s; "
+                + "live entry |",
+            "|---|---|---|---|---|---|---|---|",
         ]
         for size in sizes {
             let all = findings.filter { $0.entries == size }
-            let (quiet, live) = (all.compactMap(\.quiet), all.compactMap { $0.watched?.live })
+            let (quiet, loaded) = (all.compactMap(\.quiet), all.compactMap(\.loaded))
             func megabytes(_ value: (LargeTable) -> Memory) -> String {
                 let resident = Spread(all.map { Double(value($0).resident) / 1_000 })
                 let own = Spread(all.map { Double(value($0).own) / 1_000 })
@@ -170,14 +179,19 @@ struct LargeTable: Finding {
             }
             func sum(_ value: (Sync) -> Int) -> Int { quiet.reduce(0) { $0 + value($1) } }
             let most = quiet.map(\.walks).max() ?? 0
-            let late = [Spread(live.map(\.p50)), Spread(live.map(\.p99))].map {
-                String(format: "%.1f", $0.median / 1_000)
+            func late(_ syncs: [Sync]) -> String {
+                let live = syncs.compactMap(\.live)
+                guard !live.isEmpty else { return "" }
+                return [Spread(live.map(\.p50)), Spread(live.map(\.p99))].map {
+                    String(format: "%.1f", $0.median / 1_000)
+                }.joined(separator: ", ")
             }
+            let under = loaded.isEmpty ? "" : "\(Spread(loaded.map(\.seconds)).text); \(late(loaded))"
             let sync =
                 quiet.isEmpty
-                ? "| | | | |"
+                ? "| | | | | |"
                 : "| \(Spread(quiet.map(\.seconds)).text) | \(most) | \(sum(\.lost)); "
-                    + "\(sum(\.again)) | \(late.joined(separator: ", ")) |"
+                    + "\(sum(\.again)) | \(late(all.compactMap(\.watched))) | \(under) |"
             lines.append("| \(size) | \(megabytes(\.master)) | \(megabytes(\.standby)) \(sync)")
         }
         return lines.joined(separator: "\n")

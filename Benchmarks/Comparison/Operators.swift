@@ -189,39 +189,3 @@ private final class Lookers: Sendable {
         return counts.value.withLock { ($0.looks, $0.failures) }
     }
 }
-
-extension Load {
-    /// A load that goes on until it is stopped.
-    final class Endless: Sendable {
-        private let running = Box(Atomic(true))
-        private let result = Box(Mutex<Result<Double, any Error>>(.success(0)))
-        private let thread: Background
-
-        init(in master: Firewall, perSecond: Int) {
-            let (running, result) = (running, result)
-            thread = Background(named: "load") {
-                let outcome = Result { () throws -> Double in
-                    try master.host.inside {
-                        var (first, count) = (2_000_000, 0)
-                        let start = Stopwatch.seconds()
-                        while running.value.load(ordering: .relaxed) {
-                            // Numbers come again when their connections have ended.
-                            count += try Load.run(first: first, perSecond: perSecond, seconds: 2)
-                                .count
-                            first = first == 2_000_000 ? 3_000_000 : 2_000_000
-                        }
-                        return Double(count) / (Stopwatch.seconds() - start)
-                    }
-                }
-                result.value.withLock { $0 = outcome }
-            }
-        }
-
-        /// Ends it; how many connections a second it has made.
-        func stop() throws -> Double {
-            running.value.store(false, ordering: .relaxed)
-            thread.join()
-            return try result.value.withLock { try $0.get() }
-        }
-    }
-}

@@ -49,6 +49,9 @@ struct Takeover: Finding {
     /// From the write to the control file until the first forwarded packet, and what the daemon says.
     let microseconds: Double
     let said: Int
+    /// Milliseconds from the order to what followed, by the history of the new master; nil in results
+    /// that lack it.
+    var phases: [String: Double]?
 
     static func table(_ findings: [Takeover]) -> String {
         var lines = [
@@ -115,13 +118,31 @@ private final class TakeoverPair {
                 try waitForReplica(of: entries, on: new)
                 let seconds = try takeOver(from: old, to: new)
                 old = new
+                // The first look at TCP windows comes after half a second.
+                pause(1)
                 return Takeover(
                     backend: backend, entries: wanted, microseconds: seconds * 1e6,
-                    said: try new.status()?.promotionMicroseconds ?? 0)
+                    said: try new.status()?.promotionMicroseconds ?? 0,
+                    phases: try phases(of: new))
             }
         } catch {
             print(cluster.logs)
             throw error
+        }
+    }
+
+    /// The last takeover of the history.
+    private func phases(of node: Firewall) throws -> [String: Double] {
+        let shown = try node.command(["history", "--json"])
+        let events = try JSONSerialization.jsonObject(with: Data(shown.output.utf8))
+        let takeovers = (events as? [[String: Any]] ?? []).compactMap {
+            $0["takeover"] as? [String: Any]
+        }
+        return (takeovers.last ?? [:]).reduce(into: [:]) { phases, pair in
+            guard pair.key.hasSuffix("_seconds"), pair.key != "order_time_seconds",
+                let seconds = pair.value as? Double
+            else { return }
+            phases[String(pair.key.dropLast("_seconds".count))] = seconds * 1_000
         }
     }
 

@@ -143,7 +143,7 @@ struct Traffic {
         return wait(for: far) { CInt(read(far, &byte, 1)) } == 0
     }
 
-    private static func pass(from sender: CInt, to receiver: CInt) -> Bool {
+    static func pass(from sender: CInt, to receiver: CInt) -> Bool {
         withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 8) { bytes in
             bytes.initializeMemory(as: UInt8.self, repeating: 0x5A)
             guard write(sender, bytes.baseAddress, byteCount) == byteCount else { return false }

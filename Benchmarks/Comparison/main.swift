@@ -3,7 +3,7 @@
 // ct_sync and conntrackd under the same loads on the same machine: `make bench-comparison`, and with
 // real connections `make bench-connections`. With the word `operators` and a number of minutes, what
 // those who look cost: `make operators-soak`. With `tables`, `takeovers` or `losses`, ct_sync alone:
-// `make bench`. With `injection`, what the kernel alone takes for the entries of an initial sync.
+// `make bench`; with `transfers`, connections that are there. With `injection`, what the kernel alone takes for the entries of an initial sync.
 
 import CTSync
 import ClusterSupport
@@ -99,8 +99,11 @@ func compare(_ contestant: Contestant) throws {
 do {
     let rest = Array(words.dropFirst())
     switch words.first {
-    case "tables": try LargeTables(rest).run()
+    case "tables":
+        var tables = try LargeTables(rest)
+        try tables.run()
     case "takeovers": try Takeovers(rest).run()
+    case "transfers": try Transfers(rest).run()
     case "losses": try CommonLosses(rest).run()
     case "injection": try BareInjection(rest).run()
     default: try runContestants()
