@@ -2,11 +2,12 @@
 
 import Foundation
 
-/// The tables of documents, made from results: `bench-comparison report DOCUMENT... RESULTS.json...`.
+/// The tables and plots of documents, made from results:
+/// `bench-comparison report DOCUMENT... RESULTS.json...`.
 ///
 /// In each document what stands between the lines of a measure (`BENCH CONNECTIONS: begin` and `end`)
 /// is replaced. The first document gets the connections' rate that is named in the goals, the others
-/// every rate.
+/// every rate. Plots go into the directory `plots` beside the last document.
 struct Report {
     private let documents: [String]
     private let files: [String]
@@ -29,11 +30,36 @@ struct Report {
                 case LargeTable.measure: text = try Results<LargeTable>.text(file)
                 case Takeover.measure: text = try Results<Takeover>.text(file)
                 case CommonLoss.measure: text = try Results<CommonLoss>.text(file)
+                case Transfer.measure: text = try Results<Transfer>.text(file)
                 default: text = try ConnectionReport(file).text(isShort: place == 0)
                 }
                 try replace(measure, by: text, in: document)
             }
+            try draw(measure, file)
         }
+    }
+
+    private func draw(_ measure: String, _ file: String) throws {
+        switch measure {
+        case Takeover.measure:
+            let findings = try Results<Takeover>.read(file).findings
+            try write(Plots.takeovers(findings), "takeovers")
+            try write(Plots.timeline(findings), "timeline")
+        case "connections":
+            let results = try ConnectionResults.read(file).ofThisBuild
+            try write(Plots.costs(results), "cost")
+            try write(Plots.latencies(results), "latency")
+        default: break
+        }
+    }
+
+    private func write(_ plot: Plot?, _ name: String) throws {
+        guard let plot, let document = documents.last else { return }
+        let directory = URL(fileURLWithPath: document).deletingLastPathComponent()
+            .appendingPathComponent("plots")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        try plot.svg.write(
+            to: directory.appendingPathComponent("\(name).svg"), atomically: true, encoding: .utf8)
     }
 
     private struct Kind: Decodable {

@@ -56,6 +56,13 @@ struct ConnectionResults: Codable {
         return results
     }
 
+    /// The contenders, in their order.
+    var contenders: [String] {
+        series.map(\.contender).reduce(into: []) { names, name in
+            if !names.contains(name) { names.append(name) }
+        }
+    }
+
     /// The rates, least first.
     var rates: [Int] { Set(series.map(\.rate)).sorted() }
 

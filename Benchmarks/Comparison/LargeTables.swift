@@ -186,7 +186,8 @@ struct LargeTable: Finding {
                     String(format: "%.1f", $0.median / 1_000)
                 }.joined(separator: ", ")
             }
-            let under = loaded.isEmpty ? "" : "\(Spread(loaded.map(\.seconds)).text); \(late(loaded))"
+            let under =
+                loaded.isEmpty ? "" : "\(Spread(loaded.map(\.seconds)).text); \(late(loaded))"
             let sync =
                 quiet.isEmpty
                 ? "| | | | | |"

@@ -37,10 +37,13 @@ struct Results<Found: Finding>: Codable {
         try encoder.encode(self).write(to: URL(fileURLWithPath: file))
     }
 
+    static func read(_ file: String) throws -> Self {
+        try JSONDecoder().decode(Self.self, from: Data(contentsOf: URL(fileURLWithPath: file)))
+    }
+
     /// What documents show of a file.
     static func text(_ file: String) throws -> String {
-        let results = try JSONDecoder().decode(
-            Self.self, from: Data(contentsOf: URL(fileURLWithPath: file)))
+        let results = try read(file)
         return "\(results.machine.text); medians of \(results.rounds) rounds, and what they lay "
             + "between.\n\n" + Found.table(results.findings)
     }

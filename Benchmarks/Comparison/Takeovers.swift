@@ -83,6 +83,8 @@ private final class TakeoverPair {
     private let cluster: Cluster
     private let probe: ForwardingProbe
     private var entries = 0
+    /// How many takeovers of a node were read from its history.
+    private var told: [Int: Int] = [:]
 
     init(backend: String) throws {
         self.backend = backend
@@ -113,32 +115,43 @@ private final class TakeoverPair {
             guard var old = master else { throw NeverHappened("a master", within: 0) }
             try MadeEntries.create(entries..<max(entries, wanted), in: old.host)
             entries = max(entries, wanted)
-            return try (0..<times).map { _ in
+            var takeovers: [Takeover] = []
+            for _ in 0..<times {
                 let new = cluster.firewalls[2 - old.id]
                 try waitForReplica(of: entries, on: new)
                 let seconds = try takeOver(from: old, to: new)
+                // It tells its takeover when it is slave again.
+                if !takeovers.isEmpty {
+                    takeovers[takeovers.count - 1].phases = try phases(of: old)
+                }
                 old = new
-                // The first look at TCP windows comes after half a second.
-                pause(1)
-                return Takeover(
-                    backend: backend, entries: wanted, microseconds: seconds * 1e6,
-                    said: try new.status()?.promotionMicroseconds ?? 0,
-                    phases: try phases(of: new))
+                takeovers.append(
+                    Takeover(
+                        backend: backend, entries: wanted, microseconds: seconds * 1e6,
+                        said: try new.status()?.promotionMicroseconds ?? 0))
             }
+            return takeovers
         } catch {
             print(cluster.logs)
             throw error
         }
     }
 
-    /// The last takeover of the history.
+    /// The last takeover of the history; each is asked for once.
     private func phases(of node: Firewall) throws -> [String: Double] {
-        let shown = try node.command(["history", "--json"])
-        let events = try JSONSerialization.jsonObject(with: Data(shown.output.utf8))
-        let takeovers = (events as? [[String: Any]] ?? []).compactMap {
-            $0["takeover"] as? [String: Any]
+        var takeover: [String: Any] = [:]
+        try eventually("a takeover in the history", within: 20, every: 0.1) {
+            let shown = try node.command(["history", "--json"])
+            let events = try JSONSerialization.jsonObject(with: Data(shown.output.utf8))
+            let all = (events as? [[String: Any]] ?? []).compactMap {
+                $0["takeover"] as? [String: Any]
+            }
+            guard let last = all.last, all.count > told[node.id] ?? 0 else { return false }
+            told[node.id] = all.count
+            takeover = last
+            return true
         }
-        return (takeovers.last ?? [:]).reduce(into: [:]) { phases, pair in
+        return takeover.reduce(into: [:]) { phases, pair in
             guard pair.key.hasSuffix("_seconds"), pair.key != "order_time_seconds",
                 let seconds = pair.value as? Double
             else { return }

@@ -107,9 +107,10 @@ struct Transfer: Finding {
                 Spread(own.map(\.roundTrip.p50)).median, Spread(own.map(\.roundTrip.p99)).median,
                 Spread(own.map(\.megabits)).text, ratio.median, ratio.least, ratio.most)
         }
-        return ([
-            "| | 64 bytes there and back, us, p50 and p99 | Mbit/s | of that with none |",
-            "|---|---|---|---|",
-        ] + lines).joined(separator: "\n")
+        return
+            ([
+                "| | 64 bytes there and back, us, p50 and p99 | Mbit/s | of that with none |",
+                "|---|---|---|---|",
+            ] + lines).joined(separator: "\n")
     }
 }

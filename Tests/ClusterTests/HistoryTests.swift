@@ -85,6 +85,37 @@ extension ClusterTests {
             }
         }
 
+        /// The packets of some milliseconds, and none after them: those that pass while the promotion ends
+        /// are seen too.
+        @Test func aTakeoverWithFewPacketsHasItsFirst() throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try cluster.startDaemons(["--l2drop", "1"])
+                for firewall in cluster.firewalls { try cluster.plug(firewall) }
+                let probe = try ForwardingProbe(
+                    from: cluster.client, to: cluster.server, at: Plan.service(ipv6: false))
+                defer { probe.stop() }
+                try probe.waitForArrivals()
+                try cluster.waitInSync()
+                try second.waitUntilWell()
+                try cluster.unplug(first)
+                try probe.arm()
+                try second.write("1\n")
+                _ = try probe.firstArrival()
+                probe.stop()
+                try second.waitForRole(.master)
+                try second.write("0\n")
+                var takeover: [String: Any]?
+                try eventually("a takeover in the history", detail: { second.log }) {
+                    takeover =
+                        try Self.objects(second).last { $0["kind"] as? String == "takeover" }?[
+                            "takeover"] as? [String: Any]
+                    return takeover != nil
+                }
+                #expect(takeover?["first_packet_seconds"] is Double, "\(takeover ?? [:])")
+            }
+        }
+
         @Test func everyTransitionIsToldOnce() throws {
             try withCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])

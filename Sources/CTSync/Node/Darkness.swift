@@ -102,13 +102,17 @@ final class Darkness {
         }
     }
 
+    /// How long after an opening its rules go for good, for which the kernel or programs may take
+    /// hundreds of milliseconds: until then orders and the first packet are waited for.
+    private static let tidyPause = 1 * Duration.second
+
     /// Makes the node visible and tells the neighbours where its addresses are now.
     func open(now: Instant) {
         hasToClose = false
         do throws(L2DropError) {
             try drop.open()
             succeeded()
-            retryAt = now
+            retryAt = now + Self.tidyPause
         } catch {
             isStuck = true
             failed("the node is still dark: \(error)")

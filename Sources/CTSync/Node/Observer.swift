@@ -17,6 +17,9 @@ struct Observer {
     private var hasLooked = false
     private var seenPromotion: NodeEngine.Promotion?
     private var timeline: TakeoverTimeline?
+    /// What the kernel had forwarded when it last looked at a slave: a packet that comes while a
+    /// promotion ends is the first one after it.
+    private var forwardedBefore: UInt64?
 
     init(controlFile: String, log: Logger) {
         self.log = log
@@ -40,6 +43,7 @@ struct Observer {
         let changes = node.roleChanges.toMaster + node.roleChanges.toSlave
         guard isAsked || now >= due || changes != seenChanges else { return }
         seenChanges = changes
+        if node.role == .slave { forwardedBefore = ForwardedPackets.count }
         node.tellAnnouncements()
         node.lookAtRefusals(now)
         let report = node.nodeReport()
@@ -77,7 +81,7 @@ struct Observer {
         defer { (hasLooked, seenPromotion) = (true, node.engine.promotion) }
         if hasLooked, let promotion = node.engine.promotion, promotion != seenPromotion {
             timeline = TakeoverTimeline(
-                promotion, forwarded: ForwardedPackets.count, now: now,
+                promotion, forwarded: forwardedBefore ?? ForwardedPackets.count, now: now,
                 wallMicroseconds: Clock.wallMicroseconds())
         }
         guard let due = timeline?.due, now >= due || node.role == .slave,

@@ -37,7 +37,7 @@ extension L2Drop {
     /// - Throws: `L2DropError` of what could not be removed; the rest has been.
     package static func off() throws(L2DropError) {
         let end = Clock.now() + offPatience
-        var failure = attempt { () throws(L2DropError) in try L2DropOffMark.set() }
+        var failure = attempt { () throws(L2DropError) in try L2DropOffMark.set(try console()) }
         var removedAt = Clock.now()
         while true {
             let removal = attempt { () throws(L2DropError) in
@@ -47,7 +47,8 @@ extension L2Drop {
                 if let found, found.isEmpty { return }
                 removedAt = Clock.now()
                 try remove { $0.hasPrefix(prefix) }
-                if !L2DropOffMark.isSet { try L2DropOffMark.set() }
+                let nftables = try console()
+                if !L2DropOffMark.isSet(nftables) { try L2DropOffMark.set(nftables) }
             }
             let now = Clock.now()
             if removal == nil, now >= removedAt + offWatch { break }

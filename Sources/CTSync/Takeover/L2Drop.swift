@@ -18,6 +18,9 @@ package final class L2Drop {
     private let rules: RulesetMonitor
     private let epoll: Descriptor
     private let wanted: [String]
+    /// For looks at tables beside its own. It is kept: the kernel holds up who closes a socket of
+    /// nftables until what was deleted before is freed, 10 to 350 ms after the end of a darkness.
+    private var console: Nftables?
     /// What is in the kernel; nil if that is not certain.
     private var plan: DarkPlan?
     /// Whether rules have been taken away since the last look, perhaps ours.
@@ -107,10 +110,25 @@ package final class L2Drop {
     private func forgetOff() {
         isTakenOff = false
         do throws(L2DropError) {
-            try L2DropOffMark.clear()
+            try L2DropOffMark.clear(keptConsole())
         } catch {
             // Without nftables there is none; with it the next look sees it and says so.
         }
+    }
+
+    private var isMarkedOff: Bool {
+        do throws(L2DropError) {
+            return L2DropOffMark.isSet(try keptConsole())
+        } catch {
+            return false
+        }
+    }
+
+    private func keptConsole() throws(L2DropError) -> Nftables {
+        if let console { return console }
+        let new = try Self.console()
+        console = new
+        return new
     }
 
     /// Whether the rules that it put on are all there; false if it has none on.
@@ -149,7 +167,7 @@ package final class L2Drop {
         } catch {
             throw L2DropError("l2drop cannot hear of new devices: \(error)")
         }
-        if hasNews, !isTakenOff, L2DropOffMark.isSet {
+        if hasNews, !isTakenOff, isMarkedOff {
             isTakenOff = true
             plan = nil
             isRaised = false

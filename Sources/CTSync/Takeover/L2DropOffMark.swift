@@ -13,8 +13,7 @@ enum L2DropOffMark {
     /// is set already.
     ///
     /// - Throws: `L2DropError` if the kernel has none of the families.
-    static func set() throws(L2DropError) {
-        let nftables = try L2Drop.console()
+    static func set(_ nftables: Nftables) throws(L2DropError) {
         var refusal = ""
         for family in NetdevRuleset.families {
             let table = "table \(family) \(name)"
@@ -29,17 +28,16 @@ enum L2DropOffMark {
     }
 
     /// Whether it is set; not where nftables cannot say, since then it could not be set either.
-    static var isSet: Bool {
+    static func isSet(_ nftables: Nftables) -> Bool {
         do throws(L2DropError) {
-            return try !families(try L2Drop.console()).isEmpty
+            return try !families(nftables).isEmpty
         } catch {
             return false
         }
     }
 
     /// Removes it.
-    static func clear() throws(L2DropError) {
-        let nftables = try L2Drop.console()
+    static func clear(_ nftables: Nftables) throws(L2DropError) {
         for family in try families(nftables) {
             do throws(NftablesError) {
                 _ = try nftables.run("delete table \(family) \(name)")
