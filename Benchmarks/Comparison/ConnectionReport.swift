@@ -98,7 +98,7 @@ struct ConnectionReport {
     }
 
     private var origin: String {
-        "\(results.machine.text); medians of \(results.rounds) rounds, and what they lay between. "
+        "\(results.machine.text(rounds: results.rounds)). "
             + "Connections: TCP, 64 bytes there and back. What replication adds to a connection without it.\n\n"
     }
 

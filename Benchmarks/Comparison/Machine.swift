@@ -27,7 +27,9 @@ struct Machine: Codable {
         processors = sysconf(CInt(_SC_NPROCESSORS_ONLN))
     }
 
-    var text: String {
-        "Linux \(kernel), \(processor), \(processors) processors, \(date.prefix(10))"
+    /// With what the figures of so many rounds are.
+    func text(rounds: Int) -> String {
+        "Linux \(kernel), \(processor), \(processors) processors, \(date.prefix(10)); "
+            + (rounds == 1 ? "one round" : "medians and ranges of \(rounds) rounds")
     }
 }

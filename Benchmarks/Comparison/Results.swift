@@ -44,8 +44,8 @@ struct Results<Found: Finding>: Codable {
     /// What documents show of a file.
     static func text(_ file: String) throws -> String {
         let results = try read(file)
-        return "\(results.machine.text); medians of \(results.rounds) rounds, and what they lay "
-            + "between.\n\n" + Found.table(results.findings)
+        return "\(results.machine.text(rounds: results.rounds)).\n\n"
+            + Found.table(results.findings)
     }
 }
 

@@ -7,7 +7,7 @@ import CTSync
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ct_sync check",
-        abstract: "Looks whether a takeover would work, item by item.",
+        abstract: "Checks, item by item, whether a takeover would work.",
         discussion: """
             On a slave: whether it could become master now; on a master: whether its slaves could. \
             The sysctls of the nodes are compared; keepalived's and Pacemaker's files are read, if \

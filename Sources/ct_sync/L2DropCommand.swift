@@ -11,7 +11,8 @@ struct L2DropCommand: ParsableCommand {
         commandName: "ct_sync l2drop",
         abstract: "Shows whether the node is dark, makes it visible, or dark before its daemon.",
         discussion: """
-            Needs no daemon. Exit status of status: 0 the drop is on, 1 it is off; of off: 0 it is \
+            A dark node drops every frame but those of the sync link, of loopback and of exempt \
+            devices. Needs no daemon. Exit status of status: 0 the drop is on, 1 it is off; of off: 0 it is \
             off and stays so; of all: 2 the rules cannot be read, removed or made, and why. A \
             daemon that is slave puts it on again when it is demoted or starts. on reads the \
             configuration file and makes the node dark as the daemon would, for a node that boots: \

@@ -8,11 +8,11 @@ import Glibc
 struct MonitorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ct_sync monitor",
-        abstract: "Shows the node's transitions as they come.",
+        abstract: "Shows the node's transitions as they happen.",
         discussion: """
-            First how it is, then the lines of ct_sync history as they come, until SIGTERM or \
-            SIGINT; a daemon that does not answer is one too. It looks four times a second. Exit \
-            status 0: ended as asked; 77: not allowed.
+            First its state, then the lines of ct_sync history as they are written, until SIGTERM \
+            or SIGINT. That the daemon stops or begins to answer is a line too. It asks four times \
+            a second. Exit status 0: ended as asked; 77: not allowed.
             """)
 
     @Option(

@@ -7,11 +7,11 @@ import CTSync
 struct RehearseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ct_sync rehearse",
-        abstract: "Does on a slave what a promotion does, but for taking the role.",
+        abstract: "Rehearses a promotion on a slave, without taking the role.",
         discussion: """
-            It applies what has arrived, writes the file of the epoch as it is, has the sockets and \
-            threads of a master, makes the frames for the neighbours, looks for the rules of l2drop \
-            and walks the table, and times each step. Nothing is claimed, sent or opened, and no \
+            It applies what has arrived, writes the file of the epoch as it is, makes the sockets \
+            and threads of a master, builds the frames for the neighbours, looks for the rules of \
+            l2drop and walks the table, and times each step. Nothing is claimed, sent or opened, and no \
             entry is changed. Then it shows what the new master would lack. Exit status 0: a \
             takeover now would be whole; 1: it would fail or lack something, or this node is \
             master; 2: no daemon there; 77: not allowed.

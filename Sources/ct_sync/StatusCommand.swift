@@ -8,7 +8,7 @@ import Glibc
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ct_sync status",
-        abstract: "Shows how the running daemon is.",
+        abstract: "Shows the state of the running daemon.",
         discussion: """
             The verdict first, then what is not as it should be with a command to type next, then \
             the nodes. The fields of --json and --field are in ct_sync-status(5). Exit status 0: \

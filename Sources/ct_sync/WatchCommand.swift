@@ -8,7 +8,7 @@ import Glibc
 struct WatchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ct_sync watch",
-        abstract: "Shows on one screen how the node is, each second.",
+        abstract: "Shows the node's state on one screen, each second.",
         discussion: """
             The verdict, connections and rates with the last minute as a small graph, the sync \
             link, the kernel, the nodes, the last transitions. q ends it. It needs a terminal; \

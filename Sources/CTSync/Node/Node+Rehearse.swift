@@ -29,7 +29,7 @@ extension Node {
         rehearsal.take("term") {
             Self.outcome { () throws(SystemError) in
                 try steps.threads.rehearse()
-                return "the sockets and threads of a master were had and given back"
+                return "the sockets and threads of a master were made and given back"
             }
         }
         darkness?.rehearse(&rehearsal)

@@ -52,7 +52,7 @@ package struct Configuration: Sendable, Equatable {
     package var ringSlots = 4_096
     /// Entries that a slave holds; nil for the kernel's nf_conntrack_max.
     package var maxEntries: Int?
-    /// Which connections are replicated; the first rule that holds decides.
+    /// Which connections are replicated; the first rule that matches decides.
     var replicationRules: [ReplicationRule] = []
     /// Whether connections of the firewall's own addresses are replicated too.
     package var ownConnections = false

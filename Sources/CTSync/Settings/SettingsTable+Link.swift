@@ -62,7 +62,7 @@ extension SettingsTable {
         SettingDescription(
             "reconcile", .number(0...86_400, "seconds", named: "seconds"),
             into: \.reconcileSeconds,
-            "Seconds between two walks that find what no event has told; 0 for never.",
+            "Seconds between two walks that find what no event has reported; 0 for never.",
             details: "A master walks its whole table at the rate of an initsync, a slave compares "
                 + "its kernel's with what it holds."),
         SettingDescription(
@@ -92,7 +92,7 @@ extension SettingsTable {
         SettingDescription(
             "replicate", .replicationRule, .words("all connections"), isRepeatable: true,
             "Which connections are replicated, as \"accept protocol tcp state ESTABLISHED\" or "
-                + "\"ignore destination 192.0.2.0/24\"; the first rule that holds decides, then "
+                + "\"ignore destination 192.0.2.0/24\"; the first rule that matches decides, then "
                 + "the opposite of the last.",
             "Give all nodes the same rules. Rules on the command line replace those of the "
                 + "file.", "\"ignore destination 192.0.2.0/24\"", take: addRule),

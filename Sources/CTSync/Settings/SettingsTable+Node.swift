@@ -23,7 +23,7 @@ extension SettingsTable {
         SettingDescription(
             "id", .number(0...255), into: \.nodeID,
             unless: .words("a number from 1 to 255 made of `/etc/machine-id`"),
-            "This node's number, 0 to 255. Each node on the link needs another one.",
+            "This node's number, 0 to 255. Each node on the link needs a different one.",
             details: "Log and status show the number that was made. One pair of machines in 255 "
                 + "gets the same.",
             example: "1"),
