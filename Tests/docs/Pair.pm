@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Two machines that systemd runs, fw1 and fw2, on three wires, with a server outside and two clients
+# Two machines that systemd runs, fw1 and fw2, on four wires, with a server outside and two clients
 # inside; the network of docs/operating.md. All of it goes with `end`.
 
 package Pair;
@@ -21,7 +21,7 @@ my %HOSTS = (
     client => ['inside',  '192.168.1.100/24', '192.168.1.1'],
     west   => ['inside',  '192.168.1.200/24', '192.168.1.129'],
 );
-my %WIRES = (eth0 => 'outside', eth1 => 'inside', eth2 => 'sync');
+my %WIRES = (eth0 => 'outside', eth1 => 'inside', eth2 => 'sync', eth3 => 'second');
 
 # start(PACKAGE, SAME): SAME gives both firewalls the same addresses.
 sub start {
@@ -183,7 +183,7 @@ sub words {
     return (
         'nsenter', '--target', $machine, qw(--all --root),
         qw(env --ignore-environment --chdir=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root),
-        qw(DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 SYSTEMD_PAGER= timeout 60 sh -c), $command)
+        qw(DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 SYSTEMD_PAGER= timeout 300 sh -c), $command)
         if $machine;
     return (qw(ip netns exec), $self->space($host), 'sh', '-c', $command);
 }
@@ -195,20 +195,24 @@ sub on {
     return $? >> 8;
 }
 
-# Runs it; returns its exit status and all that it printed.
+# Runs it; returns its exit status and all that it printed. A file takes that: what the command leaves running
+# in the background would hold a pipe open.
 sub output {
     my ($self, $host, $command) = @_;
-    my $child = open my $pipe, '-|';
+    open my $file, '+>', undef or die "no temporary file: $!\n";
+    my $child = fork;
     die unless defined $child;
     if ($child == 0) {
         open STDIN, '<', '/dev/null';
+        open STDOUT, '>&', $file;
         open STDERR, '>&', \*STDOUT;
         exec $self->words($host, $command) or POSIX::_exit(127);
     }
+    waitpid $child, 0;
+    my $status = $? >> 8;
+    seek $file, 0, 0;
     local $/;
-    my $text = <$pipe> // '';
-    close $pipe;
-    return ($? >> 8, $text);
+    return ($status, <$file> // '');
 }
 
 sub write_file {
