@@ -51,8 +51,19 @@ enum CTSyncCommand {
             if error is ExitCode { Glibc.exit(status) }
             // --help and what only prints.
             if status == 0 { kind.exit(withError: error) }
-            fail(kind.message(for: error), status)
+            fail(withHelp(kind, kind.message(for: error).prefix { !$0.isNewline }), status)
         }
+    }
+
+    /// The parser's own sentences have a capital. Those that do not end in what is allowed name the help that
+    /// does.
+    private static func withHelp(_ kind: any ParsableCommand.Type, _ sentence: Substring) -> String
+    {
+        let isWhole = sentence.hasSuffix(".") || sentence.hasSuffix("?")
+        guard sentence.first?.isUppercase == true, !isWhole,
+            let name = kind.configuration.commandName
+        else { return String(sentence) }
+        return "\(sentence); \(name) --help shows what is allowed"
     }
 
     private static func fail(_ sentence: String, _ status: Int32) -> Never {

@@ -45,6 +45,9 @@ struct BadLine: CustomTestStringConvertible {
         BadLine("-x", names: "\"-x\" is no flag of ct_sync"),
         BadLine("help demot", names: "there is no command \"demot\"; did you mean demote?"),
         BadLine("status --jsno", names: "--jsno"),
+        BadLine("promote now", names: "'now'; ct_sync promote --help shows what is allowed"),
+        BadLine("verify --timeout x", names: "ct_sync verify --help shows what is allowed"),
+        BadLine("l2drop onn", names: "'status', 'off' or 'on'"),
         BadLine("--syncdv sync0", names: "--syncdv is no setting of ct_sync; did you mean syncdev"),
         BadLine("monitor --count 0", names: "--count is \"0\" but must be at least 1"),
     ]
