@@ -27,6 +27,13 @@ fail() {
 
 dpkg-deb --info "$package" | sed -n '/^ Package/,$p'
 dpkg-deb --field "$package" Depends | grep -q 'libnetfilter-conntrack3.*' || fail "no Depends"
+dpkg-deb --fsys-tarfile "$package" | tar -xO ./usr/sbin/ct_sync > "$root/program"
+glibc=$(dpkg-deb --field "$package" Depends | sed -n 's/.*libc6 (>= \([0-9.]*\)).*/\1/p')
+if readelf --version-info "$root/program" | grep -q GLIBC_ABI_DT_RELR; then
+    dpkg --compare-versions "$glibc" ge 2.36 \
+        || fail "its relocations are packed, and it asks for glibc $glibc only"
+fi
+rm "$root/program"
 contents=$(dpkg-deb --contents "$package")
 for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notify etc/ct_sync.conf \
     lib/systemd/system/ct_sync.service lib/systemd/system/ct_sync@.service \
