@@ -29,16 +29,6 @@ final class LinkUpkeep {
         case gone
     }
 
-    /// What can be in trouble, each for itself.
-    private enum Part: Hashable {
-        case watch
-        case device
-        case membership(HostAddress)
-        case addresses
-        case mtu
-        case rules
-    }
-
     let socket: SyncSocket
     private let name: String
     private let port: UInt16
@@ -46,7 +36,7 @@ final class LinkUpkeep {
     private var watch: LinkWatch?
     private var rules: LinkRules?
     private var place: Place
-    private var troubles: [Part: String] = [:]
+    private var troubles: LinkTroubles
     private var lookDue: Instant = 0
     private var rulesDue: Instant = 0
     private var rejoinDue: Instant = 0
@@ -65,6 +55,7 @@ final class LinkUpkeep {
         name = device.name
         self.port = port
         self.log = log
+        troubles = LinkTroubles(log)
         place = device.index == 0 ? .gone : .present
         socket = try SyncSocket(
             device: device, group: group, peers: peers, port: port, place: link)
@@ -101,9 +92,9 @@ final class LinkUpkeep {
             } else {
                 rules = try LinkRules(index: socket.device.index, port: port)
             }
-            isFine(.rules)
+            troubles.end(.rules)
         } catch {
-            report(
+            troubles.tell(
                 .rules,
                 """
                 sync traffic is tracked like any other, as its rules cannot be loaded (\(error)); \
@@ -161,12 +152,12 @@ final class LinkUpkeep {
         do throws(SystemError) {
             if watch == nil {
                 watch = try LinkWatch()
-                isFine(.watch)
+                troubles.end(.watch)
                 return LinkWatch.News(hasChanged: true, isIncomplete: true)
             }
             return try watch?.drain() ?? LinkWatch.News()
         } catch {
-            report(.watch, "changes of the sync device are noticed late: \(error)")
+            troubles.tell(.watch, "changes of the sync device are noticed late: \(error)")
             watch = nil
             return LinkWatch.News()
         }
@@ -194,10 +185,10 @@ final class LinkUpkeep {
                 take(device, after: tied)
             }
             place = .present
-            isFine(.device)
+            troubles.end(.device)
         } catch {
             guard error.errno == ENODEV else {
-                return report(.device, "the sync device \(name) cannot be used: \(error)")
+                return troubles.tell(.device, "the sync device \(name) cannot be used: \(error)")
             }
             lookForRenamed(tied, wasRemoved)
         }
@@ -253,17 +244,17 @@ final class LinkUpkeep {
                 """)
         }
         if device.mtu < SyncSocket.smallestMTU {
-            report(.mtu, "an MTU of \(device.mtu) bytes is less than the sync link needs")
+            troubles.tell(.mtu, "an MTU of \(device.mtu) bytes is less than the sync link needs")
         } else {
-            isFine(.mtu)
+            troubles.end(.mtu)
         }
         if device.networks != old.networks {
             log.info("addresses of the sync device: \(device.addresses)")
         }
         if socket.configured.isDisjoint(with: device.families) {
-            report(.addresses, "the sync device has no address of the sync link's family")
+            troubles.tell(.addresses, "the sync device has no address of the sync link's family")
         } else {
-            isFine(.addresses)
+            troubles.end(.addresses)
         }
     }
 
@@ -272,18 +263,8 @@ final class LinkUpkeep {
     private func show(_ failures: [(HostAddress, SystemError)]) {
         let groups = socket.destinations.map { HostAddress($0.family, $0.address) }
         for group in groups where !failures.contains(where: { $0.0 == group }) {
-            isFine(.membership(group))
+            troubles.end(.membership(group))
         }
-        for (group, error) in failures { report(.membership(group), "\(error)") }
-    }
-
-    private func report(_ part: Part, _ sentence: String) {
-        guard troubles.updateValue(sentence, forKey: part) != sentence else { return }
-        log.warning("\(sentence)")
-    }
-
-    private func isFine(_ part: Part) {
-        guard let sentence = troubles.removeValue(forKey: part) else { return }
-        log.notice("solved: \(sentence)")
+        for (group, error) in failures { troubles.tell(.membership(group), "\(error)") }
     }
 }

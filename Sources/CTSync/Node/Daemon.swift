@@ -12,30 +12,25 @@ package import Logging
 package final class Daemon {
     private let configuration: Configuration
     private let log: Logger
-    private let node: Node
+    let node: Node
     private let signals: Descriptor
-    /// One for each sync device.
-    private let upkeeps: [LinkUpkeep]
+    private let links: LinksUpkeep
     private let controlSocket: ControlSocket
     /// For those who may look and order nothing; nil if there is no group of them.
     private let viewSocket: ControlSocket?
-    private var controlFile: ControlFile
+    let roleFile: RoleFile
     private var lock: InstanceLock
-    private let epochWriter: EpochWriter
+    let epochWriter: EpochWriter
     private var diskThread: WorkerThread?
-    private var hasToPublish = true
-    private var trouble = ControlFileTrouble()
     private var isEnding = false
     private var pause = Pause.none
-    private var observer: Observer
+    var observer: Observer
     private var watch = OverrunWatch()
-    private var service = ServiceNotify()
+    var service = ServiceNotify()
     private var startPages = StartPages(now: Clock.now())
 
     /// How often addresses and counters are looked at, and the service manager hears of us.
     private static let tick = 1 * Duration.second
-    /// How often a publication gives way to what was written meanwhile, before it waits.
-    private static let publishLimit = 16
 
     /// Runs a daemon until SIGTERM or SIGINT.
     ///
@@ -77,31 +72,16 @@ package final class Daemon {
         self.log = log
         signals = try Descriptor("signalfd") { ctsync_signalfd() }
         signal(SIGPIPE, SIG_IGN)
-        var upkeeps: [LinkUpkeep] = []
-        do throws(SystemError) {
-            for (place, link) in plan.links.enumerated() {
-                upkeeps.append(
-                    try LinkUpkeep(
-                        device: link.device, group: configuration.group, peers: link.peers,
-                        port: configuration.port, link: place, log: log))
-            }
-        } catch {
-            for upkeep in upkeeps { upkeep.remove() }
-            throw error
-        }
-        self.upkeeps = upkeeps
-        for sentence in plan.troubles { log.warning("\(sentence); the other sync links are used") }
-        // The rules of each link let the others be.
-        if upkeeps.count > 1 { for upkeep in upkeeps { upkeep.protect(isQuiet: true) } }
+        links = try LinksUpkeep(plan, configuration, log: log)
         keys.tell()
         let epochFile = EpochFile(controlFile: configuration.controlFile)
         let diskEpoch = epochFile.epoch
         do throws(SystemError) {
             node = try Node(
-                configuration, links: SyncLinks(upkeeps.map(\.socket)), keys: keys,
+                configuration, links: SyncLinks(links.sockets), keys: keys,
                 darkness: darkness, log: log)
             controlSocket = try ControlSocket(controlFile: configuration.controlFile)
-            controlFile = try ControlFile(path: configuration.controlFile)
+            roleFile = try RoleFile(path: configuration.controlFile, log: log)
             epochWriter = try EpochWriter(epochFile) { trouble in
                 log.warning(
                     """
@@ -111,7 +91,7 @@ package final class Daemon {
             }
             diskThread = try epochWriter.start()
         } catch {
-            for upkeep in upkeeps { upkeep.remove() }
+            links.remove()
             throw error
         }
         node.engine.remember(
@@ -127,36 +107,10 @@ package final class Daemon {
         }
     }
 
-    // MARK: Preparing the machine
-
-    private static func viewSocket(_ configuration: Configuration, _ log: Logger) -> ControlSocket?
-    {
-        guard let group = GroupFile.number(of: GroupFile.viewers) else { return nil }
-        do throws(SystemError) {
-            return try ControlSocket(controlFile: configuration.controlFile, viewFor: group)
-        } catch {
-            log.info("the group \(GroupFile.viewers) cannot ask for the status: \(error)")
-            return nil
-        }
-    }
-
-    /// Sets what is not as it should be, and says what cannot be set; the engines look again.
-    private static func keepSettings(_ log: Logger) {
-        for kept in KeptSetting.all {
-            do throws(SystemError) {
-                let state = try kept.keep(in: Kernel())
-                guard let sentence = kept.sentence(state), state != .mended else { continue }
-                log.warning("\(sentence)")
-            } catch {
-                log.warning("it is not known whether \(kept.loss): \(error)")
-            }
-        }
-    }
-
     // MARK: The loop
 
     private func loop() throws(SystemError) {
-        let leftover = controlFile.leftover()
+        let leftover = roleFile.leftover()
         do throws(SystemError) {
             try node.begin(as: configuration.state ?? leftover ?? .slave)
         } catch {
@@ -174,7 +128,7 @@ package final class Daemon {
             controlSocket.serve { request in answer(request) }
             viewSocket?.serve { request in answer(request) }
             node.darkness?.work(now: Clock.now())
-            followDevices()
+            links.work(now: Clock.now(), heard: node.heard)
             node.limitPackets()
             node.refreshAddresses()
             node.checkAddresses(now: Clock.now())
@@ -201,27 +155,19 @@ package final class Daemon {
 
     /// A promotion that the system refuses costs a daemon its process as little as its role: the role is
     /// the one that it was, and the file says so.
-    private func refused(_ error: SystemError) {
+    func refused(_ error: SystemError) {
         log.critical("the role cannot be changed: \(error)")
         pause = .untilWoken
-        hasToPublish = true
-    }
-
-    private func followDevices() {
-        let (now, heard) = (Clock.now(), node.heard)
-        var isAnother = false
-        for upkeep in upkeeps where upkeep.work(now: now, heard: heard) { isAnother = true }
-        guard isAnother, upkeeps.count > 1 else { return }
-        for upkeep in upkeeps { upkeep.protect(isQuiet: true) }
+        roleFile.setStale()
     }
 
     private func wait() {
         let descriptors =
             [
-                signals.raw, controlFile.raw, controlSocket.raw, node.superseded.raw,
+                signals.raw, roleFile.raw, controlSocket.raw, node.superseded.raw,
                 viewSocket?.raw ?? -1,
                 node.darkness?.events ?? -1,
-            ] + upkeeps.flatMap(\.events)
+            ] + links.events
         var polled = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         var tick = Self.tick
         switch pause {
@@ -249,7 +195,7 @@ package final class Daemon {
         node.end()
         epochWriter.end()
         diskThread.take()?.join()
-        controlFile.remove()
+        roleFile.remove()
         withdraw()
     }
 
@@ -257,7 +203,7 @@ package final class Daemon {
     private func withdraw() {
         controlSocket.remove()
         viewSocket?.remove()
-        for upkeep in upkeeps { upkeep.remove() }
+        links.remove()
     }
 
     private func readSignals() throws(SystemError) {
@@ -286,9 +232,9 @@ package final class Daemon {
     // MARK: Control file
 
     private func readControlFile() {
-        switch takeRequest() {
+        switch roleFile.take() {
         case .none:
-            if hasToPublish { publish() }
+            if roleFile.isStale { publish() }
         case .role(let role):
             obey(role)
             publish()
@@ -312,98 +258,8 @@ package final class Daemon {
         }
     }
 
-    /// What was written to the control file; nothing where it cannot be read.
-    private func takeRequest() -> ControlFile.Request {
-        do throws(SystemError) {
-            return try controlFile.take()
-        } catch {
-            trouble.tell(error, log, now: Clock.now())
-            hasToPublish = true
-            return .none
-        }
-    }
-
-    /// Writes the role to the control file; what a manager writes meanwhile is obeyed first. Where
-    /// the file cannot be written, the loop tries again.
-    ///
-    /// While a promotion waits, the manager's word stays: a daemon that is killed meanwhile obeys it
-    /// when it starts again.
-    private func publish() {
-        guard !node.engine.isWaiting else { return }
-        hasToPublish = true
-        guard trouble.isOver(now: Clock.now()) else { return }
-        for _ in 0..<Self.publishLimit {
-            switch tryToPublish() {
-            case .published:
-                hasToPublish = false
-                trouble.end(log)
-                return
-            case .busy:
-                return
-            case .changed:
-                if case .role(let role) = takeRequest() { obey(role) }
-                guard !node.engine.isWaiting else { return }
-            }
-        }
-        trouble.wait(now: Clock.now())
-    }
-
-    private func tryToPublish() -> ControlFile.Publication {
-        do throws(SystemError) {
-            return try controlFile.publish(node.role)
-        } catch {
-            trouble.tell(error, log, now: Clock.now())
-            return .busy
-        }
-    }
-
-    // MARK: Control socket
-
-    private func answer(_ request: ControlRequest) -> ControlReply {
-        switch (request.verb, request.subject) {
-        case (.set, "role"):
-            return answerRole(request)
-        case (.set, "rekey"):
-            return answerRekey()
-        case (.get, "check"):
-            let troubles = [epochWriter.trouble.map { "the epoch is not kept: \($0)" }]
-            let facts = node.facts(fileTroubles: troubles.compactMap { $0 } + trouble.sentences)
-            return ControlReply(NodeCheck(node.nodeReport(), facts).lines)
-        case (.set, "rehearse"):
-            return node.rehearse { () throws(SystemError) in
-                try epochWriter.rehearse()
-                return "\(epochWriter.path) written, as it was"
-            }
-        case (.get, "history"):
-            // So that it has all that the status said before.
-            observer.look(node, &service, isAsked: true)
-            return observer.answer(request)
-        default:
-            return node.answer(request)
-        }
-    }
-
-    private func answerRekey() -> ControlReply {
-        do throws(ConfigurationError) {
-            return ControlReply(done: try node.rekey())
-        } catch {
-            return ControlReply(refused: error.sentence, errno: EINVAL)
-        }
-    }
-
-    private func answerRole(_ request: ControlRequest) -> ControlReply {
-        guard let line = request.arguments.first(where: { $0.key == "role" }),
-            let role = Role(text: line.value)
-        else { return .notUnderstood }
-        do throws(SystemError) {
-            _ = try node.order(role)
-            publish()
-            let report = node.darknessReport()
-            return ControlReply(
-                [ControlLine("role", node.role.description)] + report.lines)
-        } catch {
-            refused(error)
-            return ControlReply(errno: error.errno)
-        }
+    /// Writes the role to the control file, if it is not to change again before that.
+    func publish() {
+        roleFile.publish(node) { obey($0) }
     }
 }

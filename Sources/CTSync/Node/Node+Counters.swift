@@ -101,7 +101,7 @@ extension Node {
             NodeReport.Lack(what: "nat", count: related.untranslatable),
             NodeReport.Lack(what: "labels", count: related.labelsIgnored),
         ]
-        for each in addressCheck.stranded {
+        for each in stranded {
             lacks.append(
                 NodeReport.Lack(
                     what: "address", name: each.address.description,

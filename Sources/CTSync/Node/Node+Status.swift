@@ -82,7 +82,7 @@ extension Node {
             messagesOut: master.ring.messageCount,
             refused: refused,
             lastRefusal: refused == 0 || refusal == 0 ? nil : Self.errnoName(refusal),
-            refusedAge: refusals.at.map { NodeReport.elapsed(since: $0, Clock.now()) })
+            refusedAge: looks.refusals.at.map { NodeReport.elapsed(since: $0, Clock.now()) })
     }
 
     /// Packets that the network has refused since the start, as master and as slave.

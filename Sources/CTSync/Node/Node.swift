@@ -17,11 +17,11 @@ final class Node {
     let superseded: WakeUp
     let log: Logger
     let leftDrops: LeftDrops
+    /// For Node+Links.swift.
+    var looks = LinkLooks()
     /// Of the rules of what is replicated.
     private let fingerprint: UInt32
     let startedAt = Clock.now()
-    /// The devices that `limitPackets` last saw, and their MTUs.
-    private var pathDevices: [UInt32: Int] = [:]
     private(set) var natCheck = NATCheck()
     /// How often it became master, and slave.
     private(set) var roleChanges = (toMaster: UInt64(0), toSlave: UInt64(0))
@@ -29,13 +29,8 @@ final class Node {
     private(set) var roleCause = "started"
     /// When a slave could have taken over last.
     private var readyAt: Instant = 0
-    private var watch = DeviceWatch()
-    private(set) var addressCheck = AddressCheck()
-    private var ownAddresses: [HostAddress] = []
-    private var addressesAt: Instant = 0
+    private var addresses = AddressUpkeep()
     private var traits = TraitsUpkeep()
-    /// Packets that the network has refused: how many there were at the last look, and when there were more.
-    private(set) var refusals: (count: UInt64, at: Instant?) = (0, nil)
     /// The last rehearsal of a promotion, and when it ended.
     private(set) var lastRehearsal: (at: Instant, result: Rehearsal)?
 
@@ -136,7 +131,7 @@ final class Node {
     }
 
     /// Returns why the role changed, if it did.
-    private func hear(_ news: LinkThread.News) -> String? {
+    private func hear(_ news: LinkReports.News) -> String? {
         var cause: String?
         let own = engine.claim
         if let claim = news.higher, engine.giveWay(to: claim, now: Clock.now()) {
@@ -227,87 +222,14 @@ final class Node {
         natCheck.look(now: now, log) { link.visit { $0.table.translatedCount() } }
     }
 
-    /// Notes when the network refuses packets.
-    func lookAtRefusals(_ now: Instant) {
-        let count = refusedPackets
-        if count != refusals.count { refusals = (count, now) }
-    }
-
-    /// What was seen on the device lately.
-    func sighting(_ now: Instant) -> Sighting? { watch.sighting(now) }
-
-    /// Looks at the device itself while nobody is heard.
-    func lookAtDevice(_ report: NodeReport) {
-        watch.look(report, links.first, now: Clock.now())
-    }
-
     /// Which addresses stay here, and which connections hang on such an address of the master's.
-    func checkAddresses(now: Instant) {
-        guard now >= addressesAt + 1 * Duration.second else { return }
-        addressesAt = now
-        let before = ownAddresses
-        do throws(SystemError) {
-            ownAddresses = try InterfaceAddress.hosts(except: configuration.syncdevs)
-        } catch {
-            return log.warning("the node's addresses cannot be read: \(error)")
-        }
-        if role == .slave, !before.allSatisfy(ownAddresses.contains) {
-            // The kernel flushes what this node masqueraded to it, if it was master before.
-            link.visit { $0.slave.requireCheck() }
-        }
-        let fixed = addressCheck.look(ownAddresses, isSlave: role == .slave)
-        master.sender.setAddresses(fixed)
-        guard role == .slave else { return addressCheck.reset() }
-        addressCheck.count(link.status.announced.addresses, own: ownAddresses, now: now, log) {
-            list in
-            link.visit { $0.table.translated(to: list) }
-        }
-    }
+    func checkAddresses(now: Instant) { addresses.look(self, now: now) }
+
+    /// What would not survive a takeover, as it is translated to an address that does not move.
+    var stranded: [Stranded] { addresses.stranded }
 
     /// After a promotion, when the role has been reported.
     func lookForLeftDrops() {
         leftDrops.lookAfter(engine.roleSince, now: Clock.now())
-    }
-
-    /// The other nodes, as they were last heard in the present role.
-    var heard: [(address: PeerAddress, at: Instant)] {
-        guard role == .slave else {
-            return master.exchange.peers.flatMap(\.paths).map { ($0.address, $0.lastHeard) }
-        }
-        let paths = link.status.paths
-        return (0..<links.linkCount).compactMap { link in
-            paths.address(link).map { ($0, paths.heardAt(link)) }
-        }
-    }
-
-    /// Has packets fit through each sync device as it is now, with the envelope if there is one, and
-    /// through a path that takes less.
-    func limitPackets() {
-        let devices = links.sockets.reduce(into: [UInt32: Int]()) {
-            $0[$1.device.index] = $1.device.mtu
-        }
-        if devices != pathDevices { master.exchange.forgetPath() }
-        pathDevices = devices
-        master.ring.limitPackets(to: largestPacket - keys.seal.overhead)
-    }
-
-    /// Bytes of the largest packet that is sent, its envelope included.
-    var largestPacket: Int { min(links.packetByteCount, master.exchange.pathLimit.byteCount) }
-
-    /// Reads the node's own addresses again: they move with a takeover.
-    func refreshAddresses() {
-        do throws(SystemError) {
-            filter.current = try Self.filter(configuration, links)
-        } catch {
-            log.warning("the node's addresses cannot be read: \(error)")
-        }
-    }
-
-    private static func filter(
-        _ configuration: Configuration, _ links: SyncLinks
-    ) throws(SystemError) -> ReplicationFilter {
-        ReplicationFilter(
-            ownAddresses: try InterfaceAddress.own(), syncNetworks: links.networks,
-            rules: configuration.replicationRules, replicatesOwn: configuration.ownConnections)
     }
 }

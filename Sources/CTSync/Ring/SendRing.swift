@@ -27,7 +27,7 @@ final class SendRing: @unchecked Sendable {
         case full
     }
 
-    private struct State {
+    struct State {
         var epoch: UInt64 = 0
         var nodeID: UInt8 = 0
         /// The sequence number of the open packet.
@@ -47,24 +47,25 @@ final class SendRing: @unchecked Sendable {
     /// Bytes of the largest that `copy` writes.
     var copyByteCount: Int { PacketSlots.room + slots.byteCount }
 
-    private let slots: PacketSlots
-    private let checksum = PacketChecksum()
-    private let state = Mutex(State())
-    private let open = OpenMessages()
-    private let closed = Atomic<UInt64>(0)
-    private let sent = Atomic<UInt64>(0)
+    // What appending (here) and sending (SendRing+Sending.swift) share.
+    let slots: PacketSlots
+    let checksum = PacketChecksum()
+    let state = Mutex(State())
+    let closed = Atomic<UInt64>(0)
+    let sent = Atomic<UInt64>(0)
     /// Slaves are not to ask for older packets than this one.
-    private let floor = Atomic<UInt64>(0)
-    private let isIncomplete = Atomic<Bool>(false)
-    private let standingFlags = Atomic<UInt8>(0)
+    let floor = Atomic<UInt64>(0)
+    let flags = StandingFlags()
+    let senderSleeps = Atomic<Bool>(false)
+    /// Whether the event listener sends what is closed, after what it is doing.
+    let isListenerSending = Atomic<Bool>(false)
+    let wake: WakeUp?
+
+    private let open = OpenMessages()
     /// The most bytes of a packet that is opened from now on.
     private let packetLimit: Atomic<Int>
-    private let senderSleeps = Atomic<Bool>(false)
-    /// Whether the event listener sends what is closed, after what it is doing.
-    private let isListenerSending = Atomic<Bool>(false)
     /// So many packets the listener does not send alone: the sender is woken beside it.
     private static let wakeThreshold: UInt64 = 8
-    private let wake: WakeUp?
 
     /// Takes the memory of a ring.
     ///
@@ -84,7 +85,7 @@ final class SendRing: @unchecked Sendable {
     ///
     /// - Parameter flags: of all packets of it.
     func reset(epoch: UInt64, nodeID: UInt8, flags: PacketHeader.Flags = []) {
-        standingFlags.store(flags.rawValue, ordering: .releasing)
+        self.flags.reset(flags)
         state.withLock {
             $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages, walked: $0.walked)
             open.removeAll()
@@ -92,7 +93,6 @@ final class SendRing: @unchecked Sendable {
         closed.store(0, ordering: .releasing)
         sent.store(0, ordering: .releasing)
         floor.store(0, ordering: .releasing)
-        isIncomplete.store(false, ordering: .releasing)
     }
 
     // MARK: Appending
@@ -180,17 +180,6 @@ final class SendRing: @unchecked Sendable {
         state.withLock { if $0.messageCount > 0 { close(&$0) } }
     }
 
-    /// Says in every packet closed from now on whether the master may lack what others hold.
-    func setPartial(_ value: Bool) {
-        standingFlags.store(
-            value ? PacketHeader.Flags.partial.rawValue : 0, ordering: .releasing)
-    }
-
-    /// Says in every packet closed from now on whether the master has lost events.
-    func setIncomplete(_ value: Bool) {
-        isIncomplete.store(value, ordering: .releasing)
-    }
-
     /// Makes packets smaller than a slot, for a sync device whose MTU has become less.
     ///
     /// - Parameter byteCount: at least a header and one message; more than a slot is a slot.
@@ -210,19 +199,6 @@ final class SendRing: @unchecked Sendable {
             close(&state)
             floor.store(state.open, ordering: .releasing)
         }
-    }
-
-    /// Bytes of a packet that was sent and can be sent again, its envelope included; nil if it cannot.
-    func byteCount(of sequence: UInt64) -> Int? {
-        state.withLock { state in
-            guard canCopy(sequence, open: state.open) else { return nil }
-            return slots.sent(sequence).count
-        }
-    }
-
-    private func canCopy(_ sequence: UInt64, open: UInt64) -> Bool {
-        sequence >= 1 && sequence <= sent.load(ordering: .acquiring)
-            && sequence + UInt64(slotCount) > open
     }
 
     @inline(__always)
@@ -261,7 +237,7 @@ final class SendRing: @unchecked Sendable {
         guard state.messageCount > 0 else { return }
         slots.close(
             state.open, length: state.length, messageCount: state.messageCount,
-            flags: currentFlags)
+            flags: flags.current)
         // The sleeping sender and this thread each store, then load the other's word: without a
         // total order both could miss the other, and the packet would wait for the announcement.
         closed.store(state.open, ordering: .sequentiallyConsistent)
@@ -277,158 +253,5 @@ final class SendRing: @unchecked Sendable {
             guard unsent >= Self.wakeThreshold else { return }
         }
         wake?.signal()
-    }
-
-    private var currentFlags: PacketHeader.Flags {
-        let standing = PacketHeader.Flags(rawValue: standingFlags.load(ordering: .acquiring))
-        return isIncomplete.load(ordering: .acquiring) ? standing.union(.incomplete) : standing
-    }
-
-    // MARK: Sending
-
-    /// The sequence number of the last closed packet; 0 before the first.
-    var lastClosed: UInt64 { closed.load(ordering: .acquiring) }
-
-    /// The sequence number of the last packet handed to the socket; 0 before the first.
-    var lastSent: UInt64 { sent.load(ordering: .acquiring) }
-
-    /// How many messages have been appended since the ring was made.
-    var messageCount: UInt64 { state.withLock { $0.messages } }
-
-    /// How many closed packets have anything that a walk appended, since the ring was made.
-    var walkedCount: UInt64 { state.withLock { $0.walked } }
-
-    /// The oldest packet that `copy` can find after this one was closed.
-    @inline(__always)
-    private func oldest(asOf header: PacketHeader) -> UInt64 {
-        let span = UInt64(slotCount - 2)
-        let oldest = header.sequence > span ? header.sequence - span : 1
-        // A packet is never older than itself; an announcement names the one before the next.
-        let last = header.type == .SYNC ? header.sequence : header.sequence + 1
-        return max(oldest, min(floor.load(ordering: .acquiring), last))
-    }
-
-    /// Finishes the next closed packets and hands them out, oldest first; they stay unsent until
-    /// `markSent`, to be called before the next time.
-    ///
-    /// - Parameters:
-    ///   - maximum: at most so many.
-    ///   - clockMicroseconds: put into their headers.
-    ///   - sealer: what seals them; nil for a checksum.
-    ///   - body: called with each packet's place; valid until `markSent`.
-    /// - Returns: how many were handed out.
-    func withUnsent(
-        maximum: Int, clockMicroseconds: UInt64, sealer: Sealer? = nil,
-        _ body: (Int, UnsafeMutableRawBufferPointer) -> Void
-    ) -> Int {
-        let first = sent.load(ordering: .relaxed) + 1
-        let last = min(closed.load(ordering: .acquiring), first + UInt64(maximum) - 1)
-        guard first <= last else { return 0 }
-        let identity = state.withLock { ($0.epoch, $0.nodeID) }
-        for sequence in first...last {
-            let content = slots.content(sequence)
-            var header = PacketHeader(
-                type: .SYNC, nodeID: identity.1, epoch: identity.0, sequence: sequence)
-            header.length = content.length
-            header.messageCount = content.messageCount
-            header.flags = content.flags
-            let packet = UnsafeMutableRawBufferPointer(
-                rebasing: slots.packet(sequence)[..<Int(header.length)])
-            finish(&header, packet, clockMicroseconds, sealer == nil ? checksum : nil)
-            slots.finish(sequence, isSealed: sealer != nil)
-            guard let sealer else {
-                body(Int(sequence - first), packet)
-                continue
-            }
-            let datagram = slots.datagram(sequence, length: packet.count)
-            sealer.seal(datagram)
-            body(Int(sequence - first), datagram)
-        }
-        return Int(last - first) + 1
-    }
-
-    /// Frees the slots of this many packets that the socket has taken.
-    func markSent(_ count: Int) {
-        sent.store(sent.load(ordering: .relaxed) + UInt64(count), ordering: .releasing)
-    }
-
-    /// Copies a packet of the backlog, as it was sent.
-    ///
-    /// - Parameter target: at least `copyByteCount` bytes.
-    /// - Returns: its length; nil if it has not been sent or is overwritten.
-    func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
-        state.withLock { state in
-            guard canCopy(sequence, open: state.open) else { return nil }
-            let packet = slots.sent(sequence)
-            target.copyMemory(from: packet)
-            return packet.count
-        }
-    }
-
-    /// Bytes of a MASTER_ANNOUNCE without addresses, and the most.
-    static let announcementByteCount = PacketHeader.byteCount + Announcement.byteCount
-    static let largestAnnouncement = PacketHeader.byteCount + Announcement.maximumByteCount
-
-    /// Writes a MASTER_ANNOUNCE that names the last packet sent.
-    ///
-    /// - Parameter hasChecksum: false if it is finished afterwards.
-    /// - Returns: its length.
-    func writeAnnouncement(
-        _ announcement: Announcement, _ target: UnsafeMutableRawBufferPointer,
-        clockMicroseconds: UInt64, hasChecksum: Bool = true
-    ) -> Int {
-        let identity = state.withLock { ($0.epoch, $0.nodeID) }
-        var header = PacketHeader(
-            type: .MASTER_ANNOUNCE, nodeID: identity.1, epoch: identity.0,
-            sequence: sent.load(ordering: .acquiring))
-        header.flags = currentFlags
-        let length = PacketHeader.byteCount + announcement.byteCount
-        header.length = UInt16(length)
-        let packet = UnsafeMutableRawBufferPointer(rebasing: target[..<length])
-        var bytes = packet.mutableBytes
-        announcement.write(&bytes)
-        finish(&header, packet, clockMicroseconds, hasChecksum ? checksum : nil)
-        return length
-    }
-
-    private func finish(
-        _ header: inout PacketHeader, _ packet: UnsafeMutableRawBufferPointer, _ clock: UInt64,
-        _ checksum: PacketChecksum?
-    ) {
-        header.oldest = oldest(asOf: header)
-        header.clockMicroseconds = clock
-        var bytes = packet.mutableBytes
-        header.seal(&bytes, checksum)
-    }
-
-    // MARK: Who sends
-
-    /// Lets a sender sleep on while a few packets are closed: the calling thread sends them.
-    func beginSending() {
-        isListenerSending.store(true, ordering: .sequentiallyConsistent)
-    }
-
-    /// Ends that, and wakes the sender if anything is left: another thread may have closed a packet
-    /// since the caller looked.
-    func endSending() {
-        isListenerSending.store(false, ordering: .sequentiallyConsistent)
-        guard closed.load(ordering: .sequentiallyConsistent) != sent.load(ordering: .acquiring),
-            senderSleeps.load(ordering: .sequentiallyConsistent)
-        else { return }
-        wake?.signal()
-    }
-
-    /// Announces that the sender goes to sleep.
-    ///
-    /// - Returns: whether it may: nothing was closed meanwhile.
-    func prepareToSleep() -> Bool {
-        senderSleeps.store(true, ordering: .sequentiallyConsistent)
-        return closed.load(ordering: .sequentiallyConsistent) == sent.load(ordering: .relaxed)
-    }
-
-    /// Announces that the sender is awake.
-    func wokeUp() {
-        senderSleeps.store(false, ordering: .relaxed)
-        wake?.clear()
     }
 }

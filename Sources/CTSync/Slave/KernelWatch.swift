@@ -33,12 +33,7 @@ final class KernelWatch {
     private var wasDeaf = false
     private var areEventsOff = false
     private var hasMore = false
-    /// Why the kernel is to be compared, until it was: while one is wanted or waited for.
-    private var cause: SlaveProtocol.OutOfSync?
-    private var wantsCheck = false
-    /// What `KernelCheck.checkCount` must exceed; nil if no check is waited for.
-    private var awaited: UInt64?
-    private var backoff = Backoff()
+    private var demand = CheckDemand()
     /// Replicas to be read.
     private var changed: [Key] = []
     /// Whether what packets make and change is taken; connections of it to be read.
@@ -68,9 +63,8 @@ final class KernelWatch {
     func open(begins: Bool, now: Instant) {
         close()
         hearsBegins = begins
-        (wasDeaf, areEventsOff, hasFound, wantsCheck, awaited) = (false, false, false, false, nil)
-        cause = nil
-        backoff = Backoff()
+        (wasDeaf, areEventsOff, hasFound) = (false, false, false)
+        demand = CheckDemand()
         settingAt = 0
         onAtSeconds = Self.seconds(now)
         due = now
@@ -95,19 +89,13 @@ final class KernelWatch {
 
     /// The kernel is to be compared as soon as it can be: what became of it meanwhile is not known.
     func requireCheck() {
-        want(.adopting)
-    }
-
-    /// That somebody has changed it outweighs that it cannot be looked at.
-    private func want(_ reason: SlaveProtocol.OutOfSync) {
-        wantsCheck = true
-        if cause != .kernelChanged { cause = reason }
+        demand.want(.adopting)
     }
 
     /// Why the kernel may not have what the books say; nil if it has.
     var doubt: SlaveProtocol.OutOfSync? {
         if source == nil || areEventsOff { return .unwatched }
-        return hasFound || hasMore ? .kernelChanged : cause
+        return hasFound || hasMore ? .kernelChanged : demand.cause
     }
 
     /// Takes what was heard.
@@ -125,14 +113,14 @@ final class KernelWatch {
         let ownCount = table.ownCount
         if source != nil { take(slave, &check, now) }
         if table.ownCount != ownCount { slave.hasOwn(now: now) }
-        compare(&check, now)
+        demand.meet(&check, now: now)
     }
 
     private func listen() {
         guard source == nil else { return }
         do throws(SystemError) {
             source = try kernel.openChanges(begins: hearsBegins)
-            if wasDeaf { want(.unwatched) }
+            if wasDeaf { demand.want(.unwatched) }
             wasDeaf = false
         } catch {
             failureCount += 1
@@ -153,7 +141,7 @@ final class KernelWatch {
                 if !areEventsOff { offCount += 1 }
                 areEventsOff = false
                 table.remake(since: onAtSeconds)
-                want(.kernelChanged)
+                demand.want(.kernelChanged)
             }
             onAtSeconds = Self.seconds(now)
         } catch {
@@ -182,9 +170,9 @@ final class KernelWatch {
                     guard kind == .expectDestroy, source.causedBy != 0, !source.isOwnDoing,
                         table.expectations.isHere(expectation)
                     else { return }
-                    want(.kernelChanged)
+                    demand.want(.kernelChanged)
                 }
-                if drain.overrun { want(.kernelChanged) }
+                if drain.overrun { demand.want(.kernelChanged) }
                 hasMore = !drain.isDrained
                 guard hasMore else { break }
                 try read(table, &check, now)
@@ -194,7 +182,7 @@ final class KernelWatch {
             try readOwn(slave, now)
         } catch {
             failureCount += 1
-            want(.unwatched)
+            demand.want(.unwatched)
             hasMore = false
         }
     }
@@ -222,7 +210,7 @@ final class KernelWatch {
 
     private func change(_ key: Key, _ ends: Int) {
         guard ends <= Self.endLimit, changed.count < Self.changedLimit else {
-            want(.kernelChanged)
+            demand.want(.kernelChanged)
             return
         }
         changed.append(key)
@@ -251,26 +239,6 @@ final class KernelWatch {
             hasFound = true
             check.note(here: entry, said: said)
         }
-    }
-
-    // MARK: The comparison
-
-    private func compare(_ check: inout KernelCheck, _ now: Instant) {
-        if let count = awaited {
-            if check.checkCount > count {
-                awaited = nil
-                if !wantsCheck { cause = nil }
-            } else if !check.isRunning {
-                // It failed, or an order has ended it.
-                awaited = nil
-                want(.unwatched)
-            }
-        }
-        guard wantsCheck, awaited == nil, backoff.isOver(now: now) else { return }
-        wantsCheck = false
-        awaited = check.checkCount
-        backoff.began(now: now)
-        check.begin(now: now)
     }
 
     private static func seconds(_ now: Instant) -> UInt32 {
