@@ -25,7 +25,7 @@ MINUTES ?= 30
 TAKEOVERS ?= 200
 # How many `make role-changes` makes.
 CHANGES ?= 500
-FUZZERS := packets sealed ctnetlink configuration rules control
+FUZZERS := packets sealed ctnetlink configuration rules control import files
 
 .PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison \
 	bench-connections bench-report bench-instructions operators-soak test test-mixed test-walks unit sanitized \

@@ -16,6 +16,7 @@ let package = Package(
     name: "ct_sync",
     products: [
         .library(name: "CTSync", targets: ["CTSync"]),
+        .library(name: "ConntrackdImport", targets: ["ConntrackdImport"]),
         .executable(name: "ct_sync", targets: ["ct_sync"]),
         .executable(name: "ct_sync-exporter", targets: ["ct_sync-exporter"]),
     ],

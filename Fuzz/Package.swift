@@ -12,11 +12,12 @@ let settings: [SwiftSetting] = [
 ]
 
 /// A fuzzer: one file with the function that is given what libFuzzer makes.
-func fuzzer(_ name: String) -> Target {
-    .executableTarget(
-        name: name,
-        dependencies: ["FuzzSupport", .product(name: "CTSync", package: "ct_sync")],
-        swiftSettings: settings)
+func fuzzer(_ name: String, with others: [String] = []) -> Target {
+    let products: [Target.Dependency] = (["CTSync"] + others).map {
+        .product(name: $0, package: "ct_sync")
+    }
+    return .executableTarget(
+        name: name, dependencies: ["FuzzSupport"] + products, swiftSettings: settings)
 }
 
 let package = Package(
@@ -31,5 +32,7 @@ let package = Package(
         fuzzer("fuzz-configuration"),
         fuzzer("fuzz-rules"),
         fuzzer("fuzz-control"),
+        fuzzer("fuzz-import", with: ["ConntrackdImport"]),
+        fuzzer("fuzz-files"),
     ]
 )

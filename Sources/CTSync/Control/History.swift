@@ -20,14 +20,19 @@ package struct History: Sendable {
 
     /// Reads the file of a control file; what is no event in it is left out.
     package init(controlFile: String) {
-        path = controlFile + Self.suffix
+        let path = controlFile + Self.suffix
         do throws(SystemError) {
-            let text = try TextFile.read(path, limit: Self.byteLimit)
-            let lines = text.split(separator: "\n").suffix(Self.capacity)
-            events = lines.compactMap { HistoryEvent(line: $0) }
+            self.init(text: try TextFile.read(path, limit: Self.byteLimit), path: path)
         } catch {
             // No file yet, or none that can be read: the history begins now.
+            self.init(text: "", path: path)
         }
+    }
+
+    init(text: String, path: String) {
+        self.path = path
+        let lines = text.split(separator: "\n").suffix(Self.capacity)
+        events = lines.compactMap { HistoryEvent(line: $0) }
     }
 
     /// Keeps an event, with the next number.

@@ -58,6 +58,9 @@ package struct HistoryEvent: Sendable, Equatable {
     /// Of a takeover: its phases.
     package var takeover: TakeoverPhases?
 
+    /// Microseconds that are fewer than 2^63 nanoseconds: a line with a larger number is none that was
+    /// written here, and nothing that is reckoned with it must go beyond what there is room for.
+    static let largest = UInt64(Int64.max) / Duration.microsecond
     /// What parts the fields of its line.
     private static let separator: Character = "\t"
 
@@ -76,7 +79,7 @@ package struct HistoryEvent: Sendable, Equatable {
     package init?(line: some StringProtocol) {
         let parts = line.split(separator: Self.separator, omittingEmptySubsequences: false)
         guard parts.count == 8 || parts.count == 9, let number = UInt64(parts[0]),
-            let time = UInt64(parts[1]), let kind = Kind(rawValue: String(parts[2])),
+            let time = UInt64(parts[1]), max(number, time) <= Self.largest, let kind = Kind(rawValue: String(parts[2])),
             ["good", "bad"].contains(parts[3]), let role = Role(text: parts[4])
         else { return nil }
         let takeover = parts.count == 9 ? TakeoverPhases(line: parts[8]) : nil

@@ -46,7 +46,8 @@ package struct TakeoverPhases: Sendable, Equatable {
         let values = words.map { UInt64($0) }
         guard words.count == 10, let orderedAt = values[0], let claim = values[1],
             let dark = values[3], dark <= 1,
-            zip(words, values).allSatisfy({ $1 != nil || $0 == Self.unknown })
+            zip(words, values).allSatisfy({ $1 != nil || $0 == Self.unknown }),
+            values.allSatisfy({ ($0 ?? 0) <= HistoryEvent.largest })
         else { return nil }
         func step(_ place: Int) -> Step? {
             guard let after = values[place], let count = values[place + 1] else { return nil }

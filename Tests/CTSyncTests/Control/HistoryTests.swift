@@ -34,6 +34,7 @@ import Testing
         let line = event.line
         #expect(HistoryEvent(line: line + ",1") == nil)
         #expect(HistoryEvent(line: line.replacing(",400,", with: ",x,")) == nil)
+        #expect(HistoryEvent(line: line.replacing(",400,", with: ",\(UInt64.max),")) == nil)
     }
 
     @Test(
@@ -41,6 +42,8 @@ import Testing
             "", "1", "x\t1\tstate\tbad\tslave\t-\t-\tt", "1\t1\tnone\tbad\tslave\t-\t-\tt",
             "1\t1\tstate\tworse\tslave\t-\t-\tt", "1\t1\tstate\tbad\tking\t-\t-\tt",
             "1\t1\tstate\tbad\tslave\t-\t-\tt\tu",
+            "\(UInt64.max)\t1\tstate\tbad\tslave\t-\t-\tt",
+            "1\t\(UInt64.max)\tstate\tbad\tslave\t-\t-\tt",
         ]) func whatIsNoEventIsNone(_ line: String)
     {
         #expect(HistoryEvent(line: line) == nil)
