@@ -143,7 +143,7 @@ package final class ReplicaTable {
         let isRemade = isWorn && remakesWorn && !isInUse
         let known = book.pool.find(entry.key)
         guard known == ReplicaPool.noPlace else {
-            discover(known, entry, isWorn: isWorn)
+            discover(known, entry, isWorn: isWorn, now: now)
             if isRemade { setOutOfStep(known) }
             return .applied
         }
@@ -162,9 +162,10 @@ package final class ReplicaTable {
         return .applied
     }
 
-    /// The kernel has one that the stream has spoken of already. What is not known well enough to be
-    /// made again is not removed for its windows: it may be the only one that there is.
-    private func discover(_ place: UInt32, _ entry: Entry, isWorn: Bool) {
+    /// The kernel has one that the stream has spoken of already. What is still not known well enough to
+    /// be made again is not removed for its windows: it may be the only one that there is.
+    private func discover(_ place: UInt32, _ entry: Entry, isWorn: Bool, now: UInt32) {
+        book.completeHalf(place, entry, now: now)
         let replica = book.pool.replicas[Int(place)]
         let isAlive = replica.standing == .alive
         let mustBeMade = isWorn && replica.isSufficient

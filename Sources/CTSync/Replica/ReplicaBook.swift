@@ -93,6 +93,17 @@ struct ReplicaBook: ~Copyable {
         place(Replica(entry, adoptedWord(entry, isHeld: isHeld), now: now), entry)
     }
 
+    /// Takes from this node's kernel what the stream has left unsaid of a connection of which too little is
+    /// known: there may be no walk by its master, and it would be handed over to nobody.
+    mutating func completeHalf(_ place: UInt32, _ entry: Entry, now: UInt32) {
+        let replica = pool.replicas + Int(place)
+        guard replica.pointee.standing == .alive, !replica.pointee.isSufficient,
+            pool.reply(place) == entry.reply
+        else { return }
+        _ = complete(place, entry, now: now)
+        if replica.pointee.isSufficient { insufficientCount -= 1 }
+    }
+
     /// The word of a kernel's entry that is not among the replicas: what is held still has that of
     /// before.
     func adoptedWord(_ entry: Entry, isHeld: Bool) -> Ledger.Word {

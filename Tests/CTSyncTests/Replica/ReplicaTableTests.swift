@@ -471,4 +471,24 @@ import Testing
         #expect(bench.table.remainingTime(of: dumped, now: now) == remaining)
         #expect(bench.table.remainingTime(of: Self.tcp(2), now: now) == nil)
     }
+
+    /// What the stream says a part of before the kernel's table is read is known from both: it can be
+    /// handed over.
+    @Test func whatTheStreamLeftUnsaidIsTakenFromTheKernel() throws {
+        let bench = try Bench()
+        var here = Self.tcp(1)
+        here.mark = 7
+        var said = here
+        said.mark = 8
+        #expect(bench.update(said, saying: [.status, .mark]) == .insufficient)
+        #expect(bench.table.adopt(here, isTouched: false, now: 1) == .applied)
+        #expect(bench.table.insufficientCount == 0 && bench.table.isSufficient(here.key))
+        #expect(bench.table.said(here.key)?.mark == 8)
+        // Another connection of the same key is not.
+        var other = Self.tcp(2)
+        #expect(bench.update(other, saying: .status) == .insufficient)
+        other.reply.destinationPort += 1
+        _ = bench.table.adopt(other, isTouched: false, now: 1)
+        #expect(bench.table.insufficientCount == 1)
+    }
 }
