@@ -31,8 +31,13 @@ final class EarlyDrops {
 
     /// Drops something, perhaps, before the daemons work; there the connection is dead.
     ///
-    /// - Parameter active: the node where the traffic is.
-    func drop(_ nodes: [SimulatedNode], at active: Int, _ traffic: SimulatedTraffic, now: Instant) {
+    /// - Parameters:
+    ///   - active: the node where the traffic is.
+    ///   - isForgotten: whether somebody had a node forget what its kernel has still.
+    func drop(
+        _ nodes: [SimulatedNode], at active: Int, _ traffic: SimulatedTraffic, now: Instant,
+        isForgotten: (Int, Key) -> Bool
+    ) {
         let (node, table) = (nodes[active], nodes[active].kernel.table)
         guard let daemon = node.daemon, Self.isNewMaster(node, now), chance.happens(20) else {
             return
@@ -46,6 +51,7 @@ final class EarlyDrops {
         let claim = daemon.engine.claim
         let holders = nodes.filter {
             $0.slave?.slave.master == claim && $0.kernel.table.entry(key)?.reply == reply
+                && !isForgotten($0.index, key)
         }
         node.trace("drops \(EntryLine.text(Entry(key))) early")
         _ = table.remove(key, .traffic)

@@ -180,7 +180,9 @@ final class SimulatedCluster {
             }
         }
         try meanwhile()
-        if let active { drops?.drop(nodes, at: active, traffic, now: now) }
+        if let active {
+            drops?.drop(nodes, at: active, traffic, now: now, isForgotten: isForgotten)
+        }
         for node in nodes {
             node.step()
             try checkStructures(node)
@@ -349,7 +351,11 @@ final class SimulatedCluster {
 
     /// Those of them that were not ordered to forget it.
     private func keepers(_ key: Key, _ reply: Tuple) -> [Int] {
-        holders(key, reply).filter { forgotten[$0]?.keys.contains(key) != true }
+        holders(key, reply).filter { !isForgotten($0, key) }
+    }
+
+    private func isForgotten(_ node: Int, _ key: Key) -> Bool {
+        forgotten[node]?.keys.contains(key) == true
     }
 
     /// What is ordered to be forgotten is gone, or the daemon holds it again, or another one runs that

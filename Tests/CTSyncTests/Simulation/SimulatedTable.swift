@@ -65,7 +65,7 @@ final class SimulatedTable {
     func advance(to instant: Instant) {
         now = instant
         guard instant >= nextExpiry else { return }
-        for (key, slot) in slots where slot.expiresAt <= instant {
+        for key in sorted(slots.filter { $0.value.expiresAt <= instant }.keys) {
             _ = remove(key, .traffic)
         }
         nextExpiry = slots.values.map(\.expiresAt).min() ?? .max
@@ -90,7 +90,10 @@ final class SimulatedTable {
         if slots.count >= capacity {
             // early_drop: the first that is not assured.
             let victim = slots.values.filter { !$0.entry.status.contains(.IPS_ASSURED) }
-                .min { $0.expiresAt < $1.expiresAt }
+                .min {
+                    ($0.expiresAt, Self.order($0.entry.key))
+                        < ($1.expiresAt, Self.order($1.entry.key))
+                }
             guard let victim, cause == .traffic else { return ENOMEM }
             _ = remove(victim.entry.key, .traffic)
         }
@@ -172,6 +175,7 @@ final class SimulatedTable {
         guard hasHelpers, parent.fields.contains(.helper) else { return EOPNOTSUPP }
         guard !expectations.contains(where: { $0.key == expectation.key }) else { return EEXIST }
         expectations.append(expectation)
+        watch("expects \(expectation.key.tuple.destinationPort)", parent.key, .daemon)
         emitExpectation(.expectNew, expectation)
         return 0
     }
@@ -181,6 +185,8 @@ final class SimulatedTable {
         guard let index = expectations.firstIndex(where: { $0.key == expectation.key }) else {
             return false
         }
+        let parent = Key(expectation.parent, zone: expectation.key.zone)
+        watch("expects \(expectation.key.tuple.destinationPort) no more", parent, .daemon)
         emitExpectation(.expectDestroy, expectations.remove(at: index))
         return true
     }
@@ -189,8 +195,15 @@ final class SimulatedTable {
 
     /// Removes everything: `conntrack -F`, or a boot.
     func flush(_ cause: Cause) {
-        for key in slots.keys { _ = remove(key, cause) }
+        for key in sorted(slots.keys) { _ = remove(key, cause) }
     }
+
+    /// Some keys in the same order each time.
+    private func sorted(_ keys: some Collection<Key>) -> [Key] {
+        keys.sorted { Self.order($0) < Self.order($1) }
+    }
+
+    private static let order = TupleHash(seed: 1)
 
     /// Forgets everything without a word: the machine was off.
     func powerCycle() {
