@@ -19,7 +19,7 @@ extension ReplicaTable {
     /// - Parameters:
     ///   - entry: of the event, or as it was read.
     ///   - isNew: it says all there is of the connection.
-    ///   - last: the last word that the node had when it became slave.
+    ///   - last: the last word that the node had before the stream that it follows.
     ///   - heard: until when all of the stream was heard that is followed now.
     ///   - now: seconds of the slave's clock.
     func hearOwn(

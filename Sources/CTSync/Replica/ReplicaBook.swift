@@ -121,7 +121,8 @@ struct ReplicaBook: ~Copyable {
     /// was read.
     ///
     /// - Parameters:
-    ///   - last: the last word that the node had when it became slave: this is later, each time.
+    ///   - last: the last word that the node had before the stream that it follows: this is later, each
+    ///     time.
     ///   - heard: until when all of the stream was heard that is followed now.
     mutating func setOwn(_ place: UInt32, after last: Basis, heard: Basis) {
         if own == nil {
@@ -237,6 +238,7 @@ struct ReplicaBook: ~Copyable {
     mutating func follow(after last: Basis) {
         ledger.follow()
         words.hear(after: last, ledger.generation)
+        endOwn()
     }
 
     /// Packets of the stream are lost.

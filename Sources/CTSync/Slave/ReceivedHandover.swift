@@ -53,3 +53,30 @@ struct ReceivedHandover {
         advanced = (0, now)
     }
 }
+
+/// Up to where the streams of donors were taken. One that is asked again a moment later goes on with the same
+/// stream: from its first packet, packets that come late once more would be taken for new ones, and their end
+/// for that of what has begun since.
+struct TakenStreams {
+    /// A donor that is asked for nothing ends its stream after three seconds.
+    private static let patience = 2 * Duration.second
+
+    private var streams: [(donor: MasterClaim, next: UInt64, at: Instant)] = []
+
+    /// Records that all of a stream was taken before this packet of it.
+    mutating func took(_ donor: MasterClaim, before next: UInt64, now: Instant) {
+        streams.removeAll { $0.donor == donor || now >= $0.at + Self.patience }
+        streams.append((donor, next, now))
+    }
+
+    /// Forgets a stream: it is begun again.
+    mutating func forget(_ donor: MasterClaim) {
+        streams.removeAll { $0.donor == donor }
+    }
+
+    /// The packet from which on a donor is to be asked.
+    func next(of donor: MasterClaim, now: Instant) -> UInt64 {
+        let stream = streams.first { $0.donor == donor && now < $0.at + Self.patience }
+        return stream?.next ?? 1
+    }
+}

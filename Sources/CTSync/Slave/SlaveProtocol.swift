@@ -47,7 +47,7 @@ final class SlaveProtocol {
 
     /// Why this node's kernel may not have what the table says; nil if it has.
     var kernelDoubt: OutOfSync?
-    /// The last word that it had when it became slave.
+    /// The last word that it had before the stream that it follows: what its own kernel does is later.
     private(set) var ownLast = Basis.none
 
     private let nodeID: UInt8
@@ -55,6 +55,7 @@ final class SlaveProtocol {
     private let packet: SlavePacket
     private var foreign = ForeignCluster()
     private var intake: MessageIntake
+    private var takenStreams = TakenStreams()
     private var followed = FollowedMaster()
     private var answer = ClaimAnswer()
     private var order: PacketOrder
@@ -113,6 +114,7 @@ final class SlaveProtocol {
         _ words: LastWords, now: Instant
     ) {
         restart(after: claim, holding: holding)
+        order.begin(at: takenStreams.next(of: claim, now: now))
         intake.handover = ReceivedHandover(from: claim, words, now: now)
         followed.found(at: peer, others: others, now: now)
         hasAdopted = true
@@ -127,12 +129,14 @@ final class SlaveProtocol {
         guard intake.handover?.isStuck(applied: applied, isAsking: isAsking, now: now) == true
         else { return }
         forgetStream(expected: 1)
+        takenStreams.forget(master)
         intake.handover?.restart(now: now)
         wantInitsync(at: now)
     }
 
     private func forgetStream(expected: UInt64) {
         holdings.leaveStream(here, isFollowing: isFollowing)
+        ownLast = max(ownLast, holdings.latest)
         order.begin(at: expected)
         request = InitsyncRequest()
         initsync = ReceivedInitsync()
@@ -433,10 +437,14 @@ final class SlaveProtocol {
         guard let isWhole = initsync.end(ended) else { return }
         // What is adopted after this end would never be confirmed.
         let isComplete = isWhole && hasAdopted
-        guard donor == nil else {
+        if let donor {
             table.endInitsync(isComplete: false)
             intake.handover?.end(isComplete: isComplete)
-            if !isComplete { wantInitsync(at: now) }
+            if isComplete {
+                takenStreams.took(donor, before: order.expected &+ 1, now: now)
+            } else {
+                wantInitsync(at: now)
+            }
             return
         }
         // What has happened since the promotion is in no walk of the predecessor.

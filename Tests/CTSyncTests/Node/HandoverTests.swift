@@ -35,10 +35,32 @@ import Testing
         }
 
         var hasMore: Bool { engine.slave.holding.hasMore }
+        /// The last word that it tells its master of.
+        func latest() throws -> Basis {
+            let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
+            defer { target.deallocate() }
+            engine.slave.reportSoon(now: now)
+            while let (length, _) = engine.output(now: now, wallMicroseconds: 0, target) {
+                let packet = Array(target[..<length])
+                guard try PacketBytes.header(of: packet).type == .NACK else { continue }
+                return try SlaveReport.read(packet.span.bytes, after: 0).holding.latest
+            }
+            return .none
+        }
+
+        /// Another master begins, after so many packets of the one before.
+        func follow(_ epoch: UInt64, after count: UInt64) {
+            for sequence in 1...count { take(PacketBytes.sync(sequence, [])) }
+            take(PacketBytes.announcement(0, epoch: epoch))
+        }
+
+        static func tuple(_ port: UInt16) -> Tuple {
+            SampleEntries.tuple(ProtocolNumber.udp, port, 53)
+        }
 
         func begin(_ port: UInt16) {
-            let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, port, 53))
-            _ = kernel.table.insert(entry, seconds: 100, .traffic)
+            _ = kernel.table.insert(
+                SampleEntries.entry(Self.tuple(port)), seconds: 100, .traffic)
         }
 
         /// As the link's thread does.
@@ -103,6 +125,19 @@ import Testing
             #expect(!donor.hasMore, "\(port)")
         }
         #expect(donor.handover.count == 2)
+    }
+
+    /// What begins under a later master is later than all that the node has told that one before, also if
+    /// it became slave under another.
+    @Test func whatBeginsUnderALaterMasterIsNewsToIt() throws {
+        let donor = try Donor()
+        donor.follow(200, after: 3)
+        let told = try donor.latest()
+        #expect(told == Basis(epoch: 100, sequence: 3))
+        donor.begin(1)
+        donor.turn()
+        #expect(try donor.hasMore && donor.latest() > told)
+        #expect(donor.engine.table.lateness(Key(Donor.tuple(1))) > told)
     }
 
     /// A request that is repeated is not another.

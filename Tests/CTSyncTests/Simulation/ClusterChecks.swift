@@ -222,6 +222,7 @@ extension SimulatedNode {
         return kernel.table.slots.keys.first {
             replicas.book.alivePlace($0) != nil
                 && !Self.heldSeconds.contains(kernel.table.secondsLeft($0))
+                && !begunLate.contains($0)
         }
     }
 
@@ -235,7 +236,9 @@ extension SimulatedNode {
         // What was made while nf_conntrack_events was 0 tells nobody what becomes of it: a walk does.
         let muted = other.kernel.table.muted
         for entry in mine
-        where other.kernel.table.entry(entry.key) == nil && !muted.contains(entry.key) {
+        where other.kernel.table.entry(entry.key) == nil && !muted.contains(entry.key)
+            && !begunLate.contains(entry.key)
+        {
             return "slave \(index) has \(entry.key), master \(other.index) has not"
         }
         for entry in theirs where !muted.contains(entry.key) {

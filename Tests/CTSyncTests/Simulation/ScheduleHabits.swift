@@ -8,7 +8,7 @@ extension Schedule {
     /// What schedules have besides, by chances of their own: what else a seed decides does not change
     /// with what is added here.
     ///
-    /// A quarter of the seeds has some of the first three. The others are for planted faults and by
+    /// A quarter of the seeds has some of the first three, another eighth has the late births. The others are for planted faults and by
     /// `CTSYNC_HABITS` only: with them the engines break promise 9 now and then (docs/hacking.md).
     struct Habits: OptionSet {
         let rawValue: UInt16
@@ -33,6 +33,8 @@ extension Schedule {
         /// After a power cut all nodes but one boot within a moment: walks take their time, and a node that
         /// has nothing joins in the midst of one that another has asked for.
         static let boots = Habits(rawValue: 256)
+        /// Connections begin through a node that gave way, for two seconds.
+        static let lateBirths = Habits(rawValue: 512)
 
         init(rawValue: UInt16) {
             self.rawValue = rawValue
@@ -44,7 +46,7 @@ extension Schedule {
                 self.init(rawValue: all)
                 return
             }
-            self = []
+            self = seed % 8 == 2 ? .lateBirths : []
             guard seed % 8 == 3 || seed % 8 == 6 else { return }
             let chance = Chance(seed: seed &* 13 &+ 11)
             for bit in 0..<3 where chance.happens(500) { insert(Habits(rawValue: 1 << bit)) }

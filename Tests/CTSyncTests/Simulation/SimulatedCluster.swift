@@ -31,6 +31,7 @@ final class SimulatedCluster {
     let traffic: SimulatedTraffic
     private let drops: EarlyDrops?
     private let whole: WholeMasters
+    private let late: LateBirths?
     private(set) var now: Instant = 5 * Duration.second
     /// The node that the manager gave the addresses to: where the traffic goes.
     private(set) var active: Int?
@@ -88,7 +89,11 @@ final class SimulatedCluster {
         let capacity = chance.one(of: [12, 64, 500])
         if schedule.isTraced { SimulatedTrace.watch(nodes) }
         for node in nodes { node.kernel.faults = faults }
-        whole = WholeMasters(schedule, wires, nodes)
+        let whole = WholeMasters(schedule, wires, nodes)
+        self.whole = whole
+        late =
+            schedule.habits.contains(.lateBirths)
+            ? LateBirths(schedule, isQuiet: whole.isQuiet) : nil
         for node in nodes {
             node.advance(to: now)
             node.kernel.eventCapacity = capacity
@@ -110,6 +115,7 @@ final class SimulatedCluster {
     /// Starts a daemon; one that a call failed is started again, as systemd does.
     func start(_ node: SimulatedNode, _ state: Role? = nil) throws {
         whole.disturbed(now: now)
+        late?.disturbed(now: now)
         do {
             try node.start(state)
         } catch  where node.kernel.calls.failed != nil {
@@ -183,6 +189,7 @@ final class SimulatedCluster {
         if let active {
             drops?.drop(nodes, at: active, traffic, now: now, isForgotten: isForgotten)
         }
+        late?.begin(nodes, traffic, now: now)
         for node in nodes {
             node.step()
             try checkStructures(node)
@@ -193,6 +200,7 @@ final class SimulatedCluster {
         if let index = awaited, nodes[index].role == .master { (active, awaited) = (index, nil) }
         try drops?.check(nodes, now: now)
         try whole.check(nodes, traffic.live, now: now)
+        try late?.check(nodes, wires, traffic.live, now: now)
         try trackOwed()
     }
 
@@ -268,6 +276,7 @@ final class SimulatedCluster {
         case .flush(let node):
             excuse(node)
             drops?.excuse(node)
+            late?.excuse(node)
             nodes[node].daemon?.command { slave in
                 _ = slave.flush(now: now)
                 forgotten[node] = (Set(nodes[node].kernel.table.slots.keys), now)

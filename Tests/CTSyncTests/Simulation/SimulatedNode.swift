@@ -24,6 +24,8 @@ final class SimulatedNode {
     var isTraced = false
     /// By which its threads get no processor now and then; nil if they always do.
     var stalls: Chance?
+    /// What began here after it gave way, a moment ago: its master may not have spoken of it yet.
+    var begunLate: Set<Key> = []
     /// How long its control thread sleeps at most, if nothing wakes it.
     var controlPause: UInt64 = 0
 

@@ -70,6 +70,22 @@ final class SimulatedTraffic {
         }
     }
 
+    /// A connection begins at a node where the traffic is no more, of ends that no node knows of.
+    ///
+    /// - Parameter chance: which one it is; what else happens does not hang on it.
+    func begin(at node: SimulatedNode, of nodes: [SimulatedNode], _ chance: Chance) -> Entry? {
+        let key = chance.one(of: keys)
+        var entry = Self.bare(key)
+        if key.tuple.family == .ipv4, chance.happens(400) { translate(&entry, chance) }
+        let reply = Key(entry.reply, zone: key.zone)
+        let isFree = nodes.allSatisfy {
+            $0.kernel.table.entry(key) == nil && $0.kernel.table.key(replying: reply) == nil
+        }
+        guard isFree, !isOwn(key) else { return nil }
+        make(entry, node.kernel.table)
+        return live[key] == nil ? nil : entry
+    }
+
     /// Every live connection sends a packet: what the forwarding node has lasts.
     func refresh(_ table: SimulatedTable) {
         for (key, reply) in live where table.entry(key)?.reply == reply {
@@ -134,13 +150,25 @@ final class SimulatedTraffic {
         key.tuple.source.low >> 8 == 0xC0_0002
     }
 
-    private func fresh(_ key: Key, _ table: SimulatedTable) -> Entry {
+    private static func bare(_ key: Key) -> Entry {
         var entry = Entry(key)
         entry.status = [.IPS_CONFIRMED]
         entry.fields = [.status, .timeout]
         if key.tuple.protocolNumber == ProtocolNumber.tcp {
             entry.protocolInfo.state = TCPState.synSent
             entry.fields.insert(.protocolInfo)
+        }
+        return entry
+    }
+
+    private func translate(_ entry: inout Entry, _ chance: Chance) {
+        entry.reply.destination = Self.natAddress
+        entry.reply.destinationPort = UInt16(2_000 + chance.below(80))
+    }
+
+    private func fresh(_ key: Key, _ table: SimulatedTable) -> Entry {
+        var entry = Self.bare(key)
+        if key.tuple.protocolNumber == ProtocolNumber.tcp {
             if key.tuple.sourcePort % 7 == 0, let ftp = HelperName(Self.ftp.span.bytes) {
                 entry.extras.helper = ftp
                 entry.fields.insert(.helper)
@@ -151,8 +179,7 @@ final class SimulatedTraffic {
             entry.fields.insert(.mark)
         }
         if key.tuple.family == .ipv4, !isOwn(key), chance.happens(400) {
-            entry.reply.destination = Self.natAddress
-            entry.reply.destinationPort = UInt16(2_000 + chance.below(80))
+            translate(&entry, chance)
         }
         relate(&entry, table)
         return entry

@@ -9,7 +9,8 @@
 final class WholeMasters {
     private var known: [Int: MasterClaim] = [:]
     private let wires: [SimulatedWire]
-    private let isQuiet: Bool
+    /// Whether few packets are lost and no call fails.
+    let isQuiet: Bool
     private var disturbedAt: Instant = 0
 
     init(_ schedule: Schedule, _ wires: [SimulatedWire], _ nodes: [SimulatedNode]) {
@@ -50,7 +51,8 @@ final class WholeMasters {
         _ master: SimulatedNode, _ slave: SimulatedNode, _ live: [Key: Tuple]
     ) throws {
         let table = master.kernel.table
-        for (key, reply) in live where slave.kernel.table.entry(key)?.reply == reply {
+        for (key, reply) in live
+        where slave.kernel.table.entry(key)?.reply == reply && !slave.begunLate.contains(key) {
             guard table.entry(key) == nil, table.key(replying: Key(reply, zone: key.zone)) == nil
             else { continue }
             throw SimulatedCluster.Failure(

@@ -43,4 +43,48 @@ import Testing
         handover.end(isComplete: true)
         #expect(handover.isComplete && !isStuck(0, Self.begin + 9 * silence))
     }
+
+    @Test func whoIsAskedAgainGoesOnWithItsStreamForTwoSeconds() {
+        var streams = TakenStreams()
+        let (one, other) = (MasterClaim(epoch: 7, nodeID: 2), MasterClaim(epoch: 7, nodeID: 3))
+        #expect(streams.next(of: one, now: 0) == 1)
+        streams.took(one, before: 5, now: 0)
+        streams.took(one, before: 9, now: 10)
+        #expect(streams.next(of: one, now: 10) == 9 && streams.next(of: other, now: 10) == 1)
+        let later = MasterClaim(epoch: 8, nodeID: 2)
+        #expect(streams.next(of: later, now: 10) == 1)
+        #expect(streams.next(of: one, now: 10 + 2 * Duration.second) == 1)
+        streams.forget(one)
+        #expect(streams.next(of: one, now: 10) == 1)
+    }
+
+    /// Packets of a handover that come once more when the node is asked again are not those of the next.
+    @Test func whatComesLateOnceMoreEndsNoOtherHandover() throws {
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        let slave = try SlaveProtocol(
+            nodeID: 1, table: table, filter: ReplicationFilter(ownAddresses: [], syncNetworks: []),
+            ringSlots: 16, slotByteCount: 1_400)
+        func take(_ sequence: UInt64, _ type: MessageKind.MessageType, _ number: UInt32) {
+            let packet = PacketBytes.sync(
+                sequence, [PacketBytes.bracket(type, number)], from: 2, flags: .handover)
+            slave.receive(
+                packet.span.bytes, from: PacketBytes.peer, now: Self.begin, wallMicroseconds: 0)
+        }
+        func ask() {
+            slave.takeOver(
+                from: MasterClaim(epoch: 100, nodeID: 2), at: PacketBytes.peer,
+                LastWords(donor: .none, own: .none), now: Self.begin)
+        }
+        ask()
+        take(1, .UPDATE, 1)
+        take(2, .DELETE, 1)
+        #expect(slave.hasTaken)
+        ask()
+        take(1, .UPDATE, 1)
+        take(2, .DELETE, 1)
+        #expect(!slave.hasTaken)
+        take(3, .UPDATE, 2)
+        take(4, .DELETE, 2)
+        #expect(slave.hasTaken)
+    }
 }
