@@ -17,6 +17,8 @@ final class ExpectationInjector {
 
     private let requests: any KernelRequests
     private var asked: AskedRequests<InjectOperation>
+    /// The place of the one that was created last: what is asked of it next goes with that.
+    private var made: UInt32?
 
     /// An injector into a kernel's table.
     ///
@@ -83,9 +85,15 @@ final class ExpectationInjector {
                 replicas.expectations.deletionFailed(request.place)
                 continue
             }
+            // It went with its parent, perhaps before it was read, and nobody has said that it ended.
+            if request.operation == .update, request.errno == ENOENT, request.place != made {
+                replicas.expectations.move(request.place, .missing)
+                continue
+            }
             // Refused is only what has gone already, or was never made: then its creation has said
             // why.
             replicas.expectations.done(request.operation, request.place)
+            made = request.operation == .create ? request.place : nil
             if request.operation == .create { created += 1 }
             if request.operation == .delete { deleted += 1 }
         }

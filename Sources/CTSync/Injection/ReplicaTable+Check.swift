@@ -77,9 +77,11 @@ extension ReplicaTable {
         return true
     }
 
-    /// The kernel has lost a connection that it should have: it is made again.
+    /// The kernel has lost a connection that it should have, and its expectations: they are made again.
     func isLost(_ key: Key) {
-        if let place = book.alivePlace(key) { move(place, .missing) }
+        guard let place = book.alivePlace(key) else { return }
+        if mayHaveHelper(place) { expectations.lostParent(key, isRecreated: true) }
+        move(place, .missing)
     }
 
     /// Makes again what was made since then: it would send no events as the entry of a master.

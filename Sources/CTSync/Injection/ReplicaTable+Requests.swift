@@ -87,7 +87,7 @@ extension ReplicaTable {
     }
 
     /// Whether the kernel's entry of a replica may have a helper, and expectations that go with it.
-    private func mayHaveHelper(_ place: UInt32) -> Bool {
+    func mayHaveHelper(_ place: UInt32) -> Bool {
         let replica = book.pool.replicas[Int(place)]
         return replica.fields.contains(.helper) || !replica.isSufficient
             || kernel[place].marks.contains(.helped)

@@ -125,4 +125,45 @@ import Testing
             #expect((kernel.table.entry(parent.key) != nil) == isMaster)
         }
     }
+
+    /// A connection with a helper, and what that expects, in a table and in the kernel.
+    private func expecting() throws -> (Expected, ReplicaTable, inject: () throws -> Void) {
+        kernel.advance(to: Duration.second)
+        let injector = try Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        let expectations = try ExpectationInjector(try kernel.makeRequests())
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        let control = SampleExpectations.control("ftp", 4_000)
+        let expected = SampleExpectations.expectation(of: control, port: 3_000)
+        _ = table.update(control, isNew: true, isCopy: false, now: 1)
+        table.expectations.update(expected, isCopy: false, now: 1)
+        func inject() throws {
+            for _ in 0..<2 {
+                try injector.apply(table, now: 1)
+                try expectations.apply(table, now: Duration.second)
+            }
+            table.assertValid { Issue.record("\($0)") }
+        }
+        try inject()
+        #expect(kernel.table.expectations.count == 1)
+        return (expected, table, inject)
+    }
+
+    @Test func whatIsExpectedIsMadeAgainWithAConnectionThatWasLost() throws {
+        let (expected, table, inject) = try expecting()
+        let parent = Key(expected.parent, zone: expected.key.zone)
+        _ = kernel.table.remove(parent, .hand)
+        table.isLost(parent)
+        try inject()
+        #expect(kernel.table.entry(parent) != nil && kernel.table.expectations.count == 1)
+    }
+
+    /// It was read before, and is not there when its time is to be set.
+    @Test func whatWasLostBeforeItWasAdoptedIsMadeAgain() throws {
+        let (expected, table, inject) = try expecting()
+        #expect(kernel.table.remove(expected))
+        table.expectations.removeAll()
+        table.expectations.adopt(expected, now: 1)
+        try inject()
+        #expect(kernel.table.expectations.count == 1)
+    }
 }
