@@ -22,7 +22,7 @@ import Testing
                 if ScratchDirectory.isReadable(socket.raw, milliseconds: 5) {
                     let start = Clock.now()
                     socket.serve(answer)
-                    #expect(Clock.now() - start < 500 * Duration.millisecond)
+                    #expect(Clock.now() - start < 5 * Duration.second)
                 }
             }
         }) { body in
