@@ -25,6 +25,8 @@ MINUTES ?= 30
 TAKEOVERS ?= 200
 # How many `make role-changes` makes.
 CHANGES ?= 500
+# How many schedules of the simulated cluster `make sanitized` runs.
+SCHEDULES ?= 100
 FUZZERS := packets sealed ctnetlink configuration rules control import files
 
 .PHONY: help packages build demo takeovers takeover-soak role-changes bench bench-comparison \
@@ -48,7 +50,7 @@ help:
 	@echo 'make test-mixed        the build before beside this one, under 2,000 connections/s, as root'
 	@echo 'make test-walks        a slow slave, and a hash halved in a walk, alone on the machine, as root'
 	@echo 'make unit              the tests that need neither root nor namespaces'
-	@echo 'make sanitized         the same under the thread and the address sanitizer'
+	@echo 'make sanitized         the same under the thread and the address sanitizer, SCHEDULES=100'
 	@echo 'make fuzz SECONDS=600  runs each fuzzer that long'
 	@echo 'make soak MINUTES=60   runs the simulated cluster that long'
 	@echo 'make mutants           plants faults in the engines; the simulated cluster must find each'
@@ -177,13 +179,16 @@ unit: packages
 	Fuzz/check .build/testing/release
 	$(SWIFT) test $(TESTING) --skip-build $(UNIT)
 
-# The simulated cluster is part of the unit tests. What XCTest and Foundation leak is not ours.
+# The unit tests, of which the simulated cluster is a part, in debug builds of nothing else. What XCTest and
+# Foundation leak is not ours.
+sanitized: export CT_SYNC_UNIT := 1
+sanitized: export CTSYNC_SCHEDULES := $(SCHEDULES)
 sanitized: packages
-	$(SWIFT) build $(subst .build/testing,.build/tsan,$(TESTING)) --sanitize=thread --build-tests
-	$(SWIFT) test $(subst .build/testing,.build/tsan,$(TESTING)) --sanitize=thread --skip-build $(UNIT)
-	$(SWIFT) build $(subst .build/testing,.build/asan,$(TESTING)) --sanitize=address --build-tests
+	$(SWIFT) build --scratch-path .build/tsan --sanitize=thread --build-tests
+	$(SWIFT) test --scratch-path .build/tsan --sanitize=thread --skip-build
+	$(SWIFT) build --scratch-path .build/asan --sanitize=address --build-tests
 	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/style/leaks \
-		$(SWIFT) test $(subst .build/testing,.build/asan,$(TESTING)) --sanitize=address --skip-build $(UNIT)
+		$(SWIFT) test --scratch-path .build/asan --sanitize=address --skip-build
 
 # Every schedule in which a promise breaks, up to twenty, with its seed.
 soak: packages

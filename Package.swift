@@ -129,3 +129,14 @@ if Context.environment["CT_SYNC_INSTRUCTIONS"] != nil {
             name: "bench-instructions", dependencies: ["CTSync", "LibraryReader"],
             path: "Benchmarks/Instructions", exclude: ["limits", "run"], swiftSettings: strict))
 }
+
+// What needs neither root nor the executables, for builds that run nothing else: `make sanitized`.
+if Context.environment["CT_SYNC_UNIT"] != nil {
+    let unit: Set = [
+        "CNetfilterConntrack", "CNfnetlink", "CNftables", "CLibcrypto", "CCTSyncShims", "CTSync",
+        "ConntrackdImport", "AllocationCounter", "SanitizerSupport", "LibraryReader", "CTSyncTests",
+        "ConntrackdImportTests",
+    ]
+    package.targets.removeAll { !unit.contains($0.name) }
+    package.products.removeAll { !unit.contains($0.name) }
+}
