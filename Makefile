@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 # What a Debian machine with Swift needs to build, to run the tests and to show the demo.
-PACKAGES := arptables chromium-headless-shell conntrack conntrackd curl dpkg-dev dropbear-bin ebtables \
+PACKAGES := ansible-core arptables chromium-headless-shell conntrack conntrackd curl dpkg-dev dropbear-bin ebtables \
 	fish groff-base iproute2 iptables jq keepalived libmnl-dev libnetfilter-conntrack-dev \
 	libnfnetlink-dev libnftables-dev libssl-dev libxml2-utils lintian man-db nftables openssh-client perl \
 	pkg-config procps prometheus prometheus-node-exporter resource-agents rpm snmp snmpd \

@@ -93,6 +93,8 @@ install: $(if $(NO_BUILD),,static)
 	install -m 644 conf/nftables/ct_sync-link.nft conf/pacemaker/ct_sync.crmsh \
 		$(DESTDIR)$(DOCDIR)/examples
 	install -m 644 conf/ct_sync.conf conf/prometheus/alerts.yml $(DESTDIR)$(DOCDIR)/examples
+	for file in $$(cd conf && find ansible -type f | sort); do \
+		install -D -m 644 conf/$$file $(DESTDIR)$(DOCDIR)/examples/$$file || exit 1; done
 	install -m 644 conf/grafana/ct_sync.json $(DESTDIR)$(DOCDIR)/examples/grafana.json
 	$(PLACE) conf/snmp/ct_sync.snmpd.conf > $(DESTDIR)$(DOCDIR)/examples/ct_sync.snmpd.conf
 	install -m 644 $(DOCUMENTS) $(DESTDIR)$(DOCDIR)

@@ -43,6 +43,7 @@ for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notif
     lib/systemd/system/ct_sync-exporter.service usr/lib/ct_sync/ct_sync-exporter \
     usr/share/doc/ct-sync/docs/monitoring.md usr/share/doc/ct-sync/examples/alerts.yml \
     usr/share/doc/ct-sync/examples/grafana.json \
+    usr/share/doc/ct-sync/examples/ansible/ct_sync/tasks/main.yml \
     usr/lib/sysctl.d/50-ct_sync.conf usr/lib/tmpfiles.d/ct_sync.conf \
     usr/lib/modules-load.d/ct_sync.conf usr/lib/sysusers.d/ct_sync.conf \
     usr/lib/ct_sync/ct_sync-primary-backup usr/lib/ct_sync/ct_sync-restart usr/lib/ocf/resource.d/ct_sync/ct_sync \

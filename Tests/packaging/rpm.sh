@@ -24,7 +24,7 @@ dpkg-deb --contents .build/deb/ct-sync_*.deb | awk '$1 ~ /^-/ { print $6 }' \
 check "the files of the Debian package: $(wc -l < "$scratch/debian")" \
     "[ -s $scratch/debian ] && [ -z \"\$(comm -13 $scratch/files $scratch/debian)\" ]"
 check "and directories of its own only: $(comm -23 "$scratch/files" "$scratch/debian" | tr '\n' ' ')" \
-    "! comm -23 $scratch/files $scratch/debian | grep -vE '/(ct_sync|ct-sync|examples|docs)$'"
+    "! comm -23 $scratch/files $scratch/debian | grep -vE '/(ct_sync|ct-sync|examples|docs|ansible|defaults|handlers|tasks|templates)$'"
 ask -qp --queryformat '[%{FILEUSERNAME} %{FILEGROUPNAME} %{FILEMODES:octal} %{FILENAMES}\n]' "$package" \
     > "$scratch/modes"
 check "all are root's, and none is another's to write" \
