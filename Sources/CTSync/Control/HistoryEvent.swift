@@ -79,7 +79,8 @@ package struct HistoryEvent: Sendable, Equatable {
     package init?(line: some StringProtocol) {
         let parts = line.split(separator: Self.separator, omittingEmptySubsequences: false)
         guard parts.count == 8 || parts.count == 9, let number = UInt64(parts[0]),
-            let time = UInt64(parts[1]), max(number, time) <= Self.largest, let kind = Kind(rawValue: String(parts[2])),
+            let time = UInt64(parts[1]), max(number, time) <= Self.largest,
+            let kind = Kind(rawValue: String(parts[2])),
             ["good", "bad"].contains(parts[3]), let role = Role(text: parts[4])
         else { return nil }
         let takeover = parts.count == 9 ? TakeoverPhases(line: parts[8]) : nil
