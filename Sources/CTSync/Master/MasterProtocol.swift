@@ -32,7 +32,7 @@ final class MasterProtocol: Sendable {
         case beaten
     }
 
-    private struct Slaves: ~Copyable {
+    struct Slaves: ~Copyable {
         var retransmission = Retransmission()
         var schedule = InitsyncSchedule()
         var peers = PeerList()
@@ -49,12 +49,12 @@ final class MasterProtocol: Sendable {
 
     /// The connections that began while this master is partial.
     let births = TermBirths()
-    private let slaves = Mutex(Slaves())
+    let slaves = Mutex(Slaves())
     private let checksum: PacketChecksum?
-    private let ring: SendRing
-    private let linkCount: Int
+    let ring: SendRing
+    let linkCount: Int
     private let isMulticast: Bool
-    private let stream: Atomic<UInt8>
+    let stream: Atomic<UInt8>
 
     /// A master of no epoch yet, that sends from this ring.
     ///
@@ -256,7 +256,7 @@ final class MasterProtocol: Sendable {
         }
     }
 
-    private func chooseLinks(_ peers: borrowing PeerList, _ now: Instant) {
+    func chooseLinks(_ peers: borrowing PeerList, _ now: Instant) {
         guard linkCount > 1 else { return }
         var heard: UInt16 = 0
         peers.visit { _, peer in
@@ -266,241 +266,5 @@ final class MasterProtocol: Sendable {
         }
         stream.store(
             LinkSet.fewest(reaching: heard, of: linkCount).rawValue, ordering: .relaxed)
-    }
-
-    // MARK: For the control thread
-
-    /// What the path to a slave takes.
-    var pathLimit: PathLimit { slaves.withLock { $0.path.limit } }
-
-    /// The device is another one: its path may be too.
-    func forgetPath() {
-        slaves.withLock { $0.path.forgetLimit() }
-    }
-
-    // MARK: For the sender
-
-    /// The next packet to send again.
-    func nextAgain(now: Instant) -> Retransmission.Item? {
-        slaves.withLock { $0.retransmission.next(now: now) }
-    }
-
-    /// When the next packet is to be sent again; nil if none is.
-    var againDue: Instant? { slaves.withLock { $0.retransmission.due } }
-
-    // MARK: For the role engine
-
-    /// What the master lacks, and from whom it can be had.
-    func nextOfWholeness(now: Instant) -> Wholeness.Step {
-        slaves.withLock { slaves in
-            let step = slaves.wholeness.next(slaves.peers, now: now)
-            switch step {
-            case .take:
-                ring.setPartial(true)
-                // What it takes is none of its events: a walk has to tell the slaves.
-                slaves.losses.tookOver()
-                ring.setIncomplete(true)
-                slaves.schedule.isPostponed = true
-                slaves.schedule.require()
-            case .becameWhole:
-                ring.setPartial(false)
-                births.end()
-            case .wait, .leave, .whole: break
-            }
-            return step
-        }
-    }
-
-    /// Records that all that a node held has been taken.
-    func took(from nodeID: UInt8) {
-        slaves.withLock { $0.wholeness.took(nodeID) }
-    }
-
-    /// Records what the node holds now of its predecessor's words.
-    func inherited(_ holding: Holding) {
-        slaves.withLock { $0.wholeness.inherited(holding) }
-    }
-
-    /// Whether it is known to hold everything that a node within reach holds.
-    var isWhole: Bool { slaves.withLock { $0.wholeness.isWhole } }
-
-    /// What it holds from before its epoch.
-    var basis: Basis { slaves.withLock { $0.wholeness.basis } }
-
-    /// What it held at the end of a term: all that was said in it, if it was whole, and what it could
-    /// not say.
-    var finalHolding: Holding {
-        slaves.withLock { slaves in
-            let said = Basis(epoch: slaves.claim.epoch, sequence: ring.lastClosed)
-            let isTold = slaves.losses.areRepaired
-            // What its kernel has is later than all that it said, if it could not say all of it.
-            let last = isTold ? said : Basis(epoch: said.epoch, sequence: said.sequence + 1)
-            guard slaves.wholeness.isWhole else {
-                return Holding(
-                    basis: slaves.wholeness.basis,
-                    latest: last.sequence > 0 ? last : slaves.wholeness.latest, hasMore: true)
-            }
-            return Holding(basis: said, latest: last, hasMore: !isTold)
-        }
-    }
-
-    // MARK: For the initsync thread
-
-    /// Asks for a walk of the table that begins after now.
-    func requireInitsync() {
-        slaves.withLock { $0.schedule.require() }
-    }
-
-    /// Records that events were lost: until the walk that this calls for has begun, every packet
-    /// says that no slave is in sync.
-    ///
-    /// The walk is not wanted before `caughtUp`. The kernel reports a loss ahead of the events that it
-    /// had queued before; an old update of a connection whose end was lost would, sent after the begin
-    /// of a walk, speak for a connection that is not there.
-    func lostEvents() {
-        slaves.withLock { slaves in
-            slaves.losses.lost()
-            ring.setIncomplete(true)
-        }
-    }
-
-    /// Records that every event that was queued until now has been appended.
-    ///
-    /// - Returns: whether a walk is wanted because events were lost before.
-    func caughtUp() -> Bool {
-        slaves.withLock { slaves in
-            guard slaves.losses.caughtUp() else { return false }
-            slaves.schedule.require()
-            return true
-        }
-    }
-
-    /// Whether the kernel sends no events and cannot be made to: as long as that is so, every packet
-    /// says that no slave is in sync, and walks are all that the slaves hear.
-    var areEventsOff: Bool {
-        get { slaves.withLock { $0.losses.areEventsOff } }
-        set {
-            slaves.withLock { slaves in
-                slaves.losses.areEventsOff = newValue
-                if newValue { ring.setIncomplete(true) }
-            }
-        }
-    }
-
-    /// How often events were lost.
-    var losses: UInt64 { slaves.withLock { $0.losses.count } }
-
-    /// Records that the kernel's timeouts are the connections' own.
-    func timersRun() {
-        slaves.withLock { $0.schedule.isPostponed = false }
-    }
-
-    /// Takes up the next walk, if one is wanted. Those that repair lost events back off: a kernel that
-    /// loses events is not helped by a walk after the other.
-    ///
-    /// - Returns: its number.
-    func beginInitsync(now: Instant) -> UInt32? {
-        slaves.withLock { slaves in
-            guard slaves.losses.mayWalk(now: now), let number = slaves.schedule.begin() else {
-                return nil
-            }
-            slaves.losses.walkBegan(now: now)
-            return number
-        }
-    }
-
-    /// When a walk that is wanted, and waits because of those before, may begin.
-    var repairDue: Instant? {
-        slaves.withLock { slaves in
-            let waits = slaves.schedule.isWanted && !slaves.schedule.isPostponed
-            return waits && !slaves.schedule.isRunning ? slaves.losses.walkDue : nil
-        }
-    }
-
-    /// Records the packet that its begin is in.
-    func initsyncBegan(in sequence: UInt64) {
-        slaves.withLock { slaves in
-            slaves.schedule.began(in: sequence)
-            if slaves.losses.hasAll { ring.setIncomplete(false) }
-        }
-    }
-
-    /// Records that it is over.
-    ///
-    /// - Parameter isWhole: whether all of the table was said.
-    func initsyncEnded(isWhole: Bool) {
-        slaves.withLock { slaves in
-            slaves.schedule.ended()
-            if isWhole { slaves.losses.walkWasWhole() }
-        }
-    }
-
-    /// How many walks have begun, and whether one is running or wanted.
-    var initsyncs: (begun: UInt32, isRunning: Bool) {
-        slaves.withLock { ($0.schedule.number, $0.schedule.isRunning || $0.schedule.isWanted) }
-    }
-
-    /// How many packets a walk may be ahead of what the slowest slave has applied: what is live
-    /// waits until those are read, and a promotion until they are applied.
-    var window: UInt64 { min(UInt64(ring.slotCount / 4), Self.largestWindow) }
-    private static let largestWindow: UInt64 = 64
-
-    /// A slave that has applied nothing for so long takes no part in a walk: it will ask for another.
-    static let walkPatience = 1 * Duration.second
-
-    /// Whether a walk may go on: it is not too far ahead of any slave that takes part in it.
-    func mayWalk(now: Instant) -> Bool {
-        slaves.withLock { slaves in
-            let last = ring.lastClosed
-            let slowest = slaves.peers.slowest(of: last, since: Self.walkPatience, now: now)
-            return slowest.map { last <= $0 || last - $0 <= window } ?? true
-        }
-    }
-
-    /// Whether a node that was heard has applied every packet.
-    var areAllApplied: Bool {
-        slaves.withLock { slaves in
-            var isOne = false
-            slaves.peers.visit { _, peer in if peer.applied >= ring.lastClosed { isOne = true } }
-            return isOne
-        }
-    }
-
-    // MARK: For the status
-
-    /// One slave, as it was last heard.
-    struct Peer: Sendable {
-        /// Its node id.
-        var nodeID: UInt8
-        /// Where its packets come from.
-        var address: PeerAddress
-        /// When it was last heard.
-        var lastHeard: Instant
-        /// The sequence number up to which it has applied everything.
-        var applied: UInt64
-        /// What it says of itself.
-        var report: SlaveReport
-        /// What it says of its kernel; nil before it has.
-        var traits: Traits?
-        /// Where its packets come from by each link.
-        var paths: [PeerList.Path] = []
-    }
-
-    /// The slaves heard in this epoch, by id.
-    var peers: [Peer] {
-        slaves.withLock { slaves in
-            var list: [Peer] = []
-            slaves.peers.visit { nodeID, peer in
-                let paths = (0..<linkCount).compactMap { slaves.peers.path(nodeID, $0) }
-                // Heard by several links, it is shown at the first one.
-                let path = paths.first { peer.lastHeard < $0.lastHeard + Self.addressPatience }
-                list.append(
-                    Peer(
-                        nodeID: nodeID, address: path?.address ?? peer.address,
-                        lastHeard: peer.lastHeard, applied: peer.applied, report: peer.report,
-                        traits: peer.traits, paths: paths))
-            }
-            return list
-        }
     }
 }

@@ -32,7 +32,7 @@ final class SlaveProtocol {
     }
 
     /// What came and what became of it.
-    private(set) var counters = SlaveCounters()
+    var counters = SlaveCounters()
     /// The last dropped packet of each reason.
     private(set) var drops = DropRecord()
     /// What this kernel is set to and lacks; told with the report of each second to a master that has
@@ -52,17 +52,17 @@ final class SlaveProtocol {
 
     private let nodeID: UInt8
     private let checksum: PacketChecksum?
-    private let packet: SlavePacket
+    let packet: SlavePacket
     private var foreign = ForeignCluster()
-    private var intake: MessageIntake
+    var intake: MessageIntake
     private var takenStreams = TakenStreams()
-    private var followed = FollowedMaster()
-    private var answer = ClaimAnswer()
-    private var order: PacketOrder
-    private var initsync = ReceivedInitsync()
-    private var request = InitsyncRequest()
-    private var holdings = HoldingBook()
-    private var reports = ReportTimer()
+    private(set) var followed = FollowedMaster()
+    var answer = ClaimAnswer()
+    var order: PacketOrder
+    private(set) var initsync = ReceivedInitsync()
+    var request = InitsyncRequest()
+    private(set) var holdings = HoldingBook()
+    var reports = ReportTimer()
     private var message = Message()
     private var wantsCheck = false
 
@@ -141,107 +141,6 @@ final class SlaveProtocol {
         request = InitsyncRequest()
         initsync = ReceivedInitsync()
         followed.forgetAnnouncement()
-    }
-
-    // MARK: State
-
-    /// What it holds of the master.
-    var table: ReplicaTable { intake.table }
-
-    /// Which connections are this node's own and are left alone.
-    var filter: ReplicationFilter {
-        get { intake.filter }
-        set { intake.filter = newValue }
-    }
-
-    /// Whether this kernel's entry of a connection is newer than what is handed over, by a word that is
-    /// so late.
-    var isKeptHere: (Entry, Basis) -> Bool {
-        get { intake.isKeptHere }
-        set { intake.isKeptHere = newValue }
-    }
-
-    /// Whether this kernel has no entry of a connection.
-    var isGoneHere: (Key) -> Bool {
-        get { intake.isGoneHere }
-        set { intake.isGoneHere = newValue }
-    }
-
-    /// Whether this kernel's entry of a connection is newer than what a predecessor still says of it.
-    var hasMovedOn: (Key) -> Bool {
-        get { intake.hasMovedOn }
-        set { intake.hasMovedOn = newValue }
-    }
-
-    /// The claim that is followed; of its own epoch while it takes a table over.
-    var master: MasterClaim { followed.claim }
-
-    /// Where the master's packets come from; nil if none is heard.
-    var masterAddress: PeerAddress? { followed.address }
-
-    /// By which links the master's packets come.
-    var paths: MasterPaths { followed.paths }
-
-    /// When the master was last heard.
-    var lastHeard: Instant { followed.lastHeard }
-
-    /// The receiver's clock less the master's at its last packet, in microseconds.
-    var lagMicroseconds: Int64 { followed.lagMicroseconds }
-
-    /// What the master has announced of itself.
-    var announced: Announcement { followed.announced }
-
-    /// How an initsync gets on.
-    var progress: InitsyncProgress { initsync.progress }
-
-    /// Whom this node takes a table over from, as a master that lacks it; nil for a slave.
-    var donor: MasterClaim? { intake.handover?.donor }
-
-    /// Whether all of that is there.
-    var hasTaken: Bool { intake.handover?.isComplete ?? false }
-
-    /// Whether this node is master, and hears its predecessor out.
-    var isHeir: Bool { intake.isHeir }
-
-    private var isFollowing: Bool { donor == nil && masterAddress != nil }
-
-    /// The sequence number up to which everything is applied.
-    var applied: UInt64 { order.applied }
-
-    private var here: Basis { Basis(epoch: master.epoch, sequence: applied) }
-
-    /// The last word of the stream that it follows.
-    var heard: Basis { isFollowing ? here : .none }
-
-    /// How much this node holds.
-    var basis: Basis { holdings.basis(here) }
-
-    /// What this node holds.
-    var holding: Holding { holdings.holding(here, isFollowing: isFollowing) }
-
-    /// Whether it may lack something that its master has said, or knows of no master.
-    var lacks: Bool { !holdings.hasBase || order.hasGap }
-
-    /// Requests for an initsync that went out since one was last begun.
-    var unansweredRequests: Int { request.unansweredCount }
-
-    /// Nil while the table equals the master's, as far as anybody can know.
-    func outOfSync(now: Instant) -> OutOfSync? {
-        if masterAddress == nil { return .noMaster }
-        if !hasAdopted { return .adopting }
-        if followed.isSilent(now: now) { return .silent }
-        if followed.announced.differs(from: rulesFingerprint) { return .rules }
-        if followed.announced.areEventsOff { return .eventsOff }
-        if !holdings.hasBase { return .initsync }
-        if order.hasGap { return .gap }
-        if table.insufficientCount > 0 { return .insufficient }
-        if initsync.foundTableFull || table.isAdoptionPartial { return .full }
-        if table.waiting.count > 0 { return .waiting }
-        if table.refusedCount > 0 { return .refused }
-        if initsync.foundExpectationTableFull { return .expectationsFull }
-        if table.expectations.waitingCount > 0 { return .expectationsWaiting }
-        if table.expectations.refusedCount > 0 { return .expectationsRefused }
-        return kernelDoubt
     }
 
     // MARK: Input
@@ -520,108 +419,5 @@ final class SlaveProtocol {
         // What a running initsync has confirmed is gone: its end proves nothing.
         streamBroke(now)
         return count
-    }
-
-    // MARK: Output
-
-    /// When `output` has something next; nil if only a packet can bring that about.
-    var deadline: Instant? {
-        guard masterAddress != nil else { return answer.isDue ? 0 : nil }
-        var earliest = answer.isDue ? 0 : reportDue
-        if let nack = order.nackDue { earliest = min(earliest, nack) }
-        if hasAdopted, let asked = request.deadline { earliest = min(earliest, asked) }
-        return earliest
-    }
-
-    private var reportDue: Instant {
-        reports.due(at: appliedEnd, isWalking: initsync.isRunning)
-    }
-
-    /// Whether an initsync is received, which waits for what is live.
-    var isCopying: Bool { donor == nil && !isHeir && initsync.isRunning }
-
-    /// The number after that of the last packet that is applied: the kernel may lack as much of an
-    /// initsync as it is given in a few steps, or the master would wait for each of them.
-    private var appliedEnd: UInt64 {
-        table.kernel.copyCount <= Self.copiesBehind
-            ? order.expected : min(reports.reported, order.expected)
-    }
-    private static let copiesBehind = 2 * SlaveEngine.copiesAtOnce
-
-    /// Writes the next packet that is due to the master, if any.
-    ///
-    /// - Parameter target: at least an MTU.
-    /// - Returns: its length and where it goes.
-    func output(
-        now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
-    ) -> (Int, PeerAddress)? {
-        if let peer = answer.take(now: now) {
-            return (write(.NACK, now, wallMicroseconds, target), peer)
-        }
-        guard let masterAddress else { return nil }
-        if hasAdopted, let due = request.deadline, due <= now {
-            request.sent(now: now)
-            return (write(.SLAVE_INITSYNC, now, wallMicroseconds, target), masterAddress)
-        }
-        let isNackDue = order.nackDue.map { $0 <= now } ?? false
-        guard isNackDue || reportDue <= now else { return nil }
-        reports.sent(appliedEnd, now: now)
-        var ranges = 0
-        if isNackDue {
-            counters.nacks += 1
-            var bytes = target.mutableBytes
-            ranges = order.writeNACK(&bytes, now: now)
-        }
-        let traits = ranges == 0 && followed.announced.traits != nil ? traits : nil
-        return (write(.NACK, now, wallMicroseconds, target, ranges, traits), masterAddress)
-    }
-
-    /// Where else a packet for the master is to go: it may hear only one of the links.
-    ///
-    /// - Parameter peer: where `output` said that it goes.
-    func otherAddresses(of peer: PeerAddress, _ body: (PeerAddress) -> Void) {
-        guard peer == masterAddress else { return }
-        followed.paths.others(than: peer, body)
-    }
-
-    /// Writes what a slave that hears no master tells everybody, so that people can see it: a NACK of
-    /// no epoch, which nobody obeys or answers.
-    ///
-    /// - Parameter target: at least an MTU.
-    /// - Returns: its length; nil while a master is heard or was heard lately.
-    func hello(
-        now: Instant, wallMicroseconds: UInt64, _ target: UnsafeMutableRawBufferPointer
-    ) -> Int? {
-        guard donor == nil, masterAddress == nil || followed.isSilent(now: now),
-            reports.takeHello(now: now)
-        else { return nil }
-        let content = SlavePacket.Content(type: .NACK, epoch: 0, expected: 0)
-        return packet.write(content, wallMicroseconds: wallMicroseconds, target)
-    }
-
-    private func write(
-        _ type: PacketHeader.PacketType, _ now: Instant, _ wallMicroseconds: UInt64,
-        _ target: UnsafeMutableRawBufferPointer, _ rangeCount: Int = 0, _ traits: Traits? = nil
-    ) -> Int {
-        packet.write(
-            SlavePacket.Content(
-                type: type, epoch: master.epoch, expected: appliedEnd, rangeCount: rangeCount,
-                report: report(now), traits: traits),
-            wallMicroseconds: wallMicroseconds, target)
-    }
-
-    private func report(_ now: Instant) -> SlaveReport {
-        var report = SlaveReport()
-        // What the master itself has said is no news to it.
-        report.holding = holdings.newsToMaster(here)
-        report.known = master
-        if masterAddress != nil {
-            let silence = (max(now, lastHeard) - lastHeard) / Duration.millisecond
-            report.silentMilliseconds = UInt32(clamping: silence)
-        }
-        report.entryCount = UInt32(clamping: table.aliveCount)
-        report.isInSync = donor == nil && outOfSync(now: now) == nil
-        report.links = followed.paths.links
-        return report
     }
 }
