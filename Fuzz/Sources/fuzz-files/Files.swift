@@ -42,7 +42,7 @@ private func takeHistory(_ text: String) {
 }
 
 private func takeStatus(_ bytes: [UInt8]) {
-    guard let lines = ControlLine.parse(bytes), let report = StatusReport.parse(lines) else {
+    guard let lines = ControlLine.parse(bytes[...]), let report = StatusReport.parse(lines) else {
         return
     }
     precondition(StatusReport.parse(report.lines) != nil)
