@@ -100,11 +100,11 @@ role-changes: build
 	$(SWIFT) build $(TESTING) --build-tests
 	CTSYNC_ROLE_CHANGES=$(CHANGES) $(SWIFT) test $(TESTING) --skip-build --filter RoleChangeTests
 
-# ct_sync alone, half an hour: memory and initial sync of large tables, takeovers, common losses.
+# Half an hour: memory and initial sync of large tables, takeovers, common losses, transfers.
 bench: build
 	$(SWIFT) build -c release --product bench-comparison
 	mkdir -p Benchmarks/results
-	@for measure in tables takeovers losses; do \
+	@for measure in tables takeovers losses transfers; do \
 		.build/release/bench-comparison $$measure \
 			--results Benchmarks/results/$$measure-$$(date +%F).json || exit 1; done
 
@@ -128,7 +128,7 @@ bench-connections: build
 bench-report:
 	$(SWIFT) build -c release --product bench-comparison
 	@.build/release/bench-comparison report README.md docs/comparison.md \
-		$(foreach measure,connections tables takeovers losses, \
+		$(foreach measure,connections tables takeovers losses transfers, \
 			$(lastword $(sort $(wildcard Benchmarks/results/$(measure)-*.json))))
 
 # Looks on both nodes each second, for five minutes, while 20,000 connections/s come and go.
