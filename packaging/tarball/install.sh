@@ -50,8 +50,8 @@ if [ "$remove" = yes ]; then
         case $file in etc/*) continue ;; esac
         rm -f "$destdir$(place "$file")"
     done
-    for directory in lib/ct_sync share/doc/ct-sync/examples share/doc/ct-sync/docs share/doc/ct-sync; do
-        rmdir "$destdir$prefix/$directory" 2> /dev/null || :
+    for directory in lib/ct_sync share/doc/ct-sync; do
+        find "$destdir$prefix/$directory" -depth -type d -exec rmdir {} ';' 2> /dev/null || :
     done
     rmdir "$destdir/usr/lib/ocf/resource.d/ct_sync" 2> /dev/null || :
     exit 0
