@@ -103,10 +103,11 @@ extension Load {
                         var (first, count) = (2_000_000, 0)
                         let start = Stopwatch.seconds()
                         while running.value.load(ordering: .relaxed) {
-                            // Numbers come again when their connections have ended.
+                            // Numbers come again when their connections have ended, and are below
+                            // those of the entries that stay.
                             count += try Load.run(first: first, perSecond: perSecond, seconds: 2)
                                 .count
-                            first = first == 2_000_000 ? 3_000_000 : 2_000_000
+                            first = first == 2_000_000 ? 2_500_000 : 2_000_000
                         }
                         return Double(count) / (Stopwatch.seconds() - start)
                     }

@@ -29,7 +29,8 @@ struct Plot {
                 marks = (0...Int((most / step).rounded(.up))).map { Double($0) * step }
             case .logarithmic:
                 let powers = Int(log10(least).rounded(.down))...Int(log10(most).rounded(.up))
-                let all = powers.flatMap { power in [1, 2, 5].map { $0 * pow(10, Double(power)) } }
+                let multiples: [Double] = powers.count > 4 ? [1] : [1, 2, 5]
+                let all = powers.flatMap { power in multiples.map { $0 * pow(10, Double(power)) } }
                 let first = all.lastIndex { $0 <= least } ?? 0
                 let last = all.firstIndex { $0 >= most } ?? all.count - 1
                 marks = Array(all[first...max(last, first + 1)])

@@ -73,11 +73,15 @@ enum Plots {
             across: .logarithmic)
     }
 
-    /// What follows the order of one takeover, and when.
+    /// What follows the order of one takeover, and when: of those with some entries, the middle one.
     static func timeline(_ findings: [Takeover]) -> Plot? {
-        let size = findings.map(\.entries).sorted().dropLast().last ?? 0
-        guard let phases = findings.last(where: { $0.entries == size && $0.phases != nil })?.phases
-        else { return nil }
+        let known = findings.filter { $0.phases != nil }
+        guard let first = known.first else { return nil }
+        let own = known.filter { $0.backend == first.backend }
+        let sizes = Set(own.map(\.entries)).sorted()
+        let size = sizes[sizes.count / 2]
+        let all = own.filter { $0.entries == size }.sorted { $0.microseconds < $1.microseconds }
+        guard let phases = all[all.count / 2].phases else { return nil }
         let names = ["claim", "open", "first_packet", "timers", "windows"].filter {
             phases[$0] != nil
         }

@@ -65,7 +65,10 @@ import Testing
             daemon.start()
             let reader = Process()
             reader.executableURL = URL(fileURLWithPath: "/bin/sh")
-            reader.arguments = ["-c", "while :; do read -r x < \(path); done 2>/dev/null"]
+            // It ends with this process, also if that crashes.
+            reader.arguments = [
+                "-c", "while kill -0 \(getpid()); do read -r x < \(path); done 2>/dev/null",
+            ]
             if read { try reader.run() }
             defer {
                 stop.store(true, ordering: .releasing)
