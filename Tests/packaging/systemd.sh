@@ -107,14 +107,15 @@ check "it stops alone" \
     "inside systemctl stop ct_sync@east && [ \"\$(property ActiveState)\" = active ]"
 inside sh -c 'echo "options ct_sync syncdev=sync0 id=256" > /etc/ct_sync.conf'
 check "a wrong setting is said" "! inside systemctl restart ct_sync 2> /dev/null \
-    && inside journalctl --no-pager _COMM=ct_sync | grep -q 256"
+    && within 5 'inside journalctl --no-pager --identifier=ct_sync | grep -q 256'"
 check "and does not start again" \
     "within 5 '[ \"\$(property ActiveState)\" = failed ]' && [ \"\$(property NRestarts)\" = 0 ]"
 inside sh -c 'echo "options ct_sync syncdev=absent0" > /etc/ct_sync.conf'
 check "a device that may come is waited for" "! inside systemctl restart ct_sync 2> /dev/null \
     && within 10 '[ \"\$(property NRestarts)\" -ge 2 ]'"
 check "as an error of the journal, once for each start" \
-    "inside journalctl --no-pager --output=cat --priority=err _COMM=ct_sync | grep -q '^syncdev .absent0'"
+    "within 5 'inside journalctl --no-pager --output=cat --priority=err --identifier=ct_sync \
+        | grep -q \"^syncdev .absent0\"'"
 inside systemctl stop ct_sync
 check "the node is open" "inside ct_sync l2drop off > /dev/null && is_open"
 check "the package is removed" \
