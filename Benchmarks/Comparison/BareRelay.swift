@@ -29,13 +29,12 @@ final class BareRelay: Sendable {
         let events = try contest.master.host.inside {
             Box(Mutex(try EventSocket(receiveBufferBytes: 32 << 20)))
         }
-        let source = try contest.master.host.inside { try Self.datagrams(to: place) }
+        let source = try Socket.datagrams(to: place, in: contest.master.host)
         threads = [
             Background(named: "relay") {
                 events.value.withLock { events in
-                    Self.pass(running, from: events.raw, to: source, Self.isTaken)
+                    Self.pass(running, from: events.raw, to: source.raw, Self.isTaken)
                 }
-                close(source)
             },
             Background(named: "create") {
                 Self.pass(running, from: target.raw, to: requests, Self.makeRequest)
@@ -53,16 +52,6 @@ final class BareRelay: Sendable {
     private static func requests() throws -> CInt {
         let raw = socket(AF_NETLINK, CInt(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), netfilter)
         guard raw >= 0 else { throw CallFailed("socket") }
-        return raw
-    }
-
-    private static func datagrams(to place: Endpoint) throws -> CInt {
-        let raw = socket(AF_INET, CInt(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard raw >= 0 else { throw CallFailed("socket") }
-        guard try place.withSocketAddress({ Glibc.connect(raw, $0, $1) }) == 0 else {
-            close(raw)
-            throw CallFailed("connect \(place)")
-        }
         return raw
     }
 

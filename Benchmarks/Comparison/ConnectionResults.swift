@@ -57,11 +57,7 @@ struct ConnectionResults: Codable {
     }
 
     /// The contenders, in their order.
-    var contenders: [String] {
-        series.map(\.contender).reduce(into: []) { names, name in
-            if !names.contains(name) { names.append(name) }
-        }
-    }
+    var contenders: [String] { series.map(\.contender).distinct }
 
     /// The rates, least first.
     var rates: [Int] { Set(series.map(\.rate)).sorted() }
@@ -133,6 +129,15 @@ struct ConnectionResults: Codable {
         }
         return (["| | most connections a second | of that with none |", "|---|---|---|"] + lines)
             .joined(separator: "\n")
+    }
+}
+
+extension Array where Element: Equatable {
+    /// Each element once, in the order of their first places.
+    var distinct: [Element] {
+        reduce(into: []) { found, one in
+            if !found.contains(one) { found.append(one) }
+        }
     }
 }
 

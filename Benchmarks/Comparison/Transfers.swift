@@ -95,9 +95,7 @@ struct Transfer: Finding {
     let megabits: Double
 
     static func table(_ findings: [Transfer]) -> String {
-        let names = findings.map(\.contender).reduce(into: [String]()) { names, name in
-            if !names.contains(name) { names.append(name) }
-        }
+        let names = findings.map(\.contender).distinct
         let none = findings.filter { $0.contender == names.first }
         let lines = names.map { name -> String in
             let own = findings.filter { $0.contender == name }
