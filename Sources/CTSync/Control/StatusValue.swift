@@ -73,26 +73,11 @@ package enum StatusValue: Sendable, Equatable {
         return decimal(value) == text ? value : nil
     }
 
-    /// A string of JSON (RFC 8259, section 7), all in ASCII below U+0080 and without line breaks.
+    /// A string of JSON: `TextBuffer.append(quoted:)`.
     static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case "\n": quoted += "\\n"
-            case "\t": quoted += "\\t"
-            case "\r": quoted += "\\r"
-            default:
-                if scalar.value < 0x20 || scalar.value == 0x7F {
-                    let hex = String(scalar.value, radix: 16)
-                    quoted += "\\u" + String(repeating: "0", count: 4 - hex.utf8.count) + hex
-                } else {
-                    quoted.unicodeScalars.append(scalar)
-                }
-            }
-        }
-        return quoted + "\""
+        var buffer = TextBuffer()
+        buffer.append(quoted: text.utf8)
+        return buffer.string
     }
 
     /// Reads what `quoted` writes; nil for anything else.

@@ -58,14 +58,4 @@ extension TextBuffer {
                     && part.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
             }
     }
-
-    fileprivate mutating func append(quoted text: some Collection<UInt8>) {
-        append("\"")
-        for byte in text {
-            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { append("\\") }
-            let isPlain = byte >= 0x20 && byte < 0x7F
-            append(byte: isPlain ? byte : UInt8(ascii: "?"))
-        }
-        append("\"")
-    }
 }

@@ -38,6 +38,27 @@ struct TextBuffer {
         append(number, base: 16, minimum: 16)
     }
 
+    /// A string of JSON (RFC 8259, section 7): no line breaks, and nothing below a space.
+    ///
+    /// - Parameter text: in UTF-8.
+    mutating func append(quoted text: some Sequence<UInt8>) {
+        append("\"")
+        for byte in text {
+            switch byte {
+            case UInt8(ascii: "\""): append("\\\"")
+            case UInt8(ascii: "\\"): append("\\\\")
+            case UInt8(ascii: "\n"): append("\\n")
+            case UInt8(ascii: "\t"): append("\\t")
+            case UInt8(ascii: "\r"): append("\\r")
+            case ..<0x20, 0x7F:
+                append("\\u")
+                append(UInt64(byte), base: 16, minimum: 4)
+            default: append(byte: byte)
+            }
+        }
+        append("\"")
+    }
+
     private mutating func append(_ number: UInt64, base: UInt64, minimum: Int) {
         withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
             var rest = number

@@ -54,5 +54,6 @@ import Testing
         hostile.fields.insert(.helper)
         #expect(EntryLine.text(hostile).hasSuffix(" status=- timeout=600 mark=1 helper=A????"))
         #expect(EntryLine.json("status=- a=\"\\").hasPrefix("{\"status\":[],\"a\":\"\\\"\\\\\""))
+        #expect(EntryLine.json("a=\u{1B}é").hasPrefix("{\"a\":\"\\u001bé\""))
     }
 }
