@@ -189,7 +189,7 @@ sanitized: packages
 	$(SWIFT) build --scratch-path .build/tsan --sanitize=thread --build-tests
 	$(SWIFT) test --scratch-path .build/tsan --sanitize=thread --skip-build
 	$(SWIFT) build --scratch-path .build/asan --sanitize=address --build-tests
-	LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/style/leaks \
+	LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/Tests/style/leaks \
 		$(SWIFT) test --scratch-path .build/asan --sanitize=address --skip-build
 
 # Every schedule in which a promise breaks, up to twenty, with its seed.
@@ -211,8 +211,9 @@ fuzz: packages
 		-Xswiftc -sanitize=fuzzer,address -Xswiftc -use-ld=lld
 	@for name in $(FUZZERS); do \
 		mkdir -p .build/fuzz/corpus/$$name; \
-		SWIFT_BACKTRACE=enable=no .build/fuzz/release/fuzz-$$name -max_total_time=$(SECONDS) \
-			-max_len=8192 -timeout=120 -artifact_prefix=.build/fuzz/$$name- \
+		SWIFT_BACKTRACE=enable=no LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/Tests/style/leaks \
+			.build/fuzz/release/fuzz-$$name -max_total_time=$(SECONDS) -max_len=8192 \
+			-timeout=120 -artifact_prefix=.build/fuzz/$$name- \
 			.build/fuzz/corpus/$$name Fuzz/Seeds/$$name 2>.build/fuzz/$$name.log \
 			|| { tail -n 40 .build/fuzz/$$name.log; exit 1; }; \
 		echo "fuzz-$$name: $$(tail -n 1 .build/fuzz/$$name.log)"; \
