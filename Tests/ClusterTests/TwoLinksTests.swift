@@ -87,6 +87,48 @@ extension ClusterTests {
             }
         }
 
+        /// Both devices of each node are at one switch: each hears what is meant for the other, and the
+        /// node's own packets. That is said, and nobody is told that two nodes have one id.
+        @Test(arguments: [false, true])
+        func bothDevicesOnOneSegment(_ isSealed: Bool) throws {
+            try withCluster { cluster in
+                let (master, slave) = (cluster.firewalls[0], cluster.firewalls[1])
+                try cluster.addSyncLink()
+                let files = KeyFiles(cluster: cluster)
+                for node in cluster.firewalls {
+                    try cluster.changeSyncSwitch("link set sync2-\(node.name) master sync")
+                    try node.host.ip("addr add 172.31.254.\(node.id)/24 dev sync1")
+                    try files.write(isSealed ? [1] : [], for: node)
+                    try node.start(
+                        role: node.id == 1 ? .master : .slave,
+                        Self.flags + ["--config", files.configuration(node)])
+                }
+                try cluster.waitInSync()
+                try Self.waitForStream(over: "sync0", of: master)
+                let sentence =
+                    "packets of one sync device come by another one (sync0, sync1); each needs a segment "
+                    + "of its own"
+                try eventually("the master says it", detail: { master.statusLine }) {
+                    try master.statusCommand(json: false).output.contains(sentence)
+                }
+                let before = try Self.counts(slave)
+                try MadeEntries.create(0..<200, in: master.host)
+                try slave.waitForEqualTable(to: master, atLeast: 200)
+                try cluster.cutSync(slave)
+                try MadeEntries.create(200..<400, in: master.host)
+                try slave.waitForEqualTable(to: master, atLeast: 400)
+                try cluster.restoreSync(slave)
+                try MadeEntries.create(400..<600, in: master.host)
+                try slave.waitForEqualTable(to: master, atLeast: 600)
+                #expect(try Self.counts(slave) == before)
+                for node in cluster.firewalls {
+                    #expect(try node.bad("another_link") > 0, "\(node.name)")
+                    #expect(try node.bad("own_id") == 0, "\(node.name)")
+                    #expect(!node.log.contains("another node"), "\(node.log)")
+                }
+            }
+        }
+
         private static func links(_ node: Firewall) throws -> [[String: Any]] {
             try #require(try node.values()["links"] as? [[String: Any]])
         }

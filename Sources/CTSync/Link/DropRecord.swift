@@ -13,6 +13,7 @@ struct DropRecord: Sendable {
     }
 
     /// The places after those of `WireError`.
+    static let anotherLink = 23
     static let sameID = 24
     static let unsealed = 25
     static let anotherKey = 26

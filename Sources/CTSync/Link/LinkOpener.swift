@@ -68,6 +68,14 @@ final class LinkOpener {
         return packet
     }
 
+    /// Drops a datagram that has come by another link than it is of.
+    func drop(crossing datagram: RawSpan, from peer: PeerAddress, now: Instant) {
+        report.packets += 1
+        report.bytes += UInt64(datagram.byteCount)
+        report.anotherLink += 1
+        report.drops.note(DropRecord.anotherLink, datagram, from: peer, now: now)
+    }
+
     // MARK: Without a seal
 
     private func takeUnsealed(
@@ -140,14 +148,16 @@ final class LinkOpener {
             case .tag:
                 report.tag += 1
                 report.drops.note(DropRecord.tag, datagram.bytes, from: peer, now: now)
+                // One key in 256 has the id of one of this node's.
+                guard !gate.isProven(envelope.session) else { return false }
             case .key:
                 report.anotherKey += 1
                 report.drops.note(
                     DropRecord.anotherKey, datagram.bytes, from: peer, now: now)
-                report.strangers.heard(
-                    Strangers.Stranger(
-                        nodeID: envelope.nodeID, peer: peer, kind: .anotherKey, at: now))
             }
+            report.strangers.heard(
+                Strangers.Stranger(
+                    nodeID: envelope.nodeID, peer: peer, kind: .anotherKey, at: now))
             return false
         }
     }

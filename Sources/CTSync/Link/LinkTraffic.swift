@@ -16,6 +16,7 @@ final class LinkTraffic {
     private let sent: DatagramBuffers
     private let sealer: LinkSealer
     private let opener: LinkOpener
+    private var crossing: LinkCrossing
     /// How often the links were read.
     private var turn: UInt64 = 0
 
@@ -24,6 +25,7 @@ final class LinkTraffic {
     /// - Parameter reach: packets in a master's backlog.
     init(_ links: SyncLinks, _ seal: LinkSeal, reach: Int) throws(SystemError) {
         self.links = links
+        crossing = LinkCrossing(linkCount: links.linkCount)
         received = DatagramBuffers(count: Self.batch, byteCount: SyncSocket.largestPacket)
         sent = DatagramBuffers(
             count: links.linkCount,
@@ -43,6 +45,9 @@ final class LinkTraffic {
     func read(_ body: (_ count: Int) -> Void) -> Int {
         var most = 0
         turn &+= 1
+        if links.linkCount > 1 {
+            for socket in links.sockets { crossing.has(socket.device.networks, link: socket.place) }
+        }
         for socket in links.sockets {
             let count = read(socket)
             body(count)
@@ -64,10 +69,12 @@ final class LinkTraffic {
 
     /// A datagram of the batch, opened; nil if it is dropped.
     func packet(_ index: Int, now: Instant) -> (UnsafeRawBufferPointer, PeerAddress)? {
-        guard let (datagram, peer) = received.received(index),
-            let packet = opener.open(datagram, from: peer, now: now)
-        else { return nil }
-        return (packet, peer)
+        guard let (datagram, peer) = received.received(index) else { return nil }
+        guard !crossing.isCrossing(peer) else {
+            opener.drop(crossing: datagram.bytes, from: peer, now: now)
+            return nil
+        }
+        return opener.open(datagram, from: peer, now: now).map { ($0, peer) }
     }
 
     /// Packets were asked for again: they may come oftener than once, as they were.

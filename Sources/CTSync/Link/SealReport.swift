@@ -20,6 +20,8 @@ struct SealReport: Sendable {
     var doubles: UInt64 = 0
     /// Dropped: of a session that is not proven.
     var unproven: UInt64 = 0
+    /// Dropped: it has come by another link than it is of.
+    var anotherLink: UInt64 = 0
     /// Dropped: the sender has this node's id.
     var ownID: UInt64 = 0
     /// Dropped: malformed, by reason, in the order of `WireError.allCases`.

@@ -86,6 +86,7 @@ extension NodeReport {
                     slave.counters.bad[error.index] + heard.bad[error.index]
                         + before.bad[error.index])
             } + [
+                drop("another_link", DropRecord.anotherLink, before.anotherLink),
                 drop(
                     "own_id", DropRecord.ownID,
                     slave.counters.ownID + heard.ownID + before.ownID),

@@ -24,7 +24,7 @@ extension NodeReport {
                         why: "is it up, the cable in, and the other end up?")
                 ])
         }
-        return keyProblem ?? dropped ?? sighting.map { seen($0) } ?? other
+        return keyProblem ?? dropped ?? sighting.map { seen($0) } ?? other ?? crossing
     }
 
     /// A slave that hears no master.
@@ -60,7 +60,8 @@ extension NodeReport {
     /// Packets that are not taken.
     private var dropped: Problem? {
         let order = ["own_id", "version", "cluster", "checksum"]
-        for reason in order + drops.map(\.reason) where reason != "same_id" {
+        let known = ["same_id", "another_link"]
+        for reason in order + drops.map(\.reason) where !known.contains(reason) {
             guard let drop = drops.first(where: { $0.reason == reason && isRecent($0) }) else {
                 continue
             }
@@ -73,12 +74,33 @@ extension NodeReport {
         drop.age.map { $0 < Self.evidenceAge } ?? false
     }
 
-    /// Nodes that share an id or are of another version, while that is to be heard, whether or not the
-    /// node is well.
+    /// Nodes that share an id or are of another version, and devices that share a segment, while that is to
+    /// be heard, whether or not the node is well.
     var identityConflicts: [Problem] {
-        ["own_id", "same_id", "version"].compactMap { reason in
-            drops.first { $0.reason == reason && isRecent($0) }.flatMap { problem($0) }
+        // On one segment each node has as many addresses as devices.
+        let reasons = crossing == nil ? ["own_id", "same_id", "version"] : ["own_id", "version"]
+        return [crossing].compactMap { $0 }
+            + reasons.compactMap { reason in
+                drops.first { $0.reason == reason && isRecent($0) }.flatMap { problem($0) }
+            }
+    }
+
+    /// Packets of one sync device that come by another one.
+    private var crossing: Problem? {
+        guard let drop = drops.first(where: { $0.reason == "another_link" && isRecent($0) }) else {
+            return nil
         }
+        let devices = Set(links.map(\.device)).sorted().joined(separator: ", ")
+        return Problem(
+            .oneSegment,
+            "packets of one sync device come by another one (\(devices)); each needs a segment of its "
+                + "own",
+            detail: Words.count(drop.count, "packet was", "packets were") + " dropped for that",
+            tries: [
+                Hint(
+                    command: "tcpdump -ni \(link.device) udp port \(link.port)",
+                    why: "whose packets come by it? one switch for both, or cables swapped")
+            ])
     }
 
     private func problem(_ drop: Drop) -> Problem? {

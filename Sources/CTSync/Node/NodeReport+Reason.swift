@@ -10,6 +10,7 @@ extension NodeReport {
         case linkDown = "link_down"
         case ownID = "own_id"
         case sameID = "same_id"
+        case oneSegment = "one_segment"
         case anotherVersion = "another_version"
         case anotherCluster = "another_cluster"
         case damaged = "damaged"

@@ -212,4 +212,25 @@ import Testing
         SealedNode.meet(one, two, now: start)
         #expect(one.report.strangers.all(now: start + Strangers.understoodSilence).isEmpty)
     }
+
+    /// One key in 256 has the id of this node's: its tags do not fit, and that tells it.
+    @Test func anotherKeyOfTheSameIDIsToldToo() throws {
+        let (one, two) = (try SealedNode(1, keys: [1]), try SealedNode(2, keys: [215]))
+        let ids = try [1, 215].map {
+            SealDerivation(cluster: "").keyID(try SealTests.key($0))
+        }
+        #expect(ids[0] == ids[1])
+        #expect(two.open(one.packet(now: start), from: one, now: start) == nil)
+        #expect(two.report.tag == 1 && two.port.sent.isEmpty)
+        #expect(
+            two.report.strangers.all(now: start).map(\.sentence)
+                == ["node 1 at 10.0.0.1 speaks with another key"])
+        // What is spoiled in a session that is proven is of nobody else.
+        let three = try SealedNode(3, keys: [1])
+        SealedNode.meet(one, three, now: start)
+        var spoiled = one.packet(now: start)
+        spoiled[spoiled.count - 1] ^= 1
+        #expect(three.open(spoiled, from: one, now: start) == nil)
+        #expect(three.report.tag == 1 && three.report.strangers.all(now: start).isEmpty)
+    }
 }

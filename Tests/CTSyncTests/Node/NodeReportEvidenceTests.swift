@@ -49,6 +49,11 @@ import Testing
             dropped("own_id")
         ),
         (
+            .oneSegment,
+            "packets of one sync device come by another one (eth2); each needs a segment of its own",
+            dropped("another_link")
+        ),
+        (
             .anotherVersion,
             "the node at 172.31.255.1 speaks wire version 2, this is 1; upgrade this node",
             dropped("version", detail: 0x20)
@@ -144,6 +149,17 @@ import Testing
         var report = Self.dropped("own_id")
         report.drops[0].age = NodeReport.evidenceAge
         #expect(report.problem?.reason == .noMaster)
+    }
+
+    /// On one segment a node is heard from as many addresses as it has devices: no other node has its id.
+    @Test func aSharedSegmentIsNoSharedID() {
+        var report = SampleReport.slave
+        report.drops = Self.dropped("same_id").drops
+        #expect(report.identityConflicts.map(\.reason) == [.sameID])
+        report.drops += Self.dropped("another_link").drops
+        #expect(report.identityConflicts.map(\.reason) == [.oneSegment])
+        report.drops += Self.dropped("own_id").drops
+        #expect(report.identityConflicts.map(\.reason) == [.oneSegment, .ownID])
     }
 
     @Test func aMasterSaysTheSameFaults() {
