@@ -42,12 +42,23 @@ for unit in ct_sync.service ct_sync-dark.service ct_sync-exporter.service ct_syn
     check "$unit is off" \
         "[ \"\$(inside systemctl is-enabled $unit)\" = disabled ] && ! inside systemctl --quiet is-active $unit"
 done
+# Before there is a network: with each backend, under the early unit's rights. What comes later is dark too,
+# and the daemon takes the drop over as it is.
+configure "l2drop-backend=tables"
+check "the early unit makes the node dark, by tables" "inside systemctl start ct_sync-dark && is_dark tables"
+inside systemctl stop ct_sync-dark
+inside ct_sync l2drop off > /dev/null
 configure ""
+check "the early unit makes the node dark, by netdev" "inside systemctl start ct_sync-dark && is_dark netdev"
+check "it comes before the network" \
+    "inside systemctl show --value --property=Before ct_sync-dark | grep -qw network-pre.target"
 inside systemctl start peer.service
 
 began=$(date +%s%N)
 check "it starts" "inside systemctl start ct_sync"
 echo "      ready after $((($(date +%s%N) - began) / 1000000)) ms"
+check "it takes over what the early unit did" \
+    "inside journalctl --no-pager --output=cat _COMM=ct_sync | grep -q 'as the last daemon left it'"
 check "it is ready, as slave" "[ \"\$(property SubState)\" = running ] && status_says ^slave"
 check "the node is dark, by netdev" "is_dark netdev"
 check "it hears the master: $(within 10 status_says "'in sync\$'"; property StatusText)" \
