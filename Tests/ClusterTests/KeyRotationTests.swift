@@ -61,11 +61,11 @@ extension ClusterTests {
             }
         }
 
-        /// While connections are made and ended, as many as the machine can up to 2,000 a second, a body
-        /// is run; afterwards the tables are equal, nothing was lost and nobody asked for an initsync.
+        /// While connections are made and ended, 2,000 a second if the machine has time for them, a body is run; afterwards the tables are equal, nothing was lost and nobody asked for an initsync.
         private static func underLoad(_ cluster: Cluster, _ body: (Load) throws -> Void) throws {
             let (master, slave) = (cluster.firewalls[0], cluster.firewalls[1])
             let before = try RepairCounts(slave)
+            let began = Stopwatch.seconds()
             let load = Load(in: master.host)
             do {
                 try load.goesOn(cluster)
@@ -75,34 +75,42 @@ extension ClusterTests {
                 throw error
             }
             load.stop()
+            let rate = Double(load.made) / (Stopwatch.seconds() - began)
+            print("keys changed under \(Int(rate)) connections/s")
             try slave.waitForEqualTable(to: master, atLeast: 1)
             #expect(try RepairCounts(slave) == before)
             #expect(try master.count("ring_overruns") == 0)
             #expect(load.failure() == nil)
         }
 
-        /// Connections that are made and, 200 later, ended, in a thread.
+        /// Connections that are made, 2,000 a second, and ended when 200 more were, in a thread.
         private final class Load: Sendable {
+            private static let (rate, batch) = (2_000, 20)
             private let isStopped = Atomic<Bool>(false)
             private let error = Mutex<String?>(nil)
+            private let count = Atomic<Int>(0)
             private let thread = Mutex<Background?>(nil)
 
             init(in host: Namespace) {
                 let background = Background(named: "load") { [self] in
                     var first = 1_000
+                    var due = Stopwatch.seconds()
                     while !isStopped.load(ordering: .relaxed) {
                         do {
-                            let steps = (first..<first + 200).flatMap { number in
+                            let steps = (first..<first + Self.batch).flatMap { number in
                                 number < 1_200
                                     ? [MadeEntries.Step.create(number)]
                                     : [.create(number), .delete(number - 200)]
                             }
-                            try MadeEntries.apply(steps, in: host, pauseMicroseconds: 150)
+                            try MadeEntries.apply(steps, in: host)
                         } catch {
                             self.error.withLock { $0 = "\(error)" }
                             return
                         }
-                        first += 200
+                        first += Self.batch
+                        count.wrappingAdd(Self.batch, ordering: .relaxed)
+                        due += Double(Self.batch) / Double(Self.rate)
+                        pause(due - Stopwatch.seconds())
                     }
                 }
                 thread.withLock { $0 = background }
@@ -112,6 +120,9 @@ extension ClusterTests {
                 isStopped.store(true, ordering: .relaxed)
                 thread.withLock { $0.take() }?.join()
             }
+
+            /// Connections that were made so far.
+            var made: Int { count.load(ordering: .relaxed) }
 
             func failure() -> String? { error.withLock { $0 } }
 
