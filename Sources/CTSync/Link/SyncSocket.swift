@@ -26,6 +26,9 @@ final class SyncSocket: Sendable {
     static let largestPacket = 9_216
     /// How long a full send buffer is waited for.
     private static let fullMilliseconds: CInt = 60
+    /// One that was waited for in vain is not waited for again for so long: a packet for many peers, and
+    /// the last ones of a term, would wait for each.
+    private static let stuckInterval = 200 * Duration.millisecond
     /// How often a packet goes out in the families that no peer is heard in.
     static let everywhereInterval = 1 * Duration.second
 
@@ -58,6 +61,7 @@ final class SyncSocket: Sendable {
     private let possible: Atomic<UInt8>
     private let everywhereDue = Atomic<UInt64>(0)
     private let refusal = Atomic<CInt>(0)
+    private let stuckUntil = Atomic<UInt64>(0)
 
     /// Opens the socket of a node and ties it to the device.
     ///
@@ -266,8 +270,7 @@ final class SyncSocket: Sendable {
             if sent > 0 {
                 done += Int(sent)
             } else if errno == EAGAIN {
-                var polled = pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)
-                guard poll(&polled, 1, Self.fullMilliseconds) == 0 else { continue }
+                guard !takesMore() else { continue }
                 // The link is stuck: what does not fit is lost like what it refuses.
                 refusal.store(EAGAIN, ordering: .relaxed)
                 return refused + UInt64(count - done)
@@ -278,5 +281,16 @@ final class SyncSocket: Sendable {
             }
         }
         return refused
+    }
+
+    /// Waits until half of the full send buffer is free.
+    ///
+    /// - Returns: false if the link is stuck.
+    private func takesMore() -> Bool {
+        guard Clock.now() >= stuckUntil.load(ordering: .relaxed) else { return false }
+        var polled = pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)
+        guard poll(&polled, 1, Self.fullMilliseconds) == 0 else { return true }
+        stuckUntil.store(Clock.now() + Self.stuckInterval, ordering: .relaxed)
+        return false
     }
 }

@@ -198,8 +198,11 @@ import Testing
             #expect(try refused() == 0)
         }
     }
-    /// A link that takes nothing does not hold a demotion: what does not fit counts as refused.
-    @Test func aStuckLinkIsNotWaitedForForLong() throws {
+
+    /// A link that takes nothing does not hold a demotion: what does not fit counts as refused. Of many
+    /// peers not each is waited for.
+    @Test(arguments: [[], (2...9).map { "192.0.2.\($0)" }])
+    func aStuckLinkIsNotWaitedForForLong(_ peers: [String]) throws {
         try NetworkNamespace.run {
             try NetworkNamespace.shell("ip link add a0 mtu 9000 type veth peer name b0 mtu 9000")
             for device in ["b0", "a0"] {
@@ -211,7 +214,11 @@ import Testing
                 "tc qdisc add dev a0 root tbf rate 8bit burst 9100 limit 1000000000")
             let node = try SyncSocket(
                 device: SyncDevice(named: "a0"), group: HostAddress(text: "224.0.0.254"),
-                peers: [], port: Self.port)
+                peers: peers.map(Self.host), port: Self.port)
+            for peer in peers {
+                try NetworkNamespace.shell(
+                    "ip neigh add \(peer) lladdr 02:00:00:00:00:02 dev a0")
+            }
             _ = node.join()
             node.use(heard: [])
             let packets = DatagramBuffers(count: 64, byteCount: 8_900)
@@ -231,6 +238,19 @@ import Testing
                 shortest = min(shortest, Clock.now() - began)
             }
             #expect(shortest < 500 * Duration.millisecond)
+            // A turn of the sender, and the last packets of a term: 60 ms for the first that waits.
+            shortest = .max
+            for _ in 0..<5 {
+                let began = Clock.now()
+                for _ in 0..<3 { #expect(node.send(packets, count: 1, to: nil) > 0) }
+                shortest = min(shortest, Clock.now() - began)
+            }
+            #expect(shortest < 120 * Duration.millisecond)
+            // When it takes packets again, it is given them.
+            try NetworkNamespace.shell("tc qdisc del dev a0 root")
+            let deadline = Clock.now() + 10 * Duration.second
+            while node.send(packets, count: 1, to: nil) > 0, Clock.now() < deadline {}
+            #expect(node.send(packets, count: 64, to: nil) == 0)
         }
     }
 }
