@@ -157,6 +157,7 @@ WALKED = Tests/docs/quickstart.md docs/operating.md docs/migration.md docs/secur
 PACKAGING_TESTS = Tests/packaging/systemd.sh .build/deb \
 	and Tests/packaging/completions.sh $(STATIC_BINARY) \
 	and Tests/packaging/units.sh \
+	and Tests/packaging/restart.sh \
 	and Tests/monitoring/rules.sh \
 	and Tests/packaging/hardened.sh $(STATIC_BINARY) \
 	and Tests/packaging/other-user.sh $(STATIC_BINARY) \
