@@ -151,7 +151,8 @@ DEMO = $(firstword $(wildcard .build/testing/release/demo .build/release/demo))
 # Holds documents and program together.
 DOCUMENT_TESTS = Tests/packaging/documentation.sh $(STATIC_BINARY) $(PACKAGE) $(DEMO)
 # Does what documents say, on pairs of machines.
-WALKED = Tests/docs/quickstart.md docs/operating.md docs/migration.md docs/security.md docs/monitoring.md man/ct_sync.8
+WALKED = Tests/docs/quickstart.md docs/operating.md docs/migration.md docs/security.md docs/monitoring.md man/ct_sync.8 \
+	Tests/docs/sentences.md
 # The Debian package on this machine and on one that systemd runs. As root; keepalived is among the cluster
 # tests too.
 PACKAGING_TESTS = Tests/packaging/systemd.sh .build/deb \
