@@ -66,18 +66,21 @@ extension KernelRequests {
     /// A table that takes everything replaces nothing.
     var replacedCount: UInt64 { 0 }
 
-    /// Appends a request of a kind that is refused only where its entry is gone; a batch that has no
-    /// room for it is sent first.
+    /// Appends a request; a batch that has no room for it is sent first.
     ///
     /// - Parameters:
     ///   - failure: takes what the sending throws; from then on nothing is appended.
+    ///   - refused: takes what of that batch was refused.
     ///   - append: one of the functions above.
     /// - Returns: whether it was appended.
-    func append(sending failure: inout SystemError?, _ append: () -> Bool) -> Bool {
+    func append(
+        sending failure: inout SystemError?,
+        refused: (_ tag: UInt32, _ errno: CInt) -> Void = { _, _ in }, _ append: () -> Bool
+    ) -> Bool {
         if append() { return true }
         guard failure == nil else { return false }
         do throws(SystemError) {
-            _ = try send { _, _ in }
+            _ = try send(refused)
         } catch {
             failure = error
             return false

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Glibc
 import Synchronization
 
 /// Starts the replicas' timers after a promotion.
@@ -11,7 +12,8 @@ import Synchronization
 /// 3. Walk it again. A packet may have closed a connection between the look at it and its new time:
 ///    it would be there for days. Such are given a closing one's time, until a walk finds none.
 ///
-/// A walk that fails is made again from its beginning. Thread:
+/// A walk that fails is made again from its beginning, and one of whose requests the kernel has refused any:
+/// a replica would keep its long timeout. Thread:
 /// `ct_sync_timer`, which owns the replica table meanwhile, or the control thread at an orderly stop.
 final class TimerStart: Sendable {
     fileprivate enum Stage {
@@ -26,6 +28,9 @@ final class TimerStart: Sendable {
         fileprivate let requests: any KernelRequests
         fileprivate var stage = Stage.expectations
         fileprivate let includesUnread: Bool
+        /// Whether the kernel has refused anything since its beginning, and how often it was begun.
+        fileprivate var wasRefused = false
+        fileprivate var attempts = 1
 
         fileprivate init(
             _ kernel: any KernelTable, includesUnread: Bool
@@ -34,9 +39,15 @@ final class TimerStart: Sendable {
             dump = try kernel.makeWalk()
             requests = try kernel.makeRequests()
         }
+
+        /// Takes a refusal: of what has gone meanwhile, or has a timeout that is fixed (EPERM), nothing
+        /// more is to be asked.
+        fileprivate func note(_ tag: UInt32, _ errno: CInt) {
+            if errno != ENOENT, errno != EPERM { wasRefused = true }
+        }
     }
 
-    /// How often a stop begins the walk.
+    /// How often a walk is begun, by a stop, or as requests were refused.
     private static let attempts = 5
 
     private let started = Atomic<UInt64>(0)
@@ -69,7 +80,8 @@ final class TimerStart: Sendable {
         switch walk.stage {
         case .expectations:
             guard table.aliveCount > 0 || walk.includesUnread else { return false }
-            try startExpectations(table.expectations, walk.requests, now: seconds)
+            walk.wasRefused = false
+            try startExpectations(table.expectations, walk, now: seconds)
             try walk.dump.start()
             walk.stage = .entries
         case .entries:
@@ -78,6 +90,12 @@ final class TimerStart: Sendable {
                     of: entry, now: seconds, includesUnread: walk.includesUnread)
             }
             if piece.isMore { return true }
+            if walk.wasRefused, walk.attempts < Self.attempts {
+                failed()
+                walk.attempts += 1
+                walk.stage = .expectations
+                return true
+            }
             try walk.dump.start()
             walk.stage = .corrections(found: false)
         case .corrections(let found):
@@ -99,13 +117,12 @@ final class TimerStart: Sendable {
         var failure: SystemError?
         let isMore = try walk.dump.step { entry in
             guard let time = time(entry) else { return }
-            let isAsked = walk.requests.append(sending: &failure) {
+            let isAsked = walk.requests.append(sending: &failure, refused: walk.note) {
                 walk.requests.updateTimeout(entry.key, timeoutSeconds: time, tag: 0)
             }
             if isAsked { count += 1 }
         }
-        // Refused is only what has gone meanwhile.
-        try walk.requests.send { _, _ in }
+        try walk.requests.send(walk.note)
         if let failure { throw failure }
         started.wrappingAdd(UInt64(count), ordering: .relaxed)
         return (isMore, count)
@@ -133,20 +150,19 @@ final class TimerStart: Sendable {
     }
 
     private func startExpectations(
-        _ table: ExpectationTable, _ batch: any KernelRequests, now: UInt32
+        _ table: ExpectationTable, _ walk: Walk, now: UInt32
     ) throws(SystemError) {
         var failure: SystemError?
         for place in table.places {
             guard let (expectation, seconds) = table.remainingTime(at: place, now: now) else {
                 continue
             }
-            let isAsked = batch.append(sending: &failure) {
-                batch.updateTimeout(expectation, timeoutSeconds: seconds, tag: 0)
+            let isAsked = walk.requests.append(sending: &failure, refused: walk.note) {
+                walk.requests.updateTimeout(expectation, timeoutSeconds: seconds, tag: 0)
             }
             if isAsked { started.wrappingAdd(1, ordering: .relaxed) }
         }
-        // Refused is only what has gone meanwhile.
-        try batch.send { _, _ in }
+        try walk.requests.send(walk.note)
         if let failure { throw failure }
     }
 }

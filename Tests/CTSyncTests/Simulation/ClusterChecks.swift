@@ -146,6 +146,7 @@ extension SimulatedCluster {
         let end = now + Self.patience
         var agreedAt: Instant?
         var failures = before
+        var traced = ""
         while agreedAt.map({ now < $0 + 500 * Duration.millisecond }) ?? true {
             try step(Self.quietTick)
             // A promotion may still wait for an initsync; if it fails then, it is ordered again.
@@ -162,6 +163,9 @@ extension SimulatedCluster {
             if !schedule.habits.contains(.unprobed) { try probe() }
             let problem = disagreement(chosen)
             agreedAt = problem == nil ? agreedAt ?? now : nil
+            let state = problem?.text ?? "all agree"
+            if state != traced { nodes[0].trace("--- \(state)") }
+            traced = state
             if now > end { throw problem ?? Failure(3, "does not settle") }
         }
     }

@@ -160,6 +160,7 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
             return replace(entry, seconds)
         case .timeout(let key, let seconds):
             guard table.entry(key) != nil else { return ENOENT }
+            table.watch("given \(seconds) s", key, .daemon)
             table.refresh(key, seconds: seconds)
             return 0
         case .liberal(let key, let isLiberal):
