@@ -110,14 +110,21 @@ struct Wholeness {
             let isNews = holding.basis.epoch < epoch && holding.basis > basis
             // Later, what an earlier process has left there is of another time.
             let isOther = holding.hasMore || lacks && !isWhole && holding.hasUnproved
+            let isBranch = holding.isBranch && !includes(holding.basis)
             let isTaken = taken[nodeID].map { holding.latest <= $0 } ?? false
-            guard isNews || isOther && !isTaken, !Self.isIn(left, nodeID),
+            guard isNews || (isOther || isBranch) && !isTaken, !Self.isIn(left, nodeID),
                 peers.isHeard(nodeID, since: Self.silence, now: now)
             else { return }
             if let best, best.1.report.holding.basis > holding.basis { return }
             best = (nodeID, peer)
         }
         return best
+    }
+
+    /// Whether the master is known to hold all of a stream up to there: of masters that were at work at the
+    /// same time the later one need not have heard what the other said.
+    private func includes(_ other: Basis) -> Bool {
+        basis.epoch == other.epoch && basis >= other
     }
 
     /// All that a node held has been taken.

@@ -180,7 +180,7 @@ final class Node {
         let start = Clock.now()
         let isRead = start + 2 * KernelWatch.beginInterval
         while Clock.now() < start + Self.handOverTime {
-            if Clock.now() >= isRead, !link.status.holding.hasMore { return }
+            if Clock.now() >= isRead, !link.status.holding.mayBeAlone { return }
             usleep(5_000)
         }
     }

@@ -302,7 +302,7 @@ final class NodeEngine {
     /// Records when another node has what this one saw as master.
     private func lookWhetherTaken(_ now: Instant) -> Pause {
         guard recorded.hasMore else { return .untilWoken }
-        guard parts.slaveState.holding.hasMore else {
+        guard parts.slaveState.holding.mayBeAlone else {
             record(last: recorded.last, hasMore: false)
             return .untilWoken
         }
@@ -372,7 +372,10 @@ final class NodeEngine {
         parts.close(now: now)
         endTakingOver(took: nil, now)
         parts.stopTimers()
-        let holding = stopTerm(now)
+        var holding = stopTerm(now)
+        // Another master may be at work, which has not heard all of it.
+        holding.isBranch = true
+        record(last: holding.latest, hasMore: true)
         machine.commit(.slave)
         roleSince = now
         parts.becomeSlave(after: claim, holding: holding, now: now)

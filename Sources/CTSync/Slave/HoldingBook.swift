@@ -18,6 +18,9 @@ struct HoldingBook: Equatable {
     private var hasPart = false
     /// Its kernel's entries are those that an earlier process left, and no master has confirmed them.
     private(set) var hasUnproved = false
+    /// Whether the stream of its last base was cut short by the claim that is followed, and its master may
+    /// lack what that said.
+    private(set) var isBranch = false
     /// How much it held when it last had a base.
     private var lastBasis = Basis.none
 
@@ -30,6 +33,7 @@ struct HoldingBook: Equatable {
         latest = holding.latest
         hasMore = holding.hasMore
         hasUnproved = holding.hasUnproved
+        isBranch = holding.isBranch
     }
 
     /// How much it holds without a hole.
@@ -43,17 +47,34 @@ struct HoldingBook: Equatable {
     func holding(_ here: Basis, isFollowing: Bool) -> Holding {
         Holding(
             basis: basis(here), latest: max(latest, isFollowing ? here : .none),
-            hasMore: hasMore || hasPart, hasUnproved: hasUnproved)
+            hasMore: hasMore || hasPart, isBranch: isBranch, hasUnproved: hasUnproved)
     }
 
     /// What of that is news to the master that is followed.
     func newsToMaster(_ here: Basis) -> Holding {
-        Holding(basis: basis(here), latest: latest, hasMore: hasMore, hasUnproved: hasUnproved)
+        Holding(
+            basis: basis(here), latest: latest, hasMore: hasMore, isBranch: isBranch,
+            hasUnproved: hasUnproved)
     }
 
     /// The stream ends, or begins again: what came of it stays.
     mutating func leaveStream(_ here: Basis, isFollowing: Bool) {
         self = HoldingBook(holding(here, isFollowing: isFollowing))
+    }
+
+    /// The stream is cut short by a higher claim.
+    ///
+    /// - Parameter isRecent: whether what the node holds was current a moment ago; what is older is more
+    ///   likely to have ended since than to be nowhere else.
+    mutating func cutShort(_ here: Basis, isFollowing: Bool, isRecent: Bool) {
+        let hadBase = hasBase
+        leaveStream(here, isFollowing: isFollowing)
+        isBranch = isRecent && (isBranch || hadBase)
+    }
+
+    /// The master that is followed has all that was said up to this.
+    mutating func masterHolds(_ basis: Basis) {
+        if basis.epoch == lastBasis.epoch, basis >= lastBasis { isBranch = false }
     }
 
     /// A message of the stream is applied.
@@ -70,7 +91,7 @@ struct HoldingBook: Equatable {
     /// An initsync is complete, by a master that speaks for all of the table.
     mutating func tookInitsync() {
         hasBase = true
-        (hasPart, hasUnproved) = (false, false)
+        (hasPart, hasUnproved, isBranch) = (false, false, false)
     }
 
     /// This kernel has something that nobody else may have, as late as this word.
@@ -81,7 +102,7 @@ struct HoldingBook: Equatable {
 
     /// The master has all of what only this node had.
     mutating func wasTaken() {
-        (hasMore, hasUnproved) = (false, false)
+        (hasMore, hasUnproved, isBranch) = (false, false, false)
     }
 
     /// The kernel has no entries that an earlier process left.

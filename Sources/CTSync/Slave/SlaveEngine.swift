@@ -95,7 +95,7 @@ final class SlaveEngine {
         // A process that begins may be a master's that was restarted: packets still pass.
         table.remakesWorn = claim != .none
         isFinished = false
-        slave.restart(after: claim, holding: holding)
+        slave.restart(after: claim, holding: holding, now: now)
         slave.hasAdopted = false
         hasUnread = true
         check.postpone(now: now)

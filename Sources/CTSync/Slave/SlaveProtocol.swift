@@ -21,6 +21,8 @@ final class SlaveProtocol {
     static let silence = 1 * Duration.second
     /// When to ask for an initsync if the replica table was full: there may be room again.
     static let fullRetry = 30 * Duration.second
+    /// How long what a node holds is worth asking for after the last that it heard of it.
+    static let branchPatience = 10 * Duration.second
 
     /// What a packet calls for besides what the protocol does itself.
     enum Consequence: Equatable {
@@ -49,6 +51,8 @@ final class SlaveProtocol {
     var kernelDoubt: OutOfSync?
     /// The last word that it had before the stream that it follows: what its own kernel does is later.
     private(set) var ownLast = Basis.none
+    /// Until when at least what it holds was current, if it followed nobody: it was master.
+    private var currentAt: Instant = 0
 
     private let nodeID: UInt8
     private let checksum: PacketChecksum?
@@ -83,8 +87,11 @@ final class SlaveProtocol {
 
     /// Starts again: as a slave that has heard no claim above this one.
     ///
-    /// - Parameter holding: what the node holds.
-    func restart(after claim: MasterClaim, holding: Holding) {
+    /// - Parameters:
+    ///   - holding: what the node holds.
+    ///   - now: if that is current.
+    func restart(after claim: MasterClaim, holding: Holding, now: Instant? = nil) {
+        if let now { currentAt = now }
         forgetStream(expected: 1)
         followed.follow(claim)
         holdings = HoldingBook(holding)
@@ -206,6 +213,10 @@ final class SlaveProtocol {
 
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
         table.follow(after: holding.latest)
+        let lastCurrent = max(currentAt, isFollowing ? lastHeard : 0)
+        holdings.cutShort(
+            here, isFollowing: isFollowing,
+            isRecent: lastCurrent != 0 && now < lastCurrent + Self.branchPatience)
         forgetStream(
             expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
         followed.follow(claim)
@@ -253,6 +264,7 @@ final class SlaveProtocol {
     private func hear(_ announcement: RawSpan, _ now: Instant) {
         if followed.take(announcement, now: now) { reportSoon(now: now) }
         initsync.announced(entryCount: followed.announced.entryCount, at: lastHeard)
+        holdings.masterHolds(followed.announced.basis)
     }
 
     private func applyKept(_ packet: RawSpan, _ now: Instant) {
@@ -352,10 +364,11 @@ final class SlaveProtocol {
             return
         }
         // A master that holds less than this node does not speak for what it has never had.
+        holdings.masterHolds(ended.basis)
         let isEmptied = initsync.isUnlikelyEmpty(now: now) && table.hasUnconfirmed
         if isEmptied, isComplete { holdings.loseBase(here) }
         let isTold =
-            ended.isProved && !isEmptied && !holdings.hasMore
+            ended.isProved && !isEmptied && !holdings.hasMore && !holdings.isBranch
             && (basis.epoch == master.epoch || ended.basis >= basis)
         let purges = isComplete && isTold && !ended.isSparing
         counters.purged += UInt64(table.endInitsync(isComplete: purges))

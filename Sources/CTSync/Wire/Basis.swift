@@ -48,7 +48,13 @@ struct Holding: Equatable, Sendable, BitwiseCopyable {
     var latest = Basis.none
     /// ... and what it saw itself, as a master that was not whole: nobody else may have that.
     var hasMore = false
+    /// The stream of its basis was cut short by a higher claim, a moment ago: a master of such a claim that
+    /// has not heard that stream to there may lack what it said.
+    var isBranch = false
     /// Its kernel had connections when its daemon began, and no master has confirmed them since: a
     /// master that lost track of its predecessor asks for them.
     var hasUnproved = false
+
+    /// Whether others may lack some of it, whatever their basis.
+    var mayBeAlone: Bool { hasMore || isBranch }
 }

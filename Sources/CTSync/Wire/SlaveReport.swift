@@ -3,7 +3,7 @@
 /// What a slave says of itself behind the ranges of a NACK and in a SLAVE_INITSYNC: 36 bytes.
 ///
 /// ```
-/// | 0 basis: epoch 8, sequence 8 | 16 highest claim known: epoch 8 | 24 its node 1 | 25 flags 1: 0 in sync, 1 more |
+/// | 0 basis: epoch 8, sequence 8 | 16 highest claim known: epoch 8 | 24 its node 1 | 25 flags 1 |
 /// | 26 links 1 | 27 zero 1 | 28 milliseconds since that claim's maker was heard 4 | 32 entries held 4 |
 /// ```
 struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
@@ -28,6 +28,7 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
     private static let inSync: UInt8 = 1
     private static let more: UInt8 = 2
     private static let unproved: UInt8 = 4
+    private static let branch: UInt8 = 8
 
     /// Writes its bytes.
     func write(_ packet: inout MutableRawSpan, at place: Int) {
@@ -37,7 +38,8 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
         packet.setByte(
             place + 25,
             (isInSync ? Self.inSync : 0) | (holding.hasMore ? Self.more : 0)
-                | (holding.hasUnproved ? Self.unproved : 0))
+                | (holding.hasUnproved ? Self.unproved : 0)
+                | (holding.isBranch ? Self.branch : 0))
         packet.setByte(place + 26, links.rawValue)
         packet.setByte(place + 27, 0)
         packet.setBig(place + 28, silentMilliseconds)
@@ -62,6 +64,7 @@ struct SlaveReport: Equatable, Sendable, BitwiseCopyable {
         report.holding.basis = Basis.read(packet, at: place)
         report.holding.hasMore = packet.byte(place + 25) & more != 0
         report.holding.hasUnproved = packet.byte(place + 25) & unproved != 0
+        report.holding.isBranch = packet.byte(place + 25) & branch != 0
         report.known = MasterClaim(
             epoch: packet.big(place + 16), nodeID: packet.byte(place + 24))
         report.isInSync = packet.byte(place + 25) & inSync != 0

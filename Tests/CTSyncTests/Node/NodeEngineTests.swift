@@ -206,6 +206,16 @@ private final class WrittenSteps: NodeParts {
         #expect(!parts.hasMore && parts.last == last)
     }
 
+    /// Another master, of a split, need not have heard what this one has said.
+    @Test func whatAMasterSawMayBeABranch() throws {
+        _ = try order(.master)
+        #expect(engine.giveWay(to: Self.claim(9_000, 9), now: 2))
+        #expect(parts.held.isBranch && parts.hasMore)
+        parts.slaveState.holding = Holding(isBranch: true)
+        #expect(try engine.tick(now: 3, wallMicroseconds: 100) != .untilWoken)
+        #expect(parts.hasMore)
+    }
+
     @Test func theTimersWaitForWhatOthersHold() throws {
         _ = try order(.master)
         let peer = PacketBytes.peer

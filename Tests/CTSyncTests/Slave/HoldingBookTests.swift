@@ -61,6 +61,35 @@ import Testing
         #expect(taker.latest == Self.old)
     }
 
+    /// Of two masters that were at work at the same time the later one has not heard the other: what that
+    /// said is news until the master is known to have it.
+    @Test func aStreamThatIsCutShortIsABranch() {
+        var book = Self.book()
+        book.tookInitsync()
+        book.cutShort(Self.here, isFollowing: true, isRecent: true)
+        #expect(book.newsToMaster(.none).isBranch && book.newsToMaster(.none).mayBeAlone)
+        book.masterHolds(Basis(epoch: Self.here.epoch + 1, sequence: 90))
+        book.masterHolds(Basis(epoch: Self.here.epoch, sequence: Self.here.sequence - 1))
+        #expect(book.isBranch)
+        // It goes from one claim to the next, but not for long.
+        var late = book
+        book.cutShort(.none, isFollowing: false, isRecent: true)
+        late.cutShort(.none, isFollowing: false, isRecent: false)
+        #expect(book.isBranch && !late.isBranch)
+        book.masterHolds(Self.here)
+        #expect(!book.isBranch)
+        // Without a base there is nothing to cut short: it is a part.
+        var partial = Self.book()
+        partial.cutShort(Self.here, isFollowing: true, isRecent: true)
+        #expect(!partial.isBranch)
+        var other = HoldingBook(Holding(basis: Self.old, isBranch: true))
+        other.tookInitsync()
+        #expect(!other.isBranch)
+        other = HoldingBook(Holding(basis: Self.old, isBranch: true))
+        other.wasTaken()
+        #expect(!other.isBranch)
+    }
+
     @Test func whatTheMasterHasTakenIsNoMore() {
         var book = Self.book(hasMore: true)
         book.wasTaken()
