@@ -209,6 +209,8 @@ package final class ReplicaTable {
         let count = aliveCount
         for place in places where book.pool.replicas[Int(place)].standing == .alive { kill(place) }
         expectations.killAll()
+        // What begins from here on is news, also if it was not handed over before.
+        book.endOwn()
         return count
     }
 
