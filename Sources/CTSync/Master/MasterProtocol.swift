@@ -211,7 +211,7 @@ final class MasterProtocol: Sendable {
         guard header.messageCount > 0 else { return .none }
         let newest = ring.lastSent
         let kept = UInt64(ring.slotCount)
-        let oldest = newest > kept ? newest - kept + 1 : 1
+        let oldest = max(newest > kept ? newest - kept + 1 : 1, ring.oldestWanted)
         guard newest >= oldest else { return .none }
         slaves.counters.nacks += 1
         // One that does not say what it hears, such as who takes a handover, is sent them by all.

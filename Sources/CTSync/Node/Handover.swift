@@ -38,7 +38,8 @@ final class Handover {
     /// Takes what the master asks for.
     ///
     /// - Parameter isFirst: whether it asks from the first packet on. If it has taken all that was asked for
-    ///   before, there is more: the packets of before would tell it that there is not.
+    ///   before, there is more: the packets of before would tell it that there is not. But the request may
+    ///   also be one of before, which comes late once more.
     func receive(
         _ packet: RawSpan, from peer: PeerAddress, isFirst: Bool, now: Instant,
         wallMicroseconds: UInt64
@@ -46,18 +47,31 @@ final class Handover {
         // What the kernel has is not read yet: it asks again.
         guard slave.slave.hasAdopted else { return }
         let followed = slave.slave.master
-        if let term, term.claim != followed || isFirst && term.isTaken { end() }
+        if let term, term.claim != followed { end() }
         if term == nil { begin(followed, peer, now) }
+        if let term, isFirst, term.isTaken { goOn() }
         askedAt = now
         _ = master.exchange.receive(
             packet, from: peer, now: now, wallMicroseconds: wallMicroseconds)
         // The end was sent, and all before it has been applied.
-        if let term, master.initsync.isDone(term.walk), master.exchange.areAllApplied {
-            let (generation, isAll) = term.replicas.wasTaken()
-            taken = (followed, generation)
-            self.term?.isTaken = true
-            if isAll { slave.slave.wasTaken() }
+        guard let term else { return }
+        guard master.initsync.isDone(term.walk) else {
+            self.term?.isTaken = false
+            return
         }
+        guard master.exchange.areAllApplied else { return }
+        let (generation, isAll) = term.replicas.wasTaken()
+        taken = (followed, generation)
+        self.term?.isTaken = true
+        if isAll { slave.slave.wasTaken() }
+    }
+
+    /// Hands over what was not taken yet, by the next packets of the same stream; those before are for nobody
+    /// any more.
+    private func goOn() {
+        master.ring.forgetBacklog()
+        master.exchange.requireInitsync()
+        count += 1
     }
 
     private func begin(_ followed: MasterClaim, _ peer: PeerAddress, _ now: Instant) {

@@ -13,6 +13,9 @@ extension SendRing {
     /// The sequence number of the last packet handed to the socket; 0 before the first.
     var lastSent: UInt64 { sent.load(ordering: .acquiring) }
 
+    /// The oldest packet that slaves are to ask for, if it was said which; 0 if not.
+    var oldestWanted: UInt64 { floor.load(ordering: .acquiring) }
+
     /// How many messages have been appended since the ring was made.
     var messageCount: UInt64 { state.withLock { $0.messages } }
 

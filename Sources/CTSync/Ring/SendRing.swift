@@ -201,6 +201,14 @@ final class SendRing: @unchecked Sendable {
         }
     }
 
+    /// What has been appended is for nobody any more: it is not asked for, nor sent again.
+    func forgetBacklog() {
+        state.withLock { state in
+            close(&state)
+            floor.store(state.open, ordering: .releasing)
+        }
+    }
+
     @inline(__always)
     private func amend(_ state: inout State, _ entry: Entry) -> Bool {
         let place = open.offset(of: entry.key)

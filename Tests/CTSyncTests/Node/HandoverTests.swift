@@ -13,6 +13,8 @@ import Testing
         let engine: SlaveEngine
         let handover: Handover
         var now: Instant = 10 * Duration.second
+        /// The oldest packet that can be asked for, as the last that was sent says.
+        private(set) var oldest: UInt64 = 0
 
         init() throws {
             kernel.eventsSetting = 1
@@ -98,6 +100,7 @@ import Testing
                 let header = try PacketBytes.header(of: packet)
                 guard header.type == .SYNC else { continue }
                 packets.append(header.sequence)
+                oldest = header.oldest
                 var offset = PacketHeader.byteCount
                 var message = Message()
                 for _ in 0..<header.messageCount {
@@ -110,8 +113,11 @@ import Testing
         }
     }
 
-    @Test func whatBeginsAfterAHandoverIsHandedOverByAStreamOfItsOwn() throws {
+    /// Also to a master that asks from the first packet on: it is told that those before are for nobody any
+    /// more.
+    @Test func whatBeginsAfterAHandoverIsHandedOverByPacketsOfItsOwn() throws {
         let donor = try Donor()
+        var next: UInt64 = 1
         for port: UInt16 in [1, 2] {
             donor.begin(port)
             donor.turn()
@@ -120,11 +126,37 @@ import Testing
             donor.turn()
             let (packets, ports) = try donor.handed()
             try #require(!packets.isEmpty, "\(port)")
-            #expect(packets == Array(1...UInt64(packets.count)) && ports == [port], "\(ports)")
-            donor.ask(.NACK, UInt64(packets.count) + 1)
+            let end = next + UInt64(packets.count)
+            #expect(packets == Array(next..<end) && ports == [port], "\(packets) \(ports)")
+            #expect(donor.oldest == next)
+            next = end
+            donor.ask(.NACK, next)
             #expect(!donor.hasMore, "\(port)")
         }
         #expect(donor.handover.count == 2)
+    }
+
+    /// A request that comes late once more does not begin again what its master goes on with.
+    @Test func aRequestThatComesLateOnceMoreLeavesTheStreamAsItIs() throws {
+        let donor = try Donor()
+        donor.begin(1)
+        donor.turn()
+        donor.ask(.SLAVE_INITSYNC, 1)
+        donor.turn()
+        let next = UInt64(try donor.handed().packets.count) + 1
+        donor.ask(.NACK, next)
+        donor.begin(2)
+        donor.turn()
+        donor.ask(.SLAVE_INITSYNC, 1)
+        donor.ask(.SLAVE_INITSYNC, next)
+        donor.turn()
+        var (packets, ports) = try donor.handed()
+        #expect(packets == Array(next..<next + UInt64(packets.count)) && ports == [2], "\(packets)")
+        // Nor does it take from a master what that is being handed.
+        donor.ask(.SLAVE_INITSYNC, 1)
+        donor.turn()
+        (packets, ports) = try donor.handed()
+        #expect(packets.isEmpty && ports.isEmpty, "\(packets)")
     }
 
     /// What begins under a later master is later than all that the node has told that one before, also if
@@ -138,6 +170,18 @@ import Testing
         donor.turn()
         #expect(try donor.hasMore && donor.latest() > told)
         #expect(donor.engine.table.lateness(Key(Donor.tuple(1))) > told)
+    }
+
+    /// What an operator has the node forget was told; what begins after that is not.
+    @Test func whatBeginsAfterAFlushIsNews() throws {
+        let donor = try Donor()
+        donor.begin(1)
+        donor.turn()
+        #expect(donor.hasMore)
+        #expect(donor.engine.slave.flush(now: donor.now) == 1 && !donor.hasMore)
+        donor.begin(2)
+        donor.turn()
+        #expect(donor.hasMore)
     }
 
     /// A request that is repeated is not another.
