@@ -221,14 +221,14 @@ final class SimulatedCluster {
     func order(_ index: Int, _ role: Role) throws {
         let node = nodes[index]
         guard let daemon = node.daemon else { return }
-        if role == .master { owe(to: index) }
+        let taken = role == .master ? owe(to: index) : []
         let (before, failures) = (node.role, node.kernel.calls.failures)
         var refusal: (any Error)?
         do {
             let outcome = try daemon.order(role)
             if role == .master {
                 // A node whose promotion waits is dark: the traffic comes when it is master.
-                if outcome == .done { active = index }
+                if outcome == .done { move(to: index, taken) }
                 awaited = outcome == .waits ? index : nil
             } else if awaited == index {
                 awaited = nil
@@ -258,9 +258,9 @@ final class SimulatedCluster {
             try checkStopped(nodes[node])
         case .start(let node, let state):
             guard nodes[node].daemon == nil else { return }
-            if state == .master { owe(to: node) }
+            let taken = state == .master ? owe(to: node) : []
             try start(nodes[node], state)
-            if nodes[node].role == .master { active = node }
+            if nodes[node].role == .master { move(to: node, taken) }
         case .reboot(let node):
             excuse(node)
             nodes[node].reboot()
@@ -290,7 +290,7 @@ final class SimulatedCluster {
     /// All ways are up again. What live connections need, and any node holds, is owed from now on.
     func heal() {
         for wire in wires { wire.cuts = [] }
-        if let active, nodes[active].role == .master { owe(to: active) }
+        if let active, nodes[active].role == .master { _ = owe(to: active) }
     }
 
     private var anyWire: SimulatedWire { wires.count == 1 ? wires[0] : chance.one(of: wires) }
@@ -339,8 +339,11 @@ final class SimulatedCluster {
     /// Before a promotion: what lives, and some node within reach holds, is there afterwards.
     ///
     /// What no such node holds is not promised, as two things failed: it was not replicated, and who
-    /// has it is gone. If the new master has an older connection of its ends, that takes its packets.
-    private func owe(to index: Int) {
+    /// has it is gone.
+    ///
+    /// - Returns: those of them whose packets an older connection of the new master takes.
+    private func owe(to index: Int) -> [Key] {
+        var taken: [Key] = []
         for (key, reply) in traffic.live {
             let isHeld = keepers(key, reply).contains { holder in
                 nodes[holder].daemon != nil
@@ -350,8 +353,21 @@ final class SimulatedCluster {
             let table = nodes[index].kernel.table
             let isTaken =
                 table.entry(key) != nil || table.key(replying: Key(reply, zone: key.zone)) != nil
-            if isHeld { owed[key] = reply } else if isTaken { owed[key] = nil }
+            if isHeld {
+                owed[key] = reply
+            } else if isTaken {
+                owed[key] = nil
+                if table.entry(key)?.reply != reply { taken.append(key) }
+            }
         }
+        return taken
+    }
+
+    /// The traffic goes to a node. What its older connections have taken the packets of is dead, whoever
+    /// holds it and comes back later.
+    private func move(to index: Int, _ taken: [Key]) {
+        active = index
+        for key in taken { traffic.forget(key) }
     }
 
     private func holders(_ key: Key, _ reply: Tuple) -> [Int] {
