@@ -62,8 +62,11 @@ extension ReplicaTable {
         }
         // The deletion before it was refused, and that was the answer.
         guard kernel[place].state.secondRequest == operation else { return .ignored }
+        if let found {
+            noteHelper(of: found, place)
+            completeHalf(place, found, now: now)
+        }
         let asked = request(at: place)
-        if let found { noteHelper(of: found, place) }
         var remedy = InjectRemedy(
             operation, errno, attempts: Int(kernel[place].attempts),
             hasParent: asked.fields.contains(.parent), hasHelper: asked.fields.contains(.helper))
@@ -84,6 +87,14 @@ extension ReplicaTable {
         }
         move(place, .writingRefused(remedy))
         return remedy
+    }
+
+    /// Takes from the kernel's entry of a connection what its master has not said of it.
+    private func completeHalf(_ place: UInt32, _ found: Entry, now: UInt32) {
+        guard found.key == book.pool.replicas[Int(place)].key else { return }
+        var entry = found
+        entry.prepareForReplication()
+        book.completeHalf(place, entry, now: now)
     }
 
     /// Whether the kernel's entry of a replica may have a helper, and expectations that go with it.

@@ -23,6 +23,8 @@ struct Replica: BitwiseCopyable {
     var shortReply: ShortReply
     /// The low bits of the master's CTA_STATUS.
     var status: UInt16
+    /// Whether only parts of it were said: what is unsaid is not known, rather than nothing.
+    var isHalf = false
     /// The timeout the master said ...
     var timeoutSeconds: UInt32
     var mark: UInt32

@@ -50,6 +50,7 @@ struct ReplicaBook: ~Copyable {
         }
         let replica = pool.replicas + Int(place)
         let wasSufficient = replica.pointee.isSufficient
+        if isNew || isCopy { replica.pointee.isHalf = false }
         var change: Heard.Change
         if isCopy, !ledger.mayCopySpeak(after: replica.pointee.word) {
             change = complete(place, entry, now: now)
@@ -93,15 +94,20 @@ struct ReplicaBook: ~Copyable {
         place(Replica(entry, adoptedWord(entry, isHeld: isHeld), now: now), entry)
     }
 
-    /// Takes from this node's kernel what the stream has left unsaid of a connection of which too little is
-    /// known: there may be no walk by its master, and it would be handed over to nobody.
+    /// Takes from this node's kernel what the stream has left unsaid of a connection of which it has said
+    /// only a part: it would be lost with the kernel's entry, and there may be no walk by its master.
     mutating func completeHalf(_ place: UInt32, _ entry: Entry, now: UInt32) {
         let replica = pool.replicas + Int(place)
-        guard replica.pointee.standing == .alive, !replica.pointee.isSufficient,
+        guard replica.pointee.standing == .alive, replica.pointee.isHalf,
             pool.reply(place) == entry.reply
         else { return }
-        _ = complete(place, entry, now: now)
-        if replica.pointee.isSufficient { insufficientCount -= 1 }
+        let (said, wasSufficient) = (replica.pointee.fields, replica.pointee.isSufficient)
+        var whole = entry
+        whole.take(said, of: self.entry(at: place))
+        take(place, whole, isWhole: true)
+        if !said.contains(.timeout) { takeTimeout(place, entry, now: now) }
+        replica.pointee.isHalf = false
+        if replica.pointee.isSufficient, !wasSufficient { insufficientCount -= 1 }
     }
 
     /// The word of a kernel's entry that is not among the replicas: what is held still has that of
@@ -169,6 +175,7 @@ struct ReplicaBook: ~Copyable {
     ) -> Heard {
         var replica = Replica(entry, ledger.word(isCopy ? .copy : .live), now: now)
         if !isCopy { replica.spoken = isNew ? Replica.everything : entry.fields }
+        replica.isHalf = !isNew && !isCopy
         guard let place = place(replica, entry) else { return .full }
         return .said(place, .first)
     }
@@ -190,6 +197,7 @@ struct ReplicaBook: ~Copyable {
         speak(of: replica, isNew: isNew, isCopy: isCopy, entry.fields)
         replica.pointee.standing = .alive
         replica.pointee.fields = []
+        replica.pointee.isHalf = !isNew && !isCopy
         take(place, entry, isWhole: true)
         takeTimeout(place, entry, now: now)
         aliveCount += 1
@@ -299,6 +307,7 @@ struct ReplicaBook: ~Copyable {
         if !replica.pointee.isSufficient { insufficientCount -= 1 }
         take(place, entry, isWhole: true)
         takeTimeout(place, entry, now: now)
+        replica.pointee.isHalf = false
         if !replica.pointee.isSufficient { insufficientCount += 1 }
     }
 

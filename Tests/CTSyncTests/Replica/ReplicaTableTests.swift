@@ -491,4 +491,38 @@ import Testing
         _ = bench.table.adopt(other, isTouched: false, now: 1)
         #expect(bench.table.insufficientCount == 1)
     }
+
+    /// A part that suffices to make an entry does not replace the one that the kernel has, whether that is
+    /// found before it is read or after.
+    @Test(arguments: [false, true])
+    func aPartLeavesWhatTheKernelHasMore(_ isReadFirst: Bool) throws {
+        let bench = try Bench()
+        let name = Array("ftp".utf8)
+        let helper = HelperName(name.span.bytes)
+        let ftp = try #require(helper)
+        let here = Self.tcp(1) {
+            $0.extras.labelsLow = 6
+            $0.extras.helper = ftp
+            $0.mark = 7
+            $0.fields.formUnion([.labels, .helper, .mark])
+        }
+        #expect(bench.kernel.make(here))
+        let said = Self.tcp(1) { $0.protocolInfo.state = TCPState.finWait }
+        #expect(bench.update(said, saying: [.status, .timeout, .protocolInfo]) == .applied)
+        if isReadFirst {
+            #expect(bench.table.adopt(here, isTouched: false, now: bench.now) == .applied)
+        }
+        bench.apply()
+        let made = try #require(bench.kernel.entries[here.key])
+        #expect(made.extras == here.extras && made.mark == 7)
+        #expect(made.protocolInfo.state == TCPState.finWait)
+        #expect(bench.counts == [0, 1, 0])
+        let known = try #require(bench.table.said(here.key))
+        #expect(known.extras == here.extras && known.mark == 7)
+        // Once all was said, what is unsaid is nothing.
+        bench.new(Self.tcp(1))
+        bench.apply()
+        #expect(bench.table.said(here.key)?.extras == Extras())
+        #expect(bench.kernel.entries[here.key]?.extras == Extras())
+    }
 }
