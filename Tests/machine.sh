@@ -49,6 +49,8 @@ DefaultDependencies=no
 Wants=systemd-journald.service
 UNIT
 rm -rf "$root/etc/ct_sync.conf" "$root/etc/ct_sync"
+# An image of containers forbids packages to stop what they started.
+rm -f "$root/usr/sbin/policy-rc.d"
 
 boot() {
     chroot "$root" ip link set lo up

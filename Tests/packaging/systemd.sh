@@ -129,8 +129,26 @@ check "as an error of the journal, once for each start" \
         | grep -q \"^syncdev .absent0\"'"
 inside systemctl stop ct_sync
 check "the node is open" "inside ct_sync l2drop off > /dev/null && is_open"
+# All that can be enabled, with what it leaves behind; then the package is removed, and purged.
+inside sh -c 'echo "options ct_sync syncdev=sync0 id=1 l2drop=1" > /etc/ct_sync.conf
+    mkdir -p /var/lib/prometheus/node-exporter
+    systemctl --quiet enable --now ct_sync ct_sync@east ct_sync-dark ct_sync-exporter ct_sync-flows \
+        ct_sync-metrics.timer && systemctl start ct_sync-metrics'
+links() { inside find /etc/systemd/system -type l -name 'ct_sync*'; }
+left() { inside sh -c 'ls -d /var/lib/ct_sync* /var/log/ct_sync* /var/log/private/ct_sync* /run/ct_sync* 2> /dev/null'; }
+check "all units are enabled" "[ \$(links | wc -l) -eq 6 ]"
+check "and leave files: $(left | tr '\n' ' ')" \
+    "[ \$(left | wc -l) -ge 5 ] && inside test -e /var/lib/prometheus/node-exporter/ct_sync.prom"
 check "the package is removed" \
-    "inside dpkg --purge ct-sync > $scratch/words 2>&1 && ! inside systemctl cat ct_sync 2> /dev/null"
+    "inside dpkg --remove ct-sync > $scratch/words 2>&1 && ! inside systemctl cat ct_sync 2> /dev/null"
+check "nothing of it runs" "! inside systemctl --plain --no-legend list-units --state=active 'ct_sync*' | grep ct_sync"
+check "that the node is still dark is said, with the way out" \
+    "grep -q 'this node stays dark' $scratch/words && grep -q 'ct_sync l2drop off' $scratch/words"
+check "nobody takes its last metrics for new ones" \
+    "! inside test -e /var/lib/prometheus/node-exporter/ct_sync.prom"
+check "the package is purged" "inside dpkg --purge ct-sync > $scratch/words 2>&1"
+check "no unit stays enabled: $(links | tr '\n' ' ')" "[ -z \"\$(links)\" ]"
+check "and no file of its own is left: $(left | tr '\n' ' ')" "[ -z \"\$(left)\" ]"
 if [ "$failures" -gt 0 ]; then
     inside journalctl --no-pager --lines=80
     cat "$scratch/console"
