@@ -8,6 +8,22 @@ enum KernelSetting: String, Sendable {
     case buckets = "nf_conntrack_buckets"
     /// Entries of this namespace.
     case count = "nf_conntrack_count"
+    /// How many entries there may be, of all namespaces together; 0 for any number.
+    case limit = "nf_conntrack_max"
+}
+
+extension KernelTable {
+    /// Whether an entry that is deleted can be made again: the limit may be below what there is. True also
+    /// if that cannot be read.
+    var hasRoom: Bool {
+        do throws(SystemError) {
+            let limit = try setting(.limit)
+            guard limit > 0 else { return true }
+            return try setting(.count) <= limit
+        } catch {
+            return true
+        }
+    }
 }
 
 /// A setting that the daemon makes, and looks at again: somebody may set it back. It is read before

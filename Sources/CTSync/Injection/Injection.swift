@@ -147,10 +147,20 @@ struct KernelBook: ~Copyable {
         fileprivate let isOfCopies: Bool
         fileprivate var looked = 0
         fileprivate var dequeued = 0
+        private var hasRoom: Bool?
 
         fileprivate init(count: Int, isOfCopies: Bool) {
             self.count = count
             self.isOfCopies = isOfCopies
+        }
+
+        /// Whether something may be deleted to be made again.
+        ///
+        /// - Parameter hasRoom: asked once a round.
+        mutating func mayRecreate(_ hasRoom: () -> Bool) -> Bool {
+            let answer = self.hasRoom ?? hasRoom()
+            self.hasRoom = answer
+            return answer
         }
     }
 
@@ -209,6 +219,8 @@ struct KernelBook: ~Copyable {
         case (.alive, .absent): true
         case (.alive, .removing), (.alive, .refused(.remove)): false
         case (.alive, .adopted(.create)), (.alive, .adopted(.remove)): false
+        // Likewise, and packets have made it again.
+        case (.alive, .adopted): true
         case (.alive, _): state.isTask == isQueued
         }
     }

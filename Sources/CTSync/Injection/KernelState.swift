@@ -92,7 +92,7 @@ enum KernelState: Equatable, BitwiseCopyable {
         case .becameAnother: hasNothing ? .creating : .replacing
         case .ended: hasNothing ? .absent : .removing
         case .changedHere(let isWorn):
-            self == .held ? .adopted(isWorn ? .replace : .change) : self
+            self == .held || self == .absent ? .adopted(isWorn ? .replace : .change) : self
         case .retried: afterRetry
         case .found(let isAnother): afterDiscovery(isAnother: isAnother)
         case .missing: afterLoss(isWanted: true)

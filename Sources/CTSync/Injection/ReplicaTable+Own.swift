@@ -40,6 +40,7 @@ extension ReplicaTable {
         // What was heard now may be older than what the kernel has.
         let isWorn = entry.key.tuple.protocolNumber == ProtocolNumber.tcp
         move(place, .changedHere(isWorn: isWorn))
+        noteHelper(of: entry, place)
         book.setOwn(place, after: last, heard: heard)
         return .taken
     }

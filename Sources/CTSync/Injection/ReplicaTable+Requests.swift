@@ -14,6 +14,10 @@ extension ReplicaTable {
             let replica = book.pool.replicas[Int(place)]
             let isRecreated = kernel[place].state == .replacing
             if isRecreated {
+                guard round.mayRecreate(hasRoom) else {
+                    move(place, .deletionRefused)
+                    continue
+                }
                 leaveOutLostParent(place)
                 move(place, .deletionAsked(isHalf: !replica.isSufficient))
             }

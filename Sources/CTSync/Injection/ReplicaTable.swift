@@ -56,6 +56,8 @@ package final class ReplicaTable {
     var labelsIgnored: UInt64 = 0
     /// Whether this kernel was seen to have labels: a rule of the node uses them.
     var hasSeenLabels = false
+    /// Whether the kernel has room for what is deleted to be made again.
+    var hasRoom: () -> Bool = { true }
     /// Where the next renewal begins to look.
     var renewalCursor: UInt32 = 0
 

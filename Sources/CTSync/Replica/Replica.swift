@@ -57,6 +57,9 @@ struct Replica: BitwiseCopyable {
 
     /// Whether enough was said to make a kernel's entry of it.
     var isSufficient: Bool { fields.suffice(for: key.tuple.protocolNumber) }
+
+    /// Whether the master has it, and said too little of it.
+    var isAliveInsufficient: Bool { standing == .alive && !isSufficient }
 }
 
 /// A reply tuple in 12 bytes: family and protocol are those of the original one, and so are the

@@ -38,6 +38,11 @@ extension ReplicaBook {
     /// Copies the said fields; in a whole entry the unsaid ones are none.
     mutating func take(_ place: UInt32, _ entry: Entry, isWhole: Bool) {
         let replica = pool.replicas + Int(place)
+        let wasInsufficient = replica.pointee.isAliveInsufficient
+        defer {
+            insufficientCount +=
+                (replica.pointee.isAliveInsufficient ? 1 : 0) - (wasInsufficient ? 1 : 0)
+        }
         if entry.fields.contains(.status) {
             replica.pointee.status = UInt16(truncatingIfNeeded: entry.status.rawValue)
         }
@@ -47,6 +52,7 @@ extension ReplicaBook {
         }
         if isWhole {
             replica.pointee.fields = entry.fields
+            replica.pointee.isHalf = false
             pool.dropRarity(place)
         } else {
             replica.pointee.fields.formUnion(entry.fields)

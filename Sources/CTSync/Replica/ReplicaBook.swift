@@ -8,7 +8,7 @@ struct ReplicaBook: ~Copyable {
     /// How many connections the master has.
     private(set) var aliveCount = 0
     /// Of how many of them too little is known to make a kernel's entry.
-    private(set) var insufficientCount = 0
+    var insufficientCount = 0
     private(set) var ledger: Ledger
     /// How late what is said is.
     var words = LaterWords()
@@ -50,7 +50,6 @@ struct ReplicaBook: ~Copyable {
         }
         let replica = pool.replicas + Int(place)
         let wasSufficient = replica.pointee.isSufficient
-        if isNew || isCopy { replica.pointee.isHalf = false }
         var change: Heard.Change
         if isCopy, !ledger.mayCopySpeak(after: replica.pointee.word) {
             change = complete(place, entry, now: now)
@@ -60,10 +59,7 @@ struct ReplicaBook: ~Copyable {
             takeTimeout(place, entry, now: now)
         }
         let isSufficient = replica.pointee.isSufficient
-        if isSufficient != wasSufficient {
-            insufficientCount += isSufficient ? -1 : 1
-            if change == .none { change = .update }
-        }
+        if isSufficient != wasSufficient, change == .none { change = .update }
         return .said(place, change)
     }
 
@@ -101,13 +97,11 @@ struct ReplicaBook: ~Copyable {
         guard replica.pointee.standing == .alive, replica.pointee.isHalf,
             pool.reply(place) == entry.reply
         else { return }
-        let (said, wasSufficient) = (replica.pointee.fields, replica.pointee.isSufficient)
+        let said = replica.pointee.fields
         var whole = entry
         whole.take(said, of: self.entry(at: place))
         take(place, whole, isWhole: true)
         if !said.contains(.timeout) { takeTimeout(place, entry, now: now) }
-        replica.pointee.isHalf = false
-        if replica.pointee.isSufficient, !wasSufficient { insufficientCount -= 1 }
     }
 
     /// The word of a kernel's entry that is not among the replicas: what is held still has that of
@@ -195,11 +189,11 @@ struct ReplicaBook: ~Copyable {
     ) -> Heard.Change {
         let replica = pool.replicas + Int(place)
         speak(of: replica, isNew: isNew, isCopy: isCopy, entry.fields)
-        replica.pointee.standing = .alive
         replica.pointee.fields = []
-        replica.pointee.isHalf = !isNew && !isCopy
         take(place, entry, isWhole: true)
         takeTimeout(place, entry, now: now)
+        replica.pointee.isHalf = !isNew && !isCopy
+        replica.pointee.standing = .alive
         aliveCount += 1
         if !replica.pointee.isSufficient { insufficientCount += 1 }
         return .another
@@ -303,12 +297,8 @@ struct ReplicaBook: ~Copyable {
 
     /// The one in this place is another: what the kernel has.
     mutating func become(_ place: UInt32, _ entry: Entry, now: UInt32) {
-        let replica = pool.replicas + Int(place)
-        if !replica.pointee.isSufficient { insufficientCount -= 1 }
         take(place, entry, isWhole: true)
         takeTimeout(place, entry, now: now)
-        replica.pointee.isHalf = false
-        if !replica.pointee.isSufficient { insufficientCount += 1 }
     }
 
     /// The entry as the master described it.

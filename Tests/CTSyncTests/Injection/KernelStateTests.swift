@@ -47,17 +47,17 @@ import Testing
         (
             "changed here", .changedHere(isWorn: false),
             [
-                .absent, .creating, .adopted(.change), .changing, .replacing, .removing, .waiting,
-                .refused(.create), .refused(.change), .refused(.replace), .refused(.remove),
-                .adopted(.change), .adopted(.replace),
+                .adopted(.change), .creating, .adopted(.change), .changing, .replacing, .removing,
+                .waiting, .refused(.create), .refused(.change), .refused(.replace),
+                .refused(.remove), .adopted(.change), .adopted(.replace),
             ]
         ),
         (
             "changed here, worn", .changedHere(isWorn: true),
             [
-                .absent, .creating, .adopted(.replace), .changing, .replacing, .removing, .waiting,
-                .refused(.create), .refused(.change), .refused(.replace), .refused(.remove),
-                .adopted(.change), .adopted(.replace),
+                .adopted(.replace), .creating, .adopted(.replace), .changing, .replacing, .removing,
+                .waiting, .refused(.create), .refused(.change), .refused(.replace),
+                .refused(.remove), .adopted(.change), .adopted(.replace),
             ]
         ),
         (

@@ -121,6 +121,7 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
         case .events: eventsSetting
         case .buckets: UInt64(1_024 >> resizes.quotientAndRemainder(dividingBy: 4).remainder)
         case .count: UInt64(table.slots.count)
+        case .limit: UInt64(table.capacity)
         }
     }
 
