@@ -72,9 +72,10 @@ struct KernelCheck: ~Copyable {
     /// - Parameters:
     ///   - filter: what would be replicated; nil to leave alone what the table does not know.
     ///   - lookup: asks the kernel for one entry.
+    ///   - strange: takes at the end what the table does not know, and the kernel has.
     mutating func step(
         _ table: ReplicaTable, _ filter: ReplicationFilter? = nil,
-        _ lookup: (any EntryLookup)? = nil, now: Instant
+        _ lookup: (any EntryLookup)? = nil, now: Instant, _ strange: (Entry) -> Void = { _ in }
     ) throws(SystemError) {
         guard let due, due <= now else { return }
         let seconds = UInt32(truncatingIfNeeded: now / Duration.second)
@@ -91,18 +92,18 @@ struct KernelCheck: ~Copyable {
             stage = .entries
         case .entries:
             // Of an exclusive reach into self, for the closure.
-            var (found, strange) = (current, unknown)
+            var (found, others) = (current, unknown)
             let isMore = try dump.step { entry in
                 if table.checkIsDifferent(copy entry, now: seconds) {
                     repaired += 1
                     found.note(here: copy entry, said: table.said(entry.key))
-                } else if let filter, strange.count < Self.unknownLimit,
+                } else if let filter, others.count < Self.unknownLimit,
                     !table.knows(entry.key), filter.admits(entry)
                 {
-                    strange.append(copy entry)
+                    others.append(copy entry)
                 }
             }
-            (current, unknown) = (found, strange)
+            (current, unknown) = (found, others)
             guard !isMore else { break }
             repaired += table.endCheck(beganSeconds: beganSeconds) {
                 found.note(here: nil, said: $0)
@@ -117,7 +118,7 @@ struct KernelCheck: ~Copyable {
             }
             guard !isMore else { break }
             repaired += table.expectations.endCheck(beganSeconds: beganSeconds)
-            if let lookup { try lookAgain(table, lookup) }
+            if let lookup { try lookAgain(table, lookup, strange) }
             checkCount += 1
             postpone(now: now)
             isDone = true
@@ -135,10 +136,11 @@ struct KernelCheck: ~Copyable {
 
     /// Counts what the table still does not know and the kernel still has.
     private mutating func lookAgain(
-        _ table: ReplicaTable, _ lookup: any EntryLookup
+        _ table: ReplicaTable, _ lookup: any EntryLookup, _ strange: (Entry) -> Void
     ) throws(SystemError) {
         for entry in unknown where !table.knows(entry.key) {
             guard let now = try lookup.entry(entry.key) else { continue }
+            strange(now)
             current.added += 1
             current.note(here: now, said: nil)
         }

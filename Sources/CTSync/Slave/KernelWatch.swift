@@ -9,7 +9,7 @@
 ///    likely, call for a comparison of the whole table; these back off. What was adopted has its own
 ///    time and may end until the master confirms it.
 /// 3. On a node that was master a moment ago, what packets make and change is taken too, more often
-///    (`ReplicaTable.hearOwn`).
+///    (`ReplicaTable.hearOwn`); what was not heard of it, as events were lost, the comparison finds.
 /// 4. nf_conntrack_events is looked at each second. What was made while it was off is made again.
 ///
 /// While any of that is to be done, or nothing can be heard, the slave is not in sync (`doubt`).
@@ -23,6 +23,9 @@ final class KernelWatch {
     private static let settingInterval = 1 * Duration.second
     /// Batches of events taken at once; the rest waits for the next packet.
     private static let batchLimit = 32
+    /// Before a promotion so many, and of changed entries as many as are read within a millisecond or two.
+    private static let lastBatches = 8
+    private static let lastChanges = 64
     /// Ends without a hand that are repaired at once: a full kernel ends one entry for each it makes.
     private static let endLimit = 64
 
@@ -116,6 +119,13 @@ final class KernelWatch {
         demand.meet(&check, now: now)
     }
 
+    /// Takes what was heard until now, if it is not much: a promotion does not wait for more.
+    func lookLast(_ slave: SlaveProtocol, _ check: inout KernelCheck, now: Instant) {
+        let ownCount = slave.table.ownCount
+        take(slave, &check, now, batchLimit: Self.lastBatches, changedLimit: Self.lastChanges)
+        if slave.table.ownCount != ownCount { slave.hasOwn(now: now) }
+    }
+
     private func listen() {
         guard source == nil else { return }
         do throws(SystemError) {
@@ -151,13 +161,16 @@ final class KernelWatch {
 
     // MARK: Events
 
-    private func take(_ slave: SlaveProtocol, _ check: inout KernelCheck, _ now: Instant) {
+    private func take(
+        _ slave: SlaveProtocol, _ check: inout KernelCheck, _ now: Instant,
+        batchLimit: Int = batchLimit, changedLimit: Int = changedLimit
+    ) {
         guard let source else { return }
         let table = slave.table
         var ends = 0
         hasMore = true
         do throws(SystemError) {
-            for _ in 0..<Self.batchLimit {
+            for _ in 0..<batchLimit {
                 let drain = try source.receive { kind, entry in
                     guard !source.isOwnDoing else { return }
                     if hearsBegins, source.causedBy == 0, kind != .destroy {
@@ -165,7 +178,9 @@ final class KernelWatch {
                     }
                     guard table.isHere(entry.key) else { return }
                     if source.causedBy == 0, table.isConfirmed(entry.key) { ends += 1 }
-                    if kind == .destroy || source.causedBy != 0 { change(entry.key, ends) }
+                    if kind == .destroy || source.causedBy != 0 {
+                        change(entry.key, ends, changedLimit)
+                    }
                 } expected: { kind, expectation in
                     guard kind == .expectDestroy, source.causedBy != 0, !source.isOwnDoing,
                         table.expectations.isHere(expectation)
@@ -199,6 +214,14 @@ final class KernelWatch {
         if change == .unknown, unread.count < Self.changedLimit { unread.append(own.key) }
     }
 
+    /// Takes a connection that packets have made here, and of which no event was heard.
+    func takeUnheard(_ slave: SlaveProtocol, _ entry: Entry, now: Instant) {
+        guard hearsBegins else { return }
+        let ownCount = slave.table.ownCount
+        takeOwn(slave, entry, isNew: true, now)
+        if slave.table.ownCount != ownCount { slave.hasOwn(now: now) }
+    }
+
     /// Reads connections of which only a change was heard.
     private func readOwn(_ slave: SlaveProtocol, _ now: Instant) throws(SystemError) {
         defer { unread.removeAll(keepingCapacity: true) }
@@ -208,8 +231,8 @@ final class KernelWatch {
         }
     }
 
-    private func change(_ key: Key, _ ends: Int) {
-        guard ends <= Self.endLimit, changed.count < Self.changedLimit else {
+    private func change(_ key: Key, _ ends: Int, _ limit: Int) {
+        guard ends <= Self.endLimit, changed.count < limit else {
             demand.want(.kernelChanged)
             return
         }

@@ -76,6 +76,7 @@ final class SlaveEngine {
         check = KernelCheck(try kernel.makeWalk(), intervalSeconds: reconcileSeconds)
         watch = KernelWatch(kernel, lookup)
         strays = StrayLooks(try kernel.makeWalk())
+        slave.table.hasRoom = { kernel.hasRoom }
         injector.mayDisplace = { [unowned slave] entry in !slave.filter.isNodesOwn(entry) }
         injector.wordOfNewer = { [unowned self] here, handed in word(of: here, newerThan: handed) }
     }
@@ -226,6 +227,7 @@ final class SlaveEngine {
         isFinished = true
         recordBeginnings()
         if adoption.isRunning { adoption.cancel() }
+        watch.lookLast(slave, &check, now: now)
         watch.close()
         check.postpone(now: now)
         strays.cancel()
@@ -243,7 +245,7 @@ final class SlaveEngine {
         slave.endHearingOut()
         if !slave.hasAdopted { startAdoption() }
         check.postpone(now: now)
-        watch.open(begins: false, now: now)
+        watch.open(begins: watch.hearsBegins, now: now)
         watch.requireCheck()
     }
 
@@ -372,7 +374,9 @@ final class SlaveEngine {
         guard !adoption.isRunning else { return }
         if slave.takeWantsCheck() { check.begin(now: now) }
         do throws(SystemError) {
-            try check.step(table, slave.filter, lookup, now: now)
+            try check.step(table, slave.filter, lookup, now: now) { entry in
+                watch.takeUnheard(slave, entry, now: now)
+            }
             try strays.step(table, isInSync: slave.outOfSync(now: now) == nil, now: now)
         } catch {
             injectionFailures += 1

@@ -85,6 +85,31 @@ import Testing
         #expect(bench.engine.check.repairedCount == 4)
     }
 
+    /// The node is promoted before it would have looked.
+    @Test func aKernelThatIsFlushedBeforeAPromotionIsFilledAgain() throws {
+        let bench = try Self.make()
+        bench.kernel.meddle { $0.flush(.hand) }
+        bench.engine.finish(now: bench.now)
+        #expect(bench.count == 4)
+    }
+
+    /// What would be deleted to be made again is left, as it could not be made.
+    @Test func aTableThatIsOverItsLimitLosesNothing() throws {
+        let bench = try Self.make()
+        let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.tcp, 4_000, 22)) {
+            $0.protocolInfo.originalFlags = TCPFlag.windowScale
+        }
+        _ = bench.kernel.table.insert(entry, seconds: 30, .traffic)
+        bench.kernel.table.capacity = 2
+        bench.engine.begin(
+            after: MasterClaim(epoch: 5, nodeID: 2), holding: Holding(), now: bench.now)
+        for _ in 0..<64 { bench.work() }
+        #expect(bench.count == 5 && bench.engine.table.refusedCount > 0)
+        bench.kernel.table.capacity = 100
+        bench.pass(2 * Duration.second)
+        #expect(bench.count == 5 && bench.engine.table.refusedCount == 0)
+    }
+
     @Test func aChangedEntryIsPutRight() throws {
         let bench = try Self.make()
         let key = Bench.entries[0].key
@@ -149,6 +174,35 @@ import Testing
     }
 
     /// What this process does itself, and what packets change, is nobody's hand.
+    /// Also after a promotion that was refused.
+    @Test func whatBeginsAfterARefusedPromotionIsHeld() throws {
+        let bench = try Self.make()
+        bench.engine.begin(
+            after: MasterClaim(epoch: 5, nodeID: 2), holding: Holding(), now: bench.now)
+        for _ in 0..<64 { bench.work() }
+        bench.engine.finish(now: bench.now)
+        bench.engine.resume(now: bench.now)
+        let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, 4_000, 53))
+        _ = bench.kernel.table.insert(entry, seconds: 30, .traffic)
+        bench.pass(4 * KernelWatch.beginInterval)
+        #expect(bench.engine.table.reply(entry.key) != nil && bench.engine.slave.holding.hasMore)
+    }
+
+    /// The events of some are lost: the comparison that this calls for finds them.
+    @Test func whatBeginsUnheardAfterADemotionIsFound() throws {
+        let bench = try Self.make(capacity: 1)
+        bench.engine.begin(
+            after: MasterClaim(epoch: 5, nodeID: 2), holding: Holding(), now: bench.now)
+        for _ in 0..<64 { bench.work() }
+        let entries = (4_000...4_002).map {
+            SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, $0, 53))
+        }
+        for entry in entries { _ = bench.kernel.table.insert(entry, seconds: 30, .traffic) }
+        bench.pass(2 * Duration.second)
+        for entry in entries { #expect(bench.engine.table.reply(entry.key) == entry.reply) }
+        #expect(bench.engine.slave.holding.hasMore)
+    }
+
     @Test func itsOwnChangesAreNoOthers() throws {
         let bench = try Self.make()
         bench.receive(PacketBytes.sync(7, [PacketBytes.delete(Bench.entries[0].key)]))
