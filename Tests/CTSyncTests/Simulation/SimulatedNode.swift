@@ -18,6 +18,8 @@ final class SimulatedNode {
     let filter: FilterBox
     /// The running daemon; nil while there is none.
     private(set) var daemon: SimulatedDaemon?
+    /// When it was started.
+    private(set) var startedAt: Instant = 0
     /// What daemons that are gone have counted.
     private(set) var past = SlaveCounters()
     private(set) var now: Instant = 0
@@ -65,6 +67,7 @@ final class SimulatedNode {
     func start(_ state: Role? = nil) throws {
         let started = try SimulatedDaemon(self)
         daemon = started
+        startedAt = now
         do {
             try started.begin(as: state ?? storage.role ?? .slave)
         } catch {
@@ -94,6 +97,18 @@ final class SimulatedNode {
         kill()
         storage.reboot()
         kernel.table.powerCycle()
+    }
+
+    /// Whether what its kernel has of these ends, or what its daemon has removed of them, was made before
+    /// the daemon began.
+    func isOlderThanDaemon(_ key: Key, _ reply: Tuple) -> Bool {
+        let table = kernel.table
+        let other = table.key(replying: Key(reply, zone: key.zone)) ?? key
+        var made = [table.slots[key]?.madeAt, table.slots[other]?.madeAt]
+        if let removal = table.removals[key], removal.at >= startedAt {
+            made.append(removal.madeAt)
+        }
+        return made.contains { $0.map { $0 < startedAt } ?? false }
     }
 
     // MARK: Time

@@ -15,6 +15,8 @@ final class SimulatedTable {
         var expiresAt: Instant
         /// nf_conntrack_events was 0, or 2 with nobody listening, when it was made.
         var isMute = false
+        /// When it was made.
+        var madeAt: Instant = 0
     }
 
     /// Whose doing a change is.
@@ -46,8 +48,8 @@ final class SimulatedTable {
     private(set) var expectations: [Expectation] = []
     /// Related entries whose parent has ended since; a slave may hold them as unrelated ones.
     private(set) var orphans: Set<Key> = []
-    /// When each key's entry went last, and why.
-    private(set) var removals: [Key: (at: Instant, cause: Cause)] = [:]
+    /// When each key's entry went last, and why, and when it was made.
+    private(set) var removals: [Key: (at: Instant, cause: Cause, madeAt: Instant)] = [:]
     /// Keys of which there was an entry that sends no events, as it was made while they were off.
     private(set) var muted: Set<Key> = []
     /// When a packet made an entry of a key last, or changed it so that an event says so.
@@ -100,6 +102,7 @@ final class SimulatedTable {
         var slot = Slot(entry: entry, expiresAt: now + UInt64(seconds) * Duration.second)
         slot.entry.timeoutSeconds = seconds
         slot.isMute = !isEventful
+        slot.madeAt = now
         if cause == .traffic { touched[entry.key] = now }
         if slot.isMute { muted.insert(entry.key) }
         slots[entry.key] = slot
@@ -113,7 +116,7 @@ final class SimulatedTable {
     /// Removes an entry, and its expectations.
     func remove(_ key: Key, _ cause: Cause) -> Entry? {
         guard let slot = slots.removeValue(forKey: key) else { return nil }
-        removals[key] = (now, cause)
+        removals[key] = (now, cause, slot.madeAt)
         watch("removed", key, cause)
         replies[Key(slot.entry.reply, zone: key.zone)] = nil
         orphans.remove(key)
