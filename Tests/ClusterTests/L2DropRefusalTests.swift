@@ -157,6 +157,27 @@ extension ClusterTests {
             try node.host.run(["nft", "--stateless", "list", "ruleset"])
         }
 
+        /// After a flush IP is dark again before the many steps of arptables are done.
+        @Test func aSlowProgramLeavesNoOtherOpen() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                let slow = "sleep 0.15; exec /usr/sbin/arptables-nft \"$@\""
+                let prefix = try alternatives(node, ["arptables": slow])
+                defer { removeAlternatives(node) }
+                try node.start(
+                    role: .slave, ["--l2drop", "1", "--l2drop-backend", "tables"], through: prefix)
+                try node.host.nft("flush ruleset")
+                try eventually("IP is dark", every: 0) {
+                    try node.host.run(["iptables-save", "-t", "mangle"]).contains("-j DROP")
+                }
+                let rules = try node.host.run(["arptables-save"])
+                #expect(!rules.contains("-A OUTPUT"), "arptables came before IP: \(rules)")
+                try eventually("all of it is", within: 20) {
+                    try node.host.run(["arptables-save"]).contains("-A OUTPUT")
+                }
+            }
+        }
+
         private func package(_ form: String) -> String {
             Self.packages[String(form.split(separator: "-")[0])] ?? ""
         }
@@ -180,10 +201,29 @@ extension ClusterTests {
         private func run(
             _ node: Firewall, _ role: NodeRole, _ instead: [String: String?]
         ) throws -> CommandResult {
-            let links = "\(node.controlFile)-alternatives"
+            let prefix = try alternatives(node, instead)
+            defer { removeAlternatives(node) }
+            return try Command.result(
+                of: node.host.words(prefix)
+                    + [try Daemon.binary()] + node.flags(role: role)
+                    + ["--l2drop", "1", "--l2drop-backend", "tables"], deadline: 15)
+        }
+
+        private func links(_ node: Firewall) -> String { "\(node.controlFile)-alternatives" }
+
+        private func removeAlternatives(_ node: Firewall) {
+            _ = try? Command.run(["rm", "-r", links(node)])
+        }
+
+        /// Makes a directory with some programs missing (nil) or scripts in their place.
+        ///
+        /// - Returns: the words that start a program which sees them.
+        private func alternatives(
+            _ node: Firewall, _ instead: [String: String?]
+        ) throws -> [String] {
+            let links = links(node)
             try Command.run(["mkdir", "-p", links])
             try Command.run(["cp", "-a", "/etc/alternatives/.", links])
-            defer { _ = try? Command.run(["rm", "-r", links]) }
             for (form, script) in instead {
                 try Command.run(["rm", "\(links)/\(form)"])
                 guard let script else { continue }
@@ -192,10 +232,7 @@ extension ClusterTests {
                 try Command.run(["chmod", "755", "\(links)/\(form)"])
             }
             let mounted = "mount --bind \"$0\" /etc/alternatives && exec \"$@\""
-            return try Command.result(
-                of: node.host.words(["sh", "-c", mounted, links])
-                    + [try Daemon.binary()] + node.flags(role: role)
-                    + ["--l2drop", "1", "--l2drop-backend", "tables"], deadline: 15)
+            return ["sh", "-c", mounted, links]
         }
     }
 }

@@ -181,10 +181,12 @@ package final class L2Drop {
     }
 
     /// Puts the plan for the devices of now into the kernel; a device that goes meanwhile (ENOENT
-    /// before Linux 6.16) makes it look again.
+    /// before Linux 6.16) makes it look again, and so does, once, what else fails: rules that are flushed
+    /// meanwhile are missed by the next step.
     @discardableResult
     private func renew(onlyIfDifferent: Bool) throws(L2DropError) -> Bool {
-        var attemptsLeft = 5
+        let attempts = 5
+        var attemptsLeft = attempts
         while true {
             let now: DarkPlan
             do throws(SystemError) {
@@ -200,6 +202,7 @@ package final class L2Drop {
                 return true
             } catch {
                 attemptsLeft -= 1
+                if attemptsLeft == attempts - 1 { continue }
                 guard attemptsLeft > 0, try isStale(now) else { throw error }
             }
         }
