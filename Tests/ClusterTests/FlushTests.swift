@@ -95,6 +95,27 @@ extension ClusterTests {
             }
         }
 
+        /// One that starts again in the grace keeps what its kernel has of them, and can take over.
+        @Test func aSlaveThatStartsAgainKeepsThem() throws {
+            try scenario(translation: .masquerade, replication: .on) { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                let service = Plan.service(ipv6: false)
+                let server = try EchoServer(on: service, in: cluster.server)
+                defer { server.stop() }
+                let open = try connections(5, cluster, service)
+                try second.waitForEqualTable(to: first, atLeast: 5)
+                try first.host.ip("addr del 10.2.0.1/24 dev wan0")
+                try eventually("a flush at the master") { try entries(first, false) == 0 }
+                try second.stop()
+                try second.start(role: .slave)
+                try cluster.waitInSync()
+                #expect(try entries(second, false) == 5)
+                try cluster.unplug(first)
+                try cluster.promote(second)
+                for connection in open { try connection.exchange(within: 3) }
+            }
+        }
+
         /// `conntrack -F` is no flush of the kernel's: the slaves hear of it at once.
         @Test func aFlushByHandIsToldAtOnce() throws {
             try scenario(translation: .masquerade, replication: .on) { cluster in
