@@ -94,8 +94,8 @@ final class MixedTraffic {
         }
         short = try ShortConnections(
             from: cluster.client, to: Plan.service(ipv6: ipv6), perSecond: 500, within: 15)
-        // The aged stream becomes older than its timeout of two seconds.
-        pause(3)
+        // The aged stream becomes older than its timeout.
+        pause(Double(TakeoverPair.datagramTimeout) + 1)
     }
 
     /// Measures pauses from here.

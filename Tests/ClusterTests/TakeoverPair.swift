@@ -24,9 +24,13 @@ final class TakeoverPair {
     private let keepers: KeepalivedPair?
     private let conntrackd: ConntrackdPair?
 
+    /// Of a datagram's entry, in seconds: short, so that a stream soon is older. Between the last packet by a
+    /// node that gives way and the moment when that node holds its entries a busy machine needs some of it.
+    static let datagramTimeout = 4
+
     private static let settings: KeyValuePairs = [
-        "net.netfilter.nf_conntrack_udp_timeout": 2,
-        "net.netfilter.nf_conntrack_udp_timeout_stream": 2,
+        "net.netfilter.nf_conntrack_udp_timeout": datagramTimeout,
+        "net.netfilter.nf_conntrack_udp_timeout_stream": datagramTimeout,
         "net.netfilter.nf_conntrack_tcp_timeout_time_wait": 10,
         "net.ipv4.tcp_syncookies": 1,
     ]
