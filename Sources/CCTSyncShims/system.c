@@ -128,3 +128,7 @@ size_t ctsync_drop_start_pages(void) {
     malloc_trim(0);
     return dropped;
 }
+
+bool ctsync_output_is_written(void) {
+    return fflush(stdout) == 0 && !ferror(stdout);
+}

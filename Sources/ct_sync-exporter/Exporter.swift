@@ -16,6 +16,7 @@ enum Exporter {
 
     /// Reads the flags, which `ct_sync exporter` has checked, and runs.
     static func main() {
+        StandardDescriptors.openClosed()
         do {
             let flags = try flags(CommandLine.arguments.dropFirst())
             let listen = try ListenAddress(text: flags["--listen"] ?? "127.0.0.1:9378")

@@ -9,6 +9,7 @@ import Glibc
 enum CTSyncCommand {
     /// Does what the arguments ask for; a mistake is one sentence on standard error.
     static func main() {
+        StandardDescriptors.openClosed()
         do throws(ConfigurationError) {
             // Swift reads them from /proc/self/cmdline; without it a daemon would start here,
             // whatever was asked for.
@@ -21,7 +22,7 @@ enum CTSyncCommand {
             if let name = words.first, let command = Commands.named(name) {
                 run(command, Array(words.dropFirst()))
             }
-            Glibc.exit(try runDaemon(words))
+            end(try runDaemon(words))
         } catch {
             fail(error.sentence, error.exitStatus)
         }
@@ -43,14 +44,17 @@ enum CTSyncCommand {
         do {
             var command = try kind.parseAsRoot(arguments)
             try command.run()
-            Glibc.exit(0)
+            end(0)
         } catch let error as ConfigurationError {
             fail(error.sentence, error.exitStatus)
         } catch {
             let status = kind.exitCode(for: error).rawValue
-            if error is ExitCode { Glibc.exit(status) }
+            if error is ExitCode { end(status) }
             // --help and what only prints.
-            if status == 0 { kind.exit(withError: error) }
+            if status == 0 {
+                print(kind.fullMessage(for: error))
+                end(0)
+            }
             fail(withHelp(kind, kind.message(for: error).prefix { !$0.isNewline }), status)
         }
     }
@@ -64,6 +68,15 @@ enum CTSyncCommand {
             let name = kind.configuration.commandName
         else { return String(sentence) }
         return "\(sentence); \(name) --help shows what is allowed"
+    }
+
+    /// Ends the program. What was printed has to be where it should be, or nothing was done: a configuration or
+    /// a key that a full disk cut off is none.
+    private static func end(_ status: Int32) -> Never {
+        guard StandardDescriptors.isOutputWritten() else {
+            fail("standard output could not be written", EX_IOERR)
+        }
+        Glibc.exit(status)
     }
 
     private static func fail(_ sentence: String, _ status: Int32) -> Never {

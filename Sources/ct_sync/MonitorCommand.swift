@@ -43,7 +43,8 @@ struct MonitorCommand: ParsableCommand {
             for event in events {
                 // Each as it comes, into a pipe too.
                 let line = json ? event.json + "\n" : "\(Words.time(of: event))  \(event.text)\n"
-                guard write(STDOUT_FILENO, line, line.utf8.count) > 0 else { return }
+                print(line, terminator: "")
+                guard StandardDescriptors.isOutputWritten() else { return }
                 shown += 1
                 if shown == count { return }
             }

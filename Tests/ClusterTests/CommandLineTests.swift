@@ -2,6 +2,7 @@
 
 import ClusterSupport
 import Foundation
+import Glibc
 import Testing
 
 /// A command line that must be refused.
@@ -81,6 +82,59 @@ extension ClusterTests {
                 #expect(try node.host.run(["nft", "list", "ruleset"]) == rules)
                 let events = ["cat", "/proc/sys/net/netfilter/nf_conntrack_events"]
                 #expect(try node.host.run(events) == "2\n")
+            }
+        }
+
+        /// An exit status of 0 means done: what a full disk has cut off is not.
+        @Test func whatIsNotWrittenIsNoSuccess() throws {
+            try withCluster { cluster in
+                try MadeEntries.create(0..<200, in: cluster.firewalls[0].host)
+                try cluster.startDaemons()
+                let conntrackd = "Tests/ConntrackdImportTests/conntrackd/debian-ftfw.conf"
+                let alone = [
+                    "--version", "--help", "help", "status --help", "completion bash", "genkey",
+                    "import-conntrackd \(conntrackd)",
+                ]
+                let asking = [
+                    "status", "status -v", "status --json", "status --field role", "history",
+                    "history --json", "check", "dump", "dump --json", "metrics", "initsync-rate",
+                    "monitor --count 1",
+                ]
+                let node = cluster.firewalls[0]
+                for line in alone + asking.map({ "\($0) --control-file \(node.controlFile)" }) {
+                    let words = line.split(separator: " ").map { String($0) }
+                    let result = try Command.result(
+                        of: node.host.words(
+                            ["sh", "-c", "exec \"$@\" > /dev/full", "sh", try Daemon.binary()]
+                                + words))
+                    #expect(result.status == 74, "\(line): \(result)")
+                    #expect(
+                        result.errors == "ct_sync: standard output could not be written\n",
+                        "\(line)")
+                }
+            }
+        }
+
+        /// A script may start it so; its own files then have other numbers than the log's.
+        @Test func whatIsClosedAtTheStartStaysNoFileOfItsOwn() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                let shell = "exec 0<&- 1>&- 2>&-; exec \"$@\""
+                let words = node.host.words(
+                    ["sh", "-c", shell, "sh", try Daemon.binary()]
+                        + ["--syncdev", "sync0", "--id", "1", "--control-file", node.controlFile])
+                let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+                let child = try ChildProcess(words, input: null, output: null, errors: null)
+                close(null)
+                defer { child.kill(SIGTERM) }
+                try eventually("a slave") { (try? node.read()) == "slave" }
+                for number in 0...2 {
+                    let place = try FileManager.default.destinationOfSymbolicLink(
+                        atPath: "/proc/\(child.pid)/fd/\(number)")
+                    #expect(place == "/dev/null", "descriptor \(number)")
+                }
+                child.kill(SIGTERM)
+                #expect(try child.waitForEnd(within: 10) == 0)
             }
         }
 

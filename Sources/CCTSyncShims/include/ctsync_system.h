@@ -5,6 +5,7 @@
 #define CTSYNC_SYSTEM_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,5 +41,8 @@ const char *ctsync_errno_name(int number);
  * of malloc back. What is used again comes from the page cache. Returns the bytes of what it looked
  * at. */
 size_t ctsync_drop_start_pages(void);
+
+/* Writes what standard output still has; whether that and all before it was written. */
+bool ctsync_output_is_written(void);
 
 #endif
