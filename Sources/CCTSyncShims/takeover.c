@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/netlink.h>
@@ -58,6 +59,42 @@ int ctsync_packet_open(unsigned int device_index) {
     return fd;
 }
 
+int ctsync_packet_watch(uint16_t port) {
+    /* From the network header on, which is at another place in the frame for each kind of device. A header of
+     * IPv4 with options is none of ours. */
+    enum { NET = SKF_NET_OFF, PROTOCOL = SKF_AD_OFF + SKF_AD_PROTOCOL };
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (unsigned)PROTOCOL),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 4),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (unsigned)(NET + 9)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 7),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (unsigned)(NET + 20 + 2)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 6, 5),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 4),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (unsigned)(NET + 6)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 2),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (unsigned)(NET + 40 + 2)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0x40000),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return -1;
+    }
+    struct sockaddr_ll address = link_address(0);
+    address.sll_protocol = htons(ETH_P_ALL);
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0
+        || bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
 ssize_t ctsync_packet_send(int fd, unsigned int device_index, const void *frame, size_t length) {
     struct sockaddr_ll address = link_address(device_index);
     if (length >= ETH_HLEN) {
@@ -66,13 +103,15 @@ ssize_t ctsync_packet_send(int fd, unsigned int device_index, const void *frame,
     return sendto(fd, frame, length, 0, (struct sockaddr *)&address, sizeof address);
 }
 
-ssize_t ctsync_packet_receive(int fd, void *frame, size_t capacity, int *kind) {
+ssize_t ctsync_packet_receive(
+    int fd, void *frame, size_t capacity, int *kind, unsigned int *device_index) {
     struct sockaddr_ll address;
     socklen_t size = sizeof address;
     ssize_t count =
         recvfrom(fd, frame, capacity, MSG_DONTWAIT, (struct sockaddr *)&address, &size);
     if (count >= 0) {
         *kind = address.sll_pkttype;
+        *device_index = (unsigned)address.sll_ifindex;
     }
     return count;
 }

@@ -31,8 +31,8 @@ package final class FrameCount: Sendable {
     package func take(_ isWanted: ([UInt8]) -> Bool = { _ in true }) -> Int {
         let outgoing: CInt = 4  // PACKET_OUTGOING
         var bytes = [UInt8](repeating: 0, count: 96)
-        var (count, kind): (Int, CInt) = (0, 0)
-        while ctsync_packet_receive(socket, &bytes, bytes.count, &kind) >= 0 {
+        var (count, kind, device): (Int, CInt, UInt32) = (0, 0, 0)
+        while ctsync_packet_receive(socket, &bytes, bytes.count, &kind, &device) >= 0 {
             if kind != outgoing, isWanted(bytes) { count += 1 }
         }
         return count

@@ -48,6 +48,21 @@ extension ClusterTests {
                 master: ("another_group", " sends to ff02::114"),
                 slave: ("another_group", "node 1 (172.31.255.1) sends to 224.0.0.254")),
             Fault(
+                name: "another device",
+                before: { _, slave in
+                    // What the slave calls sync0 is on another wire, which the master does not hear.
+                    for (old, new) in [("sync0", "old0"), ("lan0", "sync0")] {
+                        try slave.host.ip("link set \(old) down\nlink set \(old) name \(new)")
+                        try slave.host.ip("link set \(new) up")
+                    }
+                },
+                master: ("alone", "no slave could take over"),
+                slave: (
+                    "another_device",
+                    "packets of node 1 (172.31.255.1) arrive on old0, which is no sync device of "
+                        + "this node (sync0)"
+                )),
+            Fault(
                 name: "the same id", slaveFlags: ["--id", "1"],
                 master: ("own_id", "another node has our id 1 (from 172.31.255.2)"),
                 slave: ("own_id", "another node has our id 1 (from 172.31.255.1)")),

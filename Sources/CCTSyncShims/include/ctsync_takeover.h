@@ -15,11 +15,16 @@ int ctsync_request_links(int fd);
  * the index 0, receiving nothing and sending through any device. Non-blocking. */
 int ctsync_packet_open(unsigned int device_index);
 
+/* The same for datagrams of UDP to this port on all devices: the kernel drops the rest before it is copied. */
+int ctsync_packet_watch(uint16_t port);
+
 /* Sends one whole frame through a device. */
 ssize_t ctsync_packet_send(int fd, unsigned int device_index, const void *frame, size_t length);
 
-/* sll_pkttype of the next frame in `kind`; its length, or -1 (EAGAIN: none waits). */
-ssize_t ctsync_packet_receive(int fd, void *frame, size_t capacity, int *kind);
+/* sll_pkttype of the next frame in `kind`, the number of its device in `device_index`; its length, or -1
+ * (EAGAIN: none waits). */
+ssize_t ctsync_packet_receive(
+    int fd, void *frame, size_t capacity, int *kind, unsigned int *device_index);
 
 /* A file in memory, closed on exec; memfd_create(2). */
 int ctsync_memory_file(const char *name);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// A packet of another node that arrives on the sync device, and why this node does not hear it.
+/// A packet of another node that arrives on a device, and why this node does not hear it.
 struct Sighting: Sendable, Equatable {
     /// Why it is not heard.
     enum Kind: Sendable, Equatable {
         case anotherPort(UInt16)
         case anotherGroup(String)
+        /// It arrives on a device of this name, which is no sync device.
+        case anotherDevice(String)
         case notAPeer
         case routed(hopLimit: UInt8)
         /// It is as it should be: a rule of this node drops it.
@@ -19,6 +21,9 @@ struct Sighting: Sendable, Equatable {
     var isMaster: Bool
     /// Whether it came over IPv4.
     var isIPv4: Bool { !address.contains(":") }
+
+    /// Whether it came by a device that is no sync device.
+    var isElsewhere: Bool { if case .anotherDevice = kind { true } else { false } }
 
     /// What a node listens to.
     struct Expectation {

@@ -7,6 +7,8 @@
 struct SightingJudge {
     /// How long a sighting counts.
     private static let memory = 5 * Duration.second
+    /// How long a master looks at other devices.
+    private static let search = 30 * Duration.second
     /// How long nothing may have come to the socket before a rule is blamed.
     private static let quiet = 1_500 * Duration.millisecond
 
@@ -32,6 +34,13 @@ struct SightingJudge {
         return report.needsWitness
     }
 
+    /// Whether to look at the other devices too: nothing has come by this one since the start. A master, whose
+    /// devices carry more than a slave's, does so for a while only.
+    func isLost(_ report: NodeReport, now: Instant) -> Bool {
+        isQuiet && report.peers.isEmpty && sighting(now).map { $0.isElsewhere } != false
+            && (isSlave || (report.aloneAge ?? 0) < Self.search)
+    }
+
     /// Whether a packet that was seen tells of a fault.
     func counts(_ sighting: Sighting) -> Bool {
         (sighting.isMaster || !isSlave) && (sighting.kind != .blocked || isQuiet)
@@ -50,14 +59,20 @@ struct SightingJudge {
 struct DeviceWatch: ~Copyable {
     private var judge = SightingJudge()
     private var witness: LinkWitness?
+    private var elsewhere: LinkWitness?
     private var index: UInt32 = 0
     private var isOpen = false
+    private var isOpenElsewhere = false
 
     /// What was seen lately; nil if nothing was.
     func sighting(_ now: Instant) -> Sighting? { judge.sighting(now) }
 
     /// Looks, if it is needed.
-    mutating func look(_ report: NodeReport, _ socket: SyncSocket, now: Instant) {
+    ///
+    /// - Parameter devices: the numbers of all sync devices.
+    mutating func look(
+        _ report: NodeReport, _ socket: SyncSocket, devices: [UInt32], now: Instant
+    ) {
         guard judge.begin(report, now: now) else { return close() }
         let device = socket.device.index
         if index != device { close() }
@@ -76,13 +91,45 @@ struct DeviceWatch: ~Copyable {
             hosts: socket.destinations.map { HostAddress($0.family, $0.address) },
             isMulticast: socket.isMulticast)
         let judge = judge
-        guard let seen = witness?.look(expected, isWanted: judge.counts) else { return }
+        if let found = witness?.look(expected, isWanted: { seen, _ in judge.counts(seen) }) {
+            self.judge.take(found.seen, now: now)
+        }
+        lookElsewhere(report, expected, devices, now: now)
+    }
+
+    /// Looks at the devices that are no sync devices, if nothing comes by those.
+    private mutating func lookElsewhere(
+        _ report: NodeReport, _ expected: Sighting.Expectation, _ devices: [UInt32], now: Instant
+    ) {
+        guard judge.isLost(report, now: now) else { return closeElsewhere() }
+        guard isOpenElsewhere else {
+            do throws(SystemError) {
+                elsewhere = try LinkWitness(port: expected.port)
+                isOpenElsewhere = true
+            } catch {
+                // There is no memory: it is tried again.
+            }
+            return
+        }
+        let judge = judge
+        let found = elsewhere?.look(expected) { seen, device in
+            seen.nodeID != report.nodeID && !devices.contains(device) && judge.counts(seen)
+        }
+        guard let found, let name = LinkWitness.name(of: found.device) else { return }
+        var seen = found.seen
+        seen.kind = .anotherDevice(name)
         self.judge.take(seen, now: now)
     }
 
     private mutating func close() {
         witness = nil
         isOpen = false
+        closeElsewhere()
+    }
+
+    private mutating func closeElsewhere() {
+        elsewhere = nil
+        isOpenElsewhere = false
     }
 }
 

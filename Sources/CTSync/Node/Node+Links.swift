@@ -24,7 +24,8 @@ extension Node {
 
     /// Looks at the device itself while nobody is heard.
     func lookAtDevice(_ report: NodeReport) {
-        looks.watch.look(report, links.first, now: Clock.now())
+        looks.watch.look(
+            report, links.first, devices: links.sockets.map(\.device.index), now: Clock.now())
     }
 
     /// The other nodes, as they were last heard in the present role.

@@ -166,6 +166,12 @@ extension NodeReport {
                 .anotherGroup,
                 "\(node) sends to \(address), this node listens to \(link.target); set the same on "
                     + "both", tries: both)
+        case .anotherDevice(let device):
+            return Problem(
+                .anotherDevice,
+                "packets of \(node) arrive on \(device), which is no sync device of this node "
+                    + "(\(link.device)); both need the same wire",
+                tries: both + [Hint(command: "ip -br addr", why: "on both nodes")])
         case .notAPeer:
             return Problem(
                 .notAPeer, "\(node) is not among the peers of this node (\(link.target))",

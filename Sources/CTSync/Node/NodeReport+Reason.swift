@@ -17,6 +17,7 @@ extension NodeReport {
         case malformed = "malformed"
         case anotherPort = "another_port"
         case anotherGroup = "another_group"
+        case anotherDevice = "another_device"
         case notAPeer = "not_a_peer"
         case routed = "routed"
         case blockedHere = "blocked_here"

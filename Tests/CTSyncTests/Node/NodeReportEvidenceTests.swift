@@ -86,6 +86,11 @@ import Testing
                 + "the same on both", sighted(.anotherGroup("224.0.0.9"))
         ),
         (
+            .anotherDevice,
+            "packets of node 1 (172.31.255.1) arrive on eth1, which is no sync device of this node "
+                + "(eth2); both need the same wire", sighted(.anotherDevice("eth1"))
+        ),
+        (
             .notAPeer,
             "node 1 (172.31.255.1) is not among the peers of this node (group 224.0.0.254)",
             sighted(.notAPeer)

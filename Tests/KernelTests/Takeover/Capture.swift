@@ -22,11 +22,13 @@ final class Capture {
         var frames: [[UInt8]] = []
         var buffer = [UInt8](repeating: 0, count: 2048)
         var kind: CInt = 0
+        var device: UInt32 = 0
         while let count = try retryingNonBlocking(
             "recv",
             {
                 buffer.withUnsafeMutableBytes {
-                    ctsync_packet_receive(socket.raw, $0.baseAddress, $0.count, &kind)
+                    ctsync_packet_receive(
+                        socket.raw, $0.baseAddress, $0.count, &kind, &device)
                 }
             })
         {
