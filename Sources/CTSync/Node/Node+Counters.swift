@@ -73,14 +73,14 @@ extension Node {
     /// What became of related entries and expectations, and of comparisons.
     private func addRelated(_ report: inout StatusReport, _ related: RelatedStatus) {
         report.add(group: "related") { group in
-            group.add("waiting_for_master", UInt64(related.waiting))
-            group.add("found_master", related.found)
-            group.add("without_master_timed_out", related.timedOut)
-            group.add("without_master_crowded_out", related.crowdedOut)
+            group.add("waiting_for_parent", UInt64(related.waiting))
+            group.add("found_parent", related.found)
+            group.add("without_parent_timed_out", related.timedOut)
+            group.add("without_parent_crowded_out", related.crowdedOut)
         }
         report.add(group: "expectations") { group in
             group.add("held", UInt64(related.expectations))
-            group.add("waiting_for_master", UInt64(related.expectationsWaiting))
+            group.add("waiting_for_parent", UInt64(related.expectationsWaiting))
             group.add("refused", UInt64(related.expectationsRefused))
             group.add("created", related.expectationsCreated)
             group.add("deleted", related.expectationsDeleted)

@@ -95,6 +95,6 @@ extension Metrics {
         Metric(
             "ct_sync_waiting_entries", .gauge,
             "Replicas that wait for the connection they belong to.",
-            at: "counters.related.waiting_for_master"),
+            at: "counters.related.waiting_for_parent"),
     ]
 }

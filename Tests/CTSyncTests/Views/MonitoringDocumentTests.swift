@@ -27,6 +27,32 @@ import Testing
         }
     }
 
+    /// With every counter that ct_sync-status(5) has, each metric has a sample on a node of some role: it
+    /// reads a field that there is.
+    @Test func everyMetricIsOfADocumentedField() throws {
+        let counters = try Self.read("man/ct_sync-status.5").split(separator: "\n")
+            .filter { $0.hasPrefix(".B counters.") }
+            .map { $0.dropFirst(".B counters.".count).split(separator: ".").map { String($0) } }
+        #expect(counters.count > 40)
+        var named: Set<String> = []
+        for var report in [SampleReport.slave, SampleReport.alone] {
+            for path in counters where path.count == 1 { report.counters.add(path[0], 1) }
+            for group in Set(counters.filter { $0.count == 2 }.map { $0[0] }) {
+                report.counters.add(group: group) { fields in
+                    for path in counters where path.count == 2 && path[0] == group {
+                        fields.add(path[1], 1)
+                    }
+                }
+            }
+            report.injectionErrors = [("ENOSPC", 9)]
+            report.drops = [NodeReport.Drop(reason: "version", count: 1)]
+            report.verified = NodeReport.Verified(age: 1, entries: 10, differed: 2)
+            let status = try #require(StatusReport.parse(report.status.lines))
+            named.formUnion(Metrics.all.filter { !$0.samples(status).isEmpty }.map(\.name))
+        }
+        #expect(Metrics.all.map(\.name).filter { !named.contains($0) } == [])
+    }
+
     @Test(arguments: ["conf/prometheus/alerts.yml", "conf/grafana/ct_sync.json"])
     func whatIsAskedForIsThere(_ path: String) throws {
         let text = try Self.read(path)
