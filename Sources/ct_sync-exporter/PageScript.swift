@@ -74,7 +74,8 @@ enum PageScript {
               ["in sync", yes(peer.in_sync), peer.in_sync ? "good" : "bad"],
               ["heard", time(peer.heard_age_seconds) + " ago", peer.heard ? "" : "bad"],
               ["behind", peer.behind_packets === null ? null
-                : number(peer.behind_packets) + " packets"],
+                : number(peer.behind_packets)
+                  + (peer.behind_packets === 1 ? " packet" : " packets")],
               ["connections", peer.entries === null ? null : number(peer.entries)],
               ["address", peer.address],
             ]));

@@ -75,7 +75,7 @@ struct VerifyCommand: ParsableCommand {
         let (differed, added) = (after.number("differed"), after.number("added"))
         let ended = after.number("purged") - before.number("purged")
         print(
-            "\(Words.number(after.number("entries"))) entries verified, "
+            Words.count(after.number("entries"), "entry", "entries") + " verified, "
                 + "\(Words.number(differed)) differed, \(Words.number(added)) only here, "
                 + "\(Words.number(ended)) ended at the master")
         var here = ""

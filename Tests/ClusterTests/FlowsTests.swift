@@ -5,6 +5,8 @@ import Foundation
 import Glibc
 import Testing
 
+import enum CTSync.Words
+
 extension ClusterTests {
     /// `ct_sync flows` beside real traffic, without a daemon.
     @Suite struct FlowsTests {
@@ -147,7 +149,8 @@ extension ClusterTests {
                 }
                 flows.child.kill(SIGTERM)
                 #expect(try flows.child.waitForEnd(within: 10) == 0)
-                #expect(flows.said.contains("ct_sync: \(missed) events were missed; --buffer"))
+                let words = "ct_sync: \(Words.number(missed)) events were missed; --buffer"
+                #expect(flows.said.contains(words))
                 #expect(flows.said.contains("nf_conntrack_events is 2, not 1"))
                 #expect(flows.said.contains("nf_conntrack_acct is 0"))
             }

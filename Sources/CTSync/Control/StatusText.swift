@@ -138,7 +138,9 @@ package struct StatusText {
     private func row(_ peer: StatusReport) -> [String] {
         var (behind, sync) = ("", "")
         if peer["role"] == .text("slave") {
-            behind = "\(words("behind_packets", of: peer)) packets"
+            if case .number(let number) = peer["behind_packets"] {
+                behind = Words.count(number, "packet", "packets")
+            }
             sync = peer["in_sync"] == .flag(true) ? "yes" : "no"
             if peer["heard"] == .flag(false) { sync = "silent, \(sync) then" }
         } else if peer["heard"] == .flag(false) {

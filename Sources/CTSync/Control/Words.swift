@@ -17,7 +17,9 @@ package enum Words {
     }
 
     /// `1 slave`, `2 slaves`
-    static func count(_ number: some BinaryInteger, _ noun: String, _ plural: String) -> String {
+    package static func count(
+        _ number: some BinaryInteger, _ noun: String, _ plural: String
+    ) -> String {
         "\(self.number(number)) \(number == 1 ? noun : plural)"
     }
 

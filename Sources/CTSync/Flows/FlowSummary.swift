@@ -19,7 +19,8 @@ struct FlowSummary {
     /// A line for each kind of count.
     var text: String {
         let total = tally.total
-        let loss = missed == 0 ? "nothing missed" : "\(Self.grouped(missed)) events MISSED"
+        let loss =
+            missed == 0 ? "nothing missed" : Words.count(missed, "event", "events") + " MISSED"
         var lines = [
             "\(FlowTime.text(microseconds: time).prefix(19))Z  "
                 + "\(FlowTime.seconds(nanoseconds: interval)) s: "

@@ -93,7 +93,8 @@ package final class Flows {
             try output.flush(unless: signals.raw)
         }
         if reader.missed > 0 {
-            say("\(reader.missed) events were missed; --buffer makes room for more")
+            let events = Words.count(reader.missed, "event was", "events were")
+            say("\(events) missed; --buffer makes room for more")
         }
     }
 

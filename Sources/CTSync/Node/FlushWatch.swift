@@ -28,7 +28,7 @@ struct FlushWatch {
             let left = (max(status.until, now) - now + Duration.second - 1) / Duration.second
             sentences.append(
                 """
-                flush held: \(last - before) entries of \(status.devices.joined(separator: ", ")), \
+                flush held: \(Words.count(last - before, "entry", "entries")) of \(status.devices.joined(separator: ", ")), \
                 until \(left) s from now: the slaves keep them meanwhile
                 """)
         }
@@ -36,7 +36,8 @@ struct FlushWatch {
         let words =
             isMaster
             ? "this node is still master: the slaves purge them" : "another node is master"
-        sentences.append("flush over: \(last - before) entries were held; \(words)")
+        let entries = Words.count(last - before, "entry was", "entries were")
+        sentences.append("flush over: \(entries) held; \(words)")
         (before, looks, isTold) = (last, 0, false)
         return sentences
     }

@@ -64,7 +64,8 @@ final class KernelFlush: ControlStream {
             let outcome = try batch.send { _, _ in }
             deleted -= outcome.failures
             guard !isMore else { return nil }
-            reply.append(ControlLine("done", "\(deleted) connections deleted"))
+            let connections = Words.count(deleted, "connection", "connections")
+            reply.append(ControlLine("done", "\(connections) deleted"))
             return 0
         } catch {
             reply.append(ControlLine("error", "after \(deleted) deletions: \(error)"))

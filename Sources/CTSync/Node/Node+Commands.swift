@@ -87,9 +87,10 @@ extension Node {
                     + "--yes does it", errno: ENOTCONN)
         }
         let count = link.visit { $0.slave.flush(now: Clock.now()) }
+        let deleted = Words.count(count, "replica", "replicas") + " deleted"
         let asked = isMasterHeard ? "initsync asked for" : "no master is heard to ask"
-        log.notice("flush by hand: \(count) replicas deleted, \(asked)")
-        return ControlReply(done: "\(count) replicas deleted, \(asked)")
+        log.notice("flush by hand: \(deleted), \(asked)")
+        return ControlReply(done: "\(deleted), \(asked)")
     }
 
     /// Slave: asks for an initsync now. Master: walks its table for all slaves.

@@ -140,7 +140,7 @@ package struct WatchScreen {
             let heard = Words.time(nanoseconds(peer, "heard_age_seconds"))
             let behind = peer["behind_packets"].flatMap { value -> String? in
                 guard case .number(let number) = value else { return nil }
-                return "\(Words.number(number)) packets"
+                return Words.count(number, "packet", "packets")
             }
             let sync =
                 switch peer["in_sync"] {

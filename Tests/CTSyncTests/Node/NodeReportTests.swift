@@ -76,6 +76,23 @@ import Testing
         #expect(report.remarks.map(\.text) == ["slave 3 (172.31.255.3) is not in sync"])
     }
 
+    /// In numbers with thousands; nothing of a slave that has not said it.
+    @Test func howFarASlaveIsBehind() {
+        func behind(_ packets: UInt64?) -> String {
+            var report = SampleReport.master
+            report.peers[0].behindPackets = packets
+            let row = StatusText(report.status).text.split(separator: "\n").last {
+                $0.contains("172.31.255.2")
+            }
+            let words = (row ?? "").split(separator: " ").map { String($0) }
+            return words.dropFirst(6).joined(separator: " ")
+        }
+        #expect(behind(0) == "0 packets yes")
+        #expect(behind(1) == "1 packet yes")
+        #expect(behind(12_345) == "12,345 packets yes")
+        #expect(behind(nil) == "yes")
+    }
+
     @Test func anInitsyncSaysHowFarItIs() {
         var report = SampleReport.slave(.initsync)
         report.initsync = NodeReport.Progress(
