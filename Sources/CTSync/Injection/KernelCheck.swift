@@ -27,6 +27,8 @@ struct KernelCheck: ~Copyable {
 
     private enum Stage {
         case idle
+        /// It begins when it is due.
+        case begun
         case entries
         case expectations
     }
@@ -62,6 +64,14 @@ struct KernelCheck: ~Copyable {
     mutating func begin(now: Instant) {
         postpone(now: now)
         due = now
+        stage = .begun
+    }
+
+    /// Begins one in the next second, for what was lost until now: what was written in the second in which a
+    /// check begins may be newer than what it reads, and is not missed.
+    mutating func beginSoon(now: Instant) {
+        begin(now: now)
+        due = (now / Duration.second + 1) * Duration.second
     }
 
     /// The most entries that the table does not know which are looked up again.
@@ -83,7 +93,7 @@ struct KernelCheck: ~Copyable {
         var repaired = 0
         var isDone = false
         switch stage {
-        case .idle:
+        case .idle, .begun:
             table.beginCheck()
             beganSeconds = seconds
             current = KernelProof()

@@ -33,6 +33,6 @@ struct CheckDemand {
         isWanted = false
         awaited = check.checkCount
         backoff.began(now: now)
-        check.begin(now: now)
+        check.beginSoon(now: now)
     }
 }

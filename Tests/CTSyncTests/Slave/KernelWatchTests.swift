@@ -133,6 +133,20 @@ import Testing
         #expect(bench.engine.check.checkCount > checks)
     }
 
+    /// Also for what was written in the second of the loss.
+    @Test func whatWasWrittenAMomentBeforeALossIsMissed() throws {
+        let bench = try Self.make(capacity: 1)
+        var entry = Bench.entries[0]
+        entry.mark += 1
+        entry.fields.insert(.mark)
+        bench.receive(PacketBytes.sync(7, [PacketBytes.update(entry)]))
+        #expect(bench.kernel.table.entry(entry.key)?.mark == entry.mark)
+        bench.kernel.meddle { $0.flush(.hand) }
+        bench.pass(Duration.second) { bench.reason != nil }
+        bench.pass(2 * Duration.second) { bench.reason == nil }
+        #expect(bench.reason == nil && bench.count == 4)
+    }
+
     /// Hundreds a second end so on a master that was demoted under load: they are kept until the master
     /// has spoken, and nothing is compared.
     @Test func whatEndsBeforeItIsConfirmedIsNobodysFault() throws {
