@@ -92,8 +92,8 @@ extension SimulatedCluster {
         nodes.contains { $0.own == key.tuple.source }
     }
 
-    /// Promise 1: what had arrived when a promotion was ordered is in the kernel; a parent that somebody has
-    /// deleted a moment ago may be missing there.
+    /// Promise 1: what had arrived when a promotion was ordered is in the kernel; a parent that
+    /// somebody has deleted a moment ago may be missing there.
     func checkApplied(_ node: SimulatedNode) throws {
         guard node.kernel.faults == 0, !isMeddled(node), let daemon = node.daemon, daemon.slave.table.isDirty
         else { return }

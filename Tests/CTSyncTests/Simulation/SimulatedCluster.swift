@@ -418,9 +418,8 @@ final class SimulatedCluster {
                 if splitAt > 0, now < splitAt + 10 * Duration.second, hasOther { continue }
                 // What two nodes have of the same ends is told apart by what their daemons have heard: what
                 // is older than its node's daemon is of an unknown time.
-                if hasOther, nodes.contains(where: { $0.isOlderThanDaemon(key, reply) }) {
-                    continue
-                }
+                let isUnknown = nodes.contains { $0.isOlderThanDaemon(key, reply) }
+                if isUnknown, hasOther { continue }
                 let removals = nodes.compactMap { node in
                     node.kernel.table.removals[key].map { (node, $0.at, $0.cause) }
                 }
