@@ -95,7 +95,8 @@ extension SimulatedCluster {
     /// Promise 1: what had arrived when a promotion was ordered is in the kernel; a parent that
     /// somebody has deleted a moment ago may be missing there.
     func checkApplied(_ node: SimulatedNode) throws {
-        guard node.kernel.faults == 0, !isMeddled(node), let daemon = node.daemon, daemon.slave.table.isDirty
+        guard node.kernel.faults == 0, !isMeddled(node), let daemon = node.daemon,
+            daemon.slave.table.isDirty
         else { return }
         throw Failure(1, "node \(node.index) is master, and its kernel lacks what had arrived")
     }
