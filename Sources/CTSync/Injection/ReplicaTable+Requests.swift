@@ -66,6 +66,10 @@ extension ReplicaTable {
         }
         // The deletion before it was refused, and that was the answer.
         guard kernel[place].state.secondRequest == operation else { return .ignored }
+        // Its expectations went with it.
+        if operation == .update, errno == ENOENT, mayHaveHelper(place) {
+            expectations.lostParent(book.pool.replicas[Int(place)].key, isRecreated: true)
+        }
         if let found {
             noteHelper(of: found, place)
             completeHalf(place, found, now: now)

@@ -157,6 +157,19 @@ import Testing
         #expect(kernel.table.entry(parent) != nil && kernel.table.expectations.count == 1)
     }
 
+    /// That the connection is lost shows when its master speaks of it.
+    @Test func whatIsExpectedIsMadeAgainWithAConnectionThatIsNotThereToChange() throws {
+        let (expected, table, inject) = try expecting()
+        let parent = Key(expected.parent, zone: expected.key.zone)
+        var said = try #require(table.said(parent))
+        _ = kernel.table.remove(parent, .hand)
+        said.mark = 5
+        said.fields = [.status, .mark]
+        _ = table.update(said, isNew: false, isCopy: false, now: 1)
+        try inject()
+        #expect(kernel.table.entry(parent)?.mark == 5 && kernel.table.expectations.count == 1)
+    }
+
     /// It was read before, and is not there when its time is to be set.
     @Test func whatWasLostBeforeItWasAdoptedIsMadeAgain() throws {
         let (expected, table, inject) = try expecting()
