@@ -18,6 +18,8 @@ extension MasterProtocol {
         var report: SlaveReport
         /// What it says of its kernel; nil before it has.
         var traits: Traits?
+        /// This node's clock less its, and the time that its last packet took.
+        var clockOffsetMicroseconds: Int64
         /// Where its packets come from by each link.
         var paths: [PeerList.Path] = []
     }
@@ -34,7 +36,8 @@ extension MasterProtocol {
                     Peer(
                         nodeID: nodeID, address: path?.address ?? peer.address,
                         lastHeard: peer.lastHeard, applied: peer.applied, report: peer.report,
-                        traits: peer.traits, paths: paths))
+                        traits: peer.traits,
+                        clockOffsetMicroseconds: peer.clockOffsetMicroseconds, paths: paths))
             }
             return list
         }

@@ -166,7 +166,9 @@ final class MasterProtocol: Sendable {
             PeerList.Peer(
                 address: peer, lastHeard: now, applied: header.sequence &- 1, report: report,
                 traits: SlaveReport.traits(packet, after: Int(header.messageCount)),
-                kind: header.type.rawValue, clock: header.clockMicroseconds))
+                kind: header.type.rawValue, clock: header.clockMicroseconds,
+                clockOffsetMicroseconds: Int64(
+                    bitPattern: wallMicroseconds &- header.clockMicroseconds)))
         if let rival = slaves.peers.rival(
             of: header.nodeID, since: Self.addressPatience, now: now)
         {

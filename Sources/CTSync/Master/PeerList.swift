@@ -19,6 +19,8 @@ struct PeerList: ~Copyable {
         /// Type and clock of its last packet: a copy of it that comes by another link has the same.
         var kind: UInt8 = 0
         var clock: UInt64 = 0
+        /// This node's clock when that came, less that.
+        var clockOffsetMicroseconds: Int64 = 0
     }
 
     /// Where a slave's packets come from by one link.

@@ -111,10 +111,13 @@ struct NodeCheck {
         if recent.isEmpty, report.seal.strangers.isEmpty {
             add(.ok, "nodes", "ids, versions, clusters and keys agree")
         }
-        let offset = report.clockOffsetMicroseconds?.magnitude ?? 0
-        if report.role == .slave, offset > NodeReport.clockTolerance {
-            add(.warn, "clock", "\(Words.time(offset * 1_000)) apart", "timedatectl, on both nodes")
-        } else if report.role == .slave {
+        for peer in report.peers where peer.isClockApart {
+            let offset = Words.time(peer.clockOffsetMicroseconds.magnitude * 1_000)
+            add(
+                .warn, "clock", "\(offset) apart from node \(peer.nodeID)'s",
+                "timedatectl, on both nodes")
+        }
+        if report.peers.contains(where: \.isHeard), !report.peers.contains(where: \.isClockApart) {
             add(.ok, "clock", "the nodes' clocks agree")
         }
     }

@@ -21,13 +21,13 @@ extension NodeReport {
         entriesOfMaster = count > 0 ? Int(count) : nil
         path = slave.announced.path
         guard let address = slave.masterAddress else { return }
-        clockOffsetMicroseconds = slave.lagMicroseconds
         peers = [
             Peer(
                 nodeID: slave.master.nodeID, role: .master,
                 address: HostAddress(address.family, address.address).description,
                 heardAge: Self.elapsed(since: slave.lastHeard, now),
-                traits: slave.announced.traits)
+                traits: slave.announced.traits,
+                clockOffsetMicroseconds: slave.lagMicroseconds)
         ]
     }
 
@@ -56,7 +56,7 @@ extension NodeReport {
                 heardAge: Self.elapsed(since: peer.lastHeard, now),
                 isInSync: peer.report.isInSync, entries: Int(peer.report.entryCount),
                 behindPackets: lastSent > peer.applied ? lastSent - peer.applied : 0,
-                traits: peer.traits)
+                traits: peer.traits, clockOffsetMicroseconds: peer.clockOffsetMicroseconds)
         }
         isWhole = exchange.isWhole
         areEventsOff = exchange.areEventsOff

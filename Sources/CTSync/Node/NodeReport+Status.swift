@@ -125,9 +125,10 @@ extension NodeReport {
             group.add("differed", count: verified?.differed)
             group.add("added", count: verified?.added)
         }
+        let master = role == .slave ? peers.first { $0.role == .master } : nil
         status.add(
             "clock_offset_seconds",
-            clockOffsetMicroseconds.map { .seconds(microseconds: $0) } ?? .absent)
+            master.map { .seconds(microseconds: $0.clockOffsetMicroseconds) } ?? .absent)
         status.add("l2drop", l2drop.isOn)
         status.add("l2drop_backend", l2drop.backend)
         status.add("l2drop_error", l2drop.failure)
@@ -172,6 +173,8 @@ extension NodeReport {
         line.add("ready", isSlave ? .flag(peer.isReady) : .absent)
         line.add("entries", count: peer.entries)
         line.add("behind_packets", peer.behindPackets.map { .number($0) } ?? .absent)
+        line.add(
+            "clock_offset_seconds", .seconds(microseconds: peer.clockOffsetMicroseconds))
         return line
     }
 }

@@ -2,9 +2,6 @@
 
 /// What is to be said although the node is well.
 extension NodeReport {
-    /// How far the nodes' clocks may be apart, in microseconds.
-    static let clockTolerance: UInt64 = 2_000_000
-
     /// The most important first.
     var warnings: [Problem] {
         var warnings: [Problem] = []
@@ -18,17 +15,7 @@ extension NodeReport {
         if role == .master { addMaster(&warnings) }
         if path.isLess { warnings.append(smallPath) }
         warnings += smallDevices
-        if role == .slave, let offset = clockOffsetMicroseconds,
-            offset.magnitude > Self.clockTolerance
-        {
-            let side = offset > 0 ? "ahead of" : "behind"
-            warnings.append(
-                Problem(
-                    .clockApart,
-                    "this node's clock is \(Words.time(offset.magnitude * 1_000)) \(side) node "
-                        + "\(masterID)'s",
-                    tries: [Hint(command: "timedatectl", why: "on both nodes: is NTP there?")]))
-        }
+        warnings += peers.filter(\.isClockApart).map(clockApart)
         if role == .slave, outOfSync == nil {
             for lack in lacks where lack.what != "nat_chain" && lack.count > 0 {
                 let tries = lack.what == "labels" ? [] : [lack.hint]
@@ -66,6 +53,16 @@ extension NodeReport {
                     tries: [Hint(command: "ct_sync verify", why: "which?")]))
         }
         return warnings
+    }
+
+    private func clockApart(_ peer: Peer) -> Problem {
+        let offset = peer.clockOffsetMicroseconds
+        let side = offset > 0 ? "ahead of" : "behind"
+        return Problem(
+            .clockApart,
+            "this node's clock is \(Words.time(offset.magnitude * 1_000)) \(side) node "
+                + "\(peer.nodeID)'s",
+            tries: [Hint(command: "timedatectl", why: "on both nodes: is NTP there?")])
     }
 
     /// The network refuses packets, as a rule for what goes out does.

@@ -44,8 +44,6 @@ struct NodeReport: Sendable, Equatable {
     var reasonAge: UInt64 = 0
     /// The initsync that is wanted or running.
     var initsync = Progress()
-    /// This node's clock less the master's.
-    var clockOffsetMicroseconds: Int64?
 
     // MARK: Master
 
@@ -113,6 +111,8 @@ extension NodeReport {
         var behindPackets: UInt64?
         /// What it says of its kernel; nil if it has not.
         var traits: Traits?
+        /// This node's clock less its, and the time that its last packet took.
+        var clockOffsetMicroseconds: Int64 = 0
 
         /// A slave reports every second; two reports may be lost, and that it is silent is known after
         /// less than three seconds.
@@ -121,6 +121,11 @@ extension NodeReport {
         var isHeard: Bool { heardAge <= Self.patience }
         /// Whether it could take over now.
         var isReady: Bool { isHeard && isInSync }
+
+        /// How far the nodes' clocks may be apart, in microseconds.
+        static let clockTolerance: UInt64 = 2_000_000
+        /// Whether its clock is another time's than this node's.
+        var isClockApart: Bool { isHeard && clockOffsetMicroseconds.magnitude > Self.clockTolerance }
     }
 
     /// How far an initsync has got.

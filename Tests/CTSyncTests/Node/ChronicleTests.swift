@@ -183,9 +183,9 @@ import Testing
     @Test func remarksBeginAndEnd() {
         var bench = Bench(SampleReport.slave)
         var apart = SampleReport.slave
-        apart.clockOffsetMicroseconds = 5_000_000
+        apart.peers[0].clockOffsetMicroseconds = 5_000_000
         #expect(bench.look(apart, after: 1) == ["this node's clock is 5 s ahead of node 1's"])
-        apart.clockOffsetMicroseconds = 6_000_000
+        apart.peers[0].clockOffsetMicroseconds = 6_000_000
         #expect(bench.look(apart, after: 1).isEmpty)
         #expect(
             bench.look(apart, after: 9)

@@ -104,7 +104,9 @@ import Testing
                     reason: "own_id", count: 1, address: "10.0.0.1", age: Duration.second)
             ]
         }
-        add("warn clock: 3 s apart") { $0.clockOffsetMicroseconds = -3_000_000 }
+        add("warn clock: 3 s apart from node 1's") {
+            $0.peers[0].clockOffsetMicroseconds = -3_000_000
+        }
         add("warn verified: not yet") { $0.verified = nil }
         add("warn verified: 42 s ago: 5 entries, 2 differed, 0 added") {
             $0.verified = NodeReport.Verified(age: 42 * Duration.second, entries: 5, differed: 2)

@@ -209,10 +209,10 @@ import Testing
 
     @Test func clocksThatAreApart() {
         var report = SampleReport.slave
-        report.clockOffsetMicroseconds = -3_600 * 1_000_000
+        report.peers[0].clockOffsetMicroseconds = -3_600 * 1_000_000
         #expect(report.problem == nil)
         #expect(report.remarks.map(\.text) == ["this node's clock is 1 h behind node 1's"])
-        report.clockOffsetMicroseconds = 1_000_000
+        report.peers[0].clockOffsetMicroseconds = 1_000_000
         #expect(report.remarks.isEmpty)
     }
 

@@ -16,7 +16,6 @@ enum SampleReport {
         report.role = .slave
         report.roleAge = 4 * 86_400 * Duration.second
         report.syncAge = (3 * 3_600 + 12 * 60) * Duration.second
-        report.clockOffsetMicroseconds = -58
         report.entriesHeld = 104_382
         report.entriesOfMaster = 104_391
         report.entriesLimit = 262_144
@@ -28,7 +27,7 @@ enum SampleReport {
         report.peers = [
             NodeReport.Peer(
                 nodeID: 1, role: .master, address: "172.31.255.1",
-                heardAge: 46 * Duration.millisecond)
+                heardAge: 46 * Duration.millisecond, clockOffsetMicroseconds: -58)
         ]
         return report
     }
@@ -51,7 +50,6 @@ enum SampleReport {
         report.role = .master
         report.roleAge = (3 * 3_600 + 12 * 60) * Duration.second
         report.promotionMicroseconds = 412
-        report.clockOffsetMicroseconds = nil
         report.l2drop.isOn = false
         report.peers = [
             NodeReport.Peer(
