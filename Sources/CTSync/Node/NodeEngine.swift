@@ -263,8 +263,9 @@ final class NodeEngine {
             return .until(now + PromotionGate.interval)
         }
         guard role == .master else {
-            let recording = lookWhetherTaken(now)
-            return try comeBack(now, wallMicroseconds).sooner(recording)
+            recordWhatIsAlone()
+            let next = Pause.until(now + 1 * Duration.second)
+            return try comeBack(now, wallMicroseconds).sooner(next)
         }
         if let donorID, parts.hasTakenOver { endTakingOver(took: donorID, now) }
         switch parts.nextOfWholeness(now: now) {
@@ -299,14 +300,16 @@ final class NodeEngine {
         }
     }
 
-    /// Records when another node has what this one saw as master.
-    private func lookWhetherTaken(_ now: Instant) -> Pause {
-        guard recorded.hasMore else { return .untilWoken }
-        guard parts.slaveState.holding.mayBeAlone else {
-            record(last: recorded.last, hasMore: false)
-            return .untilWoken
+    /// Records when another node has what this one saw as master; or that nobody else may have what it heard
+    /// as slave, as the master that said it is gone.
+    private func recordWhatIsAlone() {
+        let state = parts.slaveState
+        guard state.holding.mayBeAlone else {
+            if recorded.hasMore { record(last: recorded.last, hasMore: false) }
+            return
         }
-        return .until(now + 1 * Duration.second)
+        guard !recorded.hasMore, state.outOfSync == .silent else { return }
+        record(last: max(recorded.last, state.holding.latest), hasMore: true)
     }
 
     private func record(last word: Basis, hasMore: Bool) {

@@ -202,8 +202,24 @@ private final class WrittenSteps: NodeParts {
         #expect(try engine.tick(now: 2, wallMicroseconds: 100) != .untilWoken)
         #expect(parts.hasMore)
         parts.slaveState.holding.hasMore = false
-        #expect(try engine.tick(now: 3, wallMicroseconds: 100) == .untilWoken)
+        _ = try engine.tick(now: 3, wallMicroseconds: 100)
         #expect(!parts.hasMore && parts.last == last)
+    }
+
+    /// So has a slave that heard a part of a stream, once nobody is heard to say the rest.
+    @Test func whatASlaveHasOfAMasterThatIsGoneIsRemembered() throws {
+        try engine.begin(as: .slave, now: 1, wallMicroseconds: 100)
+        let latest = Basis(epoch: 70, sequence: 5)
+        parts.slaveState.holding = Holding(latest: latest, hasMore: true)
+        parts.slaveState.outOfSync = .initsync
+        _ = try engine.tick(now: 2, wallMicroseconds: 100)
+        #expect(!parts.hasMore)
+        parts.slaveState.outOfSync = .silent
+        #expect(try engine.tick(now: 3, wallMicroseconds: 100) != .untilWoken)
+        #expect(parts.hasMore && parts.last == latest)
+        (parts.slaveState.holding, parts.slaveState.outOfSync) = (Holding(), nil)
+        _ = try engine.tick(now: 4, wallMicroseconds: 100)
+        #expect(!parts.hasMore)
     }
 
     /// Another master, of a split, need not have heard what this one has said.
