@@ -40,15 +40,17 @@ final class Handover {
     /// - Parameter isFirst: whether it asks from the first packet on. If it has taken all that was asked for
     ///   before, there is more: the packets of before would tell it that there is not. But the request may
     ///   also be one of before, which comes late once more.
+    /// - Parameter expected: the packet that it expects next: of a stream that another process began, or that
+    ///   has ended, if none runs.
     func receive(
-        _ packet: RawSpan, from peer: PeerAddress, isFirst: Bool, now: Instant,
+        _ packet: RawSpan, from peer: PeerAddress, isFirst: Bool, expected: UInt64, now: Instant,
         wallMicroseconds: UInt64
     ) {
         // What the kernel has is not read yet: it asks again.
         guard slave.slave.hasAdopted else { return }
         let followed = slave.slave.master
         if let term, term.claim != followed { end() }
-        if term == nil { begin(followed, peer, now) }
+        if term == nil { begin(followed, peer, expected, now) }
         if let term, isFirst, term.isTaken { goOn() }
         askedAt = now
         _ = master.exchange.receive(
@@ -74,9 +76,15 @@ final class Handover {
         count += 1
     }
 
-    private func begin(_ followed: MasterClaim, _ peer: PeerAddress, _ now: Instant) {
+    /// Each stream has numbers of its own, by the time at which it begins, and says which is its first: what
+    /// the master has of another, which a process before this one began, is not to be taken for a part of it.
+    private func begin(
+        _ followed: MasterClaim, _ peer: PeerAddress, _ expected: UInt64, _ now: Instant
+    ) {
+        let first = max(
+            now / Duration.microsecond, expected &+ UInt64(2 * master.ring.slotCount))
         let claim = MasterClaim(epoch: followed.epoch, nodeID: nodeID)
-        master.ring.reset(epoch: claim.epoch, nodeID: nodeID, flags: .handover)
+        master.ring.reset(epoch: claim.epoch, nodeID: nodeID, flags: .handover, from: first)
         // The brackets tell the word of what this kernel had: what it heard has that of the report.
         master.exchange.start(claim, holding: Holding(basis: slave.table.adoptedWord), now: now)
         let isSame = taken?.by == followed

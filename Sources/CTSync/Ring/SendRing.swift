@@ -83,16 +83,21 @@ final class SendRing: @unchecked Sendable {
 
     /// Empties the ring for a new epoch; only while no thread uses it.
     ///
-    /// - Parameter flags: of all packets of it.
-    func reset(epoch: UInt64, nodeID: UInt8, flags: PacketHeader.Flags = []) {
+    /// - Parameters:
+    ///   - flags: of all packets of it.
+    ///   - first: the number of the first.
+    func reset(
+        epoch: UInt64, nodeID: UInt8, flags: PacketHeader.Flags = [], from first: UInt64 = 1
+    ) {
         self.flags.reset(flags)
         state.withLock {
-            $0 = State(epoch: epoch, nodeID: nodeID, messages: $0.messages, walked: $0.walked)
+            $0 = State(
+                epoch: epoch, nodeID: nodeID, open: first, messages: $0.messages, walked: $0.walked)
             open.removeAll()
         }
-        closed.store(0, ordering: .releasing)
-        sent.store(0, ordering: .releasing)
-        floor.store(0, ordering: .releasing)
+        closed.store(first - 1, ordering: .releasing)
+        sent.store(first - 1, ordering: .releasing)
+        floor.store(first == 1 ? 0 : first, ordering: .releasing)
     }
 
     // MARK: Appending

@@ -29,8 +29,8 @@ final class SlaveProtocol {
         /// Nothing.
         case none
         /// The master asks for what this node holds, from the first packet if `isFirst`, or for packets of
-        /// it again.
-        case handOver(PeerAddress, isFirst: Bool)
+        /// it again; `expected` is the one that it expects next.
+        case handOver(PeerAddress, isFirst: Bool, expected: UInt64)
     }
 
     /// What came and what became of it.
@@ -184,7 +184,7 @@ final class SlaveProtocol {
             }
             guard claim == master, isFollowing else { return .none }
             let isFirst = header.type == .SLAVE_INITSYNC && header.sequence == 1
-            return .handOver(peer, isFirst: isFirst)
+            return .handOver(peer, isFirst: isFirst, expected: header.sequence)
         }
         guard header.flags.contains(.handover) == (donor != nil) else { return .none }
         if let donor, claim != donor { return .none }
@@ -234,7 +234,9 @@ final class SlaveProtocol {
         if order.hasGap, header.oldest > order.expected {
             // Numbers are the master's word: however far they jump, nothing overflows.
             if donor == nil { table.losePackets(after: here) }
-            counters.lost &+= order.skip(to: header.oldest)
+            let lost = order.skip(to: header.oldest)
+            // Those before the first of a handover were never there.
+            if donor == nil { counters.lost &+= lost }
             streamBroke(now)
         }
         if header.type == .SYNC {

@@ -130,9 +130,10 @@ final class SimulatedDaemon: NodeParts {
                 let consequence = slave.receive(
                     bytes.bytes, from: peer, now: node.now,
                     wallMicroseconds: node.clock.wallMicroseconds)
-                if case .handOver(let peer, let isFirst) = consequence {
+                if case .handOver(let peer, let isFirst, let expected) = consequence {
                     handover.receive(
-                        bytes.bytes, from: peer, isFirst: isFirst, now: node.now,
+                        bytes.bytes, from: peer, isFirst: isFirst, expected: expected,
+                        now: node.now,
                         wallMicroseconds: node.clock.wallMicroseconds)
                 }
             } else if slave.slave.isHeir,
