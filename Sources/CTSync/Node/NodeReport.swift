@@ -125,7 +125,9 @@ extension NodeReport {
         /// How far the nodes' clocks may be apart, in microseconds.
         static let clockTolerance: UInt64 = 2_000_000
         /// Whether its clock is another time's than this node's.
-        var isClockApart: Bool { isHeard && clockOffsetMicroseconds.magnitude > Self.clockTolerance }
+        var isClockApart: Bool {
+            isHeard && clockOffsetMicroseconds.magnitude > Self.clockTolerance
+        }
     }
 
     /// How far an initsync has got.
