@@ -62,16 +62,15 @@ extension NodeReport {
         let order = ["own_id", "version", "cluster", "checksum"]
         let known = ["same_id", "another_link"]
         for reason in order + drops.map(\.reason) where !known.contains(reason) {
-            guard let drop = drops.first(where: { $0.reason == reason && isRecent($0) }) else {
-                continue
-            }
-            if let problem = problem(drop) { return problem }
+            if let problem = problem(reason) { return problem }
         }
         return nil
     }
 
-    private func isRecent(_ drop: Drop) -> Bool {
-        drop.age.map { $0 < Self.evidenceAge } ?? false
+    /// What packets tell that were dropped lately for this reason; nil if none were.
+    private func problem(_ reason: String) -> Problem? {
+        let isRecent = { (drop: Drop) in drop.age.map { $0 < Self.evidenceAge } ?? false }
+        return drops.first { $0.reason == reason && isRecent($0) }.flatMap { problem($0) }
     }
 
     /// Nodes that share an id or are of another version, and devices that share a segment, while that is to
@@ -79,35 +78,28 @@ extension NodeReport {
     var identityConflicts: [Problem] {
         // On one segment each node has as many addresses as devices.
         let reasons = crossing == nil ? ["own_id", "same_id", "version"] : ["own_id", "version"]
-        return [crossing].compactMap { $0 }
-            + reasons.compactMap { reason in
-                drops.first { $0.reason == reason && isRecent($0) }.flatMap { problem($0) }
-            }
+        return (["another_link"] + reasons).compactMap { problem($0) }
     }
 
     /// Packets of one sync device that come by another one.
-    private var crossing: Problem? {
-        guard let drop = drops.first(where: { $0.reason == "another_link" && isRecent($0) }) else {
-            return nil
-        }
-        let devices = Set(links.map(\.device)).sorted().joined(separator: ", ")
-        return Problem(
-            .oneSegment,
-            "packets of one sync device come by another one (\(devices)); each needs a segment of its "
-                + "own",
-            detail: Words.count(drop.count, "packet was", "packets were") + " dropped for that",
-            tries: [
-                Hint(
-                    command: "tcpdump -ni \(link.device) udp port \(link.port)",
-                    why: "whose packets come by it? one switch for both, or cables swapped")
-            ])
-    }
+    private var crossing: Problem? { problem("another_link") }
 
     private func problem(_ drop: Drop) -> Problem? {
         let from = drop.address ?? "an unknown address"
         let count = Words.count(drop.count, "packet was", "packets were")
         let detail = "\(count) dropped for that"
         switch drop.reason {
+        case "another_link":
+            let devices = Set(links.map(\.device)).sorted().joined(separator: ", ")
+            return Problem(
+                .oneSegment,
+                "packets of one sync device come by another one (\(devices)); each needs a segment of "
+                    + "its own", detail: detail,
+                tries: [
+                    Hint(
+                        command: "tcpdump -ni \(link.device) udp port \(link.port)",
+                        why: "whose packets come by it? one switch for both, or cables swapped")
+                ])
         case "own_id":
             return Problem(
                 .ownID,

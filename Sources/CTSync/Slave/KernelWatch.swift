@@ -113,17 +113,13 @@ final class KernelWatch {
         hasFound = false
         listen()
         if now >= settingAt { keepSetting(table, now) }
-        let ownCount = table.ownCount
-        if source != nil { take(slave, &check, now) }
-        if table.ownCount != ownCount { slave.hasOwn(now: now) }
+        take(slave, &check, now)
         demand.meet(&check, now: now)
     }
 
     /// Takes what was heard until now, if it is not much: a promotion does not wait for more.
     func lookLast(_ slave: SlaveProtocol, _ check: inout KernelCheck, now: Instant) {
-        let ownCount = slave.table.ownCount
         take(slave, &check, now, batchLimit: Self.lastBatches, changedLimit: Self.lastChanges)
-        if slave.table.ownCount != ownCount { slave.hasOwn(now: now) }
     }
 
     private func listen() {
@@ -167,6 +163,8 @@ final class KernelWatch {
     ) {
         guard let source else { return }
         let table = slave.table
+        let ownCount = table.ownCount
+        defer { if table.ownCount != ownCount { slave.hasOwn(now: now) } }
         var ends = 0
         hasMore = true
         do throws(SystemError) {
