@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-internal import CCTSyncShims
 import Glibc
 
 /// The highest epoch that this node has made or followed, where it outlives a boot: a line in a file.
 ///
 /// That of a control file under /run is under /var/lib, any other's beside it.
 /// A node that boots with its clock behind would otherwise claim less than its own last epoch.
-/// `EpochWriter` writes it.
+/// `DiskWriter` writes it.
 struct EpochFile: ~Copyable {
     let path: String
     /// The epoch in the file; 0 for none.
@@ -42,8 +41,7 @@ struct EpochFile: ~Copyable {
         guard higher > epoch else { return }
         epoch = higher
         do throws(SystemError) {
-            try ControlFile.makeDirectory(ControlFile.directory(of: path))
-            try write("\(higher)\n")
+            try write()
             trouble = nil
         } catch {
             trouble = error
@@ -54,17 +52,11 @@ struct EpochFile: ~Copyable {
     ///
     /// - Throws: `SystemError` if an epoch could not be recorded.
     func rehearse() throws(SystemError) {
-        try ControlFile.makeDirectory(ControlFile.directory(of: path))
-        try write("\(epoch)\n")
+        try write()
     }
 
-    private func write(_ text: String) throws(SystemError) {
-        let scratch = path + ".new"
-        let bytes = Array(text.utf8)
-        let file = try Descriptor("open \(scratch)") {
-            ctsync_open(scratch, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600)
-        }
-        try retrying("write \(scratch)") { Glibc.write(file.raw, bytes, bytes.count) }
-        try retrying("rename \(scratch)") { rename(scratch, path) }
+    private func write() throws(SystemError) {
+        try ControlFile.makeDirectory(ControlFile.directory(of: path))
+        try TextFile.replace(path, with: "\(epoch)\n", mode: 0o600)
     }
 }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-internal import CCTSyncShims
-import Glibc
-
 /// The last hundred transitions of a node, in memory and in a file beside the control file, so that a
-/// daemon that starts again still has them, and they can be read while none runs.
+/// daemon that starts again still has them, and they can be read while none runs. `DiskWriter` writes it.
 ///
 /// Thread: control.
 package struct History: Sendable {
@@ -16,7 +13,8 @@ package struct History: Sendable {
 
     /// The events, the oldest first.
     package private(set) var events: [HistoryEvent] = []
-    private let path: String
+    /// The file.
+    let path: String
 
     /// Reads the file of a control file; what is no event in it is left out.
     package init(controlFile: String) {
@@ -48,18 +46,6 @@ package struct History: Sendable {
         return event
     }
 
-    /// Writes the file whole; what cannot be written is in the journal all the same.
-    func save() {
-        do throws(SystemError) {
-            let scratch = path + ".new"
-            let file = try Descriptor("open \(scratch)") {
-                ctsync_open(scratch, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o644)
-            }
-            let bytes = Array(events.map { $0.line + "\n" }.joined().utf8)
-            try retrying("write \(scratch)") { Glibc.write(file.raw, bytes, bytes.count) }
-            try retrying("rename \(scratch)") { rename(scratch, path) }
-        } catch {
-            return
-        }
-    }
+    /// The file's text: a line an event.
+    var text: String { events.map { $0.line + "\n" }.joined() }
 }

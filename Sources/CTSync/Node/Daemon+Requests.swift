@@ -12,13 +12,13 @@ extension Daemon {
         case (.set, "rekey"):
             return answerRekey()
         case (.get, "check"):
-            let troubles = [epochWriter.trouble.map { "the epoch is not kept: \($0)" }]
+            let troubles = [disk.trouble.map { "the epoch is not kept: \($0)" }]
             let facts = node.facts(fileTroubles: troubles.compactMap { $0 } + roleFile.troubles)
             return ControlReply(NodeCheck(node.nodeReport(), facts).lines)
         case (.set, "rehearse"):
             return node.rehearse { () throws(SystemError) in
-                try epochWriter.rehearse()
-                return "\(epochWriter.path) written, as it was"
+                try disk.rehearse()
+                return "\(disk.epochPath) written, as it was"
             }
         case (.get, "history"):
             // So that it has all that the status said before.

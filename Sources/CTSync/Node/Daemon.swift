@@ -20,7 +20,7 @@ package final class Daemon {
     private let viewSocket: ControlSocket?
     let roleFile: RoleFile
     private var lock: InstanceLock
-    let epochWriter: EpochWriter
+    let disk: DiskWriter
     private var diskThread: WorkerThread?
     private var isEnding = false
     private var pause = Pause.none
@@ -82,14 +82,14 @@ package final class Daemon {
                 darkness: darkness, log: log)
             controlSocket = try ControlSocket(controlFile: configuration.controlFile)
             roleFile = try RoleFile(path: configuration.controlFile, log: log)
-            epochWriter = try EpochWriter(epochFile) { trouble in
+            disk = try DiskWriter(epochFile) { trouble in
                 log.warning(
                     """
                     the epoch cannot be saved for the next boot (\(trouble)); if the clock is \
                     behind then, this node learns the epoch from the others
                     """)
             }
-            diskThread = try epochWriter.start()
+            diskThread = try disk.start()
         } catch {
             links.remove()
             throw error
@@ -97,7 +97,7 @@ package final class Daemon {
         node.engine.remember(
             epoch: max(lock.epoch, diskEpoch), last: lock.last, hasMore: lock.hasMore,
             wallMicroseconds: Clock.wallMicroseconds())
-        observer = Observer(controlFile: configuration.controlFile, log: log)
+        observer = Observer(controlFile: configuration.controlFile, disk: disk, log: log)
         self.lock = lock
         viewSocket = Self.viewSocket(configuration, log)
         Self.keepSettings(log)
@@ -187,13 +187,13 @@ package final class Daemon {
     /// Keeps the highest epoch: in the lock file, and where it outlives a boot.
     private func record(_ epoch: UInt64) {
         lock.record(epoch)
-        epochWriter.record(epoch)
+        disk.record(epoch)
     }
 
     private func end() {
         log.info("stopping")
         node.end()
-        epochWriter.end()
+        disk.end()
         diskThread.take()?.join()
         roleFile.remove()
         withdraw()

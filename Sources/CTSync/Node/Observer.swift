@@ -8,6 +8,7 @@ import Logging
 /// Thread: control.
 struct Observer {
     private let log: Logger
+    private let disk: DiskWriter
     private var chronicle = Chronicle()
     private var history: History
     private var due: Instant = 0
@@ -21,7 +22,8 @@ struct Observer {
     /// promotion ends is the first one after it.
     private var forwardedBefore: UInt64?
 
-    init(controlFile: String, log: Logger) {
+    init(controlFile: String, disk: DiskWriter, log: Logger) {
+        self.disk = disk
         self.log = log
         history = History(controlFile: controlFile)
     }
@@ -73,7 +75,7 @@ struct Observer {
         events += chronicle.take(report, now: now)
         guard !events.isEmpty else { return }
         for event in events { write(history.add(event)) }
-        history.save()
+        disk.record(history)
     }
 
     /// Follows a takeover until its phases are known; what a daemon starts as is none.
@@ -89,7 +91,7 @@ struct Observer {
         else { return }
         timeline = nil
         write(history.add(event))
-        history.save()
+        disk.record(history)
     }
 
     /// A line of the journal, with fields that can be searched for.

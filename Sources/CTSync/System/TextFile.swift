@@ -32,13 +32,16 @@ package enum TextFile {
 
     /// Replaces a file in one step: a reader finds the old text or the new one.
     ///
+    /// - Parameter mode: the new file's, less the umask.
     /// - Throws: `SystemError` of open(2), write(2) or rename(2); the old file stays.
-    package static func replace(_ path: String, with text: String) throws(SystemError) {
+    package static func replace(
+        _ path: String, with text: String, mode: UInt32 = 0o644
+    ) throws(SystemError) {
         // Beside it, and of a name that no reader of *.prom or *.json takes for one.
         let new = "\(path).\(getpid()).new"
-        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC
+        let flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW
         do throws(SystemError) {
-            let file = try Descriptor("open \(new)") { ctsync_open(new, flags, 0o644) }
+            let file = try Descriptor("open \(new)") { ctsync_open(new, flags, mode) }
             let bytes = Array(text.utf8)
             var written = 0
             while written < bytes.count {

@@ -6,7 +6,7 @@ import Testing
 @testable import CTSync
 
 @Suite struct HistoryTests {
-    private static func event(_ text: String, peer: UInt8? = nil) -> HistoryEvent {
+    static func event(_ text: String, peer: UInt8? = nil) -> HistoryEvent {
         HistoryEvent(
             wallMicroseconds: 1_795_644_168_958_210, kind: .state, isBad: true, role: .slave,
             reason: peer == nil ? nil : "master_silent", peerID: peer, text: text)
@@ -55,7 +55,7 @@ import Testing
         var history = History(controlFile: path)
         #expect(history.events.isEmpty)
         for number in 1...130 { history.add(Self.event("event \(number)")) }
-        history.save()
+        try TextFile.replace(history.path, with: history.text)
         let next = History(controlFile: path)
         #expect(next.events == history.events)
         #expect(next.events.count == 100)
@@ -74,7 +74,7 @@ import Testing
         let path = scratch.path + "/state"
         var history = History(controlFile: path)
         for _ in 0..<100 { history.add(Self.event(String(repeating: "x", count: 5_000))) }
-        history.save()
+        try TextFile.replace(history.path, with: history.text)
         #expect(History(controlFile: path).events.count == 100)
     }
 }

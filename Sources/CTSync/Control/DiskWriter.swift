@@ -3,34 +3,37 @@
 internal import CCTSyncShims
 import Synchronization
 
-/// Writes epochs into an `EpochFile` on a thread of its own: a disk that is busy would keep a promotion
-/// waiting, for milliseconds as a rule.
+/// Writes the epoch and the history on a thread of its own: a disk that is busy would keep a promotion
+/// waiting, for milliseconds as a rule, for seconds under load.
 ///
-/// What a power cut catches before it is written the clock has to do for, and the others' answers. A daemon
-/// that is killed finds its epoch in the lock file.
-final class EpochWriter: Sendable {
+/// What a power cut catches before an epoch is written the clock has to do for, and the others' answers. A
+/// daemon that is killed finds its epoch in the lock file. A history that cannot be written is in the
+/// journal all the same.
+final class DiskWriter: Sendable {
     private struct State {
-        var wanted: UInt64
+        var epoch: UInt64
+        /// A history that is not written yet.
+        var history: History?
         var isEnding = false
         var trouble: SystemError?
     }
 
-    /// Where it is written.
-    let path: String
+    /// Where the epoch is written.
+    let epochPath: String
     private let file: Mutex<EpochFile>
     private let state: Mutex<State>
     private let wake: WakeUp
-    /// Is told of trouble once, until a write succeeds.
+    /// Is told of trouble with the epoch once, until a write succeeds.
     private let tell: @Sendable (SystemError) -> Void
 
-    /// One that has written what the file has.
+    /// One that has written what the epoch's file has.
     ///
     /// - Throws: `SystemError` of eventfd(2).
     init(
         _ file: consuming EpochFile, tell: @escaping @Sendable (SystemError) -> Void
     ) throws(SystemError) {
-        path = file.path
-        state = Mutex(State(wanted: file.epoch, trouble: file.trouble))
+        epochPath = file.path
+        state = Mutex(State(epoch: file.epoch, trouble: file.trouble))
         self.file = Mutex(file)
         self.tell = tell
         wake = try WakeUp()
@@ -47,10 +50,16 @@ final class EpochWriter: Sendable {
     /// Has an epoch written that is higher than all before.
     func record(_ epoch: UInt64) {
         let isHigher = state.withLock { state in
-            defer { state.wanted = max(state.wanted, epoch) }
-            return epoch > state.wanted
+            defer { state.epoch = max(state.epoch, epoch) }
+            return epoch > state.epoch
         }
         if isHigher { wake.signal() }
+    }
+
+    /// Has a history written, if no later one comes before that.
+    func record(_ history: History) {
+        state.withLock { $0.history = history }
+        wake.signal()
     }
 
     /// Lets the thread end, everything written.
@@ -71,10 +80,13 @@ final class EpochWriter: Sendable {
         while true {
             while ctsync_wait(wake.raw, -1, -1) == 0 {}
             wake.clear()
-            let (wanted, isEnding) = state.withLock { ($0.wanted, $0.isEnding) }
+            let work = state.withLock { state in
+                defer { state.history = nil }
+                return state
+            }
             let (isNew, trouble) = file.withLock { file in
-                let isNew = wanted > file.epoch
-                file.record(wanted)
+                let isNew = work.epoch > file.epoch
+                file.record(work.epoch)
                 return (isNew, file.trouble)
             }
             if isNew {
@@ -82,7 +94,10 @@ final class EpochWriter: Sendable {
                 if let trouble, !isTold { tell(trouble) }
                 isTold = trouble != nil
             }
-            if isEnding { return }
+            if let history = work.history {
+                try? TextFile.replace(history.path, with: history.text)
+            }
+            if work.isEnding { return }
         }
     }
 }
