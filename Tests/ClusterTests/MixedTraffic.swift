@@ -88,9 +88,8 @@ final class MixedTraffic {
         ftp = try (hasFTP ? [true, false] : []).map {
             try FTPTraffic(cluster, isPassive: $0, ipv6: ipv6)
         }
-        if !ipv6 {
-            raw = [("SCTP", try RawTraffic(cluster, isSCTP: true))]
-            raw.append(("GRE", try RawTraffic(cluster, isSCTP: false)))
+        raw = try [("SCTP", true), ("GRE", false)].map { name, isSCTP in
+            (name, try RawTraffic(cluster, isSCTP: isSCTP, ipv6: ipv6))
         }
         short = try ShortConnections(
             from: cluster.client, to: Plan.service(ipv6: ipv6), perSecond: 500, within: 15)
@@ -204,9 +203,9 @@ final class RawTraffic {
     private let isSCTP: Bool
     private var number: UInt8 = 0
 
-    init(_ cluster: Cluster, isSCTP: Bool) throws {
+    init(_ cluster: Cluster, isSCTP: Bool, ipv6: Bool) throws {
         self.isSCTP = isSCTP
-        pair = try RawPair(cluster, protocolNumber: isSCTP ? 132 : 47)
+        pair = try RawPair(cluster, protocolNumber: isSCTP ? 132 : 47, ipv6: ipv6)
         if isSCTP { try pair.pass(SCTPPacket.opening) }
         // Two each way: only then a tunnel of GRE has more than half a minute.
         for fromClient in [true, false, true, false] {

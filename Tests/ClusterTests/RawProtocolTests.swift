@@ -8,12 +8,14 @@ import Testing
 struct RawPair {
     let client: Socket
     let server: Socket
+    private let ipv6: Bool
 
-    init(_ cluster: Cluster, protocolNumber: Int32) throws {
+    init(_ cluster: Cluster, protocolNumber: Int32, ipv6: Bool = false) throws {
+        self.ipv6 = ipv6
+        let (here, there) = (Plan.client(ipv6: ipv6), Plan.server(ipv6: ipv6))
         client = try .raw(
-            protocolNumber, to: Endpoint(Plan.server(ipv6: false), 0), in: cluster.client)
-        server = try .raw(
-            protocolNumber, to: Endpoint(Plan.client(ipv6: false), 0), in: cluster.server)
+            protocolNumber, to: Endpoint(there, 0), ipv6: ipv6, in: cluster.client)
+        server = try .raw(protocolNumber, to: Endpoint(here, 0), ipv6: ipv6, in: cluster.server)
     }
 
     /// Sends a packet and waits until the other side has it.
@@ -22,7 +24,7 @@ struct RawPair {
         try from.send(bytes)
         try eventually("the packet \(bytes)", within: seconds) {
             guard let (packet, _) = try to.receive() else { return false }
-            let header = Int((packet.first ?? 0) & 0x0F) * 4
+            let header = ipv6 ? 0 : Int((packet.first ?? 0) & 0x0F) * 4
             return Array(packet.dropFirst(header)) == bytes
         }
     }

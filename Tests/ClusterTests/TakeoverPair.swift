@@ -104,6 +104,7 @@ final class TakeoverPair {
                 chain keep {
                     type nat hook postrouting priority 99;
                     meta l4proto { 47, 132 } snat ip to 10.1.0.2
+                    meta l4proto { 47, 132 } snat ip6 to fd00:1::2
                     \(translation)
                 }
             }
