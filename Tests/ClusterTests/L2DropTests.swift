@@ -146,6 +146,48 @@ extension ClusterTests {
             }
         }
 
+        /// With `tables` a flush opens the node until the rules are loaded again: for the time of a few
+        /// programs, however slow the machine is.
+        @Test func aFlushOfTablesOpensForAFewProgramsTime() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                let program = try (0..<9).map { _ in
+                    let start = Stopwatch.seconds()
+                    try node.host.run(["iptables-restore", "--noflush"], input: "*mangle\nCOMMIT\n")
+                    return Stopwatch.seconds() - start
+                }
+                try node.start(role: .slave, ["--l2drop", "1", "--l2drop-backend", "tables"])
+                let gaps = try (0..<9).map { _ in try Self.gapOfAFlush(node) }
+                let (gap, yardstick) = (gaps.sorted()[4], program.sorted()[4])
+                print("open for \(gap) s, a program takes \(yardstick) s")
+                #expect(gap < 7 * yardstick)
+            }
+        }
+
+        /// - Returns: between which moments a flushed node could send, in seconds.
+        private static func gapOfAFlush(_ node: Firewall) throws -> Double {
+            let socket = try Socket.datagrams(
+                to: Endpoint(Plan.client(ipv6: false), 9), in: node.host)
+            let isDark = { (try? socket.send([0])) == nil }
+            // No rule of the flush before is still on its way.
+            var dark = 0
+            try eventually("a dark node", every: 0.005) {
+                dark = isDark() ? dark + 1 : 0
+                return dark >= 40
+            }
+            let flush = Background(named: "cts_flush") { try? node.host.nft("flush ruleset") }
+            defer { flush.join() }
+            var opened: Double?
+            var closed = 0.0
+            try eventually("a flush, and a dark node", every: 0.0002) {
+                let now = Stopwatch.seconds()
+                let isOpen = !isDark()
+                if isOpen { (opened, closed) = (opened ?? now, now) }
+                return opened != nil && !isOpen
+            }
+            return closed - (opened ?? closed)
+        }
+
         /// Killed, it stays; stopped in order, it stays or goes as asked; the console opens it.
         @Test func failsSafe() throws {
             try withCluster { cluster in
