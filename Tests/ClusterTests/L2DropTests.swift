@@ -146,6 +146,48 @@ extension ClusterTests {
             }
         }
 
+        /// Of two masters the older is dark when they hear each other again; the neighbours, who took it for
+        /// the way until then, must learn of the other at once.
+        @Test func theWinnerOfASplitIsFound() throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                let server = try EchoServer(on: Plan.service(ipv6: false), in: cluster.server)
+                defer { server.stop() }
+                try cluster.startDaemons(["--l2drop", "1"])
+                try cluster.learnAddresses()
+                try cluster.plug(second)
+                let open = try EchoConnection(
+                    from: cluster.client, to: Plan.service(ipv6: false))
+                try open.exchange()
+                try second.waitForEqualTable(to: first, atLeast: 1)
+                try cluster.cutSync(second)
+                try second.write("1\n")
+                let frames = try cluster.frames(of: second, into: "lan")
+                try second.waitForRole(.master)
+                // The announcements of its promotion, the last of which come two seconds apart.
+                var last = Stopwatch.seconds()
+                try eventually("the end of the announcements", within: 20, every: 0.1) {
+                    if frames.take(Self.isARP) > 0 { last = Stopwatch.seconds() }
+                    return Stopwatch.seconds() > last + 3
+                }
+                for (host, device, address) in [
+                    (cluster.client, "lan0", "10.1.0.1"), (cluster.server, "wan0", "10.2.0.1"),
+                ] {
+                    let hardware = try first.host.run(["cat", "/sys/class/net/\(device)/address"])
+                    try host.ip("neigh replace \(address) lladdr \(hardware.dropLast()) dev eth0")
+                }
+                try open.exchange()
+                try cluster.restoreSync(second)
+                try first.waitForRole(.slave)
+                try open.exchange(within: 5)
+                #expect(try second.status()?.role == .master)
+            }
+        }
+
+        private static func isARP(_ frame: [UInt8]) -> Bool {
+            Array(frame[12..<14]) == [0x08, 0x06]
+        }
+
         /// With `tables` a flush opens the node until the rules are loaded again: for the time of a few
         /// programs, however slow the machine is.
         @Test func aFlushOfTablesOpensForAFewProgramsTime() throws {
@@ -153,7 +195,8 @@ extension ClusterTests {
                 let node = cluster.firewalls[0]
                 let program = try (0..<9).map { _ in
                     let start = Stopwatch.seconds()
-                    try node.host.run(["iptables-restore", "--noflush"], input: "*mangle\nCOMMIT\n")
+                    try node.host.run(
+                        ["iptables-restore", "--noflush"], input: "*mangle\nCOMMIT\n")
                     return Stopwatch.seconds() - start
                 }
                 try node.start(role: .slave, ["--l2drop", "1", "--l2drop-backend", "tables"])
