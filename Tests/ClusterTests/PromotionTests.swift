@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 import ClusterSupport
+import Synchronization
 import Testing
 
 extension ClusterTests {
@@ -8,6 +9,8 @@ extension ClusterTests {
     @Suite struct PromotionTests {
         /// Entries of a large table: below the default nf_conntrack_max of small machines.
         private static let large = 150_000
+        /// Entries of a table whose walk is much longer than a promotion.
+        private static let walked = 60_000
 
         /// Nothing before the first forwarded packet depends on the size of the table: a promotion
         /// that looked at each entry would take hundreds of times as long with the large one.
@@ -40,7 +43,64 @@ extension ClusterTests {
             return times
         }
 
-        private func median(_ values: [Int]) -> Int { values.sorted()[values.count / 2] }
+        private func median<Value: Comparable>(_ values: [Value]) -> Value {
+            values.sorted()[values.count / 2]
+        }
+
+        /// In the middle of an initsync, while connections come and go, it takes what has arrived when the
+        /// order comes, and waits neither for the walk nor for a pause of the events.
+        @Test func takesWhatHasArrivedUnderAFlood() throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try MadeEntries.create(0..<Self.walked, in: first.host)
+                let flags = ["--initsync-rate", "0", "--require-sync", "0"]
+                try first.start(role: .master, flags)
+                let isOver = Box(Atomic(false))
+                let host = first.host
+                let flood = Background(named: "cts_flood") {
+                    let numbers = Self.walked..<Self.walked + 500
+                    let steps = numbers.flatMap { [MadeEntries.Step.create($0), .delete($0)] }
+                    while !isOver.value.load(ordering: .relaxed) {
+                        try? MadeEntries.apply(steps, in: host, pauseMicroseconds: 100)
+                    }
+                }
+                defer {
+                    isOver.value.store(true, ordering: .relaxed)
+                    flood.join()
+                }
+                var walks: [Double] = []
+                var promotions: [Double] = []
+                for _ in 0..<3 {
+                    let began = Stopwatch.seconds()
+                    try startEmpty(second, flags)
+                    try cluster.waitInSync(within: 60)
+                    walks.append(Stopwatch.seconds() - began)
+                    try startEmpty(second, flags)
+                    try second.write("1\n")
+                    try second.waitForRole(.master)
+                    let status = try #require(try second.status())
+                    promotions.append(Double(status.promotionMicroseconds) / 1e6)
+                    // It takes over what it has not.
+                    try eventually("the whole table", within: 60, detail: { cluster.logs }) {
+                        try second.table().count >= Self.walked
+                    }
+                    try first.write("1\n")
+                    try first.waitForRole(.master)
+                }
+                print("promotions \(promotions), initsyncs \(walks), in seconds")
+                #expect(median(promotions) < median(walks) / 10)
+            }
+        }
+
+        /// Starts a slave anew, until an initsync has begun.
+        private func startEmpty(_ node: Firewall, _ flags: [String]) throws {
+            node.kill()
+            try node.flush()
+            try node.start(role: .slave, flags)
+            try eventually("an initsync", every: 0.02, detail: { node.statusLine }) {
+                try node.status()?.entriesHeld ?? 0 > 1_000
+            }
+        }
 
         /// The command does what the control file does, and says so with its exit status.
         @Test func commandsChangeTheRole() throws {
