@@ -42,6 +42,28 @@ extension ClusterTests {
             }
         }
 
+        /// Entries from before anybody listened make no events: flushed, they are missing in the next walk
+        /// and nobody has said why. What the master held a moment ago is not taken from its slave.
+        @Test func aWalkOfAMasterThatIsSuddenlyEmptyPurgesNothing() throws {
+            try withCluster { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try first.host.set(["net.netfilter.nf_conntrack_events": 0])
+                try MadeEntries.create(0..<50, in: first.host)
+                try cluster.startDaemons(Self.quiet)
+                try second.waitForEqualTable(to: first, atLeast: 50)
+                let sent = try first.count("initsyncs_sent")
+                try first.flush()
+                #expect(try second.command(["resync"]).status == 0)
+                // The slave asks again: the first one is not believed.
+                try eventually("two walks", detail: { second.statusLine }) {
+                    try first.count("initsyncs_sent") >= sent + 2
+                }
+                #expect(try first.table().isEmpty)
+                #expect(try second.table().count == 50)
+                #expect(try second.count("purged") == 0)
+            }
+        }
+
         private static func waitForHistory(_ node: Firewall, _ words: String) throws {
             try eventually("the history says: \(words)", every: 0.2) {
                 try node.command(["history"]).output.contains(words)
