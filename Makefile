@@ -227,7 +227,7 @@ corpus: packages
 		$(SWIFT) test $(TESTING) --skip-build --filter 'ReaderTests'
 
 # Style, that no room of the library uses one below it, that daemon and simulation call the same engines
-# (docs/architecture.md), that the tests exist which documents name, and that each planted fault still has its
+# (docs/engines.md), that the tests exist which documents name, and that each planted fault still has its
 # place.
 LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 
