@@ -54,7 +54,7 @@ final class LinkReports: Sendable {
     func takesOver() { taken.store(false, ordering: .releasing) }
 
     /// Everything has been taken over.
-    func hasTaken() {
+    func tookOver() {
         taken.store(true, ordering: .releasing)
         superseded.signal()
     }

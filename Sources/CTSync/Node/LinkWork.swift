@@ -131,7 +131,7 @@ final class LinkWork {
         let now = Clock.now()
         engine.work(now: now)
         output(now)
-        if engine.slave.hasTaken, !reports.hasTakenOver { reports.hasTaken() }
+        if engine.slave.hasTaken, !reports.hasTakenOver { reports.tookOver() }
     }
 
     private func hear(_ count: Int, _ isTaking: Bool) {
