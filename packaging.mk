@@ -204,5 +204,6 @@ test-packages: release
 		and $(MANAGER_TESTS) \
 		and $(DOCUMENT_TESTS) \
 		and Tests/packaging/rpm.sh .build/rpm \
+		and Tests/packaging/rpm-scripts.sh $(STAGED) .build/rpm \
 		and Tests/packaging/tarball.sh .build/tarball \
 		and Tests/packaging/release.sh .build/release-$$(packaging/version version)
