@@ -39,6 +39,21 @@ for prefix in /usr/local /opt/ct_sync; do
     echo '# of the administrator' > "$root/etc/ct_sync.conf"
     "$unpacked/install.sh" --destdir "$root" --prefix "$prefix" > "$scratch/words" 2>&1
     check "installed again, the configuration stays" "grep -q administrator $root/etc/ct_sync.conf"
+    check "no daemon runs, so none is to be restarted" \
+        "! grep -q restart $scratch/words && grep -q 'systemctl enable --now ct_sync' $scratch/words"
+    # The script's own words.
+    # shellcheck disable=SC2016
+    unshare --net sh -c 'ip link set lo up && ip link add sync0 type veth peer name sync1 && ip link set sync0 up \
+        && ip link set sync1 up && exec "$0" --syncdev sync0 --id 1 --l2drop 0 --control-file "$1"' \
+        "$root$prefix/sbin/ct_sync" "$scratch/state" 2> "$scratch/daemon" &
+    daemon=$!
+    check "a daemon runs" "within 10 [ -e $scratch/state ]"
+    "$unpacked/install.sh" --destdir "$root" --prefix "$prefix" > "$scratch/words" 2>&1
+    check "installed over it, a restart is asked for: $(cat "$scratch/words")" \
+        "[ \$(grep -c . $scratch/words) -eq 1 ] && grep -q ': $prefix/lib/ct_sync/ct_sync-restart$' $scratch/words \
+            && [ -x $root$prefix/lib/ct_sync/ct_sync-restart ]"
+    kill "$daemon"
+    wait "$daemon"
     "$unpacked/install.sh" --destdir "$root" --prefix "$prefix" --remove
     check "removed, only the configuration is left" \
         "[ \"\$(cd $root && find . -type f -o -type l | sort | tr '\n' ' ')\" \

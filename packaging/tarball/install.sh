@@ -6,7 +6,7 @@
 #   ./install.sh [--prefix /usr/local] [--destdir /some/root] [--remove]
 #
 # The configuration, /etc/ct_sync.conf, is made if it is not there, and never removed. Nothing is enabled
-# or started.
+# or started; a daemon that runs keeps the old program until it is restarted, which the last line says.
 
 set -eu
 cd "$(dirname "$0")"
@@ -83,5 +83,11 @@ fi
 if [ -z "$destdir" ]; then
     getent group ct_sync > /dev/null || groupadd --system ct_sync
     if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+fi
+# A process goes on with the program that it was started with, whose file is deleted.
+if readlink /proc/[0-9]*/exe | grep -qxF -e "$destdir$prefix/sbin/ct_sync (deleted)" \
+    -e "$destdir$prefix/lib/ct_sync/ct_sync-exporter (deleted)"; then
+    echo "The old ct_sync is still running. To restart it in its role: $prefix/lib/ct_sync/ct_sync-restart"
+    exit 0
 fi
 echo "ct_sync is in $prefix/sbin. Put syncdev and id into /etc/ct_sync.conf, then: systemctl enable --now ct_sync"
