@@ -56,6 +56,7 @@ help:
 	@echo 'make mutants           plants faults in the engines; the simulated cluster must find each'
 	@echo 'make docs-check        the documents: links, commands, outputs; does what they say, as root'
 	@echo 'make test-packages     builds all packages and tests them, a part of make test, as root'
+	@echo 'make test-compilation  compiles the commit in two folders; the packages must have equal bytes, as root'
 	@echo 'make release           packages, source and checksums, .build/release-VERSION'
 	@echo 'make corpus            records the kernel messages of Tests/CTSyncTests/Ctnetlink/Corpus, as root'
 	@echo 'make test-keepalived   keepalived as it happens, on two machines under systemd, as root'

@@ -8,6 +8,7 @@
 #   make tarball         .build/tarball/ct_sync-VERSION-linux-ARCHITECTURE.tar.xz, with an install script
 #   make release         all of them, the source and SHA256SUMS in .build/release-VERSION
 #   make test-packages   their tests
+#   make test-compilation  compiles the commit twice, in two folders: the packages have equal bytes
 #
 # All take the daemon built with the Swift runtime inside, so that it needs C libraries only.
 
@@ -30,13 +31,17 @@ STATIC = .build/static
 STATIC_BINARY = $(STATIC)/release/ct_sync
 # Equal functions are kept once: generic code repeats itself.
 # Relative relocations are packed (glibc 2.36): a megabyte less.
+# Nothing is in it that would differ if the same source were compiled in another folder: no name of the folder
+# (__FILE__), no build-id, which is a sum of debug information too, and not what packaging/discard.ld names.
 STATIC_FLAGS = -c release --static-swift-stdlib --scratch-path $(STATIC) -Xswiftc -use-ld=lld \
-	-Xlinker -z -Xlinker now -Xlinker --icf=all -Xlinker -z -Xlinker pack-relative-relocs
+	-Xcc -fmacro-prefix-map=$(CURDIR)=. \
+	-Xlinker -z -Xlinker now -Xlinker --icf=all -Xlinker -z -Xlinker pack-relative-relocs \
+	-Xlinker --build-id=none -Xlinker -T -Xlinker $(CURDIR)/packaging/discard.ld
 # What all packages are made of.
 STAGED = .build/staged
 
 .PHONY: static install uninstall staged deb rpm tarball release documents docs-check test-packaging \
-	test-managers test-keepalived test-pacemaker test-packages
+	test-managers test-keepalived test-pacemaker test-packages test-compilation
 
 static: packages
 	for program in ct_sync ct_sync-exporter; do \
@@ -191,6 +196,10 @@ test-pacemaker: deb
 	apt-get install --quiet --yes --download-only --no-install-recommends \
 		-o Dir::Cache::archives=$(PACEMAKER) corosync pacemaker pacemaker-cli-utils
 	Tests/docs/run .build/deb/ct-sync_*.deb Tests/managers/pacemaker.md
+
+# As root, like the tests of the packages; no part of "make test", as it compiles everything twice.
+test-compilation: packages
+	Tests/packaging/compilation.sh
 
 # The packages as they are released, and all that is said above: the last part of "make test".
 test-packages: release
