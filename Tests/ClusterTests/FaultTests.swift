@@ -72,6 +72,16 @@ extension ClusterTests {
                 master: ("alone", "no slave could take over"),
                 slave: ("not_a_peer", "node 1 (172.31.255.1) is not among the peers")),
             Fault(
+                name: "a peer that is the node itself",
+                masterFlags: ["--peer", "172.31.255.1"], slaveFlags: ["--peer", "172.31.255.2"],
+                master: ("own_peer", "peer 172.31.255.1 is an address of this node"),
+                slave: ("own_peer", "peer 172.31.255.2 is an address of this node")),
+            Fault(
+                name: "a peer in no network of the device",
+                masterFlags: ["--peer", "10.99.0.2"], slaveFlags: ["--peer", "10.99.0.1"],
+                master: ("peer_elsewhere", "peer 10.99.0.2 is in no network of sync0"),
+                slave: ("peer_elsewhere", "peer 10.99.0.1 is in no network of sync0")),
+            Fault(
                 name: "other rules", slaveFlags: ["--replicate", "accept protocol tcp"],
                 master: ("alone", "no slave could take over"),
                 slave: ("rules_differ", "differ from those of node 1")),

@@ -73,7 +73,7 @@ extension Node {
             destinations: socket.destinations.map {
                 HostAddress($0.family, $0.address).description
             },
-            isMulticast: socket.isMulticast,
+            misplaced: peerPlaces, isMulticast: socket.isMulticast,
             packetsIn: slave.counters.packets + heard.packets + before.packets,
             packetsOut: master.sender.packetCount + slave.packetsSent,
             bytesIn: slave.counters.bytes + heard.bytes + before.bytes,
@@ -83,6 +83,15 @@ extension Node {
             refused: refused,
             lastRefusal: refused == 0 || refusal == 0 ? nil : Self.errnoName(refusal),
             refusedAge: looks.refusals.at.map { NodeReport.elapsed(since: $0, Clock.now()) })
+    }
+
+    /// Where the peers are; if the addresses cannot be read nothing is said of them.
+    private var peerPlaces: PeerPlaces {
+        do throws(SystemError) {
+            return try PeerPlaces.ofThisMachine(links)
+        } catch {
+            return PeerPlaces()
+        }
     }
 
     /// Packets that the network has refused since the start, as master and as slave.

@@ -91,6 +91,15 @@ struct NodeCheck {
         } else {
             add(.ok, "link", "\(heard.joined(separator: ", ")) heard on \(device)")
         }
+        for peer in report.link.misplaced.own {
+            add(.fail, "peer", "\(peer) is an address of this node itself", "ip -br addr")
+        }
+        for peer in report.link.misplaced.elsewhere
+        where !report.peers.contains(where: { $0.isHeard && $0.address == "\(peer)" }) {
+            add(
+                .warn, "peer", "\(peer) is in no network of \(device), and no route by it leads there",
+                "ip -br addr    on both nodes")
+        }
         let foreign = ["own_id", "version", "cluster"]
         let recent = report.drops.filter { drop in
             foreign.contains(drop.reason) && (drop.age.map { $0 < 60 * Duration.second } ?? false)

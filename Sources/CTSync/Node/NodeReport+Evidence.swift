@@ -24,7 +24,31 @@ extension NodeReport {
                         why: "is it up, the cable in, and the other end up?")
                 ])
         }
-        return keyProblem ?? dropped ?? sighting.map { seen($0) } ?? other ?? crossing
+        return ownPeer ?? keyProblem ?? dropped ?? sighting.map { seen($0) } ?? other ?? crossing
+            ?? peerElsewhere
+    }
+
+    /// A peer that is this node, whether or not the node is well.
+    var ownPeer: Problem? {
+        guard let peer = link.misplaced.own.first else { return nil }
+        return Problem(
+            .ownPeer,
+            "peer \(peer) is an address of this node itself; name the other nodes in "
+                + configurationFile,
+            tries: [Hint(command: "ip -br addr", why: "on both nodes: which addresses are whose?")])
+    }
+
+    /// A peer that packets have no way to.
+    private var peerElsewhere: Problem? {
+        guard let peer = link.misplaced.elsewhere.first else { return nil }
+        return Problem(
+            .peerElsewhere,
+            "peer \(peer) is in no network of \(link.device), and no route by it leads there",
+            tries: [
+                Hint(
+                    command: "ip -br addr",
+                    why: "on both nodes: is that the other's address on this wire?")
+            ])
     }
 
     /// A slave that hears no master.

@@ -19,6 +19,8 @@ extension NodeReport {
         case anotherGroup = "another_group"
         case anotherDevice = "another_device"
         case notAPeer = "not_a_peer"
+        case ownPeer = "own_peer"
+        case peerElsewhere = "peer_elsewhere"
         case routed = "routed"
         case blockedHere = "blocked_here"
         case anotherKey = "another_key"

@@ -11,6 +11,7 @@ extension NodeReport {
                     .promotionWaits, "the ordered promotion waits for the end of the initsync"))
         }
         warnings += identityConflicts.filter { $0.reason != problem?.reason } + keyProblems
+        if let ownPeer, problem?.reason != .ownPeer { warnings.append(ownPeer) }
         if let refusing { warnings.append(refusing) }
         if role == .master { addMaster(&warnings) }
         if path.isLess { warnings.append(smallPath) }

@@ -157,6 +157,8 @@ extension NodeReport {
         var port: UInt16 = 0
         /// The group or groups, or the peers.
         var destinations: [String] = []
+        /// Of the peers, those that can be no other node on the link.
+        var misplaced = PeerPlaces()
         var isMulticast = true
         var packetsIn: UInt64 = 0
         var packetsOut: UInt64 = 0

@@ -98,6 +98,12 @@ import Testing
         add("fail link: nobody is heard on eth2") { $0.peers = [] }
         add("fail link: eth2 has no carrier") { $0.link.hasCarrier = false }
         add("fail link: eth2 is gone") { $0.link.isPresent = false }
+        add("fail peer: 10.0.0.1 is an address of this node itself") {
+            $0.link.misplaced.own = [HostAddress(text: "10.0.0.1")].compactMap { $0 }
+        }
+        add("warn peer: 10.0.0.9 is in no network of eth2, and no route by it leads there") {
+            $0.link.misplaced.elsewhere = [HostAddress(text: "10.0.0.9")].compactMap { $0 }
+        }
         add("fail nodes: packets from 10.0.0.1 are dropped: own_id") {
             $0.drops = [
                 NodeReport.Drop(

@@ -32,6 +32,10 @@ import Testing
         return report
     }
 
+    private static func host(_ text: String) -> HostAddress {
+        HostAddress(text: text) ?? HostAddress(.ipv4, .any)
+    }
+
     private static var unanswered: NodeReport {
         var report = SampleReport.slave(.initsync)
         report.initsync.unansweredRequests = 7
@@ -96,6 +100,16 @@ import Testing
             sighted(.notAPeer)
         ),
         (
+            .ownPeer,
+            "peer 172.31.255.2 is an address of this node itself; name the other nodes in "
+                + "/etc/ct_sync.conf", link { $0.misplaced.own = [host("172.31.255.2")] }
+        ),
+        (
+            .peerElsewhere,
+            "peer 10.0.0.9 is in no network of eth2, and no route by it leads there",
+            link { $0.misplaced.elsewhere = [host("10.0.0.9")] }
+        ),
+        (
             .routed,
             "packets of node 1 (172.31.255.1) come through a router (TTL 254, not 255); the sync "
                 + "link must be one segment", sighted(.routed(hopLimit: 254))
@@ -154,6 +168,21 @@ import Testing
         var report = Self.dropped("own_id")
         report.drops[0].age = NodeReport.evidenceAge
         #expect(report.problem?.reason == .noMaster)
+    }
+
+    /// What comes tells more than where a peer is; but a node that names itself is told so at once, also when
+    /// others are heard.
+    @Test func misplacedPeers() {
+        var report = Self.sighted(.notAPeer)
+        report.link.misplaced.elsewhere = [Self.host("10.0.0.9")]
+        #expect(report.problem?.reason == .notAPeer)
+        report.link.misplaced.own = [Self.host("172.31.255.2")]
+        #expect(report.problem?.reason == .ownPeer)
+        report = SampleReport.slave
+        report.link.misplaced.elsewhere = [Self.host("10.0.0.9")]
+        #expect(report.problem == nil && report.warnings.isEmpty)
+        report.link.misplaced.own = [Self.host("172.31.255.2")]
+        #expect(report.problem == nil && report.warnings.map(\.reason) == [.ownPeer])
     }
 
     /// On one segment a node is heard from as many addresses as it has devices: no other node has its id.
