@@ -25,7 +25,7 @@ for folder in "$first" "$second"; do
     git -C "$folder" checkout --quiet --detach "$(git -c safe.directory="$PWD" rev-parse HEAD)" || exit 1
     # The same versions of what it needs.
     [ ! -e Package.resolved ] || cp Package.resolved "$folder"
-    # What called this is no matter of theirs.
+    # Without the flags of the make that called this.
     (cd "$folder" && MAKEFLAGS= MAKELEVEL= "${MAKE:-make}" deb rpm tarball) > "$scratch/words" 2>&1 \
         || { tail -n 40 "$scratch/words"; fail "it does not compile in $folder"; exit 1; }
     # What is compared is staged and packed.

@@ -97,7 +97,8 @@ struct NodeCheck {
         for peer in report.link.misplaced.elsewhere
         where !report.peers.contains(where: { $0.isHeard && $0.address == "\(peer)" }) {
             add(
-                .warn, "peer", "\(peer) is in no network of \(device), and no route by it leads there",
+                .warn, "peer",
+                "\(peer) is in no network of \(device), and no route by it leads there",
                 "ip -br addr    on both nodes")
         }
         let foreign = ["own_id", "version", "cluster"]
