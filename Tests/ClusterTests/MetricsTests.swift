@@ -244,77 +244,116 @@ extension ClusterTests {
             }
         }
 
+        /// Whether a screen of 60 by 8 is drawn for that.
+        private static func isSmall(_ screen: [String]) -> Bool {
+            screen.prefix(8).allSatisfy { $0.count <= 60 } && screen[0].contains("ALONE")
+        }
+
+        /// The terminal shows what is typed and waits for whole lines, as before.
+        private static func expectItself(_ terminal: Terminal) throws {
+            try terminal.type(line: "echo af; stty -a")
+            try terminal.wait("an echo") { screen in
+                screen.contains("af") && screen.contains { $0.contains("icanon") }
+            }
+            #expect(
+                terminal.screen.contains { $0.contains("icanon") && !$0.contains("-icanon") })
+        }
+
         /// The screen in a real terminal: tmux keeps what a person would see.
         @Test func watchDrawsAScreenAndLeavesTheTerminalAsItWas() throws {
             try withCluster { cluster in
                 let node = cluster.firewalls[0]
                 try node.start(role: .master)
-                let socket = cluster.directory + "/tmux"
-                func tmux(_ words: String...) throws -> String {
-                    try Command.run(["tmux", "-S", socket, "-f", "/dev/null"] + words)
-                }
-                defer { _ = try? tmux("kill-server") }
+                let terminal = try Terminal(in: cluster.directory)
                 let command = "\(try Daemon.binary()) watch --control-file \(node.controlFile)"
-                _ = try tmux(
-                    "-u", "new-session", "-d", "-x", "80", "-y", "24", "-e", "LC_ALL=C.UTF-8",
-                    "-e", "NO_COLOR=1", "sh")
-                _ = try tmux("send-keys", "echo before; \(command)", "Enter")
-                var screen: [String] = []
-                func look() throws {
-                    screen = try tmux("capture-pane", "-p").split(
-                        separator: "\n", omittingEmptySubsequences: false
-                    ).map { String($0) }
-                }
-                func wait(_ what: String, _ condition: () -> Bool) throws {
-                    try eventually(what, detail: { screen.joined(separator: "\n") }) {
-                        try look()
-                        return condition()
-                    }
-                }
-                try wait("a screen") { screen.contains { $0.hasPrefix(" kernel       ") } }
-                #expect(screen[0].contains(": MASTER, ALONE for "))
+                try terminal.type(line: "echo before; \(command)")
+                try terminal.wait("a screen") { $0.contains { $0.hasPrefix(" kernel       ") } }
+                #expect(terminal.screen[0].contains(": MASTER, ALONE for "))
                 // The node has a few of its own.
-                func connections() -> Int? {
+                func connections(_ screen: [String]) -> Int? {
                     screen.first { $0.hasPrefix(" connections ") }.flatMap {
                         Int($0.split(separator: " ")[1].replacingOccurrences(of: ",", with: ""))
                     }
                 }
-                #expect(try #require(connections()) < 1_000)
-                #expect(screen.contains { $0.hasPrefix(" 1     master  here") })
-                #expect(screen.contains { $0.contains(" MASTER, promoted in ") })
-                #expect(!screen.contains { $0.contains("before") })
+                #expect(try #require(connections(terminal.screen)) < 1_000)
+                #expect(terminal.screen.contains { $0.hasPrefix(" 1     master  here") })
+                #expect(terminal.screen.contains { $0.contains(" MASTER, promoted in ") })
+                #expect(!terminal.screen.contains { $0.contains("before") })
                 // Every second something is new: entries, and the clock in the corner.
                 try MadeEntries.create(0..<1_234, in: node.host)
-                try wait("the new entries") {
-                    connections().map { $0 >= 1_234 } == true
+                try terminal.wait("the new entries") {
+                    connections($0).map { $0 >= 1_234 } == true
                 }
-                // Another size.
-                _ = try tmux("resize-window", "-x", "60", "-y", "8")
-                try wait("a small screen") {
-                    screen.prefix(8).allSatisfy { $0.count <= 60 }
-                        && screen[0].contains("ALONE") && !screen[0].contains("before")
+                try terminal.resize(60, 8)
+                try terminal.wait("a small screen") {
+                    Self.isSmall($0) && !$0[0].contains("before")
                 }
                 node.kill()
-                try wait("no daemon") { screen[0].hasPrefix("ct_sync: NO DAEMON") }
-                _ = try tmux("resize-window", "-x", "80", "-y", "24")
-                _ = try tmux("send-keys", "q")
-                try wait("the shell's screen") { screen.contains { $0.hasSuffix("before") } }
-                _ = try tmux("send-keys", "echo af; stty -a", "Enter")
-                try wait("an echo") {
-                    screen.contains("af") && screen.contains { $0.contains("icanon") }
-                }
-                #expect(screen.contains { $0.contains("icanon") && !$0.contains("-icanon") })
+                try terminal.wait("no daemon") { $0[0].hasPrefix("ct_sync: NO DAEMON") }
+                try terminal.resize(80, 24)
+                try terminal.type(key: "q")
+                try terminal.wait("the shell's screen") { $0.contains { $0.hasSuffix("before") } }
+                try Self.expectItself(terminal)
                 // It ends with its terminal, however that ends.
-                _ = try tmux("send-keys", "clear; \(command)", "Enter")
-                try wait("the screen again") { screen[0].hasPrefix("ct_sync: NO DAEMON") }
+                try terminal.type(line: "clear; \(command)")
+                try terminal.wait("the screen again") { $0[0].hasPrefix("ct_sync: NO DAEMON") }
                 #expect(try Self.watchers(node.controlFile) == 1)
-                let server = try tmux("display-message", "-p", "#{pid}")
-                kill(try #require(pid_t(server.trimmingCharacters(in: .newlines))), SIGKILL)
+                try terminal.kill()
                 try eventually("nobody watches") { try Self.watchers(node.controlFile) == 0 }
                 // Without a terminal it is refused in one sentence.
                 let refused = try node.command(["watch"])
                 #expect(refused.status == 64 && refused.output == "")
                 #expect(refused.errors.hasPrefix("ct_sync: ct_sync watch needs a terminal"))
+            }
+        }
+
+        /// Over ssh: the server's terminal is another one than the client's, which tells it of a new size.
+        @Test func watchWorksOverSSH() throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .master)
+                let home = cluster.directory + "/home"
+                let script = """
+                    mkdir -m 700 $0 $0/.ssh; mount --bind $0 /root
+                    ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id
+                    cp /root/.ssh/id.pub /root/.ssh/authorized_keys
+                    dropbearkey -t ed25519 -f /root/host > /dev/null 2>&1
+                    exec dropbear -F -E -r /root/host -P '' -s -p 127.0.0.1:2222
+                    """
+                let server = try ChildProcess(
+                    node.host.words(["unshare", "--mount", "sh", "-e", "-c", script, home]),
+                    logFile: cluster.directory + "/dropbear.log")
+                defer {
+                    server.kill(SIGKILL)
+                    _ = try? server.waitForEnd(within: 5)
+                }
+                try eventually("a server") {
+                    try node.host.run(["ss", "-Hltn", "sport", "=", "2222"]).contains("2222")
+                }
+                let ssh = node.host.words([
+                    "ssh", "-F", "/dev/null", "-i", home + "/.ssh/id", "-p", "2222", "-tt", "-o",
+                    "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=\(home)/known", "-o",
+                    "LogLevel=ERROR", "root@127.0.0.1",
+                ]).joined(separator: " ")
+                let terminal = try Terminal(in: cluster.directory)
+                let command = "\(try Daemon.binary()) watch --control-file \(node.controlFile)"
+                try terminal.type(line: "echo before; \(ssh) \(command)")
+                try terminal.wait("a screen") { $0.contains { $0.hasPrefix(" kernel       ") } }
+                #expect(terminal.screen[0].contains(": MASTER, ALONE for "))
+                #expect(terminal.screen.contains { $0.hasPrefix(" 1     master  here") })
+                #expect(terminal.screen.allSatisfy { $0.count <= 80 })
+                try terminal.resize(60, 8)
+                try terminal.wait("a small screen", Self.isSmall)
+                try terminal.resize(80, 24)
+                try terminal.type(key: "q")
+                try terminal.wait("the shell's screen") { $0.contains { $0.hasSuffix("before") } }
+                try Self.expectItself(terminal)
+                // It ends with the connection, however that ends.
+                try terminal.type(line: "clear; \(ssh) \(command)")
+                try terminal.wait("the screen again") { $0[0].contains(": MASTER, ALONE for ") }
+                #expect(try Self.watchers(node.controlFile) >= 1)
+                try terminal.kill()
+                try eventually("nobody watches") { try Self.watchers(node.controlFile) == 0 }
             }
         }
     }

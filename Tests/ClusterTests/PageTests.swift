@@ -58,6 +58,37 @@ extension ClusterTests {
             }
         }
 
+        /// The colours that the browser asks for: what is behind the text, and the text against it.
+        @Test(arguments: [true, false]) func itIsLightOrDark(_ isLight: Bool) throws {
+            try withCluster { cluster in
+                let node = cluster.firewalls[0]
+                try node.start(role: .master)
+                let exporter = try ChildProcess(
+                    node.host.words([
+                        try Daemon.binary(), "exporter", "--control-file", node.controlFile,
+                    ]), logFile: cluster.directory + "/exporter.log")
+                defer {
+                    exporter.kill(SIGKILL)
+                    _ = try? exporter.waitForEnd(within: 5)
+                }
+                try waitForHistory("MASTER, promoted in ", node.host)
+                let file = cluster.directory + "/page.png"
+                // In the order of blink's enumeration: dark, light.
+                _ = try show(
+                    cluster, from: node.host,
+                    [
+                        "--blink-settings=preferredColorScheme=\(isLight ? 1 : 0)",
+                        "--screenshot=\(file)", "--window-size=400,500",
+                    ])
+                let picture = try Picture(png: file)
+                #expect(picture.width == 400 && picture.height == 500)
+                let ground = picture.brightness.count { isLight ? $0 > 220 : $0 < 40 }
+                #expect(ground > picture.brightness.count / 2, "\(ground)")
+                let letters = picture.brightness.count { isLight ? $0 < 80 : $0 > 180 }
+                #expect(letters > 500, "\(letters)")
+            }
+        }
+
         @Test func itShowsATakeover() throws {
             try withCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
