@@ -214,7 +214,7 @@ package final class Firewall: Sendable {
     ///
     /// - Throws: `NeverHappened` where it does not end in time.
     @discardableResult
-    package func stop(within seconds: Double = 2) throws -> Int32 {
+    package func stop(within seconds: Double = 10) throws -> Int32 {
         guard let daemon = current.withLock({ $0.take() }) else { return 0 }
         daemon.signal(SIGTERM)
         return try daemon.waitForEnd(within: seconds)
