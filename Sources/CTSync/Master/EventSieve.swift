@@ -5,7 +5,8 @@
 ///
 /// 1. New: told if the filter admits it.
 /// 2. Changed, admitted: told. It may be the first the slaves hear of the connection, and an event
-///    says only what changed: where that may be too little, the kernel is asked for the whole entry.
+///    says only what changed: the kernel is asked for the whole entry, with the labels, the parent and the
+///    mark that were said while it was left out.
 /// 3. Changed, not admitted: it may have been before, so the slaves are told to delete it. Where
 ///    they do not hold it, that is nothing to them.
 /// 4. Changed, and the filter asks for a TCP state that the event lacks: the kernel is asked.
@@ -41,20 +42,10 @@ struct EventSieve: ~Copyable {
         switch (kind, verdict) {
         case (.new, .always), (.new, .now), (.update, .always): return .update
         case (.new, _): return .nothing
-        case (.update, .now): return Self.saysEnough(entry) ? .update : ask(&entry, filter)
-        case (.update, .unknown): return ask(&entry, filter)
+        case (.update, .now), (.update, .unknown): return ask(&entry, filter)
         case (.update, _), (.destroy, _): return filter.mayHaveAdmitted(entry) ? .delete : .nothing
         default: return .nothing
         }
-    }
-
-    /// Whether a slave can make the connection of it. A child's master, adjusted sequence numbers
-    /// and labels are said once and at the beginning, so what may be the beginning is asked for.
-    private static func saysEnough(_ entry: Entry) -> Bool {
-        guard entry.isSufficient else { return false }
-        guard entry.status.isDisjoint(with: [.IPS_EXPECTED, .IPS_SEQ_ADJUST]) else { return false }
-        return entry.key.tuple.protocolNumber == ProtocolNumber.tcp
-            && entry.protocolInfo.state != TCPState.established
     }
 
     private func ask(
@@ -67,7 +58,9 @@ struct EventSieve: ~Copyable {
             return .lost
         }
         // Gone, or followed by another of its tuple: the events of that come next.
-        guard let found, found.id == entry.id else { return .nothing }
+        guard var found, found.id == entry.id else { return .nothing }
+        // Not every kernel says a mark of 0 of an entry that it is asked for.
+        if entry.fields.contains(.mark) { found.fields.insert(.mark) }
         entry = found
         if filter.admits(entry) { return .update }
         return filter.mayHaveAdmitted(entry) ? .delete : .nothing
