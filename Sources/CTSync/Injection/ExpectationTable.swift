@@ -149,6 +149,28 @@ final class ExpectationTable {
         }
     }
 
+    /// Calls this with the parent of each that the kernel would not create.
+    func visitRefused(_ body: (Key) -> Void) {
+        for place in places where kernel[place].state == .refused(.create) {
+            let expectation = book.said[Int(place)].expectation
+            var parent = expectation.key
+            parent.tuple = expectation.parent
+            body(parent)
+        }
+    }
+
+    /// Tries those of a parent again that the kernel would not create.
+    func retryRefused(of parent: Key) {
+        for place in places where kernel[place].state == .refused(.create) {
+            let expectation = book.said[Int(place)].expectation
+            guard expectation.parent == parent.tuple, expectation.key.zone == parent.zone else {
+                continue
+            }
+            retries[Int(place)] = Retry()
+            move(place, .retried)
+        }
+    }
+
     /// The slave's kernel is told to remove a parent: it removes that one's expectations as well.
     ///
     /// - Parameter isRecreated: the entry comes again at once, and they are to follow.
@@ -178,6 +200,7 @@ final class ExpectationTable {
         while let place = kernel.nextToLookAt(&round) {
             guard let request = kernel[place].state.firstRequest else { continue }
             if kernel[place].state == .replacing { move(place, .deletionAsked(isHalf: false)) }
+            kernel[place].marks.insert(.askedToGo)
             return (request, place)
         }
         while let place = kernel.dequeue(&round) {

@@ -39,6 +39,8 @@ struct Injection: BitwiseCopyable {
         /// The kernel's entry was not made by this process, and has a helper, whatever the master has said
         /// of it so far: expectations may be lost with it.
         static let helped = Marks(rawValue: 1 << 6)
+        /// The round that runs has asked for its deletion.
+        static let askedToGo = Marks(rawValue: 1 << 7)
     }
 }
 
@@ -133,11 +135,19 @@ struct KernelBook: ~Copyable {
 
     /// Takes the next place of a round out of its queue; nil when all are.
     mutating func dequeue(_ round: inout Round) -> UInt32? {
-        guard round.dequeued < round.count else { return nil }
-        round.dequeued += 1
-        let place = round.isOfCopies ? copies.removeFirst() : live.removeFirst()
-        injections[Int(place)].marks.remove(.queued)
-        return place
+        while round.dequeued < round.count {
+            round.dequeued += 1
+            let place = round.isOfCopies ? copies.removeFirst() : live.removeFirst()
+            injections[Int(place)].marks.remove(.queued)
+            let wasAsked = injections[Int(place)].marks.remove(.askedToGo) != nil
+            // It was to be deleted only after the round had looked at it: as it was in another's way.
+            guard wasAsked || injections[Int(place)].state.firstRequest == nil else {
+                enqueue(place)
+                continue
+            }
+            return place
+        }
+        return nil
     }
 
     /// A walk through what is in a queue now: once to look for deletions, once to take it out. What is

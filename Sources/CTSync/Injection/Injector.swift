@@ -188,7 +188,11 @@ final class Injector {
         guard !table.isCreateOnly else {
             return giveWay(blocker, to: table.request(at: place), table, now)
         }
-        guard table.book.alivePlace(blocker.key) == nil, mayDisplace(blocker) else { return true }
+        if let other = table.book.alivePlace(blocker.key) {
+            table.yield(other, to: place)
+            return true
+        }
+        guard mayDisplace(blocker) else { return true }
         if requests.delete(blocker.key, tag: Self.noTag) { displaced += 1 }
         return true
     }

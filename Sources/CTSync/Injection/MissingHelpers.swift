@@ -32,6 +32,14 @@ struct MissingHelpers: Sendable {
         items[index].count += 1
     }
 
+    /// Counts one less, of those that were counted.
+    mutating func uncount(_ name: HelperName) {
+        for index in 0..<nameCount where items[index].name == name {
+            items[index].count -= min(items[index].count, 1)
+            return
+        }
+    }
+
     /// Counts an entry by its helper.
     mutating func count(request entry: borrowing Entry) {
         count(entry.extras.helper)

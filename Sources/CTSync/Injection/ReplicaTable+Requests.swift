@@ -24,6 +24,7 @@ extension ReplicaTable {
             if mayHaveHelper(place) {
                 expectations.lostParent(replica.key, isRecreated: isRecreated)
             }
+            kernel[place].marks.insert(.askedToGo)
             return (request, place)
         }
         while let place = kernel.dequeue(&round) {
@@ -43,6 +44,7 @@ extension ReplicaTable {
     func done(_ operation: InjectOperation, _ place: UInt32) {
         if operation == .create { kernel[place].marks.subtract([.labelless, .helped]) }
         move(place, operation == .delete ? .deleted : .written)
+        if operation == .create { mayExpect(place) }
     }
 
     /// Takes that the kernel refused a request.
@@ -87,9 +89,7 @@ extension ReplicaTable {
             labelsIgnored += 1
             kernel[place].marks.insert(.labelless)
         case .waitForParent: if !wait(place, now: now) { remedy = .create }
-        case .createWithoutHelper:
-            kernel[place].marks.insert(.helperless)
-            missingHelpers.count(request: book.entry(at: place))
+        case .createWithoutHelper: lacksHelper(place)
         case .refused: stopWaiting(place)
         case .ignored, .update, .create, .recreate: break
         }

@@ -43,6 +43,10 @@ package final class ReplicaTable {
     var remakesWorn = false
     /// Whether an entry of the kernel found no place: nobody would remove it.
     private(set) var isAdoptionPartial = false
+    /// Whether the last initsync named all that the master has, and what it did not name was kept.
+    private var keepsUnnamed = false
+    /// When entries were last made again for the sake of a helper, in seconds.
+    var helpersTriedAt: UInt32 = 0
 
     /// Entries that wait for their parent, and what became of those that did.
     var waiting: ParentWait
@@ -198,6 +202,7 @@ package final class ReplicaTable {
         kernel.removeAll(highWater: book.pool.highWater)
         book.removeAll()
         isAdoptionPartial = false
+        keepsUnnamed = false
         renewalCursor = 0
         waiting.removeAll()
         orphans.removeAll()
@@ -224,12 +229,14 @@ package final class ReplicaTable {
     func follow(after last: Basis = .none) {
         book.follow(after: last)
         expectations.follow()
+        keepsUnnamed = false
     }
 
     /// From here on copies confirm replicas; one that was running is forgotten.
     func beginInitsync() {
         book.beginInitsync()
         expectations.beginInitsync()
+        keepsUnnamed = false
     }
 
     /// Whether there is anything that nobody has spoken of since the last begin.
@@ -261,6 +268,16 @@ package final class ReplicaTable {
             }
         }
         return removed
+    }
+
+    /// An initsync has named all that the master has, and what it has not named is kept all the same.
+    func keepUnnamed() { keepsUnnamed = true }
+
+    /// A replica is in the way of another: no kernel has both, so if the master has named that one only, this
+    /// one goes.
+    func yield(_ place: UInt32, to other: UInt32) {
+        guard keepsUnnamed, book.isConfirmed(other), !book.isConfirmed(place) else { return }
+        kill(place)
     }
 
     // MARK: Pieces

@@ -281,6 +281,7 @@ final class SlaveEngine {
         let rounds = Int(ReplicaTable.renewSeconds / 4)
         table.renew(budget: table.aliveCount / rounds + 64, now: Self.seconds(now))
         table.expectations.renew(now: Self.seconds(now))
+        table.retryHelpers(now: Self.seconds(now))
         inject(now, copies: 0)
         if !slave.hasAdopted, !adoption.isRunning { startAdoption() }
     }

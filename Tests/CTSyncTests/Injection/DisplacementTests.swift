@@ -58,6 +58,46 @@ import Testing
         #expect(injector.displaced == 0 && table.refusedCount == 1)
     }
 
+    /// What was kept, as the master's rules may leave it out, is not there if the master has this one.
+    @Test func whatNoInitsyncNamesGivesWayToWhatOneHas() throws {
+        for keeps in [false, true] {
+            let (injector, table) = try make(mayDisplace: true)
+            _ = table.adopt(blocker, now: 1)
+            table.beginInitsync()
+            _ = table.update(replica, isNew: false, isCopy: true, now: 1)
+            table.endInitsync(isComplete: false)
+            if keeps { table.keepUnnamed() }
+            try injector.apply(table, now: 1)
+            table.retryRefused()
+            try injector.apply(table, now: 1)
+            #expect((kernel.table.entry(replica.key) != nil) == keeps)
+            #expect((kernel.table.entry(blocker.key) == nil) == keeps)
+            table.assertValid { Issue.record("\($0)") }
+            kernel.table.flush(.hand)
+        }
+    }
+
+    /// What is to go only after a round has looked at it is asked to go in the next.
+    @Test func whatIsToGoInTheMidstOfARoundGoes() throws {
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        let injector = try Injector(try kernel.makeRequests(), try kernel.makeLookup())
+        let entries = Array(SampleEntries.plain.prefix(2))
+        for entry in entries { _ = table.update(entry, isNew: true, isCopy: false, now: 1) }
+        try injector.apply(table, now: 1)
+        for entry in entries {
+            var changed = entry
+            changed.mark = entry.mark &+ 1
+            changed.fields.insert(.mark)
+            _ = table.update(changed, isNew: false, isCopy: false, now: 1)
+        }
+        var round = table.kernel.beginRound()
+        #expect(table.nextRequest(&round, now: 1)?.0 == .update)
+        _ = table.delete(entries[1].key, now: 1)
+        #expect(table.nextRequest(&round, now: 1) == nil)
+        round = table.kernel.beginRound()
+        #expect(table.nextRequest(&round, now: 1)?.0 == .delete)
+    }
+
     @Test func aConnectionThatStaysWithTheMasterIsCounted() throws {
         let table = try ReplicaTable(capacity: 16, seed: 1)
         _ = table.update(replica, isNew: true, isCopy: false, now: 1)
