@@ -57,6 +57,8 @@ package struct ReplicationFilter: Sendable {
     private let replicatesOwn: Bool
     /// Whether a rule looks at anything that can change in a connection's life.
     let hasChangeableRules: Bool
+    /// By which the nodes compare their settings; it does not change with their addresses.
+    let fingerprint: UInt32
 
     /// A filter that knows these addresses.
     ///
@@ -76,6 +78,7 @@ package struct ReplicationFilter: Sendable {
         self.rules = rules
         self.replicatesOwn = replicatesOwn
         hasChangeableRules = rules.contains { $0.isChangeable }
+        fingerprint = RulesFingerprint(rules, ownConnections: replicatesOwn).value
     }
 
     /// A filter that leaves out loopback only.

@@ -300,7 +300,8 @@ final class InitsyncWalk: Sendable {
     }
 
     private func end(_ term: Term, _ now: Instant) throws(SystemError) -> Pause {
-        var bracket = Bracket(number: term.number, basis: master.basis)
+        var bracket = Bracket(
+            number: term.number, basis: master.basis, rules: filter.current.fingerprint)
         // What the kernel flushed during the walk may not have reached the event listener yet.
         try term.losses.look { loss in flush.opens(loss, now: now) }
         bracket.isSparing = flush.spares()

@@ -53,7 +53,9 @@ final class MasterEngine: Sendable {
         initsync = InitsyncWalk(
             ring: ring, master: exchange, filter: filter, flush: flush, tagged: tagged,
             packetsPerSecond: packetsPerSecond, reconcileSeconds: reconcileSeconds)
-        sender = Sender(ring: ring, master: exchange, link: link, sealing: sealing)
+        sender = Sender(
+            ring: ring, master: exchange, link: link, sealing: sealing,
+            rules: filter.current.fingerprint)
     }
 
     /// Begins a term, with what the node holds from before, or lacks. No initsync begins before

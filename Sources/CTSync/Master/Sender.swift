@@ -76,11 +76,18 @@ final class Sender: Sendable {
     private let bytes = Atomic<UInt64>(0)
     private let again = Atomic<UInt64>(0)
     private let refused = Atomic<UInt64>(0)
-    /// What the announcements say besides: entries in the upper half, rules in the lower.
-    private let said = Atomic<UInt64>(0)
+    /// What the announcements say besides.
+    private let entryCount = Atomic<UInt32>(0)
+    private let rules: UInt32
 
-    /// - Parameter sealing: nil for a link that knows of no seal.
-    init(ring: SendRing, master: MasterProtocol, link: any SyncLink, sealing: LinkSealer? = nil) {
+    /// - Parameters:
+    ///   - sealing: nil for a link that knows of no seal.
+    ///   - rules: their fingerprint, for the announcements.
+    init(
+        ring: SendRing, master: MasterProtocol, link: any SyncLink, sealing: LinkSealer? = nil,
+        rules: UInt32 = 0
+    ) {
+        self.rules = rules
         self.sealing = SendableBox(sealing)
         self.ring = ring
         self.master = master
@@ -93,9 +100,9 @@ final class Sender: Sendable {
     var byteCount: UInt64 { bytes.load(ordering: .relaxed) }
     /// Packets sent again.
     var againCount: UInt64 { again.load(ordering: .relaxed) }
-    /// What the announcements say from now on.
-    func say(entryCount: UInt32, rules: UInt32) {
-        said.store(UInt64(entryCount) << 32 | UInt64(rules), ordering: .relaxed)
+    /// About how many connections there are, as the announcements say from now on.
+    func say(entryCount: UInt32) {
+        self.entryCount.store(entryCount, ordering: .relaxed)
     }
 
     /// Packets that the network refused.
@@ -252,10 +259,9 @@ final class Sender: Sendable {
         _ term: Term, _ wallMicroseconds: UInt64, _ sealer: Sealer?, by number: Int?
     ) {
         let memory = term.announcement.own(0)
-        let said = said.load(ordering: .relaxed)
         let announcement = Announcement(
-            basis: master.basis, entryCount: UInt32(said >> 32),
-            rules: UInt32(truncatingIfNeeded: said), areEventsOff: master.areEventsOff,
+            basis: master.basis, entryCount: entryCount.load(ordering: .relaxed), rules: rules,
+            areEventsOff: master.areEventsOff,
             link: number.map { UInt8($0 + 1) } ?? 0, path: master.pathLimit,
             addresses: addresses.withLock { $0 }, traits: traits.withLock { $0 })
         let room = UnsafeMutableRawBufferPointer(rebasing: memory[LinkSealer.room...])

@@ -19,8 +19,6 @@ final class Node {
     let leftDrops: LeftDrops
     /// For Node+Links.swift.
     var looks = LinkLooks()
-    /// Of the rules of what is replicated.
-    private let fingerprint: UInt32
     let startedAt = Clock.now()
     private(set) var natCheck = NATCheck()
     /// How often it became master, and slave.
@@ -52,10 +50,6 @@ final class Node {
         steps = try RoleSteps(
             configuration, links: links, seal: keys.seal, filter: filter, darkness: darkness,
             superseded: superseded)
-        fingerprint =
-            RulesFingerprint(
-                configuration.replicationRules, ownConnections: configuration.ownConnections
-            ).value
         engine = NodeEngine(
             nodeID: configuration.nodeID, steps,
             requireSyncSeconds: configuration.requireSyncSeconds, now: startedAt)
@@ -200,7 +194,7 @@ final class Node {
     /// Has the announcements say about how many entries there are, and notes whether a slave is ready.
     func tellAnnouncements() {
         guard role == .master else { return }
-        master.sender.say(entryCount: master.initsync.estimate, rules: fingerprint)
+        master.sender.say(entryCount: master.initsync.estimate)
         let now = Clock.now()
         let isReady = master.exchange.peers.contains { peer in
             peer.report.isInSync && now <= peer.lastHeard + NodeReport.Peer.patience

@@ -45,10 +45,6 @@ final class RoleSteps: NodeParts {
             nodeID: configuration.nodeID, table: table, filter: filter.current,
             ringSlots: configuration.ringSlots, slotByteCount: SyncSocket.largestPacket,
             checksum: nil)
-        slave.rulesFingerprint =
-            RulesFingerprint(
-                configuration.replicationRules, ownConnections: configuration.ownConnections
-            ).value
         linkThread = try link.start(
             SlaveEngine(slave, kernel, reconcileSeconds: configuration.reconcileSeconds), seal,
             reach: configuration.ringSlots)

@@ -12,6 +12,8 @@ struct FollowedMaster {
     private(set) var lagMicroseconds: Int64 = 0
     /// What it has announced of itself.
     private(set) var announced = Announcement()
+    /// The fingerprint of its rules, as it was said last; 0 if it was not.
+    private(set) var rules: UInt32 = 0
     private var preferred = PreferredAddress()
 
     /// Nobody.
@@ -24,7 +26,7 @@ struct FollowedMaster {
     mutating func follow(_ claim: MasterClaim) {
         self.claim = claim
         paths = MasterPaths()
-        announced = Announcement()
+        forgetAnnouncement()
         preferred = PreferredAddress()
     }
 
@@ -72,6 +74,7 @@ struct FollowedMaster {
             next.addresses = announced.addresses
             Announcement.readAddresses(announcement, into: &next.addresses)
             announced = next
+            told(rules: next.rules)
             return paths.announced(next.link, now: now)
         } catch {
             preconditionFailure("an announcement was checked when it came: \(error)")
@@ -81,5 +84,16 @@ struct FollowedMaster {
     /// Forgets what it has announced: its stream begins again.
     mutating func forgetAnnouncement() {
         announced = Announcement()
+        rules = 0
+    }
+
+    /// It has said by which rules it replicates.
+    mutating func told(rules: UInt32) {
+        if rules != 0 { self.rules = rules }
+    }
+
+    /// Whether its rules are others than those of this fingerprint.
+    func differs(from fingerprint: UInt32) -> Bool {
+        rules != 0 && rules != fingerprint
     }
 }

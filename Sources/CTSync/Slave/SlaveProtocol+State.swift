@@ -79,6 +79,9 @@ extension SlaveProtocol {
     /// Whether it may lack something that its master has said, or knows of no master.
     var lacks: Bool { !holdings.hasBase || order.hasGap }
 
+    /// Whether the master replicates by other rules than this node: what it does not name it may leave out.
+    var hasOtherRules: Bool { followed.differs(from: filter.fingerprint) }
+
     /// Requests for an initsync that went out since one was last begun.
     var unansweredRequests: Int { request.unansweredCount }
 
@@ -87,7 +90,7 @@ extension SlaveProtocol {
         if masterAddress == nil { return .noMaster }
         if !hasAdopted { return .adopting }
         if followed.isSilent(now: now) { return .silent }
-        if followed.announced.differs(from: rulesFingerprint) { return .rules }
+        if hasOtherRules { return .rules }
         if followed.announced.areEventsOff { return .eventsOff }
         if !holdings.hasBase { return .initsync }
         if order.hasGap { return .gap }

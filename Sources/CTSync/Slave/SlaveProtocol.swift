@@ -42,8 +42,6 @@ final class SlaveProtocol {
     var traits: Traits?
     /// The last slave that said that it hears no master.
     private(set) var stranger: Stranger?
-    /// The fingerprint of this node's rules; 0 for one that is not compared.
-    var rulesFingerprint: UInt32 = 0
     /// Whether the kernel's own entries have been read; until then no initsync is asked for.
     var hasAdopted = true
 
@@ -213,6 +211,8 @@ final class SlaveProtocol {
 
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
         table.follow(after: holding.latest)
+        // What its rules have left out was kept here.
+        if isFollowing, hasOtherRules { holdings.hasOwn(upTo: here) }
         let lastCurrent = max(currentAt, isFollowing ? lastHeard : 0)
         holdings.cutShort(
             here, isFollowing: isFollowing,
@@ -372,8 +372,10 @@ final class SlaveProtocol {
         let isTold =
             ended.isProved && !isEmptied && !holdings.hasMore && !holdings.isBranch
             && (basis.epoch == master.epoch || ended.basis >= basis)
-        let purges = isComplete && isTold && !ended.isSparing
+        followed.told(rules: ended.rules)
+        let purges = isComplete && isTold && !ended.isSparing && !hasOtherRules
         counters.purged += UInt64(table.endInitsync(isComplete: purges))
+        if isComplete, isTold, !purges { table.keepUnnamed() }
         guard isComplete, isTold else {
             wantInitsync(at: isComplete ? now + 1 * Duration.second : now)
             return

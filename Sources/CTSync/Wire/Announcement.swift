@@ -73,11 +73,6 @@ struct Announcement: Equatable, Sendable {
             &packet, at: place + Self.byteCount + addresses.count * Self.addressByteCount)
     }
 
-    /// Whether it says that its rules are others than those of this fingerprint.
-    func differs(from fingerprint: UInt32) -> Bool {
-        rules != 0 && fingerprint != 0 && rules != fingerprint
-    }
-
     /// Reads one, without its addresses.
     ///
     /// - Throws: `WireError.message` where the packet ends before it.

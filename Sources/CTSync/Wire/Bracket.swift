@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-/// The begin (UPDATE) or the end (DELETE) of an initsync, a message of 24 bytes.
+/// The begin (UPDATE) or the end (DELETE) of an initsync, a message of 28 bytes; 24 of an earlier version.
 ///
 /// ```
 /// | 0 length 2 | 2 kind 1 | 3 flags 1: 0 unproved, 1 sparing | 4 number 4 | 8 basis: epoch 8, sequence 8 |
+/// | 24 rules 4 |
 /// ```
 struct Bracket: Equatable, Sendable, BitwiseCopyable {
     /// The initsync's number, counted up by the master.
@@ -15,9 +16,12 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
     /// Whether what it did not name is to be kept all the same: the master's kernel has flushed
     /// connections that may live on at the next master.
     var isSparing = false
+    /// The fingerprint of the rules by which the walk chose; 0 if it does not say.
+    var rules: UInt32 = 0
 
     /// Bytes on the wire.
-    static let byteCount = 8 + Basis.byteCount
+    static let byteCount = leastByteCount + 4
+    private static let leastByteCount = 8 + Basis.byteCount
     private static let unproved: UInt8 = 1
     private static let sparing: UInt8 = 2
 
@@ -32,6 +36,7 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
         packet.setByte(offset + 3, (isProved ? 0 : Self.unproved) | (isSparing ? Self.sparing : 0))
         packet.setBig(offset + 4, number)
         basis.write(&packet, at: offset + 8)
+        packet.setBig(offset + Self.leastByteCount, rules)
         return Self.byteCount
     }
 
@@ -41,10 +46,11 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
     static func read(
         _ packet: RawSpan, at offset: Int, byteCount length: Int
     ) throws(WireError) -> Bracket {
-        guard length >= byteCount else { throw .message }
+        guard length >= leastByteCount else { throw .message }
         return Bracket(
             number: packet.big(offset + 4), basis: Basis.read(packet, at: offset + 8),
             isProved: packet.byte(offset + 3) & unproved == 0,
-            isSparing: packet.byte(offset + 3) & sparing != 0)
+            isSparing: packet.byte(offset + 3) & sparing != 0,
+            rules: length >= byteCount ? packet.big(offset + leastByteCount) : 0)
     }
 }

@@ -78,8 +78,8 @@ import Testing
         Fault(
             name: "other rules",
             happen: { pair in
-                pair.daemon(0)?.master.sender.say(entryCount: 1, rules: 1)
-                pair.daemon(1)?.slave.slave.rulesFingerprint = 2
+                pair.cluster.nodes[1].filter.current = ReplicationFilter(
+                    ownAddresses: [], syncNetworks: [], rules: [ReplicationRule(isAccept: true)])
             }, master: .alone, slave: .rulesDiffer),
         Fault(
             name: "another version",

@@ -150,6 +150,32 @@ import Testing
         #expect(bench.slave.counters.initsyncs == 1)
     }
 
+    /// A master of other rules says by its initsync nothing of what it leaves out.
+    @Test func whatOtherRulesMayLeaveOutStays() throws {
+        for (rules, isOther) in [(0, false), (1, true)] as [(UInt32, Bool)] {
+            let bench = try Bench()
+            try bench.synchronize()
+            bench.receive(PacketBytes.sync(3, [Self.new]))
+            let copy = PacketBytes.update(SampleEntries.plain[1], bits: MessageKind.initsync)
+            bench.receive(PacketBytes.sync(4, [PacketBytes.bracket(.UPDATE, 2), copy]))
+            let end = PacketBytes.written {
+                Bracket(
+                    number: 2, basis: Basis(epoch: .max, sequence: .max),
+                    rules: rules == 0 ? bench.slave.filter.fingerprint : rules
+                ).write(.DELETE, &$0, at: 0)
+            }
+            bench.receive(PacketBytes.sync(5, [end]))
+            // That is known before an announcement is heard.
+            #expect((bench.slave.outOfSync(now: bench.now) == .rules) == isOther)
+            #expect(bench.slave.table.aliveCount == (isOther ? 2 : 1))
+            #expect(bench.slave.counters.purged == (isOther ? 0 : 1))
+            #expect(!bench.slave.holding.hasMore)
+            // The next master is to ask for what this one may not have.
+            bench.receive(PacketBytes.announcement(0, from: 3, epoch: 101))
+            #expect(bench.slave.holding.hasMore == isOther)
+        }
+    }
+
     /// Another node with the id of the master that is followed.
     @Test func twoMastersOfOneIdAreNoted() throws {
         let bench = try Bench()
@@ -440,14 +466,14 @@ import Testing
     /// A slave whose rules are others is not in sync, whatever its table says.
     @Test func rulesThatDifferAreNoSync() throws {
         let bench = try Bench()
-        bench.slave.rulesFingerprint = 7
+        let own = bench.slave.filter.fingerprint
         try bench.synchronize()
         // An older master does not say its rules.
         bench.receive(Self.announcement(Announcement(), sequence: 2))
         #expect(bench.slave.outOfSync(now: bench.now) == nil)
-        bench.receive(Self.announcement(Announcement(rules: 8), sequence: 2))
+        bench.receive(Self.announcement(Announcement(rules: own &+ 1), sequence: 2))
         #expect(bench.slave.outOfSync(now: bench.now) == .rules)
-        bench.receive(Self.announcement(Announcement(entryCount: 5, rules: 7), sequence: 2))
+        bench.receive(Self.announcement(Announcement(entryCount: 5, rules: own), sequence: 2))
         #expect(bench.slave.outOfSync(now: bench.now) == nil)
         #expect(bench.slave.announced.entryCount == 5)
         // Of another master nothing is known yet.

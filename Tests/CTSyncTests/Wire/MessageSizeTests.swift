@@ -94,6 +94,6 @@ import Testing
         #expect(ExpectationMessage.maximumByteCount == 225)
         #expect(Message.maximumByteCount == 225)
         #expect(KeyPart.byteCount(entry.key) == KeyPart.maximumByteCount)
-        #expect(Bracket.byteCount == 24)
+        #expect(Bracket.byteCount == 28)
     }
 }

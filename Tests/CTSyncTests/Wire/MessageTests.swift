@@ -108,14 +108,19 @@ import Testing
 
     @Test func brackets() throws {
         let begin = PacketBytes.bracket(.UPDATE, 0x0102_0304)
-        #expect(begin == [0, 24, 0x80, 0, 1, 2, 3, 4] + Array(repeating: 0, count: 16))
+        #expect(begin == [0, 28, 0x80, 0, 1, 2, 3, 4] + Array(repeating: 0, count: 20))
         let basis = Basis(epoch: 0x0102_0304_0506_0708, sequence: 0x1112)
         let unproved = PacketBytes.written {
-            Bracket(number: 5, basis: basis, isProved: false).write(.DELETE, &$0, at: 0)
+            Bracket(number: 5, basis: basis, isProved: false, rules: 0x0A0B_0C0D)
+                .write(.DELETE, &$0, at: 0)
         }
         #expect(
-            unproved == [0, 24, 0x90, 1, 0, 0, 0, 5]
-                + [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0x11, 0x12])
+            unproved == [0, 28, 0x90, 1, 0, 0, 0, 5]
+                + [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0x11, 0x12, 0x0A, 0x0B, 0x0C, 0x0D])
+        #expect(try PacketBytes.message(unproved).bracket.rules == 0x0A0B_0C0D)
+        // Of an earlier version.
+        let short = try PacketBytes.message([0, 24] + unproved[2..<24]).bracket
+        #expect(short == Bracket(number: 5, basis: basis, isProved: false))
         let end = PacketBytes.bracket(.DELETE, 5)
         let message = try PacketBytes.message(end)
         #expect(message.kind.resource == .INITSYNC)

@@ -189,7 +189,8 @@ import Testing
         let bench = try Bench()
         let addresses = ["10.1.0.9", "fd00:1::9"].compactMap { HostAddress(text: $0) }
         let said = Announcement(
-            basis: Basis(epoch: 7, sequence: 8), entryCount: 9, rules: 10, addresses: addresses)
+            basis: Basis(epoch: 7, sequence: 8), entryCount: 9,
+            rules: ReplicationFilter.everything.fingerprint, addresses: addresses)
         let more = PacketHeader.byteCount + Announcement.byteCount
         var header = PacketHeader(type: .MASTER_ANNOUNCE, nodeID: 1, epoch: 100, sequence: 2)
         header.oldest = 1
