@@ -41,6 +41,16 @@ extension SimulatedCluster {
         daemon.followed = slave.master
     }
 
+    /// Promise 3: a slave of a master that replicates by other rules is not in sync.
+    func checkRules(_ node: SimulatedNode) throws {
+        guard schedule.habits.contains(.rules), let slave = node.slave?.slave,
+            let master = nodes.first(where: { $0.isMaster(of: slave) }), !node.agrees(with: master),
+            slave.outOfSync(now: now) == nil
+        else { return }
+        throw Failure(
+            3, "slave \(node.index) is in sync, and has other rules than \(master.index)")
+    }
+
     /// No closed packet waits until the sender wakes by itself, for the next announcement.
     func checkSending(_ node: SimulatedNode) throws {
         guard let since = node.daemon?.unsentSince, now > since + 50 * Duration.millisecond
@@ -84,7 +94,8 @@ extension SimulatedCluster {
 
     private func heldEntry(_ node: SimulatedNode) -> Key? {
         node.kernel.table.slots.keys.first {
-            !isOwnEntry($0) && SimulatedNode.heldSeconds.contains(node.kernel.table.secondsLeft($0))
+            !isOwnEntry($0) && !node.leavesOut($0)
+                && SimulatedNode.heldSeconds.contains(node.kernel.table.secondsLeft($0))
         }
     }
 
@@ -135,6 +146,16 @@ extension SimulatedCluster {
         if calls.failures != failures { try order(chosen, .master) }
         try agree(on: chosen, failures)
         try checkOwed(chosen)
+        let others = nodes.filter { !$0.agrees(with: nodes[chosen]) }
+        for node in others {
+            node.stop()
+            node.rules = nodes[chosen].filter.current.rules
+            try start(node)
+        }
+        if !others.isEmpty {
+            try agree(on: chosen, nodes[chosen].kernel.calls.failures)
+            try checkOwed(chosen)
+        }
         try checkOwnEntries()
     }
 
@@ -184,7 +205,8 @@ extension SimulatedCluster {
             guard slave.slave.master == masters[0].daemon?.engine.claim else {
                 return Failure(5, "slave \(node.index) does not follow the master: \(states)")
             }
-            if let reason = slave.slave.outOfSync(now: now) {
+            let reason = slave.slave.outOfSync(now: now)
+            if let reason, reason != .rules || node.agrees(with: masters[0]) {
                 return Failure(
                     3, "slave \(node.index) stays out of sync: \(reason.rawValue): \(states)")
             }
@@ -198,7 +220,7 @@ extension SimulatedCluster {
 
     /// Promise 9.
     private func checkOwed(_ chosen: Int) throws {
-        for (key, reply) in owed where traffic.live[key] == reply {
+        for (key, reply) in owed where traffic.live[key] == reply && !leftOut.contains(key) {
             guard nodes[chosen].kernel.table.entry(key)?.reply == reply else {
                 throw Failure(9, "a live connection is not on the master at the end: \(key)")
             }
@@ -237,15 +259,22 @@ extension SimulatedNode {
         let filter = filter.current
         let mine = kernel.table.slots.values.map(\.entry).filter { filter.admits($0) }
         let theirs = other.kernel.table.slots.values.map(\.entry).filter {
-            other.filter.current.admits($0) && !filter.isOwn($0)
+            other.admits($0) && !filter.isOwn($0) && (agrees(with: other) || filter.admits($0))
         }
         // What was made while nf_conntrack_events was 0 tells nobody what becomes of it: a walk does.
         let muted = other.kernel.table.muted
+        // What the master leaves out tells a slave nothing if their rules differ.
         for entry in mine
-        where other.kernel.table.entry(entry.key) == nil && !muted.contains(entry.key)
+        where agrees(with: other) && other.kernel.table.entry(entry.key) == nil
+            && !muted.contains(entry.key)
             && !begunLate.contains(entry.key)
         {
             return "slave \(index) has \(entry.key), master \(other.index) has not"
+        }
+        for entry in mine
+        where agrees(with: other) && other.leavesOut(entry.key) && knows(entry.key) {
+            return
+                "slave \(index) has \(entry.key), which the rules of master \(other.index) leave out"
         }
         for entry in theirs where !muted.contains(entry.key) {
             guard let held = kernel.table.entry(entry.key) else {
@@ -261,14 +290,20 @@ extension SimulatedNode {
     private func expectationDifference(from other: SimulatedNode) -> String? {
         // Those of connections of this node's own are left out.
         let filter = filter.current
-        let mine = kernel.table.expectations.filter { filter.mayAdmit($0) }
+        let mine = kernel.table.expectations.filter { filter.mayAdmit($0) && holds($0) }
         let theirs = other.kernel.table.expectations.filter {
             filter.mayAdmit($0) && other.filter.current.mayAdmit($0)
         }
-        if let lost = theirs.first(where: { item in !mine.contains { $0.key == item.key } }) {
+        // One whose parent comes in by its state later is told by the next walk.
+        let isTold = !filter.hasChangeableRules && !other.filter.current.hasChangeableRules
+        if isTold, let lost = theirs.first(where: { item in !mine.contains { $0.key == item.key } })
+        {
             return "slave \(index) lacks the expectation \(lost.key)"
         }
-        if let extra = mine.first(where: { item in !theirs.contains { $0.key == item.key } }) {
+        let all = other.kernel.table.expectations
+        if agrees(with: other),
+            let extra = mine.first(where: { item in !all.contains { $0.key == item.key } })
+        {
             return "slave \(index) has the expectation \(extra.key), the master has not"
         }
         return nil

@@ -85,13 +85,15 @@ final class LateBirths {
     private func check(
         _ birth: inout Birth, _ nodes: [SimulatedNode], _ live: [Key: Tuple], _ now: Instant
     ) throws {
-        guard isQuiet, !birth.hasArrived, live[birth.key] == birth.reply,
+        guard isQuiet, !birth.hasArrived, !nodes[birth.node].leavesOut(birth.key),
+            live[birth.key] == birth.reply,
             let daemon = nodes[birth.node].daemon, ObjectIdentifier(daemon) == birth.daemon,
             let (claim, since) = followed[birth.node],
             let master = nodes.first(where: {
                 $0.role == .master && $0.daemon?.engine.claim == claim
             })
         else { return }
+        guard !master.leavesOut(birth.key, of: nodes[birth.node]) else { return }
         let table = master.kernel.table
         // Something else of its ends may have begun at the master.
         birth.hasArrived =

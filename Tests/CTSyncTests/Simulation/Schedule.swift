@@ -29,6 +29,7 @@ struct Schedule {
         case resync(Int)
         case limit(Int, Int)
         case loseHelpers(Int, Bool)
+        case setRules(Int, Int)
 
         var description: String {
             switch self {
@@ -53,6 +54,8 @@ struct Schedule {
             case .resync(let node): "ct_sync resync on node \(node)"
             case .limit(let node, let capacity): "table of node \(node) limited to \(capacity)"
             case .loseHelpers(let node, let value): "helpers of node \(node): \(!value)"
+            case .setRules(let node, let number):
+                "rules of node \(node) from its next start on: \(SimulatedRules.text(number))"
             }
         }
     }
@@ -76,6 +79,8 @@ struct Schedule {
 
     /// What it has besides.
     var habits: Habits
+    /// The number of the rules that each node has at the begin.
+    var rules: [Int]
 
     /// Whether the call that fails may be one of the quiet time at the end.
     var failsToTheEnd: Bool { failing.map { $0.kind == nil } ?? false }
@@ -95,12 +100,9 @@ struct Schedule {
         static let commands = Flavour(rawValue: 16)
     }
 
-    /// What a run may contain: without hands at the kernel, unless `CTSYNC_HANDS` is set: what
-    /// somebody does to a slave's table or to nf_conntrack_events is noticed by the next check or
-    /// walk only, so schedules with it break promise 3 (docs/hacking.md).
-    private static let flavours: Flavour =
-        getenv("CTSYNC_HANDS") == nil
-        ? [.roles, .lives, .clocks, .commands] : [.roles, .lives, .clocks, .hands, .commands]
+    /// Whether any schedule may have hands at the kernel: `CTSYNC_HANDS`, 0 for none. Without it each
+    /// eighth has them.
+    private static let hands = getenv("CTSYNC_HANDS").map { String(cString: $0) != "0" }
 
     init(seed: UInt64) {
         let chance = Chance(seed: seed)
@@ -112,7 +114,11 @@ struct Schedule {
         for other in [Flavour.lives, .clocks, .hands, .commands] where chance.happens(400) {
             flavour.insert(other)
         }
-        flavour.formIntersection(Self.flavours)
+        if Self.hands == nil, seed % 8 == 7 {
+            flavour.insert(.hands)
+        } else if Self.hands != true {
+            flavour.remove(.hands)
+        }
         let pace = chance.one(of: [3, 8, 20])
         for at in 1..<stepCount where chance.below(1_000) < pace {
             if let action = Self.action(flavour, nodeCount, chance) {
@@ -121,6 +127,14 @@ struct Schedule {
         }
         failing = Self.failure(seed, nodeCount)
         habits = Habits(seed: seed)
+        rules = [Int](repeating: 0, count: nodeCount)
+        if habits.contains(.rules) {
+            let (first, changes) = Self.rules(seed, nodes: nodeCount, stepCount)
+            rules = first
+            steps = (steps + changes).enumerated().sorted {
+                ($0.element.at, $0.offset) < ($1.element.at, $1.offset)
+            }.map(\.element)
+        }
         if habits.contains(.splits) {
             steps += Self.split(seed, nodes: nodeCount, from: stepCount)
             stepCount += 2_000
@@ -190,6 +204,7 @@ struct Schedule {
         ]
         failing = (node, call, nil)
         habits = []
+        rules = [0, 0]
     }
 
     /// The same without some of its steps.

@@ -8,8 +8,9 @@ extension Schedule {
     /// What schedules have besides, by chances of their own: what else a seed decides does not change
     /// with what is added here.
     ///
-    /// A quarter of the seeds has some of the first three, another eighth has the late births. The others are for planted faults and by
-    /// `CTSYNC_HABITS` only: with them the engines break promise 9 now and then (docs/hacking.md).
+    /// A quarter of the seeds has some of the first three, another eighth has the late births, a third one
+    /// rules. The others are for planted faults and by `CTSYNC_HABITS` only: with them the engines break
+    /// promise 9 now and then (docs/hacking.md).
     struct Habits: OptionSet {
         let rawValue: UInt16
         /// One fails of the first calls that are made because of the last promotion.
@@ -35,6 +36,8 @@ extension Schedule {
         static let boots = Habits(rawValue: 256)
         /// Connections begin through a node that gave way, for two seconds.
         static let lateBirths = Habits(rawValue: 512)
+        /// Not everything is replicated, and not the same by all nodes or at all times.
+        static let rules = Habits(rawValue: 1_024)
 
         init(rawValue: UInt16) {
             self.rawValue = rawValue
@@ -46,7 +49,7 @@ extension Schedule {
                 self.init(rawValue: all)
                 return
             }
-            self = seed % 8 == 2 ? .lateBirths : []
+            self = seed % 8 == 2 ? .lateBirths : seed % 8 == 5 ? .rules : []
             guard seed % 8 == 3 || seed % 8 == 6 else { return }
             let chance = Chance(seed: seed &* 13 &+ 11)
             for bit in 0..<3 where chance.happens(500) { insert(Habits(rawValue: 1 << bit)) }

@@ -196,6 +196,9 @@ final class SimulatedDaemon: NodeParts {
         guard controlThread.isAwake(node.now) else { return }
         controlThread.sleep(.until(node.now + node.controlPause))
         do throws(SystemError) {
+            if engine.role == .master {
+                master.sender.say(entryCount: master.initsync.estimate)
+            }
             let pause = try engine.tick(
                 now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
             controlThread.sleep(pause.sooner(.until(node.now + node.controlPause)))
@@ -429,7 +432,8 @@ final class SimulatedDaemon: NodeParts {
             node.now
         }
         let length = master.ring.writeAnnouncement(
-            Announcement(basis: master.exchange.basis), target,
+            Announcement(
+                basis: master.exchange.basis, rules: node.filter.current.fingerprint), target,
             clockMicroseconds: node.clock.wallMicroseconds)
         return Array(target[..<length])
     }

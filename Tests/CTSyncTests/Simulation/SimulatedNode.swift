@@ -16,6 +16,8 @@ final class SimulatedNode {
     let settings: SimulatedSettings
     let chance: Chance
     let filter: FilterBox
+    /// The rules that its next daemon reads.
+    var rules: [ReplicationRule] = []
     /// The running daemon; nil while there is none.
     private(set) var daemon: SimulatedDaemon?
     /// When it was started.
@@ -65,6 +67,7 @@ final class SimulatedNode {
     ///
     /// - Throws: `SystemError` where it refuses to start.
     func start(_ state: Role? = nil) throws {
+        filter.current = ReplicationFilter(ownAddresses: [own], syncNetworks: [], rules: rules)
         let started = try SimulatedDaemon(self)
         daemon = started
         startedAt = now

@@ -9,6 +9,8 @@ final class SimulatedTraffic {
     private let chance: Chance
     /// Connections whose ends are there, with what their entry's reply must be.
     private(set) var live: [Key: Tuple] = [:]
+    /// Whether some of them are expected by others.
+    var hasFamilies = true
     private static let natAddress = Address(ipv4: 0xCB00_7101)
     /// How long an entry stays without packets.
     private static let timeoutSeconds: UInt32 = 30
@@ -191,7 +193,8 @@ final class SimulatedTraffic {
         let key = entry.key
         let parent = chance.one(of: keys)
         let isRelation =
-            parent != key && parent.zone == key.zone && parent.tuple.family == key.tuple.family
+            hasFamilies && parent != key && parent.zone == key.zone
+            && parent.tuple.family == key.tuple.family
         // Nothing is expected by what was itself expected.
         guard chance.happens(250), isRelation, !isOwn(parent), let found = table.entry(parent),
             !found.fields.contains(.parent), !entry.fields.contains(.helper)

@@ -53,7 +53,8 @@ final class WholeMasters {
         let table = master.kernel.table
         for (key, reply) in live
         where slave.kernel.table.entry(key)?.reply == reply && !slave.begunLate.contains(key) {
-            guard table.entry(key) == nil, table.key(replying: Key(reply, zone: key.zone)) == nil
+            guard !master.leavesOut(key, of: slave), table.entry(key) == nil,
+                table.key(replying: Key(reply, zone: key.zone)) == nil
             else { continue }
             throw SimulatedCluster.Failure(
                 9,
