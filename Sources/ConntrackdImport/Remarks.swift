@@ -55,7 +55,7 @@ enum Remarks {
         "TCPWindowTracking": "nothing: always so, window scaling included",
         "ExpectationSync": "nothing: always so, for the expectations of all helpers",
         "Systemd": "nothing: if systemd starts the daemon, it is told of readiness and watchdog",
-        "Nice": "nothing: with systemd, Nice= (systemctl edit ct_sync)",
+        "Nice": "nothing: the unit has Nice=-10 (another by systemctl edit ct_sync)",
         "Scheduler": "nothing: with systemd, CPUSchedulingPolicy= (systemctl edit ct_sync)",
         "Type": "", "Priority": "",
         "HashSize": "nothing: max-entries sizes the tables",
