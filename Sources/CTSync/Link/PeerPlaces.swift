@@ -56,8 +56,8 @@ struct PeerPlaces: Sendable, Equatable {
 
 /// The routes by one device, default routes included.
 struct DeviceRoutes {
-    /// The most bytes of a table of routes.
-    private static let limit = 1 << 24
+    /// The most bytes of a table of routes: it is read each second where a peer is in no network of its device.
+    private static let limit = 1 << 20
     /// RTF_REJECT of linux/route.h.
     private static let reject: UInt32 = 0x0200
 
