@@ -66,6 +66,10 @@ package final class Cluster: Sendable {
     package let directory: String
     let wiring: Namespace
 
+    /// A tmpfs, as /run is on a firewall: a write to a disk that is busy may take half a minute.
+    private static let memory =
+        access("/dev/shm", W_OK) == 0 ? "/dev/shm/" : NSTemporaryDirectory()
+
     /// Builds it; the first firewall is plugged in.
     ///
     /// - Parameters:
@@ -77,7 +81,7 @@ package final class Cluster: Sendable {
         settings: KeyValuePairs<String, Int> = [:]
     ) throws {
         let run = Namespace.nextRun()
-        directory = NSTemporaryDirectory() + run
+        directory = Self.memory + run
         wiring = try Namespace(run: run, role: "sw")
         client = try Namespace(run: run, role: "client")
         server = try Namespace(run: run, role: "server")

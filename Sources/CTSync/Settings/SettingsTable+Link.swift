@@ -5,7 +5,9 @@ extension SettingsTable {
     static let link = [
         SettingDescription(
             "control-file", .controlFile, into: \.controlFile,
-            "The file that shows the role and through which it is changed."),
+            "The file that shows the role and through which it is changed.",
+            details: "Keep it in memory, as /run is: a write to a disk that is busy may take "
+                + "seconds, and a takeover waits for it."),
         SettingDescription(
             "group", .group, into: \.group,
             unless: "224.0.0.254 and ff02::114, both until another node has been heard",

@@ -37,7 +37,7 @@ final class SimulatedDaemon: NodeParts {
     /// When events are lost because of that.
     private var losesAt: Instant?
     private var inbox: [(packet: [UInt8], source: PeerAddress)] = []
-    private let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
+    private let target: UnsafeMutableRawBufferPointer
 
     init(_ node: SimulatedNode) throws {
         self.node = node
@@ -60,6 +60,8 @@ final class SimulatedDaemon: NodeParts {
         self.slave.beganInTerm = { births.began($0) }
         self.slave.recordBeginnings = { births.begin() }
         handover = Handover(master, self.slave, nodeID: node.id)
+        // Last, as nothing frees it if the start is refused.
+        target = .allocate(byteCount: 2_048, alignment: 8)
     }
 
     deinit {
