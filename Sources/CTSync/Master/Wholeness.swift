@@ -109,7 +109,7 @@ struct Wholeness {
             // What it holds of this master's own stream is no news.
             let isNews = holding.basis.epoch < epoch && holding.basis > basis
             // Later, what an earlier process has left there is of another time.
-            let isOther = holding.hasMore || lacks && !isWhole && holding.hasUnproved
+            let isOther = holding.hasMore || holding.hasUnproved && !isWhole && mayLack(holding)
             let isBranch = holding.isBranch && !includes(holding.basis)
             let isTaken = taken[nodeID].map { holding.latest <= $0 } ?? false
             guard isNews || (isOther || isBranch) && !isTaken, !Self.isIn(left, nodeID),
@@ -119,6 +119,12 @@ struct Wholeness {
             best = (nodeID, peer)
         }
         return best
+    }
+
+    /// Whether what an earlier process has left at a node may be what the master lacks: its predecessor had
+    /// said what it lacks, as it heard itself, or as the node's lock file tells, which has a later word.
+    private func mayLack(_ other: Holding) -> Bool {
+        lacks || other.latest.epoch < epoch && other.latest > latest
     }
 
     /// Whether the master is known to hold all of a stream up to there: of masters that were at work at the

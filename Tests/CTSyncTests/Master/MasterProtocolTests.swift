@@ -320,6 +320,21 @@ import Testing
         #expect(try !Self.isIncomplete(ring))
     }
 
+    /// The last words of a master that has stopped went to nobody: its node has them, and says so as soon as it
+    /// runs again.
+    @Test(arguments: [(7, false), (8, true)])
+    func whatAnEarlierProcessLeftIsTakenIfItIsLater(_ left: UInt64, _ isTaken: Bool) throws {
+        let (master, _) = try Self.make()
+        let heard = Basis(epoch: 50, sequence: 7)
+        master.inherited(Holding(basis: heard, latest: heard))
+        var report = SlaveReport()
+        report.holding.latest = Basis(epoch: 50, sequence: left)
+        report.holding.hasUnproved = true
+        _ = Self.receive(master, Self.slavePacket(.NACK, 1, report: report))
+        let next = master.nextOfWholeness(now: 2)
+        #expect(isTaken == (if case .take(2, _, _) = next { true } else { false }))
+    }
+
     /// What a slave saw after it was taken from has a later word, and it is asked again at once.
     @Test func aSlaveThatSawMoreSinceIsAskedAgain() throws {
         let (master, _) = try Self.make()
