@@ -142,7 +142,7 @@ final class Injector {
         }
         let isThere = operation == .create && errno == EEXIST
         let found = isThere ? find(place, table) : nil
-        let isBlocked = isThere && displace(found, place, table, now)
+        let isBlocked = isThere && displace(found, place, table)
         let mayBeKept = isThere && !isBlocked && table.isCreateOnly
         var isKept = mayBeKept && found == nil
         if mayBeKept, let found, let word = wordOfNewer(found, table.request(at: place)) {
@@ -172,7 +172,7 @@ final class Injector {
     ///
     /// - Returns: whether it is another connection.
     private func displace(
-        _ found: Entry?, _ place: UInt32, _ table: ReplicaTable, _ now: UInt32
+        _ found: Entry?, _ place: UInt32, _ table: ReplicaTable
     ) -> Bool {
         let key = table.book.pool.replicas[Int(place)].key
         if let found, found.key == key { return false }
@@ -186,7 +186,7 @@ final class Injector {
         }
         guard let blocker, blocker.key != key else { return false }
         guard !table.isCreateOnly else {
-            return giveWay(blocker, to: table.request(at: place), table, now)
+            return giveWay(blocker, to: table.request(at: place), table)
         }
         if let other = table.book.alivePlace(blocker.key) {
             table.yield(other, to: place)
@@ -201,10 +201,10 @@ final class Injector {
     ///
     /// - Returns: whether it goes.
     private func giveWay(
-        _ blocker: Entry, to handed: Entry, _ table: ReplicaTable, _ now: UInt32
+        _ blocker: Entry, to handed: Entry, _ table: ReplicaTable
     ) -> Bool {
         guard mayDisplace(blocker), wordOfNewer(blocker, handed) == nil else { return false }
-        guard !table.giveUp(here: blocker, now: now) else { return true }
+        guard !table.giveUp(here: blocker) else { return true }
         if requests.delete(blocker.key, tag: Self.noTag) { displaced += 1 }
         return true
     }

@@ -76,11 +76,12 @@ extension ReplicaTable {
     /// Has an entry of the kernel go, as it is in the way of a later one.
     ///
     /// - Returns: whether the table sees to it; else it is nobody's replica.
-    func giveUp(here entry: Entry, now: UInt32) -> Bool {
+    func giveUp(here entry: Entry) -> Bool {
         guard let place = book.alivePlace(entry.key) else { return false }
         // Something is about to become of it, or another of its key to take its place.
         if kernel[place].state.isTask { return true }
-        _ = delete(entry.key, now: now)
+        // Nobody has said that it ended: another of its key may still be handed over.
+        kill(place)
         return true
     }
 

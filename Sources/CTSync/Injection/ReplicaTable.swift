@@ -300,7 +300,8 @@ package final class ReplicaTable {
         book.free(place)
     }
 
-    private func kill(_ place: UInt32) {
+    /// Has a living replica end, though the stream may not have said so: a copy may bring it back.
+    func kill(_ place: UInt32) {
         forgetParenthood(place)
         kernel[place].marks.remove(.helperless)
         book.kill(place)
