@@ -177,7 +177,8 @@ final class Sender: Sendable {
     }
 
     /// Sends all that is closed, at the end of a term, and repeats the last of it by other links; on a
-    /// stuck link what it takes in a short time.
+    /// stuck link what it takes in a short time. Last it is announced: the master that it gives way to,
+    /// which may not have heard it yet, learns that it has beaten another.
     ///
     /// - Parameter now: the clock.
     func finish(_ term: Term, wallMicroseconds: UInt64, now: () -> Instant) {
@@ -185,6 +186,8 @@ final class Sender: Sendable {
         turn.withLock { _ in
             while sendLive(term, now(), wallMicroseconds) > 0, now() < deadline {}
             repeatTail(term, until: deadline, now)
+            guard term.peer == nil, link.isReady, now() < deadline else { return }
+            announce(term, wallMicroseconds, sealing.value?.sealer(to: nil, now: now()))
         }
     }
 
