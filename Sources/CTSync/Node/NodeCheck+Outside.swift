@@ -51,42 +51,26 @@ extension NodeCheck.Outside {
         } catch {
             // Without /proc or netlink the daemon would not run.
         }
-        outside.read(
-            ipv4: TextFile.lines("/proc/net/route", limit: limit),
-            ipv6: TextFile.lines("/proc/net/ipv6_route", limit: limit), syncdevs)
+        outside.count(Route.all(limit: limit), syncdevs)
         return outside
     }
 
     /// The most bytes of a table of routes.
     private static let limit = 1 << 24
 
-    /// Reads the tables of routes as /proc/net/route and /proc/net/ipv6_route have them.
-    mutating func read(ipv4: [Substring], ipv6: [Substring], _ syncdevs: [String]) {
-        for line in ipv4.dropFirst() {
-            let words = line.split(whereSeparator: \.isWhitespace)
-            guard words.count >= 8 else { continue }
-            add(
-                String(words[0]), isDefault: words[1] == "00000000" && words[7] == "00000000",
-                syncdevs)
+    /// Counts the routes by other devices than loopback and the sync devices. Link-local and multicast ones of
+    /// IPv6 are everywhere.
+    mutating func count(_ all: [Route], _ syncdevs: [String]) {
+        for route in all where route.device != "lo" && !syncdevs.contains(route.device) {
+            if route.destination.family == .ipv6 {
+                let head = route.destination.address.high >> 48
+                guard head != 0xFE80, head >> 8 != 0xFF, !route.isLocal, !route.isRejecting else {
+                    continue
+                }
+            }
+            routes += 1
+            if route.isDefault, !defaults.contains(route.device) { defaults.append(route.device) }
         }
-        for line in ipv6 {
-            let words = line.split(whereSeparator: \.isWhitespace)
-            // Link-local and multicast routes are everywhere.
-            guard words.count == 10, !words[0].hasPrefix("fe80"), !words[0].hasPrefix("ff"),
-                let flags = UInt32(words[8], radix: 16), flags & Self.local == 0,
-                flags & Self.reject == 0
-            else { continue }
-            add(String(words[9]), isDefault: words[1] == "00", syncdevs)
-        }
-    }
-
-    /// RTF_LOCAL, RTF_REJECT of linux/route.h and linux/ipv6_route.h.
-    private static let (local, reject) = (UInt32(0x8000_0000), UInt32(0x0200))
-
-    private mutating func add(_ device: String, isDefault: Bool, _ syncdevs: [String]) {
-        guard device != "lo", !syncdevs.contains(device) else { return }
-        routes += 1
-        if isDefault, !defaults.contains(device) { defaults.append(device) }
     }
 }
 

@@ -32,11 +32,11 @@ import Testing
         """.split(separator: "\n")
 
     private static func places(_ peers: [String], by device: String) -> PeerPlaces {
-        let routes = DeviceRoutes(device, ipv4: ipv4, ipv6: ipv6)
+        let routes = Route.all(ipv4: ipv4, ipv6: ipv6)
         return PeerPlaces(
             hosts(peers), networks: networks,
             own: hosts(["10.0.0.1", "172.31.255.1"]).map(\.address),
-            hasRoute: routes.lead)
+            hasRoute: { routes.lead(to: $0, by: device) })
     }
 
     @Test func theNodesOwnAddressesAreNobodyElses() {

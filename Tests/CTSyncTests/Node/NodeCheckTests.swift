@@ -230,8 +230,9 @@ import Testing
         var facts = Self.facts
         facts.outside.routes = 0
         #expect(Self.bad(Self.slave, facts) == ["fail routes: none behind the darkness"])
-        facts.outside.read(
-            ipv4: text.split(separator: "\n"), ipv6: text6.split(separator: "\n"), ["eth2"])
+        let routes = Route.all(
+            ipv4: text.split(separator: "\n"), ipv6: text6.split(separator: "\n"))
+        facts.outside.count(routes, ["eth2"])
         let items = NodeCheck(Self.slave, facts).items
         #expect(items.first { $0.name == "routes" }?.text == "4 routes; default by: eth0, eth1")
         #expect(items.first { $0.name == "addresses" }?.text == "1 address on this dark node")
