@@ -11,6 +11,12 @@ package struct Expectation: Equatable, Sendable, BitwiseCopyable {
     package var mask: Tuple = .none
     /// The original tuple of the parent (CTA_EXPECT_MASTER); it is in the same zone.
     package var parent: Tuple = .none
+    /// The key of the parent.
+    var parentKey: Key {
+        var key = key
+        key.tuple = parent
+        return key
+    }
     /// CTA_EXPECT_TIMEOUT in seconds.
     package var timeoutSeconds: UInt32 = 0
     /// NF_CT_EXPECT_* (CTA_EXPECT_FLAGS)

@@ -18,9 +18,7 @@ extension ReplicationFilter {
     }
 
     private static func parent(of expectation: Expectation) -> Entry {
-        var key = expectation.key
-        key.tuple = expectation.parent
-        var entry = Entry(key)
+        var entry = Entry(expectation.parentKey)
         if expectation.isTranslated { entry.reply.source = expectation.translation.source }
         return entry
     }

@@ -152,10 +152,7 @@ final class ExpectationTable {
     /// Calls this with the parent of each that the kernel would not create.
     func visitRefused(_ body: (Key) -> Void) {
         for place in places where kernel[place].state == .refused(.create) {
-            let expectation = book.said[Int(place)].expectation
-            var parent = expectation.key
-            parent.tuple = expectation.parent
-            body(parent)
+            body(book.said[Int(place)].expectation.parentKey)
         }
     }
 

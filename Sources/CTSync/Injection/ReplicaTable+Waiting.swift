@@ -159,9 +159,7 @@ extension ReplicaTable {
 
     /// Whether the parent of an expectation is a replica.
     func holdsParent(of expectation: borrowing Expectation) -> Bool {
-        var key = expectation.key
-        key.tuple = expectation.parent
-        return book.alivePlace(key) != nil
+        book.alivePlace(expectation.parentKey) != nil
     }
 
     /// The place of a related connection's parent; nil if that is not among the replicas.

@@ -23,10 +23,8 @@ struct ExpectationSieve: ~Copyable {
     ) -> Bool {
         guard filter.mayAdmit(expectation) else { return false }
         guard filter.hasChangeableRules else { return true }
-        var key = expectation.key
-        key.tuple = expectation.parent
         do throws(SystemError) {
-            guard let master = try query.entry(key) else { return true }
+            guard let master = try query.entry(expectation.parentKey) else { return true }
             return filter.admits(master)
         } catch {
             return true

@@ -49,8 +49,7 @@ final class ShiftWatch {
     /// Records a new expectation; false if there is no room, and the shift may be missed.
     func add(_ expectation: borrowing Expectation, now: Instant) -> Bool {
         guard expectation.isTranslated else { return true }
-        var key = expectation.key
-        key.tuple = expectation.parent
+        let key = expectation.parentKey
         for index in 0..<count where items[index].key == key && items[index].due > now {
             return true
         }
