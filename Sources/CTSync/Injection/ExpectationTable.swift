@@ -202,7 +202,10 @@ final class ExpectationTable {
         }
         while let place = kernel.dequeue(&round) {
             release(place)
-            guard let request = kernel[place].state.secondRequest else { continue }
+            guard let request = kernel[place].state.secondRequest else {
+                kernel.keepForNextRound(place)
+                continue
+            }
             kernel[place].heldAtSeconds = now
             return (request, place)
         }

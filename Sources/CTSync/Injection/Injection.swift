@@ -122,6 +122,8 @@ struct KernelBook: ~Copyable {
 
     private mutating func enqueue(_ place: UInt32) {
         guard !injections[Int(place)].marks.contains(.queued) else { return }
+        // What a round asked is over: it has taken the place out.
+        injections[Int(place)].marks.remove(.askedToGo)
         injections[Int(place)].marks.insert(.queued)
         if isCopying { copies.append(place) } else { live.append(place) }
     }
@@ -135,19 +137,21 @@ struct KernelBook: ~Copyable {
 
     /// Takes the next place of a round out of its queue; nil when all are.
     mutating func dequeue(_ round: inout Round) -> UInt32? {
-        while round.dequeued < round.count {
-            round.dequeued += 1
-            let place = round.isOfCopies ? copies.removeFirst() : live.removeFirst()
-            injections[Int(place)].marks.remove(.queued)
-            let wasAsked = injections[Int(place)].marks.remove(.askedToGo) != nil
-            // It was to be deleted only after the round had looked at it: as it was in another's way.
-            guard wasAsked || injections[Int(place)].state.firstRequest == nil else {
-                enqueue(place)
-                continue
-            }
-            return place
+        guard round.dequeued < round.count else { return nil }
+        round.dequeued += 1
+        let place = round.isOfCopies ? copies.removeFirst() : live.removeFirst()
+        injections[Int(place)].marks.remove(.queued)
+        return place
+    }
+
+    /// Nothing is to be written of a place that a round has taken out: if it is to be deleted, and was so only
+    /// after the round had looked at it, as it was in another's way, it is for the next round.
+    mutating func keepForNextRound(_ place: UInt32) {
+        let injection = injections[Int(place)]
+        guard injection.state.firstRequest != nil, !injection.marks.contains(.askedToGo) else {
+            return
         }
-        return nil
+        enqueue(place)
     }
 
     /// A walk through what is in a queue now: once to look for deletions, once to take it out. What is

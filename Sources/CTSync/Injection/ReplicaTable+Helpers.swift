@@ -35,10 +35,10 @@ extension ReplicaTable {
 
     /// The kernel has made a replica: if it has its helper, it may expect again.
     func mayExpect(_ place: UInt32) {
+        guard expectations.refusedCount > 0, !kernel[place].marks.contains(.helperless) else {
+            return
+        }
         let replica = book.pool.replicas[Int(place)]
-        guard expectations.refusedCount > 0, replica.fields.contains(.helper),
-            !kernel[place].marks.contains(.helperless)
-        else { return }
-        expectations.retryRefused(of: replica.key)
+        if replica.fields.contains(.helper) { expectations.retryRefused(of: replica.key) }
     }
 }

@@ -29,7 +29,10 @@ extension ReplicaTable {
         }
         while let place = kernel.dequeue(&round) {
             release(place)
-            guard let request = kernel[place].state.secondRequest else { continue }
+            guard let request = kernel[place].state.secondRequest else {
+                kernel.keepForNextRound(place)
+                continue
+            }
             guard book.pool.replicas[Int(place)].isSufficient else {
                 move(place, .passedOver)
                 continue
