@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # For the test scripts, which read it after they have gone to the repository's folder. It leaves take_binary,
-# take_package, need, check, fail and within, and $failures, which is 0 if all was well.
+# take_package, take_kind, same_bytes, need, check, fail and within, and $failures, which is 0 if all was well.
 
 failures=0
 # A file that a check that fails shows, if a script sets it.
@@ -23,6 +23,20 @@ take_package() {
         fi
         package=$(readlink -f "$found")
     done
+}
+
+# take_kind DIRECTORY KIND: the one deb, rpm or tarball there, as $package.
+take_kind() {
+    case $2 in tarball) take_package "$1" "*.tar.xz" ;; *) take_package "$1" "*.$2" ;; esac
+}
+
+# same_bytes KIND FILE FILE HOW WHAT: two packages made so; if they differ, WHAT do.
+same_bytes() {
+    if cmp "$2" "$3"; then
+        echo "ok    $1: $(sha256sum < "$2" | cut -c 1-16), $(stat -c %s "$2") bytes, $4"
+    else
+        fail "$1: $5 differ"
+    fi
 }
 
 # need PROGRAM...

@@ -39,16 +39,12 @@ enum Operators {
         let contest = try Contest(.ctSync)
         defer { contest.close() }
         try fill(contest)
-        let exporters = try contest.cluster.firewalls.map { node in
-            try ChildProcess(
-                node.host.words([
-                    try Daemon.binary(), "exporter", "--control-file", node.controlFile,
-                ]), logFile: contest.cluster.directory + "/exporter-\(node.name)")
+        let exporters = try contest.cluster.firewalls.map {
+            try $0.startExporter(logsIn: contest.cluster.directory)
         }
         defer {
             for exporter in exporters {
-                exporter.kill(SIGKILL)
-                _ = try? exporter.waitForEnd(within: 5)
+                exporter.end()
             }
         }
         let latency = try Latency(at: contest.standby)

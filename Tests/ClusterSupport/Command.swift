@@ -134,6 +134,14 @@ package struct CallFailed: Error, CustomStringConvertible {
     package var description: String { "\(call): \(String(cString: strerror(number)))" }
 }
 
+extension ChildProcess {
+    /// Kills it, and waits until it is gone.
+    package func end() {
+        kill(SIGKILL)
+        _ = try? waitForEnd(within: 5)
+    }
+}
+
 /// A file that is gone as soon as it is let go of.
 private final class TemporaryFile {
     let raw: CInt

@@ -198,6 +198,13 @@ package final class Firewall: Sendable {
         }
     }
 
+    /// Starts `ct_sync exporter` beside its daemon; who does ends it.
+    package func startExporter(logsIn directory: String) throws -> ChildProcess {
+        try ChildProcess(
+            host.words([try Daemon.binary(), "exporter", "--control-file", controlFile]),
+            logFile: "\(directory)/exporter-\(name).log")
+    }
+
     /// Throws where the daemon has ended by itself.
     func checkDaemon() throws {
         if let status = daemon?.status { throw DaemonEnded(name: name, status: status, log) }

@@ -40,8 +40,7 @@ extension ClusterTests {
                 var programs: [ChildProcess] = []
                 defer {
                     for program in programs {
-                        program.kill(SIGKILL)
-                        _ = try? program.waitForEnd(within: 5)
+                        program.end()
                     }
                 }
                 for firewall in cluster.firewalls {

@@ -36,8 +36,7 @@ final class ConntrackdPair {
 
     func kill(_ index: Int) {
         let process = running.removeValue(forKey: index)
-        process?.kill(SIGKILL)
-        _ = try? process?.waitForEnd(within: 5)
+        process?.end()
     }
 
     /// `primary`, `backup` or `fault`.

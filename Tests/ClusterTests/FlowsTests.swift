@@ -37,8 +37,7 @@ extension ClusterTests {
             }
 
             deinit {
-                child.kill(SIGKILL)
-                _ = try? child.waitForEnd(within: 5)
+                child.end()
             }
 
             var said: String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }

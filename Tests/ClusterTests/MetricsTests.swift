@@ -112,10 +112,7 @@ extension ClusterTests {
                         "--collector.textfile.directory=\(folder)",
                         "--web.listen-address=127.0.0.1:9100",
                     ]), logFile: log)
-                defer {
-                    exporter.kill(SIGKILL)
-                    _ = try? exporter.waitForEnd(within: 5)
-                }
+                defer { exporter.end() }
                 let address = Endpoint("127.0.0.1", 9100)
                 let text = { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
                 try eventually("the node_exporter's metrics", every: 0.05, detail: text) {
@@ -132,14 +129,8 @@ extension ClusterTests {
             try withCluster { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try cluster.startDaemons()
-                let exporter = try ChildProcess(
-                    second.host.words([
-                        try Daemon.binary(), "exporter", "--control-file", second.controlFile,
-                    ]), logFile: cluster.directory + "/exporter.log")
-                defer {
-                    exporter.kill(SIGKILL)
-                    _ = try? exporter.waitForEnd(within: 5)
-                }
+                let exporter = try second.startExporter(logsIn: cluster.directory)
+                defer { exporter.end() }
                 func get(_ path: String) throws -> HTTPAnswer {
                     try HTTPAnswer(path, of: Self.address, from: second.host)
                 }
@@ -196,10 +187,7 @@ extension ClusterTests {
                         try Daemon.binary(), "monitor", "--json", "--control-file",
                         node.controlFile,
                     ], logFile: file)
-                defer {
-                    monitor.kill(SIGKILL)
-                    _ = try? monitor.waitForEnd(within: 5)
-                }
+                defer { monitor.end() }
                 func texts() throws -> [String] {
                     let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
                     return try text.split(separator: "\n").map { line in
@@ -242,6 +230,21 @@ extension ClusterTests {
                 let words = text.split(separator: "\0")
                 return words.contains("watch") && words.contains { $0 == controlFile }
             }
+        }
+
+        /// Watches again, kills the terminal, and waits until nobody watches.
+        ///
+        /// - Returns: how many watched before that.
+        private static func watchersUntilKilled(
+            _ node: Firewall, _ terminal: Terminal, _ command: String,
+            _ isDrawn: ([String]) -> Bool
+        ) throws -> Int {
+            try terminal.type(line: "clear; \(command)")
+            try terminal.wait("the screen again", isDrawn)
+            let count = try watchers(node.controlFile)
+            try terminal.kill()
+            try eventually("nobody watches") { try watchers(node.controlFile) == 0 }
+            return count
         }
 
         /// Whether a screen of 60 by 8 is drawn for that.
@@ -295,11 +298,10 @@ extension ClusterTests {
                 try terminal.wait("the shell's screen") { $0.contains { $0.hasSuffix("before") } }
                 try Self.expectItself(terminal)
                 // It ends with its terminal, however that ends.
-                try terminal.type(line: "clear; \(command)")
-                try terminal.wait("the screen again") { $0[0].hasPrefix("ct_sync: NO DAEMON") }
-                #expect(try Self.watchers(node.controlFile) == 1)
-                try terminal.kill()
-                try eventually("nobody watches") { try Self.watchers(node.controlFile) == 0 }
+                let watchers = try Self.watchersUntilKilled(node, terminal, command) {
+                    $0[0].hasPrefix("ct_sync: NO DAEMON")
+                }
+                #expect(watchers == 1)
                 // Without a terminal it is refused in one sentence.
                 let refused = try node.command(["watch"])
                 #expect(refused.status == 64 && refused.output == "")
@@ -323,10 +325,7 @@ extension ClusterTests {
                 let server = try ChildProcess(
                     node.host.words(["unshare", "--mount", "sh", "-e", "-c", script, home]),
                     logFile: cluster.directory + "/dropbear.log")
-                defer {
-                    server.kill(SIGKILL)
-                    _ = try? server.waitForEnd(within: 5)
-                }
+                defer { server.end() }
                 try eventually("a server") {
                     try node.host.run(["ss", "-Hltn", "sport", "=", "2222"]).contains("2222")
                 }
@@ -349,11 +348,10 @@ extension ClusterTests {
                 try terminal.wait("the shell's screen") { $0.contains { $0.hasSuffix("before") } }
                 try Self.expectItself(terminal)
                 // It ends with the connection, however that ends.
-                try terminal.type(line: "clear; \(ssh) \(command)")
-                try terminal.wait("the screen again") { $0[0].contains(": MASTER, ALONE for ") }
-                #expect(try Self.watchers(node.controlFile) >= 1)
-                try terminal.kill()
-                try eventually("nobody watches") { try Self.watchers(node.controlFile) == 0 }
+                let watchers = try Self.watchersUntilKilled(node, terminal, "\(ssh) \(command)") {
+                    $0[0].contains(": MASTER, ALONE for ")
+                }
+                #expect(watchers >= 1)
             }
         }
     }

@@ -63,14 +63,8 @@ extension ClusterTests {
             try withCluster { cluster in
                 let node = cluster.firewalls[0]
                 try node.start(role: .master)
-                let exporter = try ChildProcess(
-                    node.host.words([
-                        try Daemon.binary(), "exporter", "--control-file", node.controlFile,
-                    ]), logFile: cluster.directory + "/exporter.log")
-                defer {
-                    exporter.kill(SIGKILL)
-                    _ = try? exporter.waitForEnd(within: 5)
-                }
+                let exporter = try node.startExporter(logsIn: cluster.directory)
+                defer { exporter.end() }
                 try waitForHistory("MASTER, promoted in ", node.host)
                 let file = cluster.directory + "/page.png"
                 // In the order of blink's enumeration: dark, light.
@@ -94,14 +88,8 @@ extension ClusterTests {
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<1_234, in: first.host)
                 try cluster.startDaemons()
-                let exporter = try ChildProcess(
-                    second.host.words([
-                        try Daemon.binary(), "exporter", "--control-file", second.controlFile,
-                    ]), logFile: cluster.directory + "/exporter.log")
-                defer {
-                    exporter.kill(SIGKILL)
-                    _ = try? exporter.waitForEnd(within: 5)
-                }
+                let exporter = try second.startExporter(logsIn: cluster.directory)
+                defer { exporter.end() }
                 try waitForHistory("SLAVE of node 1, in sync ", second.host)
                 let slave = try document(cluster, from: second.host)
                 #expect(text("verdict", slave).hasPrefix("SLAVE, in sync for "))

@@ -46,10 +46,7 @@ extension ClusterTests {
             try withCluster { cluster in
                 let node = cluster.firewalls[0]
                 let daemon = try Self.daemon(node, cluster, role: role)
-                defer {
-                    daemon.kill(SIGKILL)
-                    _ = try? daemon.waitForEnd(within: 5)
-                }
+                defer { daemon.end() }
                 let log = {
                     (try? String(contentsOfFile: cluster.directory + "/viewed.log", encoding: .utf8))
                         ?? ""
@@ -105,8 +102,7 @@ extension ClusterTests {
                     logFile: cluster.directory + "/exporter.log")
                 defer {
                     for child in [exporter, daemon] {
-                        child.kill(SIGKILL)
-                        _ = try? child.waitForEnd(within: 5)
+                        child.end()
                     }
                 }
                 let log = {

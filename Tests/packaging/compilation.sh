@@ -50,14 +50,9 @@ while read -r file; do
     differing "$first/.build/staged/$file" "$second/.build/staged/$file"
 done < "$scratch/files"
 for kind in deb rpm tarball; do
-    case $kind in tarball) suffix=tar.xz ;; *) suffix=$kind ;; esac
-    take_package "$first/.build/$kind" "*.$suffix"
+    take_kind "$first/.build/$kind" "$kind"
     one=$package
-    take_package "$second/.build/$kind" "*.$suffix"
-    if cmp "$one" "$package"; then
-        echo "ok    $kind: $(sha256sum < "$one" | cut -c 1-16), $(stat -c %s "$one") bytes, compiled twice"
-    else
-        fail "$kind: two compilations differ"
-    fi
+    take_kind "$second/.build/$kind" "$kind"
+    same_bytes "$kind" "$one" "$package" "compiled twice" "two compilations"
 done
 [ "$failures" -eq 0 ]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # For the tests that need a machine that systemd runs; read by them after Tests/checks.sh, with the path of
-# a package in $package. It starts the machine and leaves these: inside, property, status_says, warnings.
+# a package in $package. It starts the machine and leaves these: inside, property, status_says, warnings,
+# conclude.
 #
 # The machine is this one seen through an overlay: systemd is process 1 of namespaces of its own and
 # has control groups below a new one. Its sync0 and lan0 lead to a network namespace, where another
@@ -88,6 +89,13 @@ status_says() {
 warnings() {
     inside journalctl --no-pager --output=cat --priority=warning _COMM=ct_sync | grep -vE \
         'gave way|above ours|MASTER, ALONE|SLAVE, NOT IN SYNC|is (silent|not in sync)$|may lack what other'
+}
+# The last line of a test: whether all was well, and if not, what the machine said.
+conclude() {
+    [ "$failures" -gt 0 ] || return 0
+    inside journalctl --no-pager --lines=80
+    cat "$scratch/console"
+    return 1
 }
 find_machine() {
     machine=$(cat "/proc/$starter/task/$starter/children" 2> /dev/null)

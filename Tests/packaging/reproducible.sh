@@ -26,16 +26,11 @@ mkdir "$scratch/other"
 find "$scratch/other" -exec touch --date='1 hour ago' {} +
 
 for kind; do
-    case $kind in tarball) suffix=tar.xz ;; *) suffix=$kind ;; esac
-    take_package ".build/$kind" "*.$suffix"
+    take_kind ".build/$kind" "$kind"
     first=$package
     (umask 077 && packaging/build-$kind "$scratch/other" "$scratch/$kind") > "$scratch/words" 2>&1 \
         || cat "$scratch/words"
     second=$(echo "$scratch/$kind"/*)
-    if cmp "$first" "$second"; then
-        echo "ok    $kind: $(sha256sum < "$first" | cut -c 1-16), $(stat -c %s "$first") bytes, twice"
-    else
-        fail "$kind: two builds differ"
-    fi
+    same_bytes "$kind" "$first" "$second" twice "two builds"
 done
 [ "$failures" -eq 0 ]

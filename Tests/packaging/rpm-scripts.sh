@@ -129,8 +129,4 @@ bare rpm --force-debian --nodeps --dbpath /run/rpm -e ct-sync
 END
 check "without a service manager: installed, run, erased, and nothing is left" \
     "unshare --mount sh $scratch/bare/run $scratch/bare $package > $scratch/words 2>&1 && quiet"
-if [ "$failures" -gt 0 ]; then
-    inside journalctl --no-pager --lines=60
-    cat "$scratch/console"
-fi
-[ "$failures" -eq 0 ]
+conclude

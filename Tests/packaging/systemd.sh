@@ -149,8 +149,4 @@ check "nobody takes its last metrics for new ones" \
 check "the package is purged" "inside dpkg --purge ct-sync > $scratch/words 2>&1"
 check "no unit stays enabled: $(links | tr '\n' ' ')" "[ -z \"\$(links)\" ]"
 check "and no file of its own is left: $(left | tr '\n' ' ')" "[ -z \"\$(left)\" ]"
-if [ "$failures" -gt 0 ]; then
-    inside journalctl --no-pager --lines=80
-    cat "$scratch/console"
-fi
-[ "$failures" -eq 0 ]
+conclude

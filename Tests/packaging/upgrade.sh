@@ -147,8 +147,4 @@ inside sh -c 'echo 0 > /run/peer/state; echo 1 > /run/ct_sync/state'
 check "master again, the connection goes on" "within 5 role_is master && goes_on"
 check "the package is removed, and the group stays" \
     "inside dpkg --purge ct-sync > $scratch/words 2>&1 && inside getent group ct_sync > /dev/null"
-if [ "$failures" -gt 0 ]; then
-    inside journalctl --no-pager --lines=60
-    cat "$scratch/console"
-fi
-[ "$failures" -eq 0 ]
+conclude
