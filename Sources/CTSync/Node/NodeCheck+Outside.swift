@@ -85,7 +85,10 @@ extension Node {
             rehearsal: lastRehearsal.map {
                 (NodeReport.elapsed(since: $0.at, Clock.now()), $0.result)
             },
-            fileTroubles: fileTroubles, reconcileSeconds: UInt64(configuration.reconcileSeconds))
+            fileTroubles: fileTroubles,
+            fileOnDisk: FileSystemKind(of: configuration.controlFile) == .other
+                ? configuration.controlFile : nil,
+            reconcileSeconds: UInt64(configuration.reconcileSeconds))
     }
 
     private static var availableKilobytes: UInt64? {

@@ -34,6 +34,8 @@ struct NodeCheck {
         var rehearsal: (age: UInt64, result: Rehearsal)?
         /// Why files could not be written.
         var fileTroubles: [String] = []
+        /// The control file, if it is not in memory.
+        var fileOnDisk: String?
         /// Between two comparisons; 0 for none.
         var reconcileSeconds: UInt64 = 0
     }
@@ -230,7 +232,13 @@ struct NodeCheck {
         for trouble in facts.fileTroubles {
             add(.warn, "files", trouble, "df; ls -ld /run/ct_sync")
         }
-        if facts.fileTroubles.isEmpty { add(.ok, "files", "control file and epoch are kept") }
+        if let path = facts.fileOnDisk {
+            add(
+                .warn, "files", "\(path) is not in memory: a takeover waits for its disk",
+                "control-file = /run/ct_sync/state    in ct_sync.conf")
+        } else if facts.fileTroubles.isEmpty {
+            add(.ok, "files", "control file and epoch are kept")
+        }
     }
 
     /// How long a takeover would take, by the last one and by a rehearsal.

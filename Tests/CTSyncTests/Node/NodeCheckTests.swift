@@ -162,6 +162,12 @@ import Testing
         facts = Self.facts
         facts.fileTroubles = ["the disk is full"]
         #expect(Self.bad(Self.slave, facts) == ["warn files: the disk is full"])
+        facts = Self.facts
+        facts.fileOnDisk = "/var/lib/state"
+        #expect(
+            Self.bad(Self.slave, facts) == [
+                "warn files: /var/lib/state is not in memory: a takeover waits for its disk"
+            ])
     }
 
     /// Side by side, from both ends: what is wrong is set on the slave.
