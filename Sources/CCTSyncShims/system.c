@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <link.h>
+#include <linux/magic.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int ctsync_eventfd(void) {
@@ -30,6 +32,26 @@ int ctsync_signalfd(void) {
         return -1;
     }
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void *close_one(void *fd) {
+    close((int)(intptr_t)fd);
+    return NULL;
+}
+
+void ctsync_close_later(int fd) {
+    pthread_attr_t attributes;
+    pthread_t thread;
+    int failure = pthread_attr_init(&attributes);
+    if (failure == 0) {
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attributes, 64 * 1024);
+        failure = pthread_create(&thread, &attributes, close_one, (void *)(intptr_t)fd);
+        pthread_attr_destroy(&attributes);
+    }
+    if (failure != 0) {
+        close(fd);
+    }
 }
 
 void ctsync_set_thread_name(const char *name) {
@@ -127,6 +149,14 @@ size_t ctsync_drop_start_pages(void) {
     dl_iterate_phdr(drop_object, &dropped);
     malloc_trim(0);
     return dropped;
+}
+
+int ctsync_is_in_memory(const char *path) {
+    struct statfs answer;
+    if (statfs(path, &answer) < 0) {
+        return -1;
+    }
+    return answer.f_type == TMPFS_MAGIC || answer.f_type == RAMFS_MAGIC;
 }
 
 bool ctsync_output_is_written(void) {

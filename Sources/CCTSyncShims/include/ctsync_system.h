@@ -34,6 +34,9 @@ int ctsync_open(const char *path, int flags, unsigned mode);
  * Returns a bit for each that is ready (errors and hang-ups included), 0 at the end of the time. */
 int ctsync_wait(int first, int second, int64_t nanoseconds);
 
+/* Closes a descriptor in a thread of its own: the kernel may keep who closes it waiting. */
+void ctsync_close_later(int fd);
+
 /* The name of an errno ("EPERM"); NULL for an unknown one. */
 const char *ctsync_errno_name(int number);
 
@@ -41,6 +44,9 @@ const char *ctsync_errno_name(int number);
  * of malloc back. What is used again comes from the page cache. Returns the bytes of what it looked
  * at. */
 size_t ctsync_drop_start_pages(void);
+
+/* Whether a path is on tmpfs or ramfs (uapi/linux/magic.h): 1 or 0; -1 with errno. */
+int ctsync_is_in_memory(const char *path);
 
 /* Writes what standard output still has; whether that and all before it was written. */
 bool ctsync_output_is_written(void);

@@ -7,7 +7,7 @@ import Glibc
 package final class EntryQuery {
     private static let bufferBytes = 8 * 1024
     private let memory: MappedMemory
-    private let socket: Descriptor
+    private let socket: LateDescriptor
     private var sequence: UInt32 = 0
 
     /// Takes the memory and opens the socket.
@@ -15,7 +15,7 @@ package final class EntryQuery {
     /// - Throws: `SystemError` of mmap(2), socket(2) or setsockopt(2).
     package init() throws(SystemError) {
         memory = try MappedMemory(byteCount: Self.bufferBytes)
-        let socket = try Descriptor("netlink socket") {
+        let socket = try LateDescriptor("netlink socket") {
             ctsync_netlink_open(NETLINK_NETFILTER, 0)
         }
         let raw = socket.raw

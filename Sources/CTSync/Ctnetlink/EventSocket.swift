@@ -64,8 +64,11 @@ package final class EventSocket {
         self.batch = batch
     }
 
+    /// Its last close is left to nobody who waits: see `LateDescriptor`.
     deinit {
+        let last = fcntl(raw, F_DUPFD_CLOEXEC, 0)
         nfct_close(handle)
+        if last >= 0 { ctsync_close_later(last) }
     }
 
     /// Hears no more of what begins, and what packets change.

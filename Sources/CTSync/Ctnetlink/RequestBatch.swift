@@ -19,7 +19,7 @@ package final class RequestBatch {
     private static let receiveBufferBytes: CInt = 2 * 1024 * 1024
 
     private let memory: MappedMemory
-    private let socket: Descriptor
+    private let socket: LateDescriptor
     private let port: UInt32
     private let errors: DatagramBatch
     var writer: NetlinkWriter
@@ -45,7 +45,7 @@ package final class RequestBatch {
 
     init(receiveBufferBytes: CInt, isTold: Bool = false) throws(SystemError) {
         let memory = try MappedMemory(byteCount: Self.bufferBytes)
-        let socket = try Descriptor("netlink socket") {
+        let socket = try LateDescriptor("netlink socket") {
             ctsync_netlink_open(NETLINK_NETFILTER, 0)
         }
         let raw = socket.raw

@@ -15,7 +15,7 @@ package final class TableDump {
     private static let patienceMilliseconds: CInt = 5_000
 
     private let memory: MappedMemory
-    private var socket: Descriptor?
+    private var socket: LateDescriptor?
     private var sequence: UInt32 = 0
     private var isRunning = false
     private var entry = Entry(Key(.none))
@@ -32,8 +32,8 @@ package final class TableDump {
         socket = try Self.open()
     }
 
-    private static func open() throws(SystemError) -> Descriptor {
-        try Descriptor("netlink socket") { ctsync_netlink_open(NETLINK_NETFILTER, 0) }
+    private static func open() throws(SystemError) -> LateDescriptor {
+        try LateDescriptor("netlink socket") { ctsync_netlink_open(NETLINK_NETFILTER, 0) }
     }
 
     /// Asks for the table; a dump that is still running is given up.

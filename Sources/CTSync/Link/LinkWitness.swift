@@ -12,21 +12,21 @@ import Glibc
 struct LinkWitness: ~Copyable {
     /// The most frames of one look.
     private static let most = 256
-    private let socket: Descriptor
+    private let socket: LateDescriptor
 
     /// Opens that of a sync device.
     ///
     /// - Parameter index: the number of the device.
     /// - Throws: `SystemError` of the socket calls.
     init(index: UInt32) throws(SystemError) {
-        socket = try Descriptor("packet socket") { ctsync_packet_open(index) }
+        socket = try LateDescriptor("packet socket") { ctsync_packet_open(index) }
     }
 
     /// Opens that of all devices.
     ///
     /// - Throws: `SystemError` of the socket calls.
     init(port: UInt16) throws(SystemError) {
-        socket = try Descriptor("packet socket") { ctsync_packet_watch(port) }
+        socket = try LateDescriptor("packet socket") { ctsync_packet_watch(port) }
     }
 
     /// Takes what has come since the last look.

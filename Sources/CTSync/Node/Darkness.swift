@@ -102,9 +102,10 @@ final class Darkness {
         }
     }
 
-    /// How long after an opening its rules go for good, for which the kernel or programs may take
-    /// hundreds of milliseconds: until then orders and the first packet are waited for.
-    private static let tidyPause = 1 * Duration.second
+    /// How long after an opening its rules go for good. The kernel, or programs, may take hundreds of
+    /// milliseconds for that: the first packet is waited for until then, and a demotion that follows soon,
+    /// as in a quarrel of two nodes, has them back. Chains of programs cannot be told from a drop.
+    private var tidyPause: UInt64 { (drop.choice == .netdev ? 10 : 1) * Duration.second }
 
     /// Makes the node visible and tells the neighbours where its addresses are now.
     func open(now: Instant) {
@@ -112,7 +113,7 @@ final class Darkness {
         do throws(L2DropError) {
             try drop.open()
             succeeded()
-            retryAt = now + Self.tidyPause
+            retryAt = now + tidyPause
         } catch {
             isStuck = true
             failed("the node is still dark: \(error)")

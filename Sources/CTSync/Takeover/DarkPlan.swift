@@ -37,6 +37,9 @@ struct DarkPlan: Equatable {
     private(set) var carriers: [Carrier] = []
     /// Devices with everything dropped.
     private(set) var dark: [String] = []
+    /// The numbers of dark devices and carriers: one that has come again under its name has no hook of the
+    /// old one's (before Linux 6.16).
+    private var numbers: [UInt32] = []
 
     /// Works out what is what.
     ///
@@ -69,7 +72,10 @@ struct DarkPlan: Equatable {
         for device in devices {
             if openIndexes.contains(device.index) {
                 if !open.contains(device.name) { open.append(device.name) }
-            } else if let carried = found[device.index] {
+                continue
+            }
+            numbers.append(device.index)
+            if let carried = found[device.index] {
                 carriers.append(Carrier(name: device.name, carried: carried))
             } else {
                 dark.append(device.name)

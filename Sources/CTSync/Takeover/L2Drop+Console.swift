@@ -12,12 +12,14 @@ package struct L2DropStatus: Equatable, Sendable {
 
 /// `ct_sync l2drop status|off`: the way out for somebody at the console, without a daemon.
 extension L2Drop {
-    /// The drops of all instances and both backends.
+    /// The drops of all instances and both backends; not tables that do nothing since a takeover.
     ///
     /// - Throws: `L2DropError` if nftables or an installed program refuses to list its rules.
     package static func status() throws(L2DropError) -> [L2DropStatus] {
         var found: [L2DropStatus] = []
-        for table in try NetdevL2Drop.tables(try console()) {
+        let nftables = try console()
+        for table in try NetdevL2Drop.tables(nftables)
+        where !NetdevL2Drop.isResting(table.family, table.name, nftables) {
             let status = L2DropStatus(name: table.name, backend: .netdev)
             if !found.contains(status) { found.append(status) }
         }

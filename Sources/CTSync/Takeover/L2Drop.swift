@@ -23,6 +23,12 @@ package final class L2Drop {
     private var console: Nftables?
     /// What is in the kernel; nil if that is not certain.
     private var plan: DarkPlan?
+    /// The same of what an opening has left without effect.
+    private var resting: DarkPlan?
+    /// When rules were taken away last, whose ever.
+    private var removedAt: Instant?
+    /// How long the kernel may take to free what was removed, on a machine that is busy.
+    private static let freeing = 30 * Duration.second
     /// Whether rules have been taken away since the last look, perhaps ours.
     private var isSuspect = false
     /// Whether there has been an event since the last look for the mark of `off`.
@@ -74,23 +80,27 @@ package final class L2Drop {
     /// - Throws: `L2DropError`; a drop that was on then still is.
     func raise() throws(L2DropError) {
         forgetOff()
+        if try wakes() { return isRaised = true }
         try renew(onlyIfDifferent: false)
         isRaised = true
     }
 
     /// Lets frames flow, as fast as the backend can; for the moment of a takeover.
     ///
-    /// The tables backend leaves rules behind that do nothing any more: call `lift` when there is
-    /// time (0.2 s). With netdev it is the same as `lift`.
+    /// It leaves rules behind that do nothing any more: call `lift` when there is time (0.2 s), and no
+    /// demotion is to be expected, which is faster with them.
     ///
     /// - Throws: `L2DropError`; part of the drop may still be on.
     package func open() throws(L2DropError) {
         guard isRaised else { return try lift() }
         // It is not to be followed any more, whatever remains.
+        let left = plan
         plan = nil
         isRaised = false
+        let isFreeing = removedAt.map { Clock.now() < $0 + Self.freeing } ?? false
         do throws(L2DropError) {
-            try backend.open()
+            try backend.open(isFreeing: isFreeing)
+            resting = left
         } catch {
             // Somebody has removed chains of ours: remove the rest.
             try backend.lift()
@@ -102,9 +112,18 @@ package final class L2Drop {
     /// - Throws: `L2DropError`; part of it may still be on.
     func lift() throws(L2DropError) {
         try backend.lift()
-        plan = nil
+        (plan, resting) = (nil, nil)
         isRaised = false
         forgetOff()
+    }
+
+    /// Puts the rules to work again that an opening has left, if they are those for the devices of now.
+    private func wakes() throws(L2DropError) -> Bool {
+        guard let left = resting else { return false }
+        resting = nil
+        guard try !isStale(left), backend.wake() else { return false }
+        plan = left
+        return true
     }
 
     private func forgetOff() {
@@ -146,7 +165,13 @@ package final class L2Drop {
     /// - Throws: `L2DropError`; what was there is untouched then.
     func adopt() throws(L2DropError) -> Bool {
         let found = try Self.status().filter { $0.name == name }
-        guard !found.isEmpty else { return false }
+        guard !found.isEmpty else {
+            // Of a daemon that was killed soon after a takeover.
+            if !(try NetdevL2Drop.tables(keptConsole()) { [name] in $0 == name }).isEmpty {
+                try backend.lift()
+            }
+            return false
+        }
         try raise()
         for other in found where other.backend != choice {
             try Self.backend(other.backend, named: name).lift()
@@ -163,7 +188,10 @@ package final class L2Drop {
     func eventsArrived() throws(L2DropError) -> Bool {
         do throws(SystemError) {
             if try monitor.drain() { hasNews = true }
-            if try rules.drain() { (isSuspect, hasNews) = (true, true) }
+            if try rules.drain() {
+                (isSuspect, hasNews, resting) = (true, true, nil)
+                removedAt = Clock.now()
+            }
         } catch {
             throw L2DropError("l2drop cannot hear of new devices: \(error)")
         }

@@ -18,7 +18,15 @@ protocol L2DropBackend {
     func raise(_ plan: DarkPlan) throws(L2DropError)
 
     /// Lets frames flow at once; its rules may stay, without effect, until `lift`.
-    func open() throws(L2DropError)
+    ///
+    /// - Parameter isFreeing: whether the kernel may not have freed yet what was removed before, and would
+    ///   hold up who closes a socket of nftables.
+    func open(isFreeing: Bool) throws(L2DropError)
+
+    /// Gives the rules that `open` has left their effect again.
+    ///
+    /// - Returns: whether there were any that can have it.
+    func wake() -> Bool
 
     /// Takes all of this instance's rules away; none there is no error.
     func lift() throws(L2DropError)
@@ -28,6 +36,9 @@ protocol L2DropBackend {
 }
 
 extension L2DropBackend {
+    /// Rules that must be made anew.
+    func wake() -> Bool { false }
+
     /// Rules that belong to nobody.
     func release() {}
 }

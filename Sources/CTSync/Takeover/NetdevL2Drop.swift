@@ -109,12 +109,24 @@ package struct NetdevL2Drop: L2DropBackend {
 
     func release() { owned.release() }
 
-    func lift() throws(L2DropError) {
-        try open()
-        owned.tidy()
+    func open(isFreeing: Bool) throws(L2DropError) {
+        do throws(SystemError) {
+            if !isFreeing, try owned.rest() { return }
+        } catch {
+            // Somebody has removed one: remove the rest.
+        }
+        try lift()
     }
 
-    func open() throws(L2DropError) {
+    func wake() -> Bool {
+        do throws(SystemError) {
+            return try owned.wake()
+        } catch {
+            return false
+        }
+    }
+
+    func lift() throws(L2DropError) {
         do throws(SystemError) {
             try owned.destroy()
         } catch {
@@ -131,6 +143,23 @@ package struct NetdevL2Drop: L2DropBackend {
         } catch {
             throw L2DropError("l2drop: nftables refuses: \(error.message)")
         }
+    }
+
+    /// Whether a table is there and does nothing.
+    static func isResting(_ family: String, _ name: String, _ nftables: Nftables) -> Bool {
+        do throws(NftablesError) {
+            return isResting(try nftables.run("list table \(family) \(name)"))
+        } catch {
+            return false
+        }
+    }
+
+    /// The same of a table as nftables lists it: its flags are in the line after its name.
+    static func isResting(_ listing: String) -> Bool {
+        listing.split(separator: "\n").dropFirst().first.map { line in
+            let words = line.split { " \t,;".contains($0) }
+            return words.first == "flags" && words.contains("dormant")
+        } ?? false
     }
 
     /// Every table whose name begins as ours do, or of another name that is asked for.

@@ -12,8 +12,11 @@ import Glibc
 /// anybody again, with all that is in them. The library (1.0.6) knows nothing of the second flag.
 ///
 /// Any netfilter socket that is closed waits until the kernel has freed what a transaction removed,
-/// and so for an RCU grace period: tens of milliseconds on a busy machine. So `destroy` leaves its
-/// socket open, and `tidy` closes it when nobody waits.
+/// and so for an RCU grace period, and holds up all transactions meanwhile: tens of milliseconds on a
+/// busy machine, and seconds where programs of the idle class are kept from running. So a takeover
+/// removes nothing: its tables `rest` (NFT_TABLE_F_DORMANT), and are awake again with the next demotion.
+/// The kernel lets no owner do that (EOPNOTSUPP, up to Linux 6.18 at least), so they are nobody's
+/// meanwhile.
 ///
 /// Thread: its owner's.
 final class OwnedTables {
@@ -23,17 +26,29 @@ final class OwnedTables {
     private static let destroyTable: UInt16 = 26  // NFT_MSG_DESTROYTABLE, Linux 6.3
     private static let (request, acknowledge, create): (UInt16, UInt16, UInt16) = (1, 4, 0x400)
     private static let (nameAttribute, flagsAttribute): (UInt16, UInt16) = (1, 2)  // NFTA_TABLE_*
-    private static let owner: UInt32 = 2  // NFT_TABLE_F_OWNER
+    private static let dormant: UInt32 = 1  // NFT_TABLE_F_DORMANT
+    private static let ownership: UInt32 = 2  // NFT_TABLE_F_OWNER
     private static let persist: UInt32 = 4  // NFT_TABLE_F_PERSIST
     private static let bufferBytes = 8 * 1024
 
     private let name: String
     private let families: [String]
     private let memory: MappedMemory
-    /// The owner; nil while nobody is.
-    private var socket: Descriptor?
-    /// What has destroyed the tables, until it is closed.
-    private var spent: Descriptor?
+    /// What asks for all that no owner is needed for; nil until then.
+    private var asker: Descriptor?
+    /// The owner, or what was it and can be again.
+    private var owner: Descriptor?
+    private var hold = Hold.none
+
+    /// What the tables are to it.
+    private enum Hold {
+        /// Nothing: they are not there, or it does not own them.
+        case none
+        /// It owns them, and they are at work.
+        case awake
+        /// Nobody owns them, and they do nothing.
+        case resting
+    }
 
     /// The tables of this name; touches nothing.
     init(_ name: String, families: [String]) throws(SystemError) {
@@ -42,23 +57,45 @@ final class OwnedTables {
         memory = try MappedMemory(byteCount: Self.bufferBytes)
     }
 
-    /// Makes those that are not there, empty; the others stay as they are. Nobody owns them then.
+    /// Makes those that are not there, empty; the others stay as they are, but for those that rest, which
+    /// are made anew. Nobody owns them then.
     ///
     /// - Throws: `SystemError`; EOPNOTSUPP if this kernel has no such tables, or where one is
     ///   there without the flag, which cannot be changed.
     func make() throws(SystemError) {
-        tidy()
+        if hold == .resting { try destroy() }
         release()
-        try run(Self.newTable, Self.create, Self.persist, try Self.open())
+        try ask(Self.newTable, Self.create, Self.persist)
     }
 
-    /// Takes the tables.
+    /// Takes the tables, and has them work if they rest.
     ///
     /// - Throws: `SystemError`; ENOENT if one is gone, EPERM if somebody else has one.
     func take() throws(SystemError) {
-        let socket = try Self.open()
-        try run(Self.newTable, 0, Self.owner | Self.persist, socket)
-        self.socket = consume socket
+        if owner == nil { owner = try Self.open() }
+        guard let raw = owner?.raw else { return }
+        try run(Self.newTable, 0, Self.ownership | Self.persist, by: raw)
+        hold = .awake
+    }
+
+    /// Has them do nothing, full as they are.
+    ///
+    /// - Returns: whether they are owned, and so can.
+    func rest() throws(SystemError) -> Bool {
+        guard hold == .awake else { return false }
+        release()
+        try ask(Self.newTable, 0, Self.dormant | Self.persist)
+        hold = .resting
+        return true
+    }
+
+    /// Has them work again, as they were.
+    ///
+    /// - Returns: whether they did rest.
+    func wake() throws(SystemError) -> Bool {
+        guard hold == .resting else { return false }
+        try take()
+        return true
     }
 
     /// Whether an error says that this kernel, or a table of an earlier version, has no such flags.
@@ -66,30 +103,34 @@ final class OwnedTables {
         error.errno == EOPNOTSUPP || error.errno == EINVAL
     }
 
-    /// Leaves them to anybody, full as they are.
+    /// Leaves them to anybody, full as they are: the kernel asks for nothing less than that their owner
+    /// is closed.
     func release() {
-        socket = nil
+        guard hold == .awake else { return }
+        owner = nil
+        hold = .none
     }
 
-    /// Removes all of them with what is in them, there or not. What it did that with is open until
-    /// `tidy`.
+    /// Removes all of them with what is in them, there or not.
     ///
-    /// - Throws: `SystemError`; EINVAL if the kernel is too old for that.
+    /// - Throws: `SystemError`; EINVAL if the kernel is too old for that. Tables without an owner can be
+    ///   removed by others.
     func destroy() throws(SystemError) {
-        if socket == nil { socket = try Self.open() }
-        guard let socket = socket.take() else { return }
-        // Where the kernel refuses, it is closed: tables without an owner can be removed by others.
-        try run(Self.destroyTable, 0, nil, socket)
-        spent = consume socket
+        if hold == .awake, let raw = owner?.raw {
+            try run(Self.destroyTable, 0, nil, by: raw)
+        } else {
+            try ask(Self.destroyTable, 0, nil)
+        }
+        hold = .none
     }
 
-    /// Closes what `destroy` left open; that may take tens of milliseconds.
-    func tidy() {
-        spent = nil
+    private func ask(
+        _ type: UInt16, _ flags: UInt16, _ tableFlags: UInt32?
+    ) throws(SystemError) {
+        if asker == nil { asker = try Self.open() }
+        guard let raw = asker?.raw else { return }
+        try run(type, flags, tableFlags, by: raw)
     }
-
-    /// Whether `tidy` has anything to do.
-    var isUntidy: Bool { spent != nil }
 
     private static func open() throws(SystemError) -> Descriptor {
         let socket = try Descriptor("nftables socket") {
@@ -104,7 +145,7 @@ final class OwnedTables {
 
     /// Sends one message a family as one transaction; the kernel has answered when send returns.
     private func run(
-        _ type: UInt16, _ flags: UInt16, _ tableFlags: UInt32?, _ socket: borrowing Descriptor
+        _ type: UInt16, _ flags: UInt16, _ tableFlags: UInt32?, by raw: CInt
     ) throws(SystemError) {
         var writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         bracket(0x10, &writer)  // NFNL_MSG_BATCH_BEGIN
@@ -118,7 +159,6 @@ final class OwnedTables {
             writer.endMessage()
         }
         bracket(0x11, &writer)  // NFNL_MSG_BATCH_END
-        let raw = socket.raw
         try retrying("send of nftables requests") { send(raw, memory.base, writer.count, 0) }
         try readAnswers(raw)
     }

@@ -93,7 +93,7 @@ struct TablesL2Drop: L2DropBackend {
 
     /// A rule in front of each chain of ours. Taking rules away costs each program 20 ms, in which
     /// the kernel waits until nobody reads them; adding one costs 5.
-    func open() throws(L2DropError) {
+    func open(isFreeing: Bool) throws(L2DropError) {
         for program in programs {
             var text = ""
             for table in program.tables {

@@ -278,6 +278,77 @@ import Testing
         #expect(try hosts.inNode { try L2Drop.status() }.isEmpty)
     }
 
+    /// Who closes a socket of netfilter waits for what was removed before, seconds on some machines.
+    @Test func rolesThatChangeToAndFroWaitForNothingThatIsFreed() throws {
+        let hosts = try TwoHosts()
+        let drop = try drop(hosts, .netdev)
+        try hosts.inNode { try drop.raise() }
+        let monitor = try hosts.inNode { try RulesetMonitor() }
+        let captures = try hosts.captures(Self.wires)
+        for _ in 0..<3 {
+            try hosts.inNode { try drop.open() }
+            #expect(try hosts.inNode { try L2Drop.status() }.isEmpty)
+            try hosts.talk(seconds: 1)
+            for capture in captures { #expect(try !capture.take().isEmpty) }
+            try hosts.inNode { try drop.raise() }
+            #expect(try hosts.inNode { try drop.isWhole() })
+            for capture in captures { _ = try capture.take() }
+            try hosts.talk(seconds: 1)
+            for capture in captures { #expect(try capture.take().isEmpty) }
+        }
+        #expect(try hosts.inNode { try monitor.drain() } == false)
+
+        // What others have removed may not be freed yet: then no socket is closed.
+        try hosts.inNode {
+            try NetworkNamespace.shell("nft add table ip other; nft delete table ip other")
+        }
+        #expect(ctsync_wait(drop.events, -1, 1_000_000_000) == 1)
+        #expect(try hosts.inNode { try drop.eventsArrived() } == false)
+        let sockets = try hosts.inNode { try Self.netfilterSockets() }
+        try hosts.inNode {
+            try drop.open()
+            try drop.raise()
+        }
+        #expect(try hosts.inNode { try drop.isWhole() })
+        #expect(try hosts.inNode { try Self.netfilterSockets() }.isSuperset(of: sockets))
+    }
+
+    /// A device that has come again meanwhile has no hook of the old one's.
+    @Test func devicesThatChangeInATermAsMasterAreDarkAfterIt() throws {
+        let hosts = try TwoHosts()
+        let drop = try drop(hosts, .netdev)
+        let frame = [UInt8](repeating: 0xFF, count: 12) + [0x88, 0xB5] + [UInt8](repeating: 0, count: 46)
+        func plug() throws -> Capture {
+            try hosts.inNeighbour {
+                try NetworkNamespace.shell(
+                    "ip link add late type veth peer name w7; ip link set w7 up")
+            }
+            let capture = try #require(try hosts.captures(["w7"]).first)
+            try hosts.moveToNode("late")
+            try hosts.inNode { try NetworkNamespace.shell("ip link set late up") }
+            return capture
+        }
+        _ = try plug()
+        try hosts.inNode {
+            try drop.raise()
+            try drop.open()
+        }
+        try hosts.inNeighbour { try NetworkNamespace.shell("ip link del w7") }
+        let capture = try plug()
+        try hosts.sendFromNode([frame], through: "late")
+        #expect(try capture.take().contains { $0.starts(with: frame[..<14]) })
+        try hosts.inNode { try drop.raise() }
+        #expect(try hosts.inNode { try drop.isWhole() })
+        try hosts.sendFromNode([frame], through: "late")
+        #expect(try capture.take().isEmpty)
+    }
+
+    /// The netfilter sockets of this network namespace by their inodes: /proc/net/netlink.
+    private static func netfilterSockets() throws -> Set<String> {
+        let lines = TextFile.lines("/proc/thread-self/net/netlink").map { $0.split(separator: " ") }
+        return Set(lines.filter { $0.count > 9 && $0[1] == "12" }.map { String($0[9]) })
+    }
+
     @Test func exemptDeviceStaysOpen() throws {
         let hosts = try TwoHosts()
         let drop = try drop(hosts, .auto, exempt: ["eth0"])
