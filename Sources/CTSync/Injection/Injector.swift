@@ -141,7 +141,13 @@ final class Injector {
             return
         }
         let isThere = operation == .create && errno == EEXIST
-        let found = isThere ? find(place, table) : nil
+        var found: Entry?
+        var isUnread = false
+        do throws(SystemError) {
+            if isThere { found = try lookup.entry(table.book.pool.replicas[Int(place)].key) }
+        } catch {
+            isUnread = true
+        }
         let isBlocked = isThere && displace(found, place, table)
         let mayBeKept = isThere && !isBlocked && table.isCreateOnly
         var isKept = mayBeKept && found == nil
@@ -151,7 +157,7 @@ final class Injector {
         }
         switch table.failed(
             operation, place, errno, now: now, found: isBlocked ? nil : found,
-            isBlocked: isBlocked, isKept: isKept)
+            isBlocked: isBlocked || isUnread, isKept: isKept)
         {
         case .refused:
             refusals[min(Int(errno), refusals.count - 1)] += 1
@@ -211,16 +217,6 @@ final class Injector {
 
     /// Of requests whose answer nobody waits for: the last of the largest batch, which is never full.
     private static let noTag = UInt32.max
-
-    /// The entry in the place of one that could not be created; nil also if that cannot be told,
-    /// or if it is another connection's reply tuple that is in the way.
-    private func find(_ place: UInt32, _ table: ReplicaTable) -> Entry? {
-        do throws(SystemError) {
-            return try lookup.entry(table.book.pool.replicas[Int(place)].key)
-        } catch {
-            return nil
-        }
-    }
 
     private func count(_ operation: InjectOperation) {
         switch operation {

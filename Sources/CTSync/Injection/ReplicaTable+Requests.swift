@@ -54,7 +54,8 @@ extension ReplicaTable {
     ///
     /// - Parameters:
     ///   - found: the kernel's entry if a creation found one in its place.
-    ///   - isBlocked: whether it is another connection that is in its place.
+    ///   - isBlocked: whether it is another connection that is in its place, as far as can be told: it is not
+    ///     to be changed.
     ///   - isKept: whether what is in its place stays: this node is master, and knows better.
     /// - Returns: what is done about it.
     func failed(

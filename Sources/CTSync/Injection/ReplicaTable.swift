@@ -270,8 +270,18 @@ package final class ReplicaTable {
         return removed
     }
 
-    /// An initsync has named all that the master has, and what it has not named is kept all the same.
-    func keepUnnamed() { keepsUnnamed = true }
+    /// An initsync has named all that the master has, and what it has not named is kept all the same; but for
+    /// what too little is known of: it cannot be made, and the next initsync would not name it either.
+    func keepUnnamed() {
+        keepsUnnamed = true
+        guard insufficientCount > 0 else { return }
+        for place in places {
+            let replica = book.pool.replicas[Int(place)]
+            guard replica.standing == .alive, !replica.isSufficient, !book.isConfirmed(place)
+            else { continue }
+            kill(place)
+        }
+    }
 
     /// A replica is in the way of another: no kernel has both, so if the master has named that one only, this
     /// one goes.

@@ -23,6 +23,8 @@ final class ReplicaWalk: TableWalk {
     private var taken: UInt16?
     /// The generation at the begin, and how many own words there were.
     private var begun: (generation: UInt16, ownCount: UInt64) = (0, 0)
+    /// Whether one has begun of which it is not known that it was taken.
+    private var isOpen = false
 
     /// - Parameter taken: up to which generation all was taken by who asks; nil for nothing.
     init(_ table: ReplicaTable, after taken: UInt16? = nil) {
@@ -30,11 +32,15 @@ final class ReplicaWalk: TableWalk {
         self.taken = taken
     }
 
+    /// Whether there is something since the begin that nobody else may have, and what was read is not taken.
+    var isOutdated: Bool { isOpen && begun.ownCount != table.ownCount }
+
     /// All that was read has been taken.
     ///
     /// - Returns: up to which generation, and whether it is all that there is.
     func wasTaken() -> (generation: UInt16, isAll: Bool) {
         taken = begun.generation
+        isOpen = false
         return (begun.generation, begun.ownCount == table.ownCount)
     }
 
@@ -42,6 +48,7 @@ final class ReplicaWalk: TableWalk {
         isAtExpectations = false
         table.book.endOwn()
         begun = (table.book.ledger.generation, table.ownCount)
+        isOpen = true
         words = table.book.words
         turn = taken.map { words.firstPlace(after: $0) } ?? 0
         next = turn < words.count ? 0 : nil
@@ -83,5 +90,6 @@ final class ReplicaWalk: TableWalk {
 
     func cancel() {
         next = nil
+        isOpen = false
     }
 }

@@ -37,13 +37,14 @@ final class Handover {
 
     /// Takes what the master asks for.
     ///
-    /// - Parameter isFirst: whether it asks from the first packet on. If it has taken all that was asked for
-    ///   before, there is more: the packets of before would tell it that there is not. But the request may
-    ///   also be one of before, which comes late once more.
+    /// - Parameter isRequest: whether it asks for all that there is. If it asks from the first packet on, and
+    ///   has taken all that was asked for before, there is more: the packets of before would tell it that there
+    ///   is not; and so would those of a walk that it has not taken, if there is more since. But the request
+    ///   may also be one of before, which comes late once more.
     /// - Parameter expected: the packet that it expects next: of a stream that another process began, or that
     ///   has ended, if none runs.
     func receive(
-        _ packet: RawSpan, from peer: PeerAddress, isFirst: Bool, expected: UInt64, now: Instant,
+        _ packet: RawSpan, from peer: PeerAddress, isRequest: Bool, expected: UInt64, now: Instant,
         wallMicroseconds: UInt64
     ) {
         // What the kernel has is not read yet: it asks again.
@@ -51,7 +52,9 @@ final class Handover {
         let followed = slave.slave.master
         if let term, term.claim != followed { end() }
         if term == nil { begin(followed, peer, expected, now) }
-        if let term, isFirst, term.isTaken { goOn() }
+        if let term, isRequest, term.isTaken ? expected == 1 : term.replicas.isOutdated {
+            goOn(term)
+        }
         askedAt = now
         _ = master.exchange.receive(
             packet, from: peer, now: now, wallMicroseconds: wallMicroseconds)
@@ -70,7 +73,9 @@ final class Handover {
 
     /// Hands over what was not taken yet, by the next packets of the same stream; those before are for nobody
     /// any more.
-    private func goOn() {
+    private func goOn(_ term: Term) {
+        master.initsync.close(term.walk)
+        term.replicas.cancel()
         master.ring.forgetBacklog()
         master.exchange.requireInitsync()
         count += 1

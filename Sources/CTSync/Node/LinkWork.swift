@@ -115,9 +115,9 @@ final class LinkWork {
             guard let (packet, peer) = traffic.packet(index, now: now) else { continue }
             let consequence = engine.receive(
                 packet.bytes, from: peer, now: now, wallMicroseconds: wall)
-            if case .handOver(let peer, let isFirst, let expected) = consequence {
+            if case .handOver(let peer, let isRequest, let expected) = consequence {
                 handover.receive(
-                    packet.bytes, from: peer, isFirst: isFirst, expected: expected, now: now,
+                    packet.bytes, from: peer, isRequest: isRequest, expected: expected, now: now,
                     wallMicroseconds: wall)
             }
         }

@@ -193,8 +193,11 @@ final class SlaveEngine {
         // A replica, perhaps of an earlier process and not read yet, that no packet has touched.
         guard !ReplicaTable.mayBeHeld(entry) else { return false }
         guard entry.key == handed.key, entry.reply == handed.reply else {
-            // What is not a replica began in the term, as far as anybody knows.
-            return beganInTerm(entry.key) ?? (table.reply(entry.key) != entry.reply)
+            // What is not a replica began in the term, as far as anybody knows; if all that the kernel had was
+            // read, also if its event was not yet.
+            let isReplica = table.reply(entry.key) == entry.reply
+            if !isReplica, !hasUnread { return true }
+            return beganInTerm(entry.key) ?? !isReplica
         }
         return !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))
     }

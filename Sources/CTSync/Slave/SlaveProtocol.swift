@@ -28,9 +28,9 @@ final class SlaveProtocol {
     enum Consequence: Equatable {
         /// Nothing.
         case none
-        /// The master asks for what this node holds, from the first packet if `isFirst`, or for packets of
+        /// The master asks for all that this node holds if it is a request, or for packets of
         /// it again; `expected` is the one that it expects next.
-        case handOver(PeerAddress, isFirst: Bool, expected: UInt64)
+        case handOver(PeerAddress, isRequest: Bool, expected: UInt64)
     }
 
     /// What came and what became of it.
@@ -181,8 +181,8 @@ final class SlaveProtocol {
                 stranger = .heard(header.nodeID, from: peer, after: stranger, now: now)
             }
             guard claim == master, isFollowing else { return .none }
-            let isFirst = header.type == .SLAVE_INITSYNC && header.sequence == 1
-            return .handOver(peer, isFirst: isFirst, expected: header.sequence)
+            let isRequest = header.type == .SLAVE_INITSYNC
+            return .handOver(peer, isRequest: isRequest, expected: header.sequence)
         }
         guard header.flags.contains(.handover) == (donor != nil) else { return .none }
         if let donor, claim != donor { return .none }

@@ -58,6 +58,20 @@ import Testing
         #expect(injector.displaced == 0 && table.refusedCount == 1)
     }
 
+    /// Another of its key is not taken for the replica, if the kernel cannot be asked what it has.
+    @Test func whatCannotBeReadIsNotChanged() throws {
+        let (injector, table) = try make(mayDisplace: true)
+        var other = replica
+        other.reply.destination = Address(ipv4: 0x0A02_0002)
+        #expect(kernel.table.insert(other, seconds: 60, .traffic) == 0)
+        _ = kernel.table.remove(blocker.key, .traffic)
+        _ = table.update(replica, isNew: true, isCopy: false, now: 1)
+        kernel.calls.fail(1, of: "query of an entry")
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.entry(replica.key)?.reply == replica.reply && table.refusedCount == 0)
+        table.assertValid { Issue.record("\($0)") }
+    }
+
     /// What was kept, as the master's rules may leave it out, is not there if the master has this one.
     @Test func whatNoInitsyncNamesGivesWayToWhatOneHas() throws {
         for keeps in [false, true] {

@@ -85,10 +85,10 @@ import Testing
         private func take(_ packet: [UInt8]) {
             let consequence = engine.receive(
                 packet.span.bytes, from: PacketBytes.peer, now: now, wallMicroseconds: 0)
-            if case .handOver(let peer, let isFirst, let expected) = consequence {
+            if case .handOver(let peer, let isRequest, let expected) = consequence {
                 handover.receive(
-                    packet.span.bytes, from: peer, isFirst: isFirst, expected: expected, now: now,
-                    wallMicroseconds: 0)
+                    packet.span.bytes, from: peer, isRequest: isRequest, expected: expected,
+                    now: now, wallMicroseconds: 0)
             }
         }
 
@@ -158,6 +158,27 @@ import Testing
         donor.turn()
         (packets, ports) = try donor.handed()
         #expect(packets.isEmpty && ports.isEmpty, "\(packets)")
+    }
+
+    /// What a walk has said that nobody took is not all that there is, if more has begun since: its end would
+    /// tell the master that it has that too.
+    @Test func whatBeginsAfterAWalkThatNobodyTookIsHandedOver() throws {
+        let donor = try Donor()
+        donor.begin(1)
+        donor.turn()
+        donor.ask(.SLAVE_INITSYNC, 1)
+        donor.turn()
+        let next = try #require(try donor.handed().packets.last) + 1
+        donor.ask(.NACK, next)
+        // A request that crosses the end of what it asks for.
+        donor.ask(.SLAVE_INITSYNC, next)
+        donor.turn()
+        let last = try #require(try donor.handed().packets.last)
+        donor.begin(2)
+        donor.turn()
+        donor.ask(.SLAVE_INITSYNC, next)
+        donor.turn()
+        #expect(try donor.handed().ports == [2] && donor.oldest > last)
     }
 
     /// What begins under a later master is later than all that the node has told that one before, also if

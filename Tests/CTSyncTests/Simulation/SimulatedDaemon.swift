@@ -132,9 +132,9 @@ final class SimulatedDaemon: NodeParts {
                 let consequence = slave.receive(
                     bytes.bytes, from: peer, now: node.now,
                     wallMicroseconds: node.clock.wallMicroseconds)
-                if case .handOver(let peer, let isFirst, let expected) = consequence {
+                if case .handOver(let peer, let isRequest, let expected) = consequence {
                     handover.receive(
-                        bytes.bytes, from: peer, isFirst: isFirst, expected: expected,
+                        bytes.bytes, from: peer, isRequest: isRequest, expected: expected,
                         now: node.now,
                         wallMicroseconds: node.clock.wallMicroseconds)
                 }

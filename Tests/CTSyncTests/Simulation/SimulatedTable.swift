@@ -85,10 +85,6 @@ final class SimulatedTable {
     func insert(_ entry: Entry, seconds: UInt32, _ cause: Cause) -> CInt {
         let reply = Key(entry.reply, zone: entry.key.zone)
         guard slots[entry.key] == nil, replies[reply] == nil else { return EEXIST }
-        if entry.fields.contains(.parent) {
-            let parent = Key(entry.extras.parent, zone: entry.key.zone)
-            guard slots[parent] != nil else { return ENOENT }
-        }
         if slots.count >= capacity {
             // early_drop: the first that is not assured.
             let victim = slots.values.filter { !$0.entry.status.contains(.IPS_ASSURED) }
@@ -98,6 +94,11 @@ final class SimulatedTable {
                 }
             guard let victim, cause == .traffic else { return ENOMEM }
             _ = remove(victim.entry.key, .traffic)
+        }
+        // init_conntrack looks for the expectation after that: what was dropped expects nothing any more.
+        if entry.fields.contains(.parent) {
+            let parent = Key(entry.extras.parent, zone: entry.key.zone)
+            guard slots[parent] != nil else { return ENOENT }
         }
         var slot = Slot(entry: entry, expiresAt: now + UInt64(seconds) * Duration.second)
         slot.entry.timeoutSeconds = seconds

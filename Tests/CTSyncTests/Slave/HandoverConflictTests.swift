@@ -170,8 +170,27 @@ import Testing
         #expect(engine.table.reply(other.key) == other.reply)
     }
 
+    /// All that the kernel had was read: what is no replica began in the term, also if its event was not read
+    /// yet.
+    @Test func whatBeganAMomentAgoStays() throws {
+        for hasRead in [false, true] {
+            let other = Self.translated(4_000, to: 2_002)
+            let (engine, seconds) = try taker(.older, own: .none, hasRead: hasRead)
+            #expect(engine.hasUnread != hasRead)
+            #expect(kernel.table.insert(other, seconds: seconds, .traffic) == 0)
+            take(handed, Basis(epoch: 6, sequence: 5), engine)
+            let stays = hasRead ? other : handed
+            #expect(kernel.table.entry(handed.key)?.reply == stays.reply)
+            kernel.table.flush(.hand)
+        }
+    }
+
     /// A master that takes over, and the seconds that its kernel's entries have left.
-    private func taker(_ origin: Origin, own: Basis) throws -> (SlaveEngine, UInt32) {
+    ///
+    /// - Parameter hasRead: whether it was slave until its kernel's entries were read.
+    private func taker(
+        _ origin: Origin, own: Basis, hasRead: Bool = false
+    ) throws -> (SlaveEngine, UInt32) {
         kernel.advance(to: Self.now)
         let engine = try SlaveEngine(
             try SlaveProtocol(
@@ -179,6 +198,11 @@ import Testing
                 filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 16,
                 slotByteCount: 400),
             kernel)
+        if hasRead {
+            engine.begin(after: .none, holding: Holding(), now: Self.now)
+            for _ in 0..<10 where !engine.slave.hasAdopted { engine.work(now: Self.now) }
+            engine.finish(now: Self.now)
+        }
         engine.beganInTerm = { _ in origin == .unknown ? nil : origin == .newer }
         engine.takeOver(
             from: Self.claim, at: Self.peer, LastWords(donor: .none, own: own), now: Self.now)

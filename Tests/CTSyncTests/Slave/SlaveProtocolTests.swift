@@ -176,6 +176,28 @@ import Testing
         }
     }
 
+    /// What a master of other rules has said a part of, and leaves out since, is named by no walk: one after the
+    /// other would be asked for.
+    @Test func aPartOfWhatOtherRulesLeaveOutIsForgotten() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        var partial = Self.entry
+        partial.fields = .status
+        bench.receive(PacketBytes.sync(3, [PacketBytes.update(partial)]))
+        #expect(try bench.output().map(\.0.type) == [.SLAVE_INITSYNC])
+        bench.receive(PacketBytes.sync(4, [PacketBytes.bracket(.UPDATE, 2)]))
+        let other = PacketBytes.update(SampleEntries.plain[1], bits: MessageKind.initsync)
+        let end = PacketBytes.written {
+            Bracket(number: 2, basis: Basis(epoch: .max, sequence: .max), rules: 1)
+                .write(.DELETE, &$0, at: 0)
+        }
+        bench.receive(PacketBytes.sync(5, [other, end]))
+        #expect(bench.slave.outOfSync(now: bench.now) == .rules)
+        #expect(bench.slave.table.insufficientCount == 0 && bench.slave.table.aliveCount == 1)
+        bench.now += InitsyncRequest.longest
+        #expect(try !bench.output().map(\.0.type).contains(.SLAVE_INITSYNC))
+    }
+
     /// Another node with the id of the master that is followed.
     @Test func twoMastersOfOneIdAreNoted() throws {
         let bench = try Bench()
