@@ -270,8 +270,16 @@ package final class ReplicaTable {
         return removed
     }
 
-    /// An initsync has named all that the master has, and what it has not named is kept all the same.
-    func keepUnnamed() { keepsUnnamed = true }
+    /// An initsync has named all that the master has, and what it has not named is kept all the same: the
+    /// kernel's entries. Of what is in no kernel, and too little is known to be made, nobody will say more.
+    func keepUnnamed() {
+        keepsUnnamed = true
+        guard book.insufficientCount > 0 else { return }
+        for place in places where book.pool.replicas[Int(place)].isAliveInsufficient {
+            guard kernel[place].state.hasNothing, !book.isConfirmed(place) else { continue }
+            kill(place)
+        }
+    }
 
     /// A replica is in the way of another: no kernel has both, so if the master has named that one only, this
     /// one goes.
