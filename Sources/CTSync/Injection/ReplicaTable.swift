@@ -270,15 +270,13 @@ package final class ReplicaTable {
         return removed
     }
 
-    /// An initsync has named all that the master has, and what it has not named is kept all the same; but for
-    /// what too little is known of: it cannot be made, and the next initsync would not name it either.
+    /// An initsync has named all that the master has, and what it has not named is kept all the same: the
+    /// kernel's entries. Of what is in no kernel, and too little is known to be made, nobody will say more.
     func keepUnnamed() {
         keepsUnnamed = true
-        guard insufficientCount > 0 else { return }
-        for place in places {
-            let replica = book.pool.replicas[Int(place)]
-            guard replica.standing == .alive, !replica.isSufficient, !book.isConfirmed(place)
-            else { continue }
+        guard book.insufficientCount > 0 else { return }
+        for place in places where book.pool.replicas[Int(place)].isAliveInsufficient {
+            guard kernel[place].state.hasNothing, !book.isConfirmed(place) else { continue }
             kill(place)
         }
     }

@@ -178,16 +178,19 @@ final class EventIntake: Sendable {
         term.shifts.heard(zone: entry.key.zone)
         if kind != .destroy { term.tagged.said(entry, now: now) }
         let outcome: SendRing.Outcome
-        switch term.sieve.sift(kind, &entry, filter) {
+        let sifted = term.sieve.sift(kind, &entry, filter)
+        switch sifted {
         case .nothing:
             return
-        case .update:
+        case .update, .whole:
             entry.prepareForReplication()
             // The slaves may hold one of this key that was flushed.
             if flush.isOpen, kind == .new, ring.appendDelete(entry.key) == .full {
                 lostEvents(ringOverruns)
             }
-            outcome = ring.appendUpdate(entry, bits: kind == .new ? MessageKind.new : 0)
+            // A walk may have passed it when it was left out: no copy completes what slaves have of before.
+            let isWhole = kind == .new || sifted == .whole && master.isWalking
+            outcome = ring.appendUpdate(entry, bits: isWhole ? MessageKind.new : 0)
         case .delete:
             if kind == .destroy, isFlushed(entry, term, now) { return }
             outcome = ring.appendDelete(entry.key)

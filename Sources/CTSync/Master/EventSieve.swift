@@ -18,8 +18,10 @@ struct EventSieve: ~Copyable {
     package enum Outcome: Equatable {
         /// Nothing.
         case nothing
-        /// The entry, which may be more than the event said.
+        /// The entry, as the event said it.
         case update
+        /// The entry as the kernel has it: all there is of it.
+        case whole
         /// That the connection is not there.
         case delete
         /// The kernel could not be asked: the event is lost.
@@ -62,7 +64,7 @@ struct EventSieve: ~Copyable {
         // Not every kernel says a mark of 0 of an entry that it is asked for.
         if entry.fields.contains(.mark) { found.fields.insert(.mark) }
         entry = found
-        if filter.admits(entry) { return .update }
+        if filter.admits(entry) { return .whole }
         return filter.mayHaveAdmitted(entry) ? .delete : .nothing
     }
 }

@@ -98,6 +98,9 @@ extension MasterProtocol {
         slaves.withLock { ($0.schedule.number, $0.schedule.isRunning || $0.schedule.isWanted) }
     }
 
+    /// Whether a walk runs now.
+    var isWalking: Bool { slaves.withLock { $0.schedule.isRunning } }
+
     /// How many packets a walk may be ahead of what the slowest slave has applied: what is live
     /// waits until those are read, and a promotion until they are applied.
     var window: UInt64 { min(UInt64(ring.slotCount / 4), Self.largestWindow) }

@@ -100,9 +100,11 @@ struct HoldingBook: Equatable {
         hasMore = true
     }
 
-    /// The master has all of what only this node had.
+    /// The master has all of what only this node had. Until an initsync is complete that is as a part of the
+    /// stream: nothing says yet that a later master has it.
     mutating func wasTaken() {
         (hasMore, hasUnproved, isBranch) = (false, false, false)
+        hasPart = !hasBase
     }
 
     /// The kernel has no entries that an earlier process left.

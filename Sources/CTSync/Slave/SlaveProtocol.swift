@@ -382,7 +382,8 @@ final class SlaveProtocol {
         }
         counters.initsyncs += 1
         initsync.wasBelieved()
-        holdings.tookInitsync()
+        // By other rules it is a part of what the master has.
+        if !hasOtherRules { holdings.tookInitsync() }
         if table.insufficientCount > 0 { wantInitsync(at: now + InitsyncRequest.shortest) }
     }
 

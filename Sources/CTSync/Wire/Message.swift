@@ -51,7 +51,8 @@ struct MessageKind: Equatable, Sendable, BitwiseCopyable {
     static let ipv6: UInt8 = 1 << 3
     /// A zone follows the ports.
     static let zone: UInt8 = 1 << 2
-    /// Set in an UPDATE that says all there is of a connection just made.
+    /// Set in an UPDATE that says all there is of a connection just made, or of one that the rules may have
+    /// begun to accept while a walk runs.
     static let new: UInt8 = 1 << 1
     /// The same bit in what an earlier version hands over: the donor has heard it last.
     static let heard = new

@@ -13,13 +13,16 @@ final class ListeningMaster {
     var term: EventIntake.Term
     var now = 10 * Duration.second
 
-    init(graceSeconds: UInt32 = 0) throws {
+    init(graceSeconds: UInt32 = 0, rules: [String] = []) throws {
         ring = try SendRing(slotCount: 64, slotByteCount: 1_400, wake: nil)
         ring.reset(epoch: 100, nodeID: 1)
         exchange = MasterProtocol(ring: ring)
         exchange.start(MasterClaim(epoch: 100, nodeID: 1))
         flush = FlushHold(graceSeconds: graceSeconds)
-        let (filter, tagged) = (FilterBox(.everything), TagWatch())
+        let chosen = ReplicationFilter(
+            ownAddresses: [], syncNetworks: [],
+            rules: try rules.map { try ReplicationRule(text: $0) })
+        let (filter, tagged) = (FilterBox(chosen), TagWatch())
         intake = EventIntake(
             ring: ring, master: exchange, filter: filter, flush: flush, tagged: tagged)
         walk = InitsyncWalk(

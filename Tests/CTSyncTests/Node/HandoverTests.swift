@@ -36,7 +36,8 @@ import Testing
             #expect(engine.slave.hasAdopted && !hasMore)
         }
 
-        var hasMore: Bool { engine.slave.holding.hasMore }
+        /// Whether it has news for its master.
+        var hasMore: Bool { engine.slave.holdings.newsToMaster(engine.slave.here).hasMore }
         /// The last word that it tells its master of.
         func latest() throws -> Basis {
             let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)

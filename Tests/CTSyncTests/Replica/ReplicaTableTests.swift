@@ -492,6 +492,25 @@ import Testing
         #expect(bench.table.insufficientCount == 1)
     }
 
+    /// A master of other rules ends nothing by its walk: but what no kernel can make of the little that was
+    /// said is not waited for, if the walk has not named it.
+    @Test func whatTooLittleIsKnownOfIsNotKept() throws {
+        let bench = try Bench()
+        let (known, half, named) = (Self.tcp(1), Self.tcp(2), Self.tcp(3))
+        bench.copy(known)
+        bench.apply()
+        #expect(bench.update(half, saying: .status) == .insufficient)
+        bench.table.beginInitsync()
+        #expect(bench.update(named, saying: .status) == .insufficient)
+        bench.table.endInitsync(isComplete: false)
+        bench.table.keepUnnamed()
+        #expect(bench.table.insufficientCount == 1 && bench.table.aliveCount == 2)
+        bench.apply()
+        #expect(bench.table.said(half.key) == nil && bench.table.said(named.key) != nil)
+        #expect(bench.kernel.entries[known.key] != nil)
+        bench.table.assertValid { Issue.record("\($0)") }
+    }
+
     /// A part that suffices to make an entry does not replace the one that the kernel has, whether that is
     /// found before it is read or after.
     @Test(arguments: [false, true])

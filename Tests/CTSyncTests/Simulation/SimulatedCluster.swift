@@ -366,13 +366,18 @@ final class SimulatedCluster {
                 table.entry(key) != nil || table.key(replying: Key(reply, zone: key.zone)) != nil
             if isHeld {
                 owed[key] = reply
-                leftOut.remove(key)
+                // What was left out at a role change, and is not where the traffic is since, is dead there.
+                if isForwarded(key, reply) { leftOut.remove(key) }
             } else if isTaken {
                 owed[key] = nil
                 if table.entry(key)?.reply != reply { taken.append(key) }
             }
         }
         return taken
+    }
+
+    private func isForwarded(_ key: Key, _ reply: Tuple) -> Bool {
+        active.map { nodes[$0].kernel.table.entry(key)?.reply == reply } ?? true
     }
 
     /// The traffic goes to a node. What its older connections have taken the packets of is dead, whoever

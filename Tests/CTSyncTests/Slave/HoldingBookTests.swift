@@ -90,13 +90,22 @@ import Testing
         #expect(!other.isBranch)
     }
 
+    /// A master that has taken what a node has may forget it, or end before any other has it of that master.
+    @Test func whatWasTakenIsAPartUntilAnInitsync() {
+        var book = Self.book(hasMore: true)
+        book.wasTaken()
+        var later = book
+        book.leaveStream(Self.here, isFollowing: true)
+        #expect(book.hasMore)
+        later.tookInitsync()
+        later.leaveStream(Self.here, isFollowing: true)
+        #expect(!later.hasMore)
+    }
+
     @Test func whatTheMasterHasTakenIsNoMore() {
         var book = Self.book(hasMore: true)
         book.wasTaken()
-        #expect(
-            book.holding(Self.here, isFollowing: true)
-                == Holding(
-                    basis: Self.old, latest: Self.here))
+        #expect(book.newsToMaster(Self.here) == Holding(basis: Self.old, latest: Self.old))
         let own = Self.here.later(by: 3)
         book.hasOwn(upTo: own)
         #expect(book.newsToMaster(Self.here).latest == own && book.hasMore)

@@ -198,6 +198,28 @@ import Testing
         #expect(try !bench.output().map(\.0.type).contains(.SLAVE_INITSYNC))
     }
 
+    /// Who hears a master of other rules holds a part of what that says, however complete its initsync was.
+    @Test func whatItHoldsOfOtherRulesIsNoBasis() throws {
+        for rules in [0, 1] as [UInt32] {
+            let bench = try Bench()
+            bench.receive(PacketBytes.announcement(0))
+            bench.receive(PacketBytes.sync(1, [PacketBytes.bracket(.UPDATE, 1), Self.new]))
+            let end = PacketBytes.written {
+                Bracket(
+                    number: 1, basis: Basis(epoch: .max, sequence: .max),
+                    rules: rules == 0 ? bench.slave.filter.fingerprint : rules
+                ).write(.DELETE, &$0, at: 0)
+            }
+            bench.receive(PacketBytes.sync(2, [end]))
+            #expect(bench.slave.counters.initsyncs == 1 && !bench.slave.holding.isBranch)
+            let whole = Basis(epoch: 100, sequence: 2)
+            #expect(bench.slave.basis == (rules == 0 ? whole : .none))
+            let isOther = rules != 0
+            #expect(bench.slave.holding.hasMore == isOther && bench.slave.lacks == isOther)
+            #expect(bench.slave.holding.latest == whole)
+        }
+    }
+
     /// Another node with the id of the master that is followed.
     @Test func twoMastersOfOneIdAreNoted() throws {
         let bench = try Bench()

@@ -35,7 +35,7 @@ import Testing
                         }
                         switch sieve.sift(kind, &entry, filter) {
                         case .nothing: told[0] += 1
-                        case .update:
+                        case .update, .whole:
                             told[1] += 1
                             entry.prepareForReplication()
                             _ = ring.appendUpdate(entry, bits: 0)

@@ -51,7 +51,7 @@ import Testing
             case .nothing: return
             case .lost: Issue.record("the kernel cannot be asked")
             case .delete: table.delete(entry.key, now: 0)
-            case .update:
+            case .update, .whole:
                 entry.prepareForReplication()
                 let result = table.update(entry, isNew: kind == .new, isCopy: false, now: 0)
                 #expect(result == .applied, "\(result) \(entry.summary)")
