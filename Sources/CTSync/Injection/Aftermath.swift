@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 /// What follows a promotion in the background: the replicas' timers start, then connections that
-/// stall are looked for.
+/// stall are looked for, and those are made that there was no room for.
 ///
 /// Thread: `ct_sync_timer`, which owns the replica table until it is closed.
 final class Aftermath {
@@ -18,11 +18,16 @@ final class Aftermath {
     private let table: ReplicaTable
     private let includesUnread: Bool
     private let promotedAt: Instant
+    /// Asked for again, once the timers have started.
+    private var unmade: UnmadeReplicas?
     /// How long after a walk that failed the next one begins.
     private static let retryPause = 1 * Duration.second
     private var stage: Stage
     /// Whether the timers' walk is over: the kernel's timeouts are the connections' own.
     private(set) var haveTimersStarted = false
+
+    /// Whether the kernel has no room for some of the replicas.
+    var lacksRoom: Bool { unmade?.due != nil }
 
     /// Begins what follows a promotion.
     ///
@@ -48,10 +53,29 @@ final class Aftermath {
 
     /// Does the next piece; nil when nothing is left to do.
     func step(now: Instant) -> Pause? {
+        makeRest(now)
+        let pause = goOn(now)
+        guard let due = unmade?.due else { return pause }
+        return pause?.sooner(.until(due)) ?? .until(due)
+    }
+
+    private func makeRest(_ now: Instant) {
+        do throws(SystemError) {
+            try unmade?.step(table, now: now)
+        } catch {
+            timers.failed()
+        }
+    }
+
+    private func goOn(_ now: Instant) -> Pause? {
         do throws(SystemError) {
             switch stage {
             case .timers(let walk):
                 if try timers.step(walk, table, now: now) { return Pause.none }
+                if table.refusedCount > 0 {
+                    unmade = try UnmadeReplicas(kernel, now: now)
+                    makeRest(now)
+                }
                 return lookAfter()
             case .timersAgain(let instant):
                 guard now >= instant else { return .until(instant) }

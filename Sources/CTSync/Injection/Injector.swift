@@ -36,6 +36,9 @@ final class Injector {
     /// if not. Asked while the node is master and takes a table over.
     var wordOfNewer: (_ here: Entry, _ handed: Entry) -> Basis? = { _, _ in Basis.none }
 
+    /// Whether what is made is given the time that it would have had at the master, and is not held.
+    var givesOwnTime = false
+
     private let requests: any KernelRequests
     private let lookup: any EntryLookup
     private var asked: AskedRequests<InjectOperation>
@@ -82,7 +85,7 @@ final class Injector {
     ) throws(SystemError) {
         var round = round
         while let (operation, place) = table.nextRequest(&round, now: now) {
-            while !write(operation, place, table) { try makeRoom(for: place, table, now) }
+            while !write(operation, place, table, now) { try makeRoom(for: place, table, now) }
         }
         try send(table, now)
         table.lookAtWaiting(now: now)
@@ -90,11 +93,12 @@ final class Injector {
 
     /// False if the batch must be sent first.
     private func write(
-        _ operation: InjectOperation, _ place: UInt32, _ table: ReplicaTable
+        _ operation: InjectOperation, _ place: UInt32, _ table: ReplicaTable, _ now: UInt32
     ) -> Bool {
         guard !asked.isFull else { return false }
         let tag = asked.tag
-        let hold = ReplicaTable.holdSeconds
+        let hold =
+            givesOwnTime ? table.runningTime(at: place, now: now) : ReplicaTable.holdSeconds
         let isWritten: Bool
         switch operation {
         case .create:

@@ -104,7 +104,7 @@ struct KernelCheck: ~Copyable {
             // Of an exclusive reach into self, for the closure.
             var (found, others) = (current, unknown)
             let isMore = try dump.step { entry in
-                if table.checkIsDifferent(copy entry, now: seconds) {
+                if table.checkIsDifferent(copy entry, beganSeconds: beganSeconds, now: seconds) {
                     repaired += 1
                     found.note(here: copy entry, said: table.said(entry.key))
                 } else if let filter, others.count < Self.unknownLimit,

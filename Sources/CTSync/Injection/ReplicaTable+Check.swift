@@ -11,16 +11,18 @@ extension ReplicaTable {
     /// Marks an entry that the kernel has as seen; it is put right if it is another than the replica,
     /// or if packets have passed: its time is not the long one any more, its windows are of now.
     ///
-    /// - Parameter isFresh: it was read after the last request was answered.
+    /// - Parameter beganSeconds: when the check began that has read it; nil if it was read after the last
+    ///   request was answered.
     /// - Returns: whether it is.
-    func checkIsDifferent(_ entry: Entry, isFresh: Bool = false, now: UInt32) -> Bool {
+    func checkIsDifferent(_ entry: Entry, beganSeconds: UInt32? = nil, now: UInt32) -> Bool {
+        let isFresh = beganSeconds == nil
         if entry.fields.contains(.labels) { hasSeenLabels = true }
         let place = book.pool.find(entry.key)
         guard place != ReplicaPool.noPlace else { return false }
         kernel[place].marks.insert(.seen)
         // What was read may be older than what was just written.
         guard kernel[place].state == .held,
-            isFresh || now &- kernel[place].heldAtSeconds > 1
+            beganSeconds.map({ kernel[place].isOlder(than: $0) }) ?? true
         else { return false }
         let said = request(at: place)
         if entry.isAcknowledged || Self.mustBecomeAnother(entry, said) {
@@ -108,8 +110,13 @@ extension ReplicaTable {
 extension Injection {
     /// Whether the kernel should have had it since before a check that has not seen it.
     fileprivate func isMissing(_ beganSeconds: UInt32) -> Bool {
-        !state.hasNothing && !marks.contains(.seen)
-            && Int32(bitPattern: beganSeconds &- heldAtSeconds) > 0
+        !state.hasNothing && !marks.contains(.seen) && isOlder(than: beganSeconds)
+    }
+
+    /// Whether it was written before a check began: what was written in the same second may be newer than
+    /// what that reads.
+    fileprivate func isOlder(than beganSeconds: UInt32) -> Bool {
+        Int32(bitPattern: beganSeconds &- heldAtSeconds) > 0
     }
 }
 

@@ -55,9 +55,14 @@ extension ReplicaTable {
         let isLong = Self.mayBeHeld(entry)
         let isOnHold = isHeld(entry, since: kernel[place].heldAtSeconds, now: now)
         guard isLong || isOnHold else { return nil }
-        let replica = book.pool.replicas[Int(place)]
         // The master has removed it, and this kernel would not.
-        guard replica.standing == .alive else { return 1 }
+        guard book.pool.replicas[Int(place)].standing == .alive else { return 1 }
+        return runningTime(at: place, now: now)
+    }
+
+    /// The time that a replica has if its timer runs.
+    func runningTime(at place: UInt32, now: UInt32) -> UInt32 {
+        let replica = book.pool.replicas[Int(place)]
         guard Self.isClosing(replica) else { return max(1, replica.timeoutSeconds) }
         let age = now &- replica.saidAtSeconds
         return replica.timeoutSeconds > age ? replica.timeoutSeconds - age : 1

@@ -79,8 +79,15 @@ extension ReplicaTable {
             stopWaiting(place)
             leaveOutParent(place)
         }
+        guard mayRetry(place) else { return }
         kernel[place].attempts = 0
         kernel.move(place, .retried)
+    }
+
+    /// Whether the kernel may be asked again for what it has refused: on a master, what has its key may be
+    /// another by now.
+    private func mayRetry(_ place: UInt32) -> Bool {
+        !isCreateOnly || kernel[place].state.hasNothing
     }
 
     /// Asks for what the kernel has refused once more, some of it: at a promotion, which does not wait
@@ -89,8 +96,7 @@ extension ReplicaTable {
         guard refusedCount > 0 else { return }
         var left = Self.retryLimit
         for place in places where kernel[place].state.isRefused {
-            // On a master, what has the key of one that ended may be another by now.
-            if isCreateOnly, book.pool.replicas[Int(place)].standing == .dead { continue }
+            guard mayRetry(place) else { continue }
             kernel[place].attempts = 0
             move(place, .retried)
             left -= 1

@@ -13,6 +13,8 @@ struct EventLosses: Sendable {
     private(set) var count: UInt64 = 0
     /// The kernel sends no events, and cannot be made to: walks are all that the slaves hear.
     var areEventsOff = false
+    /// It has no room for some that the master holds: walks prove nothing.
+    var lacksRoom = false
     /// How many of the losses all that was queued before them has been appended since ...
     private var passed: UInt64 = 0
     /// ... that count when the running walk began ...
@@ -31,6 +33,7 @@ struct EventLosses: Sendable {
         passed = count
         repaired = count
         areEventsOff = false
+        lacksRoom = false
         isRepairDue = false
         repairs = Backoff()
     }
@@ -58,7 +61,7 @@ struct EventLosses: Sendable {
         return true
     }
 
-    private var isRepair: Bool { isRepairDue || areEventsOff }
+    private var isRepair: Bool { isRepairDue || areEventsOff || lacksRoom }
 
     /// When the next walk may begin, if it repairs losses.
     var walkDue: Instant { repairs.due }

@@ -48,6 +48,8 @@ final class InitsyncWalk: Sendable {
         fileprivate var chosen: UInt64 = 0
         /// What the walk rests on, as it was when it began.
         fileprivate var conditions = WalkConditions()
+        /// Whether the kernel had no room, when it began, for some that the node holds.
+        fileprivate var lackedRoom = false
         /// `SendRing.walkedCount` up to which the pace has been paid.
         fileprivate var paid: UInt64 = 0
 
@@ -203,6 +205,7 @@ final class InitsyncWalk: Sendable {
         term.pending.removeAll(keepingCapacity: true)
         term.pendingExpectations.removeAll(keepingCapacity: true)
         term.conditions = try term.dump.conditions()
+        term.lackedRoom = master.lacksRoom
         try term.dump.start()
         (term.seen, term.chosen) = (0, 0)
         term.isMore = true
@@ -305,7 +308,9 @@ final class InitsyncWalk: Sendable {
         // What the kernel flushed during the walk may not have reached the event listener yet.
         try term.losses.look { loss in flush.opens(loss, now: now) }
         bracket.isSparing = flush.spares()
-        bracket.isProved = term.conditions.prove(try term.dump.conditions(), seen: term.seen)
+        bracket.isProved =
+            term.conditions.prove(try term.dump.conditions(), seen: term.seen)
+            && !term.lackedRoom && !master.lacksRoom
         guard ring.append(bracket, .DELETE) != nil else {
             return wait(term, until: now + Self.patience)
         }

@@ -49,9 +49,19 @@ extension MasterProtocol {
     var losses: UInt64 { slaves.withLock { $0.losses.count } }
 
     /// Records that the kernel's timeouts are the connections' own.
-    func timersRun() {
-        slaves.withLock { $0.schedule.isPostponed = false }
+    ///
+    /// - Parameter lacksRoom: whether it has no room for some that this node holds; walks prove nothing
+    ///   until this is called again, when it has. Then one more is wanted.
+    func timersRun(lacksRoom: Bool = false) {
+        slaves.withLock { slaves in
+            slaves.schedule.isPostponed = false
+            if slaves.losses.lacksRoom, !lacksRoom { slaves.schedule.require() }
+            slaves.losses.lacksRoom = lacksRoom
+        }
     }
+
+    /// Whether the kernel has no room for some that this node holds.
+    var lacksRoom: Bool { slaves.withLock { $0.losses.lacksRoom } }
 
     /// Takes up the next walk, if one is wanted. Those that repair lost events back off: a kernel that
     /// loses events is not helped by a walk after the other.

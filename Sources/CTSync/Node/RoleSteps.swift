@@ -107,8 +107,8 @@ final class RoleSteps: NodeParts {
     func startTimers(now: Instant) throws(SystemError) {
         link.endTakingOver()
         let (engine, wake) = (threads.engine, threads.walkWake)
-        try timers.start(table, includesUnread: link.hasUnread) {
-            engine.exchange.timersRun()
+        try timers.start(table, includesUnread: link.hasUnread) { lacksRoom in
+            engine.exchange.timersRun(lacksRoom: lacksRoom)
             wake.signal()
         }
     }

@@ -40,9 +40,10 @@ final class TimerThread {
     ///
     /// - Parameters:
     ///   - includesUnread: see `ReplicaTable.remainingTime`.
-    ///   - whenStarted: called on it when the timers' walk is over.
+    ///   - whenStarted: called on it when the timers' walk is over, and when there is room for the last
+    ///     replica that the kernel had no room for: whether it lacks room.
     func start(
-        _ table: ReplicaTable, includesUnread: Bool, whenStarted: @escaping @Sendable () -> Void
+        _ table: ReplicaTable, includesUnread: Bool, whenStarted: @escaping @Sendable (Bool) -> Void
     ) throws(SystemError) {
         stop.reset()
         let aftermath = try Aftermath(
@@ -70,7 +71,7 @@ final class TimerThread {
 
     private static func start(
         _ aftermath: SendableBox<Aftermath>, _ stop: StopSign, _ timers: TimerStart,
-        _ box: ProgressBox, _ whenStarted: @escaping @Sendable () -> Void
+        _ box: ProgressBox, _ whenStarted: @escaping @Sendable (Bool) -> Void
     ) throws(SystemError) -> WorkerThread {
         try WorkerThread(named: "ct_sync_timer") {
             run(aftermath.value, stop, timers, box, whenStarted)
@@ -79,16 +80,18 @@ final class TimerThread {
 
     private static func run(
         _ aftermath: Aftermath, _ stop: StopSign, _ timers: TimerStart, _ box: ProgressBox,
-        _ whenStarted: @Sendable () -> Void
+        _ whenStarted: @Sendable (Bool) -> Void
     ) {
         let before = timers.startedCount
-        var haveStarted = false
+        var toldRoom: Bool?
         while !stop.isStopped, let pause = aftermath.step(now: Clock.now()) {
-            if aftermath.haveTimersStarted, !haveStarted {
-                haveStarted = true
-                whenStarted()
-                let started = (at: Clock.now(), count: timers.startedCount - before)
-                box.value.withLock { $0.timers = started }
+            if aftermath.haveTimersStarted, toldRoom != aftermath.lacksRoom {
+                whenStarted(aftermath.lacksRoom)
+                if toldRoom == nil {
+                    let started = (at: Clock.now(), count: timers.startedCount - before)
+                    box.value.withLock { $0.timers = started }
+                }
+                toldRoom = aftermath.lacksRoom
             }
             if let seen = aftermath.windowsSeen { box.value.withLock { $0.windows = seen } }
             switch pause {
@@ -99,6 +102,6 @@ final class TimerThread {
         }
         aftermath.close()
         box.value.withLock { $0.overAt = Clock.now() }
-        if !haveStarted { whenStarted() }
+        if toldRoom != aftermath.lacksRoom { whenStarted(aftermath.lacksRoom) }
     }
 }

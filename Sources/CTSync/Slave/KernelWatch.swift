@@ -251,7 +251,7 @@ final class KernelWatch {
             }
             let said = table.said(key)
             if let entry {
-                guard table.checkIsDifferent(entry, isFresh: true, now: Self.seconds(now)) else {
+                guard table.checkIsDifferent(entry, now: Self.seconds(now)) else {
                     continue
                 }
             } else {

@@ -100,8 +100,9 @@ struct Schedule {
         static let commands = Flavour(rawValue: 16)
     }
 
-    /// Whether schedules may have hands at the kernel: `CTSYNC_HANDS`.
-    private static let mayHaveHands = getenv("CTSYNC_HANDS") != nil
+    /// Whether any schedule may have hands at the kernel: `CTSYNC_HANDS`, 0 for none. Without it each
+    /// eighth has them.
+    private static let hands = getenv("CTSYNC_HANDS").map { String(cString: $0) != "0" }
 
     init(seed: UInt64) {
         let chance = Chance(seed: seed)
@@ -113,7 +114,11 @@ struct Schedule {
         for other in [Flavour.lives, .clocks, .hands, .commands] where chance.happens(400) {
             flavour.insert(other)
         }
-        if !Self.mayHaveHands { flavour.remove(.hands) }
+        if Self.hands == nil, seed % 8 == 7 {
+            flavour.insert(.hands)
+        } else if Self.hands != true {
+            flavour.remove(.hands)
+        }
         let pace = chance.one(of: [3, 8, 20])
         for at in 1..<stepCount where chance.below(1_000) < pace {
             if let action = Self.action(flavour, nodeCount, chance) {

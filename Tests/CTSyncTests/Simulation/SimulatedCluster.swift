@@ -314,6 +314,7 @@ final class SimulatedCluster {
         switch action {
         case .flushKernel(let node):
             nodes[node].kernel.meddle { $0.flush(.hand) }
+            forgetDeleted(nodes[node])
             _ = nodes[node].kernel.table.insert(
                 Self.ownEntry(nodes[node].own), seconds: 1_000_000, .traffic)
         case .deleteEntry(let node):
@@ -322,6 +323,7 @@ final class SimulatedCluster {
                 else { return }
                 _ = table.remove(key, .hand)
             }
+            forgetDeleted(nodes[node])
         case .changeEntry(let node):
             nodes[node].kernel.meddle { table in
                 guard let key = sorted(table).first(where: { $0.tuple.source != nodes[node].own })
@@ -336,6 +338,19 @@ final class SimulatedCluster {
         case .loseHelpers(let node, let value): nodes[node].kernel.table.hasHelpers = value
         case .setRules(let node, let number): nodes[node].rules = SimulatedRules[number]
         default: break
+        }
+    }
+
+    /// What a hand deletes on a master, its slaves are told to have ended: that it is nowhere then is the
+    /// operator's doing, also if the traffic goes to another node already.
+    private func forgetDeleted(_ node: SimulatedNode) {
+        guard node.role == .master else { return }
+        let table = node.kernel.table
+        for key in traffic.live.keys {
+            guard let removal = table.removals[key], removal.at == table.now,
+                removal.cause == .hand
+            else { continue }
+            traffic.forget(key)
         }
     }
 

@@ -180,7 +180,7 @@ final class SimulatedDaemon: NodeParts {
         if timerThread.isAwake(node.now), let aftermath, chance.happens(700) {
             let pause = aftermath.step(now: node.now)
             timerThread.sleep(pause)
-            if aftermath.haveTimersStarted { timersRun() }
+            if aftermath.haveTimersStarted { timersRun(aftermath) }
         }
     }
 
@@ -290,8 +290,8 @@ final class SimulatedDaemon: NodeParts {
         }
     }
 
-    private func timersRun() {
-        master.exchange.timersRun()
+    private func timersRun(_ aftermath: Aftermath) {
+        master.exchange.timersRun(lacksRoom: aftermath.lacksRoom)
         walkThread.wake()
     }
 

@@ -39,6 +39,8 @@ final class SimulatedTable {
     var watch: (String, Key, Cause) -> Void = { _, _, _ in }
     /// How many entries there may be.
     var capacity = 1_000
+    /// When it had no room last for what a daemon asked for.
+    private(set) var fullAt: Instant = 0
     /// Whether helpers are there.
     var hasHelpers = true
     /// Whether new entries may send events.
@@ -92,7 +94,10 @@ final class SimulatedTable {
                     ($0.expiresAt, Self.order($0.entry.key))
                         < ($1.expiresAt, Self.order($1.entry.key))
                 }
-            guard let victim, cause == .traffic else { return ENOMEM }
+            guard let victim, cause == .traffic else {
+                fullAt = now
+                return ENOMEM
+            }
             _ = remove(victim.entry.key, .traffic)
         }
         // init_conntrack looks for the expectation after that: what was dropped expects nothing any more.

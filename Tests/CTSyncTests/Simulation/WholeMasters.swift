@@ -5,7 +5,7 @@
 /// Promise 9, when a master begins to call itself whole: it lacks nothing live that a slave holds.
 ///
 /// Looked at only if nothing has kept it from knowing: few packets are lost and no call fails, and since
-/// it was promoted no way was down and no daemon was started.
+/// it was promoted no way was down, no daemon was started, and its kernel had room.
 final class WholeMasters {
     private var known: [Int: MasterClaim] = [:]
     private let wires: [SimulatedWire]
@@ -39,7 +39,9 @@ final class WholeMasters {
             let claim = daemon.engine.claim
             guard known[node.index] != claim else { continue }
             known[node.index] = claim
-            guard disturbedAt < daemon.engine.roleSince else { continue }
+            guard max(disturbedAt, node.kernel.table.fullAt) < daemon.engine.roleSince else {
+                continue
+            }
             for slave in nodes {
                 guard let followed = slave.slave?.slave.master, followed <= claim else { continue }
                 try compare(node, slave, live)

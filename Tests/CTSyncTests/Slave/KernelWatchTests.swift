@@ -147,6 +147,23 @@ import Testing
         #expect(bench.reason == nil && bench.count == 4)
     }
 
+    @Test func whatWasChangedAMomentBeforeALossIsPutRight() throws {
+        let bench = try Self.make(capacity: 1)
+        var entry = Bench.entries[0]
+        entry.mark += 1
+        entry.fields.insert(.mark)
+        bench.receive(PacketBytes.sync(7, [PacketBytes.update(entry)]))
+        bench.kernel.meddle { table in
+            for other in [Bench.entries[1], entry] {
+                table.change(other.key, saying: .mark, .hand) { $0.mark = 4_711 }
+            }
+        }
+        bench.pass(Duration.second) { bench.reason != nil }
+        bench.pass(2 * Duration.second) { bench.reason == nil }
+        #expect(bench.reason == nil)
+        #expect(bench.kernel.table.entry(entry.key)?.mark == entry.mark)
+    }
+
     /// Hundreds a second end so on a master that was demoted under load: they are kept until the master
     /// has spoken, and nothing is compared.
     @Test func whatEndsBeforeItIsConfirmedIsNobodysFault() throws {
