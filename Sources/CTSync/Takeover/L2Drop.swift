@@ -80,8 +80,7 @@ package final class L2Drop {
     /// - Throws: `L2DropError`; a drop that was on then still is.
     func raise() throws(L2DropError) {
         forgetOff()
-        if try wakes() { return isRaised = true }
-        try renew(onlyIfDifferent: false)
+        if try !wakes() { try renew(onlyIfDifferent: false) }
         isRaised = true
     }
 

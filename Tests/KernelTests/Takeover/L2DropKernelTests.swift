@@ -317,7 +317,8 @@ import Testing
     @Test func devicesThatChangeInATermAsMasterAreDarkAfterIt() throws {
         let hosts = try TwoHosts()
         let drop = try drop(hosts, .netdev)
-        let frame = [UInt8](repeating: 0xFF, count: 12) + [0x88, 0xB5] + [UInt8](repeating: 0, count: 46)
+        let frame =
+            [UInt8](repeating: 0xFF, count: 12) + [0x88, 0xB5] + [UInt8](repeating: 0, count: 46)
         func plug() throws -> Capture {
             try hosts.inNeighbour {
                 try NetworkNamespace.shell(
