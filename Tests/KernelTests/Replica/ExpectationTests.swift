@@ -158,8 +158,9 @@ struct ExpectationTests {
                 SampleExpectations.expectation(of: control, port: 3000), isCopy: false, now: 1)
             try slave.apply(at: 1)
             var rule = ReplicationRule(isAccept: true)
-            rule.zone = 5
+            (rule.markValue, rule.markMask) = (1, 1)
             let filter = ReplicationFilter(ownAddresses: [], syncNetworks: [], rules: [rule])
+            // Its mark is 4000.
             let next = try Slave()
             var adoption = Adoption(try TableDump())
             try adoption.start()
