@@ -94,13 +94,11 @@ package struct ReplicationFilter: Sendable {
     /// confirmed or removed by the initsync.
     ///
     /// One of the node's own addresses may be the administrator's own: it is held only where such
-    /// connections are replicated and it has the long timeout that replicas have. Any other with that timeout is
-    /// a replica of an earlier process, which took it whatever the rules say of it as it is.
+    /// connections are replicated and it has the long timeout that replicas have.
     ///
-    /// - Parameter isHeld: whether it has that, and no packet has passed since.
+    /// - Parameter isHeld: whether it has.
     func adopts(_ entry: Entry, isHeld: Bool = false) -> Bool {
-        guard !isOwn(entry) || replicatesOwn && isHeld else { return false }
-        return StandbyTime.mayBe(entry.timeoutSeconds) ? mayAdmit(entry) : admits(entry)
+        (!isOwn(entry) || replicatesOwn && isHeld) && admits(entry)
     }
 
     /// What is to become of an entry.

@@ -90,19 +90,6 @@ import Testing
         #expect(all.verdict(translated) == .always)
     }
 
-    /// A slave takes what its rules may accept: so does one that begins again with what it took before.
-    @Test func aReplicaOfBeforeIsTakenWhateverItIsNow() throws {
-        let marked = try filter(["accept mark 0x1/0x1"])
-        var replica = entry()
-        #expect(!marked.adopts(replica))
-        replica.timeoutSeconds = StandbyTime.seconds
-        #expect(marked.adopts(replica) && marked.adopts(replica, isHeld: true))
-        var never = entry(to: 0x0A01_0001)
-        never.timeoutSeconds = StandbyTime.seconds
-        #expect(!marked.adopts(never, isHeld: true))
-        #expect(try !filter(["accept zone 5"]).adopts(replica))
-    }
-
     /// Against every way a connection can change: what is said for life is true for life.
     @Test(arguments: [UInt64(1), 2, 3]) func verdictsAreTrueWhateverChanges(_ seed: UInt64) {
         var random = SeededRandom(seed)
