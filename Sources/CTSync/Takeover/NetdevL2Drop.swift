@@ -68,10 +68,14 @@ package struct NetdevL2Drop: L2DropBackend {
 
     func hasSameRules(_ plan: DarkPlan, _ other: DarkPlan) -> Bool { plan == other }
 
-    /// A table as nftables lists it; nil if it is not there.
     private func list(_ family: String) -> String? {
+        Self.list(family, ruleset.table, nftables)
+    }
+
+    /// A table as nftables lists it; nil if it is not there.
+    private static func list(_ family: String, _ name: String, _ nftables: Nftables) -> String? {
         do throws(NftablesError) {
-            return try nftables.run("list table \(family) \(ruleset.table)")
+            return try nftables.run("list table \(family) \(name)")
         } catch {
             return nil
         }
@@ -145,21 +149,12 @@ package struct NetdevL2Drop: L2DropBackend {
         }
     }
 
-    /// Whether a table is there and does nothing.
+    /// Whether a table is there and does nothing: its flags are listed in the line after its name.
     static func isResting(_ family: String, _ name: String, _ nftables: Nftables) -> Bool {
-        do throws(NftablesError) {
-            return isResting(try nftables.run("list table \(family) \(name)"))
-        } catch {
-            return false
-        }
-    }
-
-    /// The same of a table as nftables lists it: its flags are in the line after its name.
-    static func isResting(_ listing: String) -> Bool {
-        listing.split(separator: "\n").dropFirst().first.map { line in
-            let words = line.split { " \t,;".contains($0) }
-            return words.first == "flags" && words.contains("dormant")
-        } ?? false
+        let lines = list(family, name, nftables)?.split(separator: "\n") ?? []
+        guard lines.count > 1 else { return false }
+        let words = lines[1].split { " \t,;".contains($0) }
+        return words.first == "flags" && words.contains("dormant")
     }
 
     /// Every table whose name begins as ours do, or of another name that is asked for.

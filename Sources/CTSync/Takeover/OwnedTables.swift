@@ -65,16 +65,14 @@ final class OwnedTables {
     func make() throws(SystemError) {
         if hold == .resting { try destroy() }
         release()
-        try ask(Self.newTable, Self.create, Self.persist)
+        try run(Self.newTable, Self.create, Self.persist, by: &asker)
     }
 
     /// Takes the tables, and has them work if they rest.
     ///
     /// - Throws: `SystemError`; ENOENT if one is gone, EPERM if somebody else has one.
     func take() throws(SystemError) {
-        if owner == nil { owner = try Self.open() }
-        guard let raw = owner?.raw else { return }
-        try run(Self.newTable, 0, Self.ownership | Self.persist, by: raw)
+        try run(Self.newTable, 0, Self.ownership | Self.persist, by: &owner)
         hold = .awake
     }
 
@@ -84,7 +82,7 @@ final class OwnedTables {
     func rest() throws(SystemError) -> Bool {
         guard hold == .awake else { return false }
         release()
-        try ask(Self.newTable, 0, Self.dormant | Self.persist)
+        try run(Self.newTable, 0, Self.dormant | Self.persist, by: &asker)
         hold = .resting
         return true
     }
@@ -116,20 +114,12 @@ final class OwnedTables {
     /// - Throws: `SystemError`; EINVAL if the kernel is too old for that. Tables without an owner can be
     ///   removed by others.
     func destroy() throws(SystemError) {
-        if hold == .awake, let raw = owner?.raw {
-            try run(Self.destroyTable, 0, nil, by: raw)
+        if hold == .awake {
+            try run(Self.destroyTable, 0, nil, by: &owner)
         } else {
-            try ask(Self.destroyTable, 0, nil)
+            try run(Self.destroyTable, 0, nil, by: &asker)
         }
         hold = .none
-    }
-
-    private func ask(
-        _ type: UInt16, _ flags: UInt16, _ tableFlags: UInt32?
-    ) throws(SystemError) {
-        if asker == nil { asker = try Self.open() }
-        guard let raw = asker?.raw else { return }
-        try run(type, flags, tableFlags, by: raw)
     }
 
     private static func open() throws(SystemError) -> Descriptor {
@@ -143,10 +133,13 @@ final class OwnedTables {
 
     // MARK: Messages
 
-    /// Sends one message a family as one transaction; the kernel has answered when send returns.
+    /// Sends one message a family as one transaction, by a socket that is opened if it is not; the kernel has
+    /// answered when send returns.
     private func run(
-        _ type: UInt16, _ flags: UInt16, _ tableFlags: UInt32?, by raw: CInt
+        _ type: UInt16, _ flags: UInt16, _ tableFlags: UInt32?, by socket: inout Descriptor?
     ) throws(SystemError) {
+        if socket == nil { socket = try Self.open() }
+        guard let raw = socket?.raw else { return }
         var writer = NetlinkWriter(memory.base, capacity: Self.bufferBytes)
         bracket(0x10, &writer)  // NFNL_MSG_BATCH_BEGIN
         for (index, family) in families.enumerated() {

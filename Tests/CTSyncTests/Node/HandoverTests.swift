@@ -83,6 +83,19 @@ import Testing
             take(PacketBytes.sealed(header, PacketBytes.report()))
         }
 
+        /// What begins is asked for, handed over and taken.
+        ///
+        /// - Returns: the packet that the master expects next.
+        func handOver(_ port: UInt16) throws -> UInt64 {
+            begin(port)
+            turn()
+            ask(.SLAVE_INITSYNC, 1)
+            turn()
+            let next = try #require(try handed().packets.last) + 1
+            ask(.NACK, next)
+            return next
+        }
+
         private func take(_ packet: [UInt8]) {
             let consequence = engine.receive(
                 packet.span.bytes, from: PacketBytes.peer, now: now, wallMicroseconds: 0)
@@ -141,12 +154,7 @@ import Testing
     /// A request that comes late once more does not begin again what its master goes on with.
     @Test func aRequestThatComesLateOnceMoreLeavesTheStreamAsItIs() throws {
         let donor = try Donor()
-        donor.begin(1)
-        donor.turn()
-        donor.ask(.SLAVE_INITSYNC, 1)
-        donor.turn()
-        let next = try #require(try donor.handed().packets.last) + 1
-        donor.ask(.NACK, next)
+        let next = try donor.handOver(1)
         donor.begin(2)
         donor.turn()
         donor.ask(.SLAVE_INITSYNC, 1)
@@ -165,12 +173,7 @@ import Testing
     /// tell the master that it has that too.
     @Test func whatBeginsAfterAWalkThatNobodyTookIsHandedOver() throws {
         let donor = try Donor()
-        donor.begin(1)
-        donor.turn()
-        donor.ask(.SLAVE_INITSYNC, 1)
-        donor.turn()
-        let next = try #require(try donor.handed().packets.last) + 1
-        donor.ask(.NACK, next)
+        let next = try donor.handOver(1)
         // A request that crosses the end of what it asks for.
         donor.ask(.SLAVE_INITSYNC, next)
         donor.turn()

@@ -53,6 +53,15 @@ import Testing
             work()
         }
 
+        /// The master changes the mark of the first entry.
+        func updateFirst() -> Entry {
+            var entry = Self.entries[0]
+            entry.mark += 1
+            entry.fields.insert(.mark)
+            receive(PacketBytes.sync(7, [PacketBytes.update(entry)]))
+            return entry
+        }
+
         func work() { engine.work(now: now) }
 
         /// Lets time pass, with the master's announcements.
@@ -136,10 +145,7 @@ import Testing
     /// Also for what was written in the second of the loss.
     @Test func whatWasWrittenAMomentBeforeALossIsMissed() throws {
         let bench = try Self.make(capacity: 1)
-        var entry = Bench.entries[0]
-        entry.mark += 1
-        entry.fields.insert(.mark)
-        bench.receive(PacketBytes.sync(7, [PacketBytes.update(entry)]))
+        let entry = bench.updateFirst()
         #expect(bench.kernel.table.entry(entry.key)?.mark == entry.mark)
         bench.kernel.meddle { $0.flush(.hand) }
         bench.pass(Duration.second) { bench.reason != nil }
@@ -149,10 +155,7 @@ import Testing
 
     @Test func whatWasChangedAMomentBeforeALossIsPutRight() throws {
         let bench = try Self.make(capacity: 1)
-        var entry = Bench.entries[0]
-        entry.mark += 1
-        entry.fields.insert(.mark)
-        bench.receive(PacketBytes.sync(7, [PacketBytes.update(entry)]))
+        let entry = bench.updateFirst()
         bench.kernel.meddle { table in
             for other in [Bench.entries[1], entry] {
                 table.change(other.key, saying: .mark, .hand) { $0.mark = 4_711 }

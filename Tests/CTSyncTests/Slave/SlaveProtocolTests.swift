@@ -158,12 +158,8 @@ import Testing
             bench.receive(PacketBytes.sync(3, [Self.new]))
             let copy = PacketBytes.update(SampleEntries.plain[1], bits: MessageKind.initsync)
             bench.receive(PacketBytes.sync(4, [PacketBytes.bracket(.UPDATE, 2), copy]))
-            let end = PacketBytes.written {
-                Bracket(
-                    number: 2, basis: Basis(epoch: .max, sequence: .max),
-                    rules: rules == 0 ? bench.slave.filter.fingerprint : rules
-                ).write(.DELETE, &$0, at: 0)
-            }
+            let end = PacketBytes.end(
+                2, rules: rules == 0 ? bench.slave.filter.fingerprint : rules)
             bench.receive(PacketBytes.sync(5, [end]))
             // That is known before an announcement is heard.
             #expect((bench.slave.outOfSync(now: bench.now) == .rules) == isOther)
@@ -187,10 +183,7 @@ import Testing
         #expect(try bench.output().map(\.0.type) == [.SLAVE_INITSYNC])
         bench.receive(PacketBytes.sync(4, [PacketBytes.bracket(.UPDATE, 2)]))
         let other = PacketBytes.update(SampleEntries.plain[1], bits: MessageKind.initsync)
-        let end = PacketBytes.written {
-            Bracket(number: 2, basis: Basis(epoch: .max, sequence: .max), rules: 1)
-                .write(.DELETE, &$0, at: 0)
-        }
+        let end = PacketBytes.end(2, rules: 1)
         bench.receive(PacketBytes.sync(5, [other, end]))
         #expect(bench.slave.outOfSync(now: bench.now) == .rules)
         #expect(bench.slave.table.insufficientCount == 0 && bench.slave.table.aliveCount == 1)
@@ -204,12 +197,8 @@ import Testing
             let bench = try Bench()
             bench.receive(PacketBytes.announcement(0))
             bench.receive(PacketBytes.sync(1, [PacketBytes.bracket(.UPDATE, 1), Self.new]))
-            let end = PacketBytes.written {
-                Bracket(
-                    number: 1, basis: Basis(epoch: .max, sequence: .max),
-                    rules: rules == 0 ? bench.slave.filter.fingerprint : rules
-                ).write(.DELETE, &$0, at: 0)
-            }
+            let end = PacketBytes.end(
+                1, rules: rules == 0 ? bench.slave.filter.fingerprint : rules)
             bench.receive(PacketBytes.sync(2, [end]))
             #expect(bench.slave.counters.initsyncs == 1 && !bench.slave.holding.isBranch)
             let whole = Basis(epoch: 100, sequence: 2)

@@ -37,6 +37,14 @@ enum PacketBytes {
         written { Bracket(number: number).write(type, &$0, at: 0) }
     }
 
+    /// The end of an initsync of a master that has all, under rules of this fingerprint.
+    static func end(_ number: UInt32, rules: UInt32) -> [UInt8] {
+        written {
+            Bracket(number: number, basis: Basis(epoch: .max, sequence: .max), rules: rules)
+                .write(.DELETE, &$0, at: 0)
+        }
+    }
+
     /// A header and what follows it, sealed; its length is set here.
     static func sealed(_ header: PacketHeader, _ content: [UInt8] = []) -> [UInt8] {
         var header = header
