@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 int ctsync_read_lease(int fd) {
@@ -39,6 +40,11 @@ int ctsync_epoll_want_write(int epoll, int fd, uint64_t token) {
     return epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
 }
 
+int ctsync_epoll_want_nothing(int epoll, int fd, uint64_t token) {
+    struct epoll_event event = {.events = 0, .data.u64 = token};
+    return epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
+}
+
 int ctsync_epoll_remove(int epoll, int fd) {
     return epoll_ctl(epoll, EPOLL_CTL_DEL, fd, NULL);
 }
@@ -53,6 +59,16 @@ int ctsync_epoll_ready(int epoll, uint64_t *tokens, int count) {
         tokens[i] = events[i].data.u64;
     }
     return ready;
+}
+
+int ctsync_timer(void) {
+    return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+int ctsync_timer_set(int fd, uint64_t instant) {
+    struct itimerspec time = {
+        .it_value = {.tv_sec = instant / 1000000000, .tv_nsec = instant % 1000000000}};
+    return timerfd_settime(fd, TFD_TIMER_ABSTIME, &time, NULL);
 }
 
 int ctsync_exchange(const char *first, const char *second) {

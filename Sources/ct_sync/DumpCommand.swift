@@ -47,6 +47,8 @@ struct DumpCommand: ParsableCommand {
             try ReplicationRule.check(criteria: words)
             lines.append(ControlLine("match", words.joined(separator: " ")))
         }
+        // A long list is not to hold up what the firewall forwards.
+        _ = nice(10)
         var isFirst = true
         let status = daemon.run(lines) { line in
             guard line.key == EntryLine.key else { return }

@@ -21,12 +21,17 @@ int ctsync_accept(int fd);
 /* Whether the other end of a unix socket is the superuser or this process's own user. */
 int ctsync_peer_is_trusted(int fd);
 
-/* epoll(7), level-triggered: watch for reading (and for writing), or no more; the token comes back
- * when the descriptor is ready. */
+/* epoll(7), level-triggered: watch for reading, for writing, for neither, or no more; the token comes
+ * back when the descriptor is ready, or when the other end is gone. */
 int ctsync_epoll(void);
 int ctsync_epoll_add(int epoll, int fd, uint64_t token);
 int ctsync_epoll_want_write(int epoll, int fd, uint64_t token);
+int ctsync_epoll_want_nothing(int epoll, int fd, uint64_t token);
 int ctsync_epoll_remove(int epoll, int fd);
+
+/* timerfd_create(2): readable from an instant of CLOCK_BOOTTIME on, in nanoseconds; never for 0. */
+int ctsync_timer(void);
+int ctsync_timer_set(int fd, uint64_t instant);
 
 /* Tokens of at most count (32 at the most) ready descriptors, without waiting. */
 int ctsync_epoll_ready(int epoll, uint64_t *tokens, int count);

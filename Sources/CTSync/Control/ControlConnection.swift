@@ -10,6 +10,8 @@ final class ControlConnection {
         case reading
         /// Room for the rest of the answer.
         case writing
+        /// The time for the next piece of the answer.
+        case resting
         /// Nothing: to be closed.
         case done
     }
@@ -22,12 +24,17 @@ final class ControlConnection {
     var patience: UInt64 {
         stream == nil ? ControlSocket.clientPatience : ControlSocket.readerPatience
     }
+    /// What took longer than a piece does only waited for a processor.
+    private static let longestRest = 20 * Duration.millisecond
     private let descriptor: Descriptor
     private var request: [UInt8] = []
     private var reply = TextBuffer()
     private var sent = 0
     private var isAnswering = false
     private var stream: (any ControlStream)?
+    private var nextPiece: Instant = 0
+    /// When a client that rests is to be advanced.
+    private(set) var restsUntil: Instant?
 
     /// Takes over an accepted connection.
     init(_ descriptor: consuming Descriptor, token: UInt64, since: Instant) {
@@ -41,11 +48,12 @@ final class ControlConnection {
 
     /// Goes on as far as it can without waiting.
     func advance(_ answer: (ControlRequest) -> ControlReply) -> Progress {
+        restsUntil = nil
         if !isAnswering {
             switch receive() {
             case .reading: return .reading
             case .done: return .done
-            case .writing: break
+            case .writing, .resting: break
             }
             let asked = ControlLine.parse(request[...]).flatMap(ControlRequest.init)
             // Its client has told its user that nothing was changed; a newer order may have come.
@@ -57,11 +65,20 @@ final class ControlConnection {
         }
         let progress = send()
         guard progress == .done, sent == reply.bytes.count, let stream else { return progress }
+        guard Clock.now() >= nextPiece else { return hasHungUp ? .done : rest() }
         addPiece(stream)
-        return .writing
+        let added = send()
+        let isResting = added == .done && sent == reply.bytes.count && self.stream != nil
+        return isResting ? rest() : added
     }
 
-    /// Asks for the next piece of an answer; a call each, so that other clients get their turn.
+    private func rest() -> Progress {
+        restsUntil = nextPiece
+        return .resting
+    }
+
+    /// Asks for the next piece of an answer; a call each, so that other clients get their turn, and
+    /// for a quarter of the time at most, so that who looks does not hold up who replicates.
     private func addPiece(_ stream: any ControlStream) {
         since = Clock.now()
         sent = 0
@@ -70,6 +87,8 @@ final class ControlConnection {
             ControlReply(errno: errno).append(to: &reply)
             self.stream = nil
         }
+        let end = Clock.now()
+        nextPiece = end + min(3 * (end - since), Self.longestRest)
     }
 
     /// Whether the client has closed its end; one that has only ended its input still listens.

@@ -30,6 +30,10 @@ final class ControlSocket {
     private let isView: Bool
     private let epoll: Descriptor
     private let listener: Descriptor
+    /// Fires when the rest of a client is over.
+    private let alarm: Descriptor
+    private var alarmTime: Instant = 0
+    private static let alarmToken = UInt64.max
     private var clients: [ControlConnection] = []
     /// Makes room for a client where the process has no descriptor left: who wants to know why is to be
     /// answered, and one that waits unheard keeps `raw` readable all the time.
@@ -69,6 +73,7 @@ final class ControlSocket {
             let kind = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue)
             return socket(AF_UNIX, kind, 0)
         }
+        alarm = try Descriptor("timerfd_create") { ctsync_timer() }
         let (raw, path) = (listener.raw, path)
         unlink(path)
         let old = umask(0o177)
@@ -78,6 +83,7 @@ final class ControlSocket {
         }
         try retrying("listen \(path)") { listen(raw, 64) }
         try retrying("epoll_ctl") { ctsync_epoll_add(epoll.raw, raw, 0) }
+        try retrying("epoll_ctl") { ctsync_epoll_add(epoll.raw, alarm.raw, Self.alarmToken) }
         spare = Self.makeSpare()
     }
 
@@ -92,9 +98,10 @@ final class ControlSocket {
     func serve(
         now: Instant = Clock.now(), _ answer: (ControlRequest) -> ControlReply
     ) {
-        var tokens = [UInt64](repeating: 0, count: ControlSocket.clientLimit + 1)
+        var tokens = [UInt64](repeating: 0, count: ControlSocket.clientLimit + 2)
         let count = Int(max(0, ctsync_epoll_ready(epoll.raw, &tokens, CInt(tokens.count))))
-        for token in tokens[..<count] {
+        let rested = clients.filter { $0.restsUntil.map { $0 <= Clock.now() } == true }
+        for token in tokens[..<count] + rested.map(\.token) {
             if token == 0 {
                 acceptClients(now)
             } else if let index = clients.firstIndex(where: { $0.token == token }) {
@@ -103,6 +110,14 @@ final class ControlSocket {
         }
         clients.removeAll { now &- $0.since > $0.patience && now > $0.since }
         if spare == nil { spare = Self.makeSpare() }
+        setAlarm()
+    }
+
+    private func setAlarm() {
+        let next = clients.compactMap(\.restsUntil).min() ?? 0
+        guard next != alarmTime else { return }
+        alarmTime = next
+        ctsync_timer_set(alarm.raw, next)
     }
 
     private static func makeSpare() -> Descriptor? {
@@ -148,6 +163,7 @@ final class ControlSocket {
         switch progress {
         case .reading: return
         case .writing: ctsync_epoll_want_write(epoll.raw, client.raw, client.token)
+        case .resting: ctsync_epoll_want_nothing(epoll.raw, client.raw, client.token)
         case .done: clients.remove(at: index)
         }
     }

@@ -166,6 +166,38 @@ import Testing
         }
     }
 
+    /// Pieces that take a while each; remembers when one was asked for too early.
+    private final class Slow: ControlStream {
+        private var left = 50
+        private var end: Instant = 0
+        private var took: UInt64 = 0
+        private(set) var earlyCount = 0
+
+        func next(_ reply: inout TextBuffer) -> CInt? {
+            let start = Clock.now()
+            if start < end + min(3 * took, 20 * Duration.millisecond) { earlyCount += 1 }
+            usleep(200)
+            reply.append(ControlLine("line", "\(left)"))
+            left -= 1
+            end = Clock.now()
+            took = end - start
+            return left > 0 ? nil : 0
+        }
+    }
+
+    /// Who looks takes a quarter of the thread's time: three more of its parts go by between pieces.
+    @Test func aLongAnswerRestsBetweenItsPieces() throws {
+        let stream = SendableBox(Slow())
+        try whileServing({ _ in ControlReply(stream.value) }) { path in
+            var count = 0
+            let number = try ControlClient.request(controlFile: path, [ControlLine("get", "x")]) {
+                _ in count += 1
+            }
+            #expect(count == 50 && number == 0)
+        }
+        #expect(stream.value.earlyCount == 0)
+    }
+
     /// Who has told its user that nothing was changed must be right; who has only ended its input
     /// still waits for the answer.
     @Test func anOrderOfAClientThatHasGoneIsNotCarriedOut() throws {
