@@ -118,8 +118,10 @@ final class EventIntake: Sendable {
 
     /// Takes all events that are there.
     ///
+    /// - Parameter isLast: whether the term ends. What was lost is found now then, whenever it was looked for
+    ///   before: what the kernel has may be later than all that was said.
     /// - Returns: whether a walk of the table is wanted, since events were lost.
-    func drain(_ term: Term, now: Instant) -> Bool {
+    func drain(_ term: Term, now: Instant, isLast: Bool = false) -> Bool {
         let source = term.source
         let filter = filter.current
         let malformed = source.malformed
@@ -155,7 +157,7 @@ final class EventIntake: Sendable {
         readShifted(term, filter, now)
         readTags(term, filter, now)
         // Nobody else reads what waits there, and its buffer is finite.
-        if now >= term.lookAt {
+        if isLast || now >= term.lookAt {
             lookForLosses(term, now)
             keepEvents(term)
         }

@@ -129,7 +129,7 @@ final class MasterThreads {
                 wallMicroseconds: Clock.wallMicroseconds())
             if isWalkWanted { walkWake.signal() }
         }
-        _ = engine.intake.drain(term.events, now: Clock.now())
+        _ = engine.intake.drain(term.events, now: Clock.now(), isLast: true)
     }
 
     private static func waitForEvents(_ term: EventIntake.Term, _ stop: StopSign) {

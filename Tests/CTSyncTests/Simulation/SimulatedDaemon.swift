@@ -406,7 +406,7 @@ final class SimulatedDaemon: NodeParts {
         (term.events.source as? SimulatedEvents)?.meanwhile = {}
         // What the threads do that are told to stop, each for its stage.
         master.initsync.close(term.walk)
-        _ = master.intake.drain(term.events, now: now)
+        _ = master.intake.drain(term.events, now: now, isLast: true)
         master.sender.finish(term.sending, wallMicroseconds: node.clock.wallMicroseconds) { now }
         self.term = nil
         node.trace("term over, holds \(master.exchange.finalHolding)")
