@@ -60,10 +60,12 @@ struct KernelCheck: ~Copyable {
         due = interval > 0 ? now + interval : nil
     }
 
-    /// Begins one now, whatever the interval.
+    /// Begins one now, whatever the interval; one that is to begin in a moment, for what was lost, is not to
+    /// begin before that.
     mutating func begin(now: Instant) {
+        let awaited = stage == .begun ? due : nil
         postpone(now: now)
-        due = now
+        due = max(now, awaited ?? now)
         stage = .begun
     }
 
