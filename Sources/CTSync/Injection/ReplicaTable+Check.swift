@@ -86,14 +86,17 @@ extension ReplicaTable {
         move(place, .missing)
     }
 
-    /// Makes again what was made since then: it would send no events as the entry of a master.
+    /// Makes again what was made since then: nobody would be told of its end, nor of anything else as the entry
+    /// of a master. What was there when the kernel's table was read may have been made when it was off before.
     func remake(since seconds: UInt32) {
-        for place in places
-        where book.pool.replicas[Int(place)].standing == .alive
-            && kernel[place].state == .held
-            && Int32(bitPattern: kernel[place].heldAtSeconds &- seconds) >= 0
-        {
-            move(place, .becameAnother)
+        hasMute = true
+        for place in places where book.pool.replicas[Int(place)].standing == .alive {
+            switch kernel[place].state {
+            case .adopted: move(place, .found(isAnother: true))
+            case .held where Int32(bitPattern: kernel[place].heldAtSeconds &- seconds) >= 0:
+                move(place, .becameAnother)
+            default: break
+            }
         }
     }
 

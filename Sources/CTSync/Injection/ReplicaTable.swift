@@ -41,6 +41,9 @@ package final class ReplicaTable {
     /// master: after a demotion, when no packet passes here any more. Its next word may come too late
     /// for the next promotion, as a transfer makes no events.
     var remakesWorn = false
+    /// Whether some of what the kernel had when its table was read may have been made while it sent no events:
+    /// its end would be told to nobody, so each is made again with the master's next word.
+    var hasMute = false
     /// Whether an entry of the kernel found no place: nobody would remove it.
     private(set) var isAdoptionPartial = false
     /// Whether the last initsync named all that the master has, and what it did not name was kept.
@@ -147,9 +150,10 @@ package final class ReplicaTable {
     ) -> Outcome {
         let isWorn = isTouched && entry.key.tuple.protocolNumber == ProtocolNumber.tcp
         let isRemade = isWorn && remakesWorn && !isInUse
+        let mustBeMade = isWorn || hasMute
         let known = book.pool.find(entry.key)
         guard known == ReplicaPool.noPlace else {
-            discover(known, entry, isWorn: isWorn, now: now)
+            discover(known, entry, mustBeMade: mustBeMade, now: now)
             if isRemade { setOutOfStep(known) }
             return .applied
         }
@@ -158,7 +162,7 @@ package final class ReplicaTable {
             return .full
         }
         let age = Self.holdSeconds - min(Self.holdSeconds, entry.timeoutSeconds)
-        kernel.adopt(place, as: isWorn ? .replace : .change, heldAtSeconds: now &- age)
+        kernel.adopt(place, as: mustBeMade ? .replace : .change, heldAtSeconds: now &- age)
         noteHelper(of: entry, place)
         if isRemade {
             kernel.move(place, .confirmed)
@@ -169,14 +173,14 @@ package final class ReplicaTable {
     }
 
     /// The kernel has one that the stream has spoken of already. What is still not known well enough to
-    /// be made again is not removed for its windows: it may be the only one that there is.
-    private func discover(_ place: UInt32, _ entry: Entry, isWorn: Bool, now: UInt32) {
+    /// be made again is not removed for that: it may be the only one that there is.
+    private func discover(_ place: UInt32, _ entry: Entry, mustBeMade: Bool, now: UInt32) {
         book.completeHalf(place, entry, now: now)
         let replica = book.pool.replicas[Int(place)]
         let isAlive = replica.standing == .alive
-        let mustBeMade = isWorn && replica.isSufficient
+        let isToBeMade = mustBeMade && replica.isSufficient
         let isAnother =
-            isAlive && (mustBeMade || Self.mustBecomeAnother(entry, request(at: place)))
+            isAlive && (isToBeMade || Self.mustBecomeAnother(entry, request(at: place)))
         noteHelper(of: entry, place)
         move(place, .found(isAnother: isAnother))
         if !isAlive { move(place, .ended) }

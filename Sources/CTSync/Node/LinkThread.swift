@@ -53,9 +53,10 @@ final class LinkThread: Sendable {
     func start(
         _ engine: SlaveEngine, _ seal: LinkSeal, reach: Int
     ) throws(SystemError) -> WorkerThread {
-        let births = threads.value.engine.exchange.births
+        let (births, intake) = (threads.value.engine.exchange.births, threads.value.engine.intake)
         engine.beganInTerm = { births.began($0) }
         engine.recordBeginnings = { births.begin() }
+        engine.wasMuteAsMaster = { intake.offCount > 0 }
         let work = SendableBox(
             LinkWork(
                 engine, Handover(threads.value.engine, engine, nodeID: nodeID), links,

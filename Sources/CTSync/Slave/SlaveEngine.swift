@@ -44,6 +44,8 @@ final class SlaveEngine {
     /// Whether a connection began since this node, a master that lacks something, was promoted; nil
     /// if that was not recorded.
     var beganInTerm: (Key) -> Bool? = { _ in false }
+    /// Whether this kernel was found to send no events while the node was master.
+    var wasMuteAsMaster: () -> Bool = { false }
     /// Records from here on what begins.
     var recordBeginnings: () -> Void = {}
     private var renewAt: Instant = 0
@@ -95,6 +97,7 @@ final class SlaveEngine {
         table.isCreateOnly = false
         // A process that begins may be a master's that was restarted: packets still pass.
         table.remakesWorn = claim != .none
+        table.hasMute = wasMuteAsMaster() || watch.offCount > 0
         isFinished = false
         slave.restart(after: claim, holding: holding, now: now)
         slave.hasAdopted = false

@@ -56,9 +56,10 @@ final class SimulatedDaemon: NodeParts {
             slotByteCount: settings.slotByteCount, wake: sendWake,
             packetsPerSecond: settings.packetsPerSecond,
             reconcileSeconds: settings.reconcileSeconds)
-        let births = master.exchange.births
+        let (births, intake) = (master.exchange.births, master.intake)
         self.slave.beganInTerm = { births.began($0) }
         self.slave.recordBeginnings = { births.begin() }
+        self.slave.wasMuteAsMaster = { intake.offCount > 0 }
         handover = Handover(master, self.slave, nodeID: node.id)
         // Last, as nothing frees it if the start is refused.
         target = .allocate(byteCount: 2_048, alignment: 8)
