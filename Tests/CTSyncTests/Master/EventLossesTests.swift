@@ -55,6 +55,20 @@ import Testing
         #expect(!Self.walk(&losses, now: Self.begin + Backoff.shortest) && !losses.areRepaired)
     }
 
+    /// Events are off since a moment ago, and nobody has looked since: what the kernel has is later than all that
+    /// was said.
+    @Test func whatIsLostJustBeforeTheEndOfATermIsFound() throws {
+        let master = try ListeningMaster()
+        _ = master.drain()
+        master.kernel.eventsSetting = 0
+        let tuple = SampleEntries.tuple(ProtocolNumber.udp, 4_000, 53)
+        _ = master.kernel.table.insert(SampleEntries.entry(tuple), seconds: 30, .traffic)
+        _ = master.intake.drain(master.term, now: master.now, isLast: true)
+        let word = Basis(epoch: 100, sequence: master.ring.lastClosed + 1)
+        #expect(master.exchange.finalHolding.latest == word)
+        #expect(master.kernel.eventsSetting == 1)
+    }
+
     /// What is taken over from another node is in no event; there is none to wait for.
     @Test func whatIsTakenOverIsALossOfItsOwnKind() {
         var losses = EventLosses()

@@ -167,6 +167,17 @@ import Testing
         #expect(bench.kernel.table.entry(entry.key)?.mark == entry.mark)
     }
 
+    /// Also if another comparison is asked for meanwhile, which would begin earlier.
+    @Test func anotherComparisonDoesNotBeginBeforeTheOneThatALossCallsFor() throws {
+        let bench = try Self.make(capacity: 1)
+        _ = bench.updateFirst()
+        bench.kernel.meddle { $0.flush(.hand) }
+        bench.pass(Duration.second) { bench.reason != nil }
+        bench.engine.slave.requireCheck()
+        bench.pass(2 * Duration.second) { bench.reason == nil }
+        #expect(bench.reason == nil && bench.count == 4)
+    }
+
     /// Hundreds a second end so on a master that was demoted under load: they are kept until the master
     /// has spoken, and nothing is compared.
     @Test func whatEndsBeforeItIsConfirmedIsNobodysFault() throws {
@@ -264,6 +275,25 @@ import Testing
         }
         #expect(bench.kernel.eventsSetting == 1 && bench.engine.watch.offCount == 1)
         #expect(bench.kernel.table.slots[SampleEntries.plain[4].key]?.isMute == false)
+    }
+
+    /// What was made while they were off and is found in the kernel would not tell of its end: on a slave that
+    /// has not looked yet, and on a node that was master then.
+    @Test(arguments: [false, true])
+    func whatIsFoundOfATimeWithoutEventsIsMadeAgain(wasMaster: Bool) throws {
+        let bench = try Self.make()
+        let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, 4_000, 53))
+        bench.kernel.eventsSetting = 0
+        _ = bench.kernel.table.insert(entry, seconds: 30, .traffic)
+        if wasMaster {
+            bench.kernel.eventsSetting = 1
+            bench.engine.wasMuteAsMaster = { true }
+        }
+        bench.engine.begin(after: .none, holding: Holding(), now: bench.now)
+        for _ in 0..<64 { bench.work() }
+        #expect(bench.kernel.table.slots[entry.key]?.isMute == true)
+        bench.receive(PacketBytes.sync(7, [PacketBytes.update(entry, bits: MessageKind.new)]))
+        #expect(bench.kernel.table.slots[entry.key]?.isMute == false)
     }
 
     /// A process without descriptors cannot look: the slave is not in sync, and nobody has changed anything.
