@@ -229,9 +229,11 @@ package final class ReplicaTable {
 
     /// Begins the stream of another master.
     ///
-    /// - Parameter last: the last word that the node had before the stream that ends.
-    func follow(after last: Basis = .none) {
-        book.follow(after: last)
+    /// - Parameters:
+    ///   - last: the last word that the node had before the stream that ends.
+    ///   - epoch: of the one that begins.
+    func follow(after last: Basis = .none, to epoch: UInt64 = 0) {
+        book.follow(after: last, to: epoch)
         expectations.follow()
         keepsUnnamed = false
     }

@@ -6,7 +6,8 @@
 ///    and by whom.
 /// 2. While it runs, what the live stream says beats the copies that the walk of the master's table
 ///    read: a copy does not speak of what the stream has spoken of (`mayCopySpeak`), nor of what the
-///    stream has ended (`isBuried`).
+///    stream has ended (`isBuried`). A walk whose begin was not received began when packets were lost
+///    last, or before the stream was heard.
 /// 3. `end` says whether what was not confirmed is to be purged.
 ///
 /// The tombstones of what has ended have memory of their own, so they take no place from the living.
@@ -40,9 +41,11 @@ struct Ledger: ~Copyable {
 
     /// Whether an initsync is running.
     private(set) var isRunning = false
-    private(set) var generation: UInt16 = 1
+    private(set) var generation: UInt16 = 2
     /// The first generation since the last begin: a loss opens another.
-    private var begun: UInt16 = 1
+    private(set) var begun: UInt16 = 1
+    /// The first since the walk whose copies come may have begun.
+    private var walked: UInt16 = 2
     private var tombstones: Tombstones
 
     /// Reserves the memory of the tombstones.
@@ -59,19 +62,28 @@ struct Ledger: ~Copyable {
         tombstones.removeAll()
     }
 
-    /// Begins the stream of another master: none of what was said before is its word.
+    /// Begins the stream of another master: none of what was said before is its word. In a generation of
+    /// their own are the copies of a walk that it began before it was heard.
     mutating func follow() {
         open()
         stop()
+        lose()
     }
 
     private mutating func open() {
-        generation &+= 1
+        divide()
         begun = generation
+        walked = generation
     }
 
-    /// Packets are lost: what was said until now is of before.
-    mutating func lose() { generation &+= 1 }
+    /// Packets are lost: what was said until now is of before, and the begin of a walk may be among them.
+    mutating func lose() {
+        divide()
+        if !isRunning { walked = generation }
+    }
+
+    /// What is said from here on is told apart from what was said until now.
+    mutating func divide() { generation &+= 1 }
 
     /// Ends an initsync.
     ///
@@ -87,9 +99,14 @@ struct Ledger: ~Copyable {
         tombstones.removeAll()
     }
 
-    /// The word of a voice that speaks now. The kernel's confirms nothing.
+    /// The word of a voice that speaks now. The kernel's confirms nothing. A copy is as late as the begin of
+    /// its walk, and of all that is heard since if nothing is lost.
     func word(_ voice: Voice) -> Word {
-        Word(generation: voice == .kernel ? begun &- 1 : generation, voice: voice)
+        switch voice {
+        case .live: Word(generation: generation, voice: voice)
+        case .copy: Word(generation: isRunning ? walked : walked &- 1, voice: voice)
+        case .kernel: Word(generation: begun &- 1, voice: voice)
+        }
     }
 
     /// Whether a master has spoken of it since the last begin.
@@ -102,7 +119,7 @@ struct Ledger: ~Copyable {
 
     /// Whether a copy says anything new of something alive.
     func mayCopySpeak(after word: Word) -> Bool {
-        !(isRunning && isOwnWord(word))
+        word.voice != .live || Int16(bitPattern: word.generation &- walked) < 0
     }
 
     /// The live stream has ended something while an initsync runs.

@@ -14,10 +14,11 @@ extension ReplicaBook {
 
     /// Takes from an initsync's copy what the live stream has left unsaid since the begin.
     ///
-    /// What was said before the begin does not count: events may have been lost since.
+    /// What was said before the begin does not count: events may have been lost since. A copy of another
+    /// connection of the key, which has ended since, completes nothing.
     mutating func complete(_ place: UInt32, _ copy: Entry, now: UInt32) -> Heard.Change {
         let spoken = pool.replicas[Int(place)].spoken
-        guard spoken != Replica.everything else { return .none }
+        guard spoken != Replica.everything, copy.reply == pool.reply(place) else { return .none }
         var whole = copy
         whole.take(spoken, of: entry(at: place))
         let change = merge(place, whole, isWhole: true)

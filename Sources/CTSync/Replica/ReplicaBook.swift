@@ -126,10 +126,10 @@ struct ReplicaBook: ~Copyable {
     ///   - heard: until when all of the stream was heard that is followed now.
     mutating func setOwn(_ place: UInt32, after last: Basis, heard: Basis) {
         if own == nil {
-            lose(after: heard)
+            divide(after: heard)
             own = Ledger.Word(generation: ledger.generation, voice: .kernel)
             ownCount += 1
-            lose(after: last.later(by: ownCount))
+            divide(after: last.later(by: ownCount))
         }
         if let own { pool.replicas[Int(place)].word = own }
     }
@@ -203,7 +203,7 @@ struct ReplicaBook: ~Copyable {
     private func speak(
         of replica: UnsafeMutablePointer<Replica>, isNew: Bool, isCopy: Bool, _ fields: Entry.Fields
     ) {
-        if !ledger.isConfirmed(replica.pointee.word) { replica.pointee.spoken = [] }
+        if ledger.mayCopySpeak(after: replica.pointee.word) { replica.pointee.spoken = [] }
         replica.pointee.word = ledger.word(isCopy ? .copy : .live)
         if !isCopy { replica.pointee.spoken.formUnion(isNew ? Replica.everything : fields) }
     }
@@ -213,7 +213,7 @@ struct ReplicaBook: ~Copyable {
     /// What the kernel has is about to be adopted.
     mutating func beginWords(adopted: Basis) {
         // What was handed over before tells nothing of what is read now.
-        ledger.lose()
+        ledger.divide()
         words.begin(adopted: adopted, ledger.generation, keepsSpans: !former.isEmpty)
         ledger.follow()
         (own, ownCount) = (nil, 0)
@@ -236,10 +236,13 @@ struct ReplicaBook: ~Copyable {
 
     /// Begins the stream of another master.
     ///
-    /// - Parameter last: the last word of the one that ends.
-    mutating func follow(after last: Basis) {
+    /// - Parameters:
+    ///   - last: the last word of the one that ends.
+    ///   - epoch: of the one that begins.
+    mutating func follow(after last: Basis, to epoch: UInt64) {
         ledger.follow()
-        words.hear(after: last, ledger.generation)
+        words.hear(after: last, ledger.begun)
+        words.hear(after: Basis(epoch: epoch, sequence: 0), ledger.generation)
         endOwn()
     }
 
@@ -248,6 +251,11 @@ struct ReplicaBook: ~Copyable {
     /// - Parameter last: until when nothing of it was missing, since the last that was.
     mutating func lose(after last: Basis) {
         ledger.lose()
+        words.hear(after: last, ledger.generation)
+    }
+
+    private mutating func divide(after last: Basis) {
+        ledger.divide()
         words.hear(after: last, ledger.generation)
     }
 
@@ -288,7 +296,7 @@ struct ReplicaBook: ~Copyable {
     mutating func setHanded(_ place: UInt32, _ word: Basis) {
         var generation = words.generation(of: word)
         if generation == nil {
-            ledger.lose()
+            ledger.divide()
             words.take(word, ledger.generation)
             generation = ledger.generation
         }

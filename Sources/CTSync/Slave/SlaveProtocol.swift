@@ -210,7 +210,7 @@ final class SlaveProtocol {
     }
 
     private func follow(_ claim: MasterClaim, _ header: PacketHeader, _ now: Instant) {
-        table.follow(after: holding.latest)
+        table.follow(after: holding.latest, to: claim.epoch)
         // What its rules have left out was kept here.
         if isFollowing, hasOtherRules { holdings.hasOwn(upTo: here) }
         let lastCurrent = max(currentAt, isFollowing ? lastHeard : 0)

@@ -65,6 +65,32 @@ import Testing
         #expect(lateness(2) == Self.word(9, 9))
     }
 
+    /// What has happened since may be among them.
+    @Test func aCopyIsAsLateAsTheBeginOfItsWalkIfPacketsWereLostSince() {
+        func copy(_ port: UInt16) {
+            _ = table.update(Self.entry(port), isNew: false, isCopy: true, now: 1)
+        }
+        table.beginWords(adopted: Self.word(3, 3))
+        table.follow(after: Self.word(5, 5), to: 9)
+        // Of a walk that began before the stream was heard.
+        copy(1)
+        hear(2)
+        table.losePackets(after: Self.word(9, 4))
+        // Its begin may be among those.
+        copy(3)
+        table.beginInitsync()
+        copy(4)
+        table.losePackets(after: Self.word(9, 6))
+        copy(5)
+        hear(6)
+        table.goOn(to: Self.word(9, 9))
+        let words: [Basis] = [(9, 0), (9, 4), (9, 4), (9, 6), (9, 6), (9, 9)].map(Self.word)
+        #expect((1...6).map { lateness($0) } == words)
+        table.beginInitsync()
+        copy(5)
+        #expect(lateness(5) == Self.word(9, 9))
+    }
+
     @Test func whatIsHandedOverKeepsItsWord() {
         table.beginWords(adopted: .none)
         for (port, word) in [(1, 7), (2, 2), (3, 7)] as [(UInt16, UInt64)] {

@@ -13,6 +13,7 @@ import Testing
         init(tombstones: Int = 4) throws { ledger = try Ledger(tombstones: tombstones) }
 
         func begin() { ledger.begin() }
+        func lose() { ledger.lose() }
         func end(_ isComplete: Bool) -> Ledger.Verdict { ledger.end(isComplete: isComplete) }
         func bury(_ fingerprint: UInt64) -> Bool { ledger.bury(fingerprint) }
         func isBuried(_ fingerprint: UInt64) -> Bool { ledger.isBuried(fingerprint) }
@@ -28,15 +29,28 @@ import Testing
 
     @Test func whatTheLiveStreamSaysBeatsACopyWhileAnInitsyncRuns() throws {
         let bench = try Bench()
-        #expect(bench.mayCopySpeak(after: bench.word(.live)))
         let before = bench.word(.live)
         bench.begin()
         #expect(bench.mayCopySpeak(after: before))
         #expect(!bench.mayCopySpeak(after: bench.word(.live)))
         #expect(bench.mayCopySpeak(after: bench.word(.copy)))
         let word = bench.word(.live)
+        bench.lose()
+        #expect(!bench.mayCopySpeak(after: word))
         _ = bench.end(true)
+        bench.begin()
         #expect(bench.mayCopySpeak(after: word))
+    }
+
+    /// The walk began when packets were lost last, or before the stream was heard.
+    @Test func soItDoesIfTheBeginWasNotReceived() throws {
+        let bench = try Bench()
+        let before = bench.word(.live)
+        #expect(!bench.mayCopySpeak(after: before))
+        bench.lose()
+        #expect(bench.mayCopySpeak(after: before))
+        #expect(!bench.mayCopySpeak(after: bench.word(.live)))
+        #expect(bench.isConfirmed(bench.word(.copy)))
     }
 
     @Test func theKernelConfirmsNothing() throws {

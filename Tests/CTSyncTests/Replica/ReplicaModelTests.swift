@@ -11,7 +11,8 @@ import Testing
     private struct Model {
         var alive: [Key: Entry] = [:]
         var isInitsyncRunning = false
-        /// What the live stream has said of a connection since the begin; nil for all there is.
+        /// What the live stream has said of a connection since the begin, or since packets were lost if none
+        /// runs; nil for all there is.
         var spoken: [Key: Entry.Fields?] = [:]
         var confirmed: Set<Key> = []
 
@@ -28,11 +29,14 @@ import Testing
 
         mutating func copy(_ entry: Entry) {
             confirmed.insert(entry.key)
-            guard isInitsyncRunning, let said = spoken[entry.key] else {
+            guard let held = alive[entry.key], let said = spoken[entry.key] else {
+                // What has ended since the begin stays so.
+                guard !isInitsyncRunning || spoken[entry.key] == nil else { return }
                 alive[entry.key] = entry
+                spoken[entry.key] = nil
                 return
             }
-            guard let held = alive[entry.key], let said else { return }
+            guard let said, held.reply == entry.reply else { return }
             var whole = entry
             whole.take(said.union(.status), of: held)
             alive[entry.key] = whole
@@ -41,6 +45,10 @@ import Testing
         mutating func delete(_ key: Key) {
             alive[key] = nil
             spoken[key] = .some([])
+        }
+
+        mutating func lose() {
+            if !isInitsyncRunning { spoken = [:] }
         }
 
         mutating func begin() {
@@ -87,7 +95,7 @@ import Testing
         kernel.faults = chance.one(of: [0, 50, 300])
         for _ in 0..<300 {
             var entry = entry(chance)
-            switch chance.below(12) {
+            switch chance.below(13) {
             case 0...3:
                 _ = table.update(entry, isNew: true, isCopy: false, now: 1)
                 model.live(entry, isNew: true)
@@ -110,6 +118,9 @@ import Testing
                 let isComplete = chance.happens(700)
                 table.endInitsync(isComplete: isComplete)
                 model.end(isComplete: isComplete)
+            case 11:
+                table.losePackets(after: .none)
+                model.lose()
             default:
                 try injector.apply(table, now: 1)
             }

@@ -237,6 +237,37 @@ import Testing
         #expect(held?.mark == 6)
     }
 
+    /// The walk began when packets were lost last, as its begin was among them: what it copies may have ended
+    /// before what has begun since.
+    @Test func aCopyWhoseBeginIsLostReplacesNothingThatIsNewer() throws {
+        let bench = try Bench()
+        func entry(to port: UInt16) -> Entry { Self.tcp(1) { $0.reply.destinationPort = port } }
+        for port in [2_001, 2_002] as [UInt16] {
+            bench.new(entry(to: port))
+            bench.table.losePackets(after: .none)
+        }
+        bench.new(entry(to: 2_003))
+        bench.copy(entry(to: 2_004))
+        bench.apply()
+        #expect(bench.kernel.entries[Self.tcp(1).key]?.reply.destinationPort == 2_003)
+        bench.table.losePackets(after: .none)
+        bench.copy(entry(to: 2_005))
+        bench.apply()
+        #expect(bench.kernel.entries[Self.tcp(1).key]?.reply.destinationPort == 2_005)
+    }
+
+    /// The port was used again, and the message that said so is lost.
+    @Test func aCopyOfAnotherConnectionCompletesNothing() throws {
+        let bench = try Bench()
+        bench.table.beginInitsync()
+        let later = Self.tcp(1) { $0.reply.destinationPort = 2_001 }
+        bench.update(later, saying: [.status, .timeout, .protocolInfo])
+        bench.copy(Self.tcp(1) { $0.mark = 5 })
+        bench.apply()
+        let held = bench.kernel.entries[Self.tcp(1).key]
+        #expect(held?.reply == later.reply && held?.mark != 5)
+    }
+
     // MARK: A full table
 
     @Test func aFullTableSaysSoAndChangesNothing() throws {
