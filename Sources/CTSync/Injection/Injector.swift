@@ -84,7 +84,9 @@ final class Injector {
         _ round: KernelBook.Round, _ table: ReplicaTable, _ now: UInt32
     ) throws(SystemError) {
         var round = round
-        while let (operation, place) = table.nextRequest(&round, now: now) {
+        while let (operation, place) = table.nextRequest(
+            &round, now: now, mayReplace: { mayReplace($0, table, now) })
+        {
             while !write(operation, place, table, now) { try makeRoom(for: place, table, now) }
         }
         try send(table, now)
@@ -206,6 +208,40 @@ final class Injector {
         if requests.delete(blocker.key, tag: Self.noTag) { displaced += 1 }
         return true
     }
+
+    /// Whether what this kernel has in a replica's place may be deleted for it. On a master it would be lost
+    /// with that if something else, which is later, is in the replica's way: then it stays.
+    private func mayReplace(_ place: UInt32, _ table: ReplicaTable, _ now: UInt32) -> Bool {
+        guard table.isCreateOnly else { return true }
+        do throws(SystemError) {
+            guard try isObstructed(place, table, within: Self.longestChain),
+                let here = try lookup.entry(table.book.pool.replicas[Int(place)].key)
+            else { return true }
+            table.keepReplaced(here, place, now: now)
+            return false
+        } catch {
+            return true
+        }
+    }
+
+    /// Whether a later connection has a replica's reply tuple and will not go.
+    ///
+    /// - Parameter limit: of those that take each other's places; of a ring of them all go.
+    private func isObstructed(
+        _ place: UInt32, _ table: ReplicaTable, within limit: Int
+    ) throws(SystemError) -> Bool {
+        let wanted = table.request(at: place)
+        guard limit > 0, let other = try lookup.entry(withReplyOf: wanted),
+            other.key != wanted.key
+        else { return false }
+        switch table.prospect(of: other) {
+        case .goes: return false
+        case .isReplaced(let next): return try isObstructed(next, table, within: limit - 1)
+        case .stays: return !mayDisplace(other) || wordOfNewer(other, wanted) != nil
+        }
+    }
+
+    private static let longestChain = 8
 
     /// Removes, for what a node of a later word hands over, an older connection.
     ///

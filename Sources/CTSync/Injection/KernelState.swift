@@ -76,6 +76,8 @@ enum KernelState: Equatable, BitwiseCopyable {
         case deletionRefused
         /// The kernel would not create or change it, and this is what helps.
         case writingRefused(InjectRemedy)
+        /// What the kernel has in its place stays, and is it from now on.
+        case keptHere
 
         /// Whether it answers the deletion of what is replaced, whose creation is asked for already, or
         /// still queued: nothing more is to be asked.
@@ -104,6 +106,7 @@ enum KernelState: Equatable, BitwiseCopyable {
         case .deleted: self == .removing ? .absent : self
         case .deletionRefused: self == .removing ? .refused(.remove) : .refused(.replace)
         case .writingRefused(let remedy): afterRefusal(remedy)
+        case .keptHere: secondRequest != nil || self == .replacing ? .held : self
         }
     }
 

@@ -73,6 +73,33 @@ extension ReplicaTable {
         return book.lateness(at: place)
     }
 
+    /// What is about to become of an entry of the kernel.
+    enum Prospect {
+        case stays
+        /// Its deletion is asked for, or will be.
+        case goes
+        /// It is to be deleted for the replica in this place, if that can be made.
+        case isReplaced(UInt32)
+    }
+
+    /// What is about to become of an entry of the kernel.
+    func prospect(of entry: Entry) -> Prospect {
+        let place = book.pool.find(entry.key)
+        guard place != ReplicaPool.noPlace else { return .stays }
+        switch kernel[place].state {
+        case .replacing: return .isReplaced(place)
+        case .removing: return .goes
+        case .creating, .absent: return kernel[place].marks.contains(.askedToGo) ? .goes : .stays
+        default: return .stays
+        }
+    }
+
+    /// What this kernel has in the place of a replica that is to take it stays, as that one cannot be made.
+    func keepReplaced(_ here: Entry, _ place: UInt32, now: UInt32) {
+        keep(here, place, book.lateness(at: place), now: now)
+        move(place, .keptHere)
+    }
+
     /// Has an entry of the kernel go, as it is in the way of a later one.
     ///
     /// - Returns: whether the table sees to it; else it is nobody's replica.

@@ -8,7 +8,12 @@ import Glibc
 /// each. A refusal may queue a replica once more: for the next round.
 extension ReplicaTable {
     /// The next request of a round, with its place; nil at its end.
-    func nextRequest(_ round: inout KernelBook.Round, now: UInt32) -> (InjectOperation, UInt32)? {
+    ///
+    /// - Parameter mayReplace: whether what the kernel has in a place may be deleted for the replica; else it
+    ///   was kept.
+    func nextRequest(
+        _ round: inout KernelBook.Round, now: UInt32, mayReplace: (UInt32) -> Bool = { _ in true }
+    ) -> (InjectOperation, UInt32)? {
         while let place = kernel.nextToLookAt(&round) {
             guard let request = kernel[place].state.firstRequest else { continue }
             let replica = book.pool.replicas[Int(place)]
@@ -18,6 +23,7 @@ extension ReplicaTable {
                     move(place, .deletionRefused)
                     continue
                 }
+                guard mayReplace(place) else { continue }
                 leaveOutLostParent(place)
                 move(place, .deletionAsked(isHalf: !replica.isSufficient))
             }
@@ -67,7 +73,7 @@ extension ReplicaTable {
             return errno == ENOENT ? .ignored : .refused
         }
         if isKept {
-            move(place, .written)
+            move(place, .keptHere)
             return .ignored
         }
         // The deletion before it was refused, and that was the answer.

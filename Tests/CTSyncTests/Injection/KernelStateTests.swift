@@ -126,6 +126,14 @@ import Testing
                 nil, nil, nil, nil, nil,
             ]
         ),
+        (
+            "kept here", .keptHere,
+            [
+                nil, .held, .held, .held, .held, .removing, .waiting, .refused(.create),
+                .refused(.change), .refused(.replace), .refused(.remove), .adopted(.change),
+                .adopted(.replace),
+            ]
+        ),
     ]
 
     @Test func everyStateTakesEveryEvent() {

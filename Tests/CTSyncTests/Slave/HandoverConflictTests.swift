@@ -132,6 +132,45 @@ import Testing
         #expect(try isReplaced(other, .older, isAhead: true, with: [later]))
     }
 
+    /// Each has the port at which the other is to be answered.
+    @Test func twoTakeEachOthersPlaces() throws {
+        let (engine, seconds) = try taker(.older, own: .none)
+        for (source, port) in [(4_000, 2_002), (4_001, 2_001)] as [(UInt16, UInt16)] {
+            let entry = Self.translated(source, to: port)
+            #expect(kernel.table.insert(entry, seconds: seconds, .traffic) == 0)
+        }
+        let word = Basis(epoch: 6, sequence: 5)
+        let all = [handed, Self.translated(4_001, to: 2_002)]
+        for entry in all {
+            _ = engine.table.update(entry, isNew: false, isCopy: true, now: 10)
+            engine.table.setHanded(entry.key, word)
+        }
+        engine.inject(Self.now)
+        for entry in all { #expect(kernel.table.entry(entry.key)?.reply == entry.reply) }
+        engine.table.assertValid { Issue.record("\($0)") }
+    }
+
+    /// It is later than what has its tuple here, and not than what has its reply tuple: it cannot be made, so
+    /// what has its tuple stays.
+    @Test(arguments: [Origin.held, .older])
+    func whatCannotBeMadeReplacesNothing(_ origin: Origin) throws {
+        let (engine, seconds) = try taker(origin, own: Basis(epoch: 6, sequence: 4))
+        let later = Self.translated(4_001, to: 2_001)
+        let older = Self.translated(4_000, to: 2_002)
+        take(later, Basis(epoch: 6, sequence: 6), engine)
+        #expect(kernel.table.insert(older, seconds: seconds, .traffic) == 0)
+        take(handed, Basis(epoch: 6, sequence: 5), engine)
+        for entry in [later, older] {
+            #expect(kernel.table.entry(entry.key)?.reply == entry.reply)
+            #expect(engine.table.reply(entry.key) == entry.reply)
+        }
+        #expect(!engine.table.isDirty && engine.table.refusedCount == 0)
+        // If it is the later one of all, both go.
+        take(handed, Basis(epoch: 6, sequence: 7), engine)
+        #expect(kernel.table.entry(handed.key)?.reply == handed.reply)
+        #expect(kernel.table.entry(later.key) == nil)
+    }
+
     /// What stays here is what is held from then on: the same is handed over again by a node of a later
     /// word, and takes its place.
     @Test(arguments: [Origin.held, .older])
