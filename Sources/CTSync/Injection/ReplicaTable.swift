@@ -46,6 +46,8 @@ package final class ReplicaTable {
     var hasMute = false
     /// Whether an entry of the kernel found no place: nobody would remove it.
     private(set) var isAdoptionPartial = false
+    /// Whether what is still to be read of the kernel goes: all was to be forgotten before it was read.
+    private var forgetsUnread = false
     /// Whether the last initsync named all that the master has, and what it did not name was kept.
     private var keepsUnnamed = false
     /// When entries were last made again for the sake of a helper, in seconds.
@@ -168,7 +170,7 @@ package final class ReplicaTable {
             kernel.move(place, .confirmed)
             setOutOfStep(place)
         }
-        if book.hasEnded(entry.key) { kill(place) }
+        if book.hasEnded(entry.key) || forgetsUnread && !isInUse { kill(place) }
         return .applied
     }
 
@@ -199,13 +201,17 @@ package final class ReplicaTable {
     }
 
     /// What the kernel had is read, all of it.
-    func endAdoption() { book.forgetWords() }
+    func endAdoption() {
+        book.forgetWords()
+        forgetsUnread = false
+    }
 
     /// Forgets everything, queued or not; the kernel's entries stay as they are.
     func removeAll() {
         kernel.removeAll(highWater: book.pool.highWater)
         book.removeAll()
         isAdoptionPartial = false
+        forgetsUnread = false
         keepsUnnamed = false
         renewalCursor = 0
         waiting.removeAll()
@@ -215,8 +221,11 @@ package final class ReplicaTable {
 
     /// Marks everything dead, so that the kernel's entries of it go with the next batches.
     ///
+    /// - Parameter isAllRead: whether the kernel's table was read whole; if not, what is read of it from here
+    ///   on goes too.
     /// - Returns: how many were alive.
-    func killAll() -> Int {
+    func killAll(isAllRead: Bool = true) -> Int {
+        forgetsUnread = !isAllRead
         let count = aliveCount
         for place in places where book.pool.replicas[Int(place)].standing == .alive { kill(place) }
         expectations.killAll()

@@ -86,8 +86,11 @@ extension Node {
                 refused: "no master is heard: after flush nobody would have the connections; "
                     + "--yes does it", errno: ENOTCONN)
         }
-        let count = link.visit { $0.slave.flush(now: Clock.now()) }
-        let deleted = Words.count(count, "replica", "replicas") + " deleted"
+        let (count, isAllRead) = link.visit {
+            ($0.slave.flush(now: Clock.now()), $0.slave.hasAdopted)
+        }
+        let rest = isAllRead ? "" : ", and those that are not read yet"
+        let deleted = Words.count(count, "replica", "replicas") + " deleted" + rest
         let asked = isMasterHeard ? "initsync asked for" : "no master is heard to ask"
         log.notice("flush by hand: \(deleted), \(asked)")
         return ControlReply(done: "\(deleted), \(asked)")

@@ -428,11 +428,12 @@ final class SlaveProtocol {
         return wantsCheck
     }
 
-    /// Forgets all replicas and asks for an initsync: until it is complete the slave is not in sync.
+    /// Forgets all replicas, those that the kernel has and that are not read yet too, and asks for an initsync:
+    /// until it is complete the slave is not in sync.
     ///
-    /// - Returns: how many there were.
+    /// - Returns: how many were read.
     func flush(now: Instant) -> Int {
-        let count = table.killAll()
+        let count = table.killAll(isAllRead: hasAdopted)
         holdings = HoldingBook()
         // What a running initsync has confirmed is gone: its end proves nothing.
         streamBroke(now)

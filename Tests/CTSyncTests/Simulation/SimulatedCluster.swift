@@ -436,10 +436,11 @@ final class SimulatedCluster {
         for (node, order) in forgotten {
             let table = nodes[node].kernel.table
             let replicas = nodes[node].daemon?.slave.table
+            let isUnread = nodes[node].slave?.slave.hasAdopted == false
             let pending = order.keys.filter { key in
                 let wentAt = table.removals[key]?.at ?? 0
                 guard let replicas, table.entry(key) != nil, wentAt < order.at else { return false }
-                return replicas.knows(key) && replicas.book.alivePlace(key) == nil
+                return (replicas.knows(key) || isUnread) && replicas.book.alivePlace(key) == nil
             }
             forgotten[node] = pending.isEmpty ? nil : (pending, order.at)
         }
