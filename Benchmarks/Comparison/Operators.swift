@@ -192,7 +192,8 @@ private final class Lookers: Sendable {
         let scrape = try? HTTPAnswer("/metrics", of: Endpoint("127.0.0.1", port), from: node.host)
         // To nowhere: what is to be measured is not this process that reads.
         let dump = try? Command.result(of: [
-            "sh", "-c", "exec \(Daemon.binary()) dump --control-file \(node.controlFile) > /dev/null",
+            "sh", "-c", "exec \"$0\" dump --control-file \"$1\" > /dev/null",
+            Daemon.binary(), node.controlFile,
         ])
         let isScraped = scrape?.body.contains("\nct_sync_up 1\n") == true
         return (status == 0 ? 0 : 1) + (isScraped ? 0 : 1) + (dump?.status == 0 ? 0 : 1)
