@@ -83,13 +83,26 @@ final class ExpectationTable {
     }
 
     /// Takes over one that the slave's kernel has already, unconfirmed. Whatever time it has left,
-    /// it is held from now on.
+    /// it is held from now on. What the stream has said of it meanwhile stands, and the kernel follows.
     func adopt(_ expectation: Expectation, now: UInt32) {
+        if let known = book.place(of: expectation) {
+            discover(known, expectation)
+            return
+        }
         guard let place = book.adopt(expectation, now: now) else { return }
         kernel.reset(place)
         retries[Int(place)] = Retry()
         move(place, .found(isAnother: false))
         if book.hasEnded(expectation) { kill(place) }
+    }
+
+    /// The kernel has one that the stream has spoken of already: it may wait for its parent, which was not
+    /// read yet.
+    private func discover(_ place: UInt32, _ expectation: Expectation) {
+        let said = book.said[Int(place)]
+        let isAlive = said.standing == .alive
+        move(place, .found(isAnother: isAlive && !said.expectation.isSame(as: expectation)))
+        if !isAlive { move(place, .ended) }
     }
 
     /// Marks all dead, as if the master had removed them.

@@ -90,10 +90,9 @@ struct ExpectationBook: ~Copyable {
 
     /// Enters one that this node's kernel has and nobody has spoken of.
     ///
-    /// - Returns: its place; nil if it is known already, or there is none.
+    /// - Returns: its place; nil if there is none.
     mutating func adopt(_ expectation: Expectation, now: UInt32) -> UInt32? {
-        guard find(expectation) == nil else { return nil }
-        return insert(expectation, ledger.word(.kernel), now: now)
+        insert(expectation, ledger.word(.kernel), now: now)
     }
 
     // MARK: The living and the dead
@@ -152,6 +151,9 @@ struct ExpectationBook: ~Copyable {
         guard let place = find(expectation), said[place].standing == .alive else { return false }
         return ledger.isOwnWord(said[place].word)
     }
+
+    /// Where one of its key and mask is, living or dead; nil if nobody has spoken of one.
+    func place(of expectation: Expectation) -> UInt32? { find(expectation).map { UInt32($0) } }
 
     private func find(_ expectation: Expectation) -> Int? {
         let code = hash(expectation.key)
