@@ -121,6 +121,9 @@ final class ExpectationTable {
     /// Begins the stream of another master.
     func follow() { book.follow() }
 
+    /// Packets of the stream are lost.
+    func losePackets() { book.losePackets() }
+
     /// Whether the live stream of the master that is followed has spoken of it.
     func isMastersWord(_ expectation: Expectation) -> Bool { book.isMastersWord(expectation) }
 

@@ -24,7 +24,10 @@ extension ReplicaTable {
     /// Packets of the stream are lost.
     ///
     /// - Parameter last: until when nothing of it was missing, since the last that was.
-    func losePackets(after last: Basis) { book.lose(after: last) }
+    func losePackets(after last: Basis) {
+        book.lose(after: last)
+        expectations.losePackets()
+    }
 
     /// What is heard of the stream is as late as this so far.
     func goOn(to word: Basis) { book.words.goOn(to: word) }

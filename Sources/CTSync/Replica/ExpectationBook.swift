@@ -136,6 +136,9 @@ struct ExpectationBook: ~Copyable {
     /// Begins the stream of another master.
     mutating func follow() { ledger.follow() }
 
+    /// Packets of the stream are lost: the begin of the walk whose copies come may be among them.
+    mutating func losePackets() { ledger.lose() }
+
     /// From here on copies confirm.
     mutating func beginInitsync() { ledger.begin() }
 

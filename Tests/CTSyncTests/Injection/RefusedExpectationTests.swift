@@ -115,4 +115,21 @@ import Testing
         let request = table.nextRequest(&round, now: 1)
         #expect(request?.0 == .delete)
     }
+
+    /// The walk may have begun when packets were lost last: what was said before is older than its copies.
+    @Test func aCopyReplacesWhatWasSaidBeforePacketsWereLost() throws {
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        let control = SampleExpectations.control("ftp", 4_000)
+        let expected = SampleExpectations.expectation(of: control, port: 3_000)
+        var copied = expected
+        copied.policyClass = 1
+        table.follow()
+        for wasLost in [false, true] {
+            table.expectations.update(expected, isCopy: false, now: 1)
+            if wasLost { table.losePackets(after: .none) }
+            table.expectations.update(copied, isCopy: true, now: 1)
+            let held = table.expectations.book.said[0].expectation
+            #expect(held == (wasLost ? copied : expected))
+        }
+    }
 }
