@@ -143,6 +143,7 @@ struct ExpectationTests {
             for second in UInt32(1)...11 { try slave.apply(at: second) }
             #expect(try kernel().isEmpty && table.expectations.refusedCount == 1)
             // Replicated at last: the next initsync brings both.
+            table.beginInitsync()
             _ = table.update(control, isNew: false, isCopy: true, now: 20)
             table.expectations.update(expected, isCopy: true, now: 20)
             try slave.apply(at: 20)
