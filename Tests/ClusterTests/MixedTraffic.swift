@@ -29,9 +29,11 @@ final class MixedTraffic {
 
     /// The port that is behind SYNPROXY, if that is wanted.
     static let proxiedPort: UInt16 = 7003
-    /// That of the short connections alone: a node without the table draws ports for their address
+    /// The service of the short connections alone: a node without the table draws ports for their address
     /// translation which it cannot know to be taken, and what stays would be lost with such a port.
-    private static let shortPort: UInt16 = 7005
+    private static func shortService(ipv6: Bool) -> Endpoint {
+        Endpoint(Plan.server(ipv6: ipv6), 7005)
+    }
 
     /// - Parameters:
     ///   - isWhole: all kinds, or those that a few seconds are enough for.
@@ -41,8 +43,8 @@ final class MixedTraffic {
         let (client, server) = (cluster.client, cluster.server)
         let service = Plan.service(ipv6: ipv6)
         let proxy = Endpoint(service.address, Self.proxiedPort)
-        let shortService = Endpoint(service.address, Self.shortPort)
-        servers = try (isWhole ? [service, proxy, shortService] : [service]).map {
+        let short = Self.shortService(ipv6: ipv6)
+        servers = try (isWhole ? [service, proxy, short] : [service]).map {
             try EchoServer(on: $0, in: server)
         }
         let open = { (count: Int, target: Endpoint) throws in
@@ -96,8 +98,7 @@ final class MixedTraffic {
             (name, try RawTraffic(cluster, isSCTP: isSCTP, ipv6: ipv6))
         }
         short = try ShortConnections(
-            from: cluster.client, to: Endpoint(Plan.server(ipv6: ipv6), Self.shortPort),
-            perSecond: 500, within: 15)
+            from: cluster.client, to: Self.shortService(ipv6: ipv6), perSecond: 500, within: 15)
         // The aged stream becomes older than its timeout.
         pause(Double(TakeoverPair.datagramTimeout) + 1)
     }

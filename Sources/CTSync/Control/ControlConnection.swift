@@ -63,19 +63,17 @@ final class ControlConnection {
             answer.append(to: &reply)
             stream = answer.stream
         }
-        let progress = send()
-        guard progress == .done, sent == reply.bytes.count, let stream else { return progress }
-        guard Clock.now() >= nextPiece else { return hasHungUp ? .done : rest() }
-        addPiece(stream)
-        let added = send()
-        let isResting = added == .done && sent == reply.bytes.count && self.stream != nil
-        return isResting ? rest() : added
-    }
-
-    private func rest() -> Progress {
+        var progress = send()
+        if isSent, let stream, Clock.now() >= nextPiece {
+            addPiece(stream)
+            progress = send()
+        }
+        guard isSent, stream != nil, !hasHungUp else { return progress }
         restsUntil = nextPiece
         return .resting
     }
+
+    private var isSent: Bool { sent == reply.bytes.count }
 
     /// Asks for the next piece of an answer; a call each, so that other clients get their turn, and
     /// for a quarter of the time at most, so that who looks does not hold up who replicates.

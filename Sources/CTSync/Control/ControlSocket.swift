@@ -30,7 +30,7 @@ final class ControlSocket {
     private let isView: Bool
     private let epoll: Descriptor
     private let listener: Descriptor
-    /// Fires when the rest of a client is over.
+    /// Fires when the rest of a client is over; its token is no client's.
     private let alarm: Descriptor
     private var alarmTime: Instant = 0
     private static let alarmToken = UInt64.max
@@ -100,7 +100,7 @@ final class ControlSocket {
     ) {
         var tokens = [UInt64](repeating: 0, count: ControlSocket.clientLimit + 2)
         let count = Int(max(0, ctsync_epoll_ready(epoll.raw, &tokens, CInt(tokens.count))))
-        let rested = clients.filter { $0.restsUntil.map { $0 <= Clock.now() } == true }
+        let rested = clients.filter { $0.restsUntil ?? .max <= now }
         for token in tokens[..<count] + rested.map(\.token) {
             if token == 0 {
                 acceptClients(now)

@@ -237,7 +237,7 @@ final class Injector {
         switch table.prospect(of: other) {
         case .goes: return false
         case .isReplaced(let next): return try isObstructed(next, table, within: limit - 1)
-        case .stays: return !mayDisplace(other) || wordOfNewer(other, wanted) != nil
+        case .stays: return !mayGo(other, for: wanted)
         }
     }
 
@@ -249,10 +249,15 @@ final class Injector {
     private func giveWay(
         _ blocker: Entry, to handed: Entry, _ table: ReplicaTable
     ) -> Bool {
-        guard mayDisplace(blocker), wordOfNewer(blocker, handed) == nil else { return false }
+        guard mayGo(blocker, for: handed) else { return false }
         guard !table.giveUp(here: blocker) else { return true }
         if requests.delete(blocker.key, tag: Self.noTag) { displaced += 1 }
         return true
+    }
+
+    /// Whether what this kernel has may be removed for what is handed over, and is not newer.
+    private func mayGo(_ blocker: Entry, for handed: Entry) -> Bool {
+        mayDisplace(blocker) && wordOfNewer(blocker, handed) == nil
     }
 
     /// Of requests whose answer nobody waits for: the last of the largest batch, which is never full.
