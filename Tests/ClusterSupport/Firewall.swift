@@ -321,6 +321,25 @@ package final class Firewall: Sendable {
         }
     }
 
+    /// Waits until nothing of what only one of two nodes has is on one only any more. Connections may begin and
+    /// end meanwhile: only those of the first look are meant.
+    package func waitForNothingAlone(
+        beside other: Firewall, within seconds: Double = 15
+    ) throws {
+        let alone = Box(Mutex<Set<String>?>(nil))
+        try eventually(
+            "what only \(name) or \(other.name) has is on both, or on none", within: seconds,
+            every: 0.2, detail: { "\(alone.value.withLock { $0?.count ?? 0 }) are not" }
+        ) {
+            let (mine, theirs) = (try table().map(\.key), try other.table().map(\.key))
+            let now = Set(mine).symmetricDifference(theirs)
+            return alone.value.withLock { left in
+                left = left?.intersection(now) ?? now
+                return left?.isEmpty ?? true
+            }
+        }
+    }
+
     /// How many packets its rules have dropped as invalid.
     package func invalidPackets() throws -> Int {
         let text = try host.run(["nft", "list", "counter", "inet", "filter", "invalid"])

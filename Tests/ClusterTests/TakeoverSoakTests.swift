@@ -63,7 +63,12 @@ extension ClusterTests {
                     }
                 }
                 pauses += transfers.map(\.gaps.longest)
-                if (number + 1) % 20 == 0 { print("takeover \(number + 1)") }
+                if (number + 1) % 20 == 0 {
+                    print("takeover \(number + 1)")
+                    // The dead live on at neither.
+                    try pair.cluster.firewalls[0].waitForNothingAlone(
+                        beside: pair.cluster.firewalls[1])
+                }
             }
             return pauses.sorted()
         }

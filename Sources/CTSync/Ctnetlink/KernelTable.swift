@@ -7,7 +7,9 @@
 /// is done before anything depends on it.
 protocol KernelTable: Sendable {
     /// Makes a queue of requests that change the table.
-    func makeRequests() throws(SystemError) -> any KernelRequests
+    ///
+    /// - Parameter isTold: whether what it changes is news for a master's slaves.
+    func makeRequests(isTold: Bool) throws(SystemError) -> any KernelRequests
     /// Makes what reads single entries.
     func makeLookup() throws(SystemError) -> any EntryLookup
     /// Makes what reads the whole table.
@@ -43,6 +45,8 @@ protocol KernelRequests: AnyObject {
     func updateLiberal(_ key: borrowing Key, _ isLiberal: Bool, tag: UInt32) -> Bool
     /// Removes an entry, its expectations with it; ENOENT if there is none.
     func delete(_ key: borrowing Key, tag: UInt32) -> Bool
+    /// Removes this very entry, by its `id`; ENOENT if it is gone, or another has its key.
+    func delete(exactly entry: borrowing Entry, tag: UInt32) -> Bool
     /// Makes an expectation; ENOENT if its parent is not there, EOPNOTSUPP if that has no
     /// helper, EEXIST if it is there already. It gets the timeout of the helper's policy.
     func create(_ expectation: borrowing Expectation, tag: UInt32) -> Bool
@@ -60,6 +64,13 @@ protocol KernelRequests: AnyObject {
     func send(
         _ failure: (_ tag: UInt32, _ errno: CInt) -> Void
     ) throws(SystemError) -> BatchOutcome
+}
+
+extension KernelTable {
+    /// Makes a queue of requests for what is no news.
+    func makeRequests() throws(SystemError) -> any KernelRequests {
+        try makeRequests(isTold: false)
+    }
 }
 
 extension KernelRequests {
@@ -166,7 +177,9 @@ protocol EventSource: AnyObject {
 
 /// The kernel's table of the calling thread's network namespace.
 struct Kernel: KernelTable {
-    func makeRequests() throws(SystemError) -> any KernelRequests { try RequestBatch() }
+    func makeRequests(isTold: Bool) throws(SystemError) -> any KernelRequests {
+        try RequestBatch(isTold: isTold)
+    }
     func makeLookup() throws(SystemError) -> any EntryLookup { try EntryQuery() }
     func makeWalk() throws(SystemError) -> any TableWalk { try TableDump() }
 

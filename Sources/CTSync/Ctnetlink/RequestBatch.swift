@@ -32,8 +32,8 @@ package final class RequestBatch {
 
     /// Takes the memory and opens the socket.
     ///
-    /// - Parameter isTold: whether what it changes is an operator's doing, which a master's slaves are
-    ///   told; else it is the daemon's own (`OwnPorts`).
+    /// - Parameter isTold: whether what it changes is news for a master's slaves: an operator's doing, or an
+    ///   end; else it is the daemon's own (`OwnPorts`).
     /// - Throws: `SystemError` of mmap(2), socket(2) or setsockopt(2).
     package convenience init(isTold: Bool = false) throws(SystemError) {
         try self.init(receiveBufferBytes: Self.receiveBufferBytes, isTold: isTold)
@@ -121,6 +121,16 @@ package final class RequestBatch {
     package func delete(_ key: borrowing Key, tag: UInt32) -> Bool {
         guard begin(IPCTNL_MSG_CT_DELETE, 0, tag, key) else { return false }
         EntryCodec.write(key, to: &writer)
+        return end()
+    }
+
+    /// Removes this very entry: the kernel compares its CTA_ID. ENOENT if it is gone, or another has its key.
+    ///
+    /// - Returns: false when the batch is full: send it first.
+    func delete(exactly entry: borrowing Entry, tag: UInt32) -> Bool {
+        guard begin(IPCTNL_MSG_CT_DELETE, 0, tag, entry.key) else { return false }
+        EntryCodec.write(entry.key, to: &writer)
+        writer.put(CTA_ID, entry.id)
         return end()
     }
 

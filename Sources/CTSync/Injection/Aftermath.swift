@@ -31,7 +31,7 @@ final class Aftermath {
 
     /// Begins what follows a promotion.
     ///
-    /// - Parameter includesUnread: see `ReplicaTable.remainingTime`.
+    /// - Parameter includesUnread: see `ReplicaTable.fate`.
     /// - Throws: `SystemError` if a socket cannot be had.
     init(
         _ kernel: any KernelTable, _ timers: TimerStart, _ windows: WindowMender,

@@ -76,6 +76,14 @@ extension ReplicaTable {
         return book.lateness(at: place)
     }
 
+    /// Whether an entry of the kernel is a replica that has ended, as another has been said since.
+    func isOver(here entry: Entry, since key: Key) -> Bool {
+        guard let place = book.alivePlace(entry.key), isOf(entry, place),
+            let other = book.alivePlace(key)
+        else { return false }
+        return isOver(place, since: other)
+    }
+
     /// What is about to become of an entry of the kernel.
     enum Prospect {
         case stays

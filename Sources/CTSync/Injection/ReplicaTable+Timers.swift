@@ -30,10 +30,17 @@ extension ReplicaTable {
         !injection.state.hasNothing && now &- injection.heldAtSeconds > Self.renewSeconds
     }
 
-    /// The time that a replica's entry would have had at the master.
+    /// What becomes of a replica's entry when its timer starts.
+    enum Fate: Equatable {
+        case lives(seconds: UInt32)
+        case isOver
+    }
+
+    /// What the time that a replica's entry would have had at the master makes of it.
     ///
-    /// A connection that is closing ages unseen: it has what was left of its last timeout. One that
-    /// is open may have been refreshed by packets that made no event: it has its whole timeout.
+    /// A connection that both sides have closed, or one has reset, ages unseen: it has what was left of its
+    /// last timeout. Any other may have been refreshed by packets that made no event, also if one side has
+    /// closed it: it has its whole timeout.
     ///
     /// - Parameters:
     ///   - entry: the kernel's entry, from a dump.
@@ -42,30 +49,36 @@ extension ReplicaTable {
     ///     what has a replica's time may then be one that an earlier process held.
     /// - Returns: nil if the entry is no replica, or a packet has set its timeout since it was
     ///   held.
-    func remainingTime(
+    func fate(
         of entry: borrowing Entry, now: UInt32, includesUnread: Bool = false
-    ) -> UInt32? {
+    ) -> Fate? {
         let place = book.pool.find(entry.key)
         // Held by an earlier process, and not read yet: nobody knows what it had.
         guard place != ReplicaPool.noPlace else {
             let mayBeHeld = Self.mayBeHeld(entry)
-            return includesUnread && mayBeHeld ? entry.defaultTimeoutSeconds : nil
+            return includesUnread && mayBeHeld
+                ? .lives(seconds: entry.defaultTimeoutSeconds) : nil
         }
         // What the kernel had already when it was handed over was held at another time.
         let isLong = Self.mayBeHeld(entry)
         let isOnHold = isHeld(entry, since: kernel[place].heldAtSeconds, now: now)
         guard isLong || isOnHold else { return nil }
         // The master has removed it, and this kernel would not.
-        guard book.pool.replicas[Int(place)].standing == .alive else { return 1 }
-        return runningTime(at: place, now: now)
+        let replica = book.pool.replicas[Int(place)]
+        guard replica.standing == .alive else { return .isOver }
+        let left = Self.timeLeft(of: replica, now: now)
+        return left > 0 ? .lives(seconds: left) : .isOver
     }
 
     /// The time that a replica has if its timer runs.
     func runningTime(at place: UInt32, now: UInt32) -> UInt32 {
-        let replica = book.pool.replicas[Int(place)]
-        guard Self.isClosing(replica) else { return max(1, replica.timeoutSeconds) }
+        max(1, Self.timeLeft(of: book.pool.replicas[Int(place)], now: now))
+    }
+
+    private static func timeLeft(of replica: Replica, now: UInt32) -> UInt32 {
+        guard isClosed(replica) else { return max(1, replica.timeoutSeconds) }
         let age = now &- replica.saidAtSeconds
-        return replica.timeoutSeconds > age ? replica.timeoutSeconds - age : 1
+        return replica.timeoutSeconds - min(age, replica.timeoutSeconds)
     }
 
     /// The time of a connection that a packet closed just before it was given an open one's time.
@@ -81,7 +94,7 @@ extension ReplicaTable {
         let replica = book.pool.replicas[Int(place)]
         let time = entry.defaultTimeoutSeconds
         // Much longer than any closing state's, and about what the walk gave.
-        guard !Self.isClosing(replica), entry.timeoutSeconds > time + Self.walkSeconds,
+        guard !Self.isClosed(replica), entry.timeoutSeconds > time + Self.walkSeconds,
             entry.timeoutSeconds + Self.walkSeconds >= replica.timeoutSeconds,
             entry.timeoutSeconds <= replica.timeoutSeconds
         else { return nil }
@@ -110,8 +123,8 @@ extension ReplicaTable {
         return difference <= Self.heldTolerance
     }
 
-    private static func isClosing(_ replica: Replica) -> Bool {
+    private static func isClosed(_ replica: Replica) -> Bool {
         replica.key.tuple.protocolNumber == ProtocolNumber.tcp
-            && (TCPState.finWait...TCPState.close).contains(replica.protocolInfo.state)
+            && [TCPState.timeWait, TCPState.close].contains(replica.protocolInfo.state)
     }
 }

@@ -37,6 +37,9 @@ package final class ReplicaTable {
     var kernel: KernelBook
     /// While a master takes a table over: what its kernel has already is newer and stays.
     var isCreateOnly = false
+    /// Whether the master that is followed lacks something: what it says takes away nothing that it may never
+    /// have had.
+    var isPartial = false
     /// Whether adopted TCP entries that packets have passed are made again without waiting for the
     /// master: after a demotion, when no packet passes here any more. Its next word may come too late
     /// for the next promotion, as a transfer makes no events.
@@ -296,11 +299,17 @@ package final class ReplicaTable {
         }
     }
 
-    /// A replica is in the way of another: no kernel has both, so if the master has named that one only, this
-    /// one goes.
+    /// A replica is in the way of another: no kernel has both, so if the master has named that one only, or
+    /// has said it since, this one goes.
     func yield(_ place: UInt32, to other: UInt32) {
-        guard keepsUnnamed, book.isConfirmed(other), !book.isConfirmed(place) else { return }
+        let isUnnamed = keepsUnnamed && book.isConfirmed(other) && !book.isConfirmed(place)
+        guard isUnnamed || isOver(place, since: other) else { return }
         kill(place)
+    }
+
+    /// Whether a replica has ended, as its master has said another since that cannot be there beside it.
+    func isOver(_ place: UInt32, since other: UInt32) -> Bool {
+        !isPartial && book.isNews(other, after: place)
     }
 
     // MARK: Pieces

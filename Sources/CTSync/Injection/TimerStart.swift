@@ -7,8 +7,9 @@ import Synchronization
 ///
 /// 1. The expectations, as they are few and short-lived.
 /// 2. Walk the kernel's table, 32 KiB at a time. An entry that still has the long timeout it was held
-///    with has seen no packet since: it is given the time it would have had. Any other has been given
-///    its time by a packet, and is left alone.
+///    with has seen no packet since: it is given the time it would have had. If that is over it is
+///    deleted, and the slaves are told: on each node that holds it, it would live on else, and a new
+///    connection may draw its port. Any other has been given its time by a packet, and is left alone.
 /// 3. Walk it again. A packet may have closed a connection between the look at it and its new time:
 ///    it would be there for days. Such are given a closing one's time, until a walk finds none.
 ///
@@ -26,6 +27,7 @@ final class TimerStart: Sendable {
     final class Walk {
         fileprivate let dump: any TableWalk
         fileprivate let requests: any KernelRequests
+        fileprivate let ends: any KernelRequests
         fileprivate var stage = Stage.expectations
         fileprivate let includesUnread: Bool
         /// Whether the kernel has refused anything since its beginning, and how often it was begun.
@@ -38,6 +40,7 @@ final class TimerStart: Sendable {
             self.includesUnread = includesUnread
             dump = try kernel.makeWalk()
             requests = try kernel.makeRequests()
+            ends = try kernel.makeRequests(isTold: true)
         }
 
         /// Takes a refusal: of what has gone meanwhile, or has a timeout that is fixed (EPERM), nothing
@@ -65,7 +68,7 @@ final class TimerStart: Sendable {
 
     /// Begins a walk.
     ///
-    /// - Parameter includesUnread: see `ReplicaTable.remainingTime`.
+    /// - Parameter includesUnread: see `ReplicaTable.fate`.
     func open(
         _ kernel: any KernelTable, includesUnread: Bool = false
     ) throws(SystemError) -> Walk {
@@ -86,8 +89,7 @@ final class TimerStart: Sendable {
             walk.stage = .entries
         case .entries:
             let piece = try give(walk) { entry in
-                table.remainingTime(
-                    of: entry, now: seconds, includesUnread: walk.includesUnread)
+                table.fate(of: entry, now: seconds, includesUnread: walk.includesUnread)
             }
             if piece.isMore { return true }
             if walk.wasRefused, walk.attempts < Self.attempts {
@@ -99,7 +101,9 @@ final class TimerStart: Sendable {
             try walk.dump.start()
             walk.stage = .corrections(found: false)
         case .corrections(let found):
-            let piece = try give(walk) { entry in table.correctedTime(of: entry) }
+            let piece = try give(walk) { entry in
+                table.correctedTime(of: entry).map { .lives(seconds: $0) }
+            }
             walk.stage = .corrections(found: found || piece.count > 0)
             if piece.isMore { return true }
             guard found || piece.count > 0 else { return false }
@@ -109,20 +113,29 @@ final class TimerStart: Sendable {
         return true
     }
 
-    /// Gives the next entries of a dump their time, in seconds; nil leaves one alone.
+    /// Has the next entries of a dump meet their fate; nil leaves one alone.
     private func give(
-        _ walk: Walk, _ time: (borrowing Entry) -> UInt32?
+        _ walk: Walk, _ fate: (borrowing Entry) -> ReplicaTable.Fate?
     ) throws(SystemError) -> (isMore: Bool, count: Int) {
         var count = 0
         var failure: SystemError?
         let isMore = try walk.dump.step { entry in
-            guard let time = time(entry) else { return }
-            let isAsked = walk.requests.append(sending: &failure, refused: walk.note) {
-                walk.requests.updateTimeout(entry.key, timeoutSeconds: time, tag: 0)
+            let isAsked: Bool
+            switch fate(entry) {
+            case .lives(let seconds):
+                isAsked = walk.requests.append(sending: &failure, refused: walk.note) {
+                    walk.requests.updateTimeout(entry.key, timeoutSeconds: seconds, tag: 0)
+                }
+            case .isOver:
+                isAsked = walk.ends.append(sending: &failure, refused: walk.note) {
+                    walk.ends.delete(exactly: entry, tag: 0)
+                }
+            case nil: return
             }
             if isAsked { count += 1 }
         }
         try walk.requests.send(walk.note)
+        try walk.ends.send(walk.note)
         if let failure { throw failure }
         started.wrappingAdd(UInt64(count), ordering: .relaxed)
         return (isMore, count)
@@ -131,7 +144,7 @@ final class TimerStart: Sendable {
     /// Makes a whole walk, again if it fails, for an orderly stop.
     ///
     /// - Parameters:
-    ///   - includesUnread: see `ReplicaTable.remainingTime`.
+    ///   - includesUnread: see `ReplicaTable.fate`.
     ///   - deadline: when to give up.
     ///   - now: the clock.
     func finish(

@@ -39,7 +39,7 @@ final class TimerThread {
     /// Starts the thread.
     ///
     /// - Parameters:
-    ///   - includesUnread: see `ReplicaTable.remainingTime`.
+    ///   - includesUnread: see `ReplicaTable.fate`.
     ///   - whenStarted: called on it when the timers' walk is over, and when there is room for the last
     ///     replica that the kernel had no room for: whether it lacks room.
     func start(
@@ -62,7 +62,7 @@ final class TimerThread {
 
     /// Starts the timers in the calling thread, for a limited time.
     ///
-    /// - Parameter includesUnread: see `ReplicaTable.remainingTime`.
+    /// - Parameter includesUnread: see `ReplicaTable.fate`.
     func walk(_ table: ReplicaTable, includesUnread: Bool, until deadline: Instant) {
         timers.finish(kernel, table, includesUnread: includesUnread, until: deadline) {
             Clock.now()

@@ -117,6 +117,12 @@ struct Ledger: ~Copyable {
     /// Whether the live stream of the master that is followed said it, and since the last begin.
     func isOwnWord(_ word: Word) -> Bool { word.voice == .live && isConfirmed(word) }
 
+    /// Whether the live stream of the master that is followed has said this no earlier than something else
+    /// was said.
+    func isNews(_ word: Word, after other: Word) -> Bool {
+        isOwnWord(word) && Int16(bitPattern: word.generation &- other.generation) >= 0
+    }
+
     /// Whether a copy says anything new of something alive.
     func mayCopySpeak(after word: Word) -> Bool {
         word.voice != .live || Int16(bitPattern: word.generation &- walked) < 0

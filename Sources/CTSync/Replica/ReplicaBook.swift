@@ -289,6 +289,12 @@ struct ReplicaBook: ~Copyable {
         ledger.isConfirmed(pool.replicas[Int(place)].word)
     }
 
+    /// Whether the master that is followed has this one as an event says, which came no earlier than the last
+    /// word of the other.
+    func isNews(_ place: UInt32, after other: UInt32) -> Bool {
+        ledger.isNews(pool.replicas[Int(place)].word, after: pool.replicas[Int(other)].word)
+    }
+
     /// How late what is known of the one in this place is.
     func lateness(at place: UInt32) -> Basis { words.basis(of: pool.replicas[Int(place)].word) }
 

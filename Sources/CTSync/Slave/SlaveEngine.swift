@@ -182,7 +182,11 @@ final class SlaveEngine {
         let known =
             entry.key == handed.key ? table.adoptedWord(of: entry) : table.lateness(here: entry)
         let word = table.lateness(handed.key)
-        if word <= known { return known }
+        // A predecessor cannot have had both.
+        let isOver =
+            slave.isHeir && entry.key != handed.key
+            && table.isOver(here: entry, since: handed.key)
+        if word <= known, !isOver { return known }
         guard isUsed(entry, besides: handed) else { return nil }
         // What packets have passed by is of this term, unless another node has the same.
         guard entry.key != handed.key || entry.reply != handed.reply, let donor = slave.donor

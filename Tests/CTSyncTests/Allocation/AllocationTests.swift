@@ -164,6 +164,7 @@ import Testing
             return true
         }
         func delete(_ key: borrowing Key, tag: UInt32) -> Bool { true }
+        func delete(exactly entry: borrowing Entry, tag: UInt32) -> Bool { true }
         func entry(_ key: borrowing Key) -> Entry? { nil }
         func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {
             // Of every kind of refusal a few.
@@ -293,7 +294,7 @@ import Testing
         let entries = SampleEntries.plain + SampleEntries.translated
         let count = Self.allocations {
             for entry in entries { _ = table.adopt(entry, now: 1) }
-            for entry in entries { _ = table.remainingTime(of: entry, now: 2) }
+            for entry in entries { _ = table.fate(of: entry, now: 2) }
             table.removeAll()
         }
         #expect(count == 0)

@@ -48,11 +48,30 @@ import Testing
         table.assertValid { Issue.record("\($0)") }
     }
 
-    /// What the master said of it is not forgotten for what it says of another.
-    @Test func anotherReplicaStays() throws {
+    /// No kernel has both: what its master says of one of them ends the other, whose end was not heard.
+    @Test(arguments: [false, true]) func whatTheMasterSaysSinceEndsAnother(
+        _ wasSaid: Bool
+    ) throws {
+        let (injector, table) = try make(mayDisplace: false)
+        if wasSaid {
+            _ = table.update(blocker, isNew: true, isCopy: false, now: 1)
+            try injector.apply(table, now: 1)
+        } else {
+            _ = table.adopt(blocker, now: 1)
+        }
+        _ = table.update(replica, isNew: true, isCopy: false, now: 1)
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.entry(replica.key) != nil && kernel.table.entry(blocker.key) == nil)
+        #expect(table.refusedCount == 0 && table.aliveCount == 1)
+        table.assertValid { Issue.record("\($0)") }
+    }
+
+    /// What a partial master says takes nothing away, and neither does a copy from what may be newer.
+    @Test(arguments: [false, true]) func anotherReplicaStays(_ isPartial: Bool) throws {
         let (injector, table) = try make(mayDisplace: true)
         _ = table.adopt(blocker, now: 1)
-        _ = table.update(replica, isNew: true, isCopy: false, now: 1)
+        table.isPartial = isPartial
+        _ = table.update(replica, isNew: true, isCopy: !isPartial, now: 1)
         try injector.apply(table, now: 1)
         #expect(kernel.table.entry(blocker.key) != nil)
         #expect(injector.displaced == 0 && table.refusedCount == 1)

@@ -21,6 +21,7 @@ import Testing
         func create(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
         func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
         func delete(_ key: borrowing Key, tag: UInt32) -> Bool { true }
+        func delete(exactly entry: borrowing Entry, tag: UInt32) -> Bool { true }
         func entry(_ key: borrowing Key) -> Entry? { nil }
         func create(_ expectation: borrowing Expected, tag: UInt32) -> Bool {
             creations += 1

@@ -80,6 +80,8 @@ final class ReplicaKernel: EntriesOnly {
         enqueue(.delete(copy key, tag))
     }
 
+    func delete(exactly entry: borrowing Entry, tag: UInt32) -> Bool { delete(entry.key, tag: tag) }
+
     func entry(_ key: borrowing Key) -> Entry? { entries[key] }
 
     func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {

@@ -77,9 +77,9 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
 
     // MARK: KernelTable
 
-    func makeRequests() throws(SystemError) -> any KernelRequests {
+    func makeRequests(isTold: Bool) throws(SystemError) -> any KernelRequests {
         try calls.attempt("socket of requests")
-        return SimulatedRequests(self)
+        return SimulatedRequests(self, isTold: isTold)
     }
 
     func makeLookup() throws(SystemError) -> any EntryLookup {
@@ -147,7 +147,7 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
     /// Carries out a request.
     ///
     /// - Returns: 0 or errno.
-    func carryOut(_ request: SimulatedRequests.Request) -> CInt {
+    func carryOut(_ request: SimulatedRequests.Request, _ cause: SimulatedTable.Cause) -> CInt {
         if faults > 0, !isReplacement(request), chance.happens(faults) {
             return request.isDeletion ? EBUSY : ENOMEM
         }
@@ -177,7 +177,11 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
             return 0
         case .delete(let key):
             changes += 1
-            return table.remove(key, .daemon) == nil ? ENOENT : 0
+            return table.remove(key, cause) == nil ? ENOENT : 0
+        case .deleteExactly(let entry):
+            changes += 1
+            guard table.slots[entry.key]?.id == entry.id else { return ENOENT }
+            return table.remove(entry.key, cause) == nil ? ENOENT : 0
         case .expect(let expectation): return table.insert(expectation)
         case .expectTimeout(let key):
             return table.expectations.contains { $0.key == key } ? 0 : ENOENT

@@ -12,12 +12,16 @@ final class SimulatedRequests: KernelRequests {
         case timeout(Key, UInt32)
         case liberal(Key, Bool)
         case delete(Key)
+        case deleteExactly(Entry)
         case expect(Expectation)
         case expectTimeout(Key)
         case unexpect(Key)
 
         var isDeletion: Bool {
-            if case .delete = self { true } else { false }
+            switch self {
+            case .delete, .deleteExactly: true
+            default: false
+            }
         }
     }
 
@@ -25,10 +29,13 @@ final class SimulatedRequests: KernelRequests {
     private static let limit = 5
 
     private let kernel: SimulatedKernel
+    private let cause: SimulatedTable.Cause
     private var queue: [(Request, UInt32)] = []
 
-    init(_ kernel: SimulatedKernel) {
+    /// - Parameter isTold: whether what it deletes is news.
+    init(_ kernel: SimulatedKernel, isTold: Bool = false) {
         self.kernel = kernel
+        cause = isTold ? .hand : .daemon
     }
 
     private func enqueue(_ request: Request, _ tag: UInt32) -> Bool {
@@ -50,6 +57,9 @@ final class SimulatedRequests: KernelRequests {
         enqueue(.liberal(copy key, isLiberal), tag)
     }
     func delete(_ key: borrowing Key, tag: UInt32) -> Bool { enqueue(.delete(copy key), tag) }
+    func delete(exactly entry: borrowing Entry, tag: UInt32) -> Bool {
+        enqueue(.deleteExactly(copy entry), tag)
+    }
     func create(_ expectation: borrowing Expectation, tag: UInt32) -> Bool {
         enqueue(.expect(copy expectation), tag)
     }
@@ -70,7 +80,7 @@ final class SimulatedRequests: KernelRequests {
         try kernel.calls.attempt("send of requests")
         outcome.requests = requests.count
         for (request, tag) in requests {
-            let errno = kernel.carryOut(request)
+            let errno = kernel.carryOut(request, cause)
             guard errno != 0 else { continue }
             kernel.refused(request, errno)
             outcome.failures += 1
@@ -107,13 +117,17 @@ extension SimulatedKernel {
         case .create(let entry, _): table.watch("creation refused: \(errno)", entry.key, .daemon)
         case .update(let entry, _): table.watch("change refused: \(errno)", entry.key, .daemon)
         case .delete(let key): table.watch("deletion refused: \(errno)", key, .daemon)
+        case .deleteExactly(let entry):
+            table.watch("deletion refused: \(errno)", entry.key, .daemon)
         default: break
         }
     }
 
     /// An entry as a dump or a query shows it.
     func shown(_ key: Key) -> Entry? {
-        guard var entry = table.entry(key) else { return nil }
+        guard let slot = table.slots[key] else { return nil }
+        var entry = slot.entry
+        entry.id = slot.id
         entry.timeoutSeconds = table.secondsLeft(key)
         entry.fields.formUnion([.id, .timeout])
         entry.fields.remove(.mark)

@@ -17,6 +17,8 @@ final class SimulatedTable {
         var isMute = false
         /// When it was made.
         var madeAt: Instant = 0
+        /// Its CTA_ID.
+        var id: UInt32 = 0
     }
 
     /// Whose doing a change is.
@@ -58,6 +60,7 @@ final class SimulatedTable {
     private(set) var touched: [Key: Instant] = [:]
     private var replies: [Key: Key] = [:]
     private var nextExpiry: Instant = .max
+    private var lastID: UInt32 = 0
 
     /// The entry of a key.
     func entry(_ key: Key) -> Entry? { slots[key]?.entry }
@@ -109,6 +112,8 @@ final class SimulatedTable {
         slot.entry.timeoutSeconds = seconds
         slot.isMute = !isEventful
         slot.madeAt = now
+        lastID += 1
+        slot.id = lastID
         if cause == .traffic { touched[entry.key] = now }
         if slot.isMute { muted.insert(entry.key) }
         slots[entry.key] = slot
@@ -170,7 +175,9 @@ final class SimulatedTable {
 
     private func tell(_ kind: CtnetlinkKind, _ entry: Entry, _ slot: Slot, _ cause: Cause) {
         guard !slot.isMute else { return }
-        emit(kind, entry, cause)
+        var event = entry
+        event.id = slot.id
+        emit(kind, event, cause)
     }
 
     // MARK: Expectations

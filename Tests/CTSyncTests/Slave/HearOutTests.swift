@@ -70,6 +70,26 @@ import Testing
         #expect(kernel.table.entry(Self.second.key)?.mark == Self.second.mark)
     }
 
+    /// One that ended unheard, and has the port that a new one has drawn: the predecessor had no two of that.
+    @Test func whatItSaysLastEndsWhatHasItsReplyTuple() {
+        var drawn = Self.second
+        drawn.reply = Self.first.reply
+        let made = PacketBytes.update(drawn, bits: MessageKind.new)
+        #expect(hear(PacketBytes.sync(4, [made])) != nil)
+        #expect(has(drawn) && !has(Self.first))
+    }
+
+    /// Unless that one began here since.
+    @Test func whatBeganSinceKeepsItsReplyTuple() {
+        engine.beganInTerm = { $0 == Self.first.key }
+        kernel.table.refresh(Self.first.key, seconds: 30)
+        var drawn = Self.second
+        drawn.reply = Self.first.reply
+        let made = PacketBytes.update(drawn, bits: MessageKind.new)
+        #expect(hear(PacketBytes.sync(4, [made])) != nil)
+        #expect(!has(drawn) && has(Self.first))
+    }
+
     /// An end of a walk says nothing of what began since.
     @Test func noWalkOfItPurges() {
         #expect(hear(PacketBytes.sync(4, [PacketBytes.bracket(.UPDATE, 2)])) != nil)

@@ -90,6 +90,25 @@ struct InjectionTests {
         }
     }
 
+    /// Another that has the key of one that has gone is not deleted for it.
+    @Test func onlyTheEntryThatWasReadIsDeleted() throws {
+        try NetworkNamespace.run(isTracking: true) {
+            let entry = SampleEntries.plain[0]
+            let batch = try RequestBatch()
+            try inject([entry], batch)
+            var read = try #require(try NetworkNamespace.table()[entry.key])
+            read.id ^= 1
+            for (errno, left) in [(ENOENT, 1), (0, 0)] {
+                #expect(batch.delete(exactly: read, tag: 0))
+                var refused: [CInt] = []
+                try batch.send { refused.append($1) }
+                #expect(refused == (errno == 0 ? [] : [errno]))
+                #expect(try NetworkNamespace.table().count == left)
+                read.id ^= 1
+            }
+        }
+    }
+
     @Test func everyTranslationReadsBackAsInjected() throws {
         try NetworkNamespace.run {
             try inject(SampleEntries.translated, try RequestBatch())

@@ -197,6 +197,7 @@ private final class FullKernel: EntriesOnly {
     }
     func update(_ entry: borrowing Entry, timeoutSeconds: UInt32, tag: UInt32) -> Bool { true }
     func delete(_ key: borrowing Key, tag: UInt32) -> Bool { true }
+    func delete(exactly entry: borrowing Entry, tag: UInt32) -> Bool { true }
     func entry(_ key: borrowing Key) -> Entry? { nil }
     func send(_ failure: (UInt32, CInt) -> Void) throws(SystemError) -> BatchOutcome {
         if isFull { for tag in tags { failure(tag, ENOMEM) } }
