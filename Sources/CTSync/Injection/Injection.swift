@@ -135,6 +135,17 @@ struct KernelBook: ~Copyable {
         return round.isOfCopies ? copies[round.looked] : live[round.looked]
     }
 
+    /// What a round has looked at last is deleted to be made again: it is written before what the kernel has
+    /// nothing of yet, which might take its room.
+    func writeFirst(_ round: inout Round) {
+        if round.isOfCopies {
+            copies.swapAt(round.remade, round.looked - 1)
+        } else {
+            live.swapAt(round.remade, round.looked - 1)
+        }
+        round.remade += 1
+    }
+
     /// Takes the next place of a round out of its queue; nil when all are.
     mutating func dequeue(_ round: inout Round) -> UInt32? {
         guard round.dequeued < round.count else { return nil }
@@ -160,6 +171,8 @@ struct KernelBook: ~Copyable {
         fileprivate let count: Int
         fileprivate let isOfCopies: Bool
         fileprivate var looked = 0
+        /// How many of those it deletes to make them again.
+        fileprivate var remade = 0
         fileprivate var dequeued = 0
         private var hasRoom: Bool?
 

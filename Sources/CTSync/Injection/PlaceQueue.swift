@@ -25,6 +25,12 @@ struct PlaceQueue: ~Copyable {
     /// The place that has so many before it.
     subscript(index: Int) -> UInt32 { places[wrapped(head + index)] }
 
+    /// Has two places, each with so many before it, change theirs.
+    func swapAt(_ first: Int, _ second: Int) {
+        let (one, other) = (wrapped(head + first), wrapped(head + second))
+        (places[one], places[other]) = (places[other], places[one])
+    }
+
     /// Appends a place that is not in it.
     mutating func append(_ place: UInt32) {
         places[wrapped(head + count)] = place

@@ -24,6 +24,7 @@ extension ReplicaTable {
                     continue
                 }
                 guard mayReplace(place) else { continue }
+                kernel.writeFirst(&round)
                 leaveOutLostParent(place)
                 move(place, .deletionAsked(isHalf: !replica.isSufficient))
             }

@@ -81,6 +81,25 @@ import Testing
         table.assertValid { Issue.record("\($0)") }
     }
 
+    /// The kernel's table has room for one more than is deleted, or for none.
+    @Test(arguments: [1, 2]) func whatIsMadeAgainIsNotLeftWithoutRoom(_ capacity: Int) throws {
+        let kernel = SimulatedKernel(Chance(seed: 1))
+        kernel.advance(to: 10 * Duration.second)
+        let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.tcp, 4_000, 22))
+        #expect(kernel.table.insert(entry, seconds: 600, .traffic) == 0)
+        kernel.table.capacity = capacity
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        for new in SampleEntries.plain.prefix(3) {
+            _ = table.update(new, isNew: true, isCopy: false, now: 10)
+        }
+        table.remakesWorn = true
+        _ = table.adopt(entry, now: 10)
+        try Injector(try kernel.makeRequests(), try kernel.makeLookup()).apply(table, now: 10)
+        #expect(kernel.table.entry(entry.key) != nil && kernel.table.slots.count == capacity)
+        #expect(table.refusedCount == 4 - capacity)
+        table.assertValid { Issue.record("\($0)") }
+    }
+
     /// Packets have made one of them meanwhile.
     @Test func whatTheKernelHasByThenStays() throws {
         let bench = try Bench()
