@@ -51,6 +51,8 @@ final class SimulatedTraffic {
         // Its packets pass by the entry of an older connection.
         if let reply = live[key], reply != entry.reply { live[key] = nil }
         supplant(entry)
+        // Marks, labels and states change with packets, and each of those gives the entry its time.
+        table.refresh(key, seconds: Self.timeoutSeconds)
         switch chance.below(12) {
         case 0, 1: end(key, table)
         case 2:
@@ -97,7 +99,6 @@ final class SimulatedTraffic {
 
     private func packet(_ entry: Entry, _ table: SimulatedTable) {
         let key = entry.key
-        table.refresh(key, seconds: Self.timeoutSeconds)
         guard key.tuple.protocolNumber == ProtocolNumber.tcp else { return }
         let state = UInt8(1 + chance.below(8))
         table.change(key, saying: .protocolInfo, .traffic) {
