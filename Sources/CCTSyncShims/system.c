@@ -162,3 +162,8 @@ int ctsync_is_in_memory(const char *path) {
 bool ctsync_output_is_written(void) {
     return fflush(stdout) == 0 && !ferror(stdout);
 }
+
+void ctsync_output_line(const void *text, size_t length) {
+    fwrite(text, 1, length, stdout);
+    putc('\n', stdout);
+}

@@ -50,19 +50,23 @@ struct DumpCommand: ParsableCommand {
         // A long list is not to hold up what the firewall forwards.
         _ = nice(10)
         var isFirst = true
-        let status = daemon.run(lines) { line in
-            guard line.key == EntryLine.key else { return }
-            show(line.value, isFirst)
-            isFirst = false
-        }
+        let status = daemon.run(
+            lines,
+            eachEntry: { entry in
+                show(entry, isFirst)
+                isFirst = false
+            })
         // What is cut short is no JSON, and says so by its missing end.
         if json, status == 0 { print(isFirst ? "[]" : "\n]") }
         throw ExitCode(status)
     }
 
-    private func show(_ entry: String, _ isFirst: Bool) {
-        guard json else { return print(entry) }
-        print(isFirst ? "[\n" : ",\n", terminator: "")
-        print(EntryLine.json(entry), terminator: "")
+    private func show(_ entry: UnsafeRawBufferPointer, _ isFirst: Bool) {
+        if json {
+            print(isFirst ? "[\n" : ",\n", terminator: "")
+            print(EntryLine.json(String(decoding: entry, as: UTF8.self)), terminator: "")
+        } else {
+            StandardDescriptors.printLine(entry)
+        }
     }
 }

@@ -89,12 +89,20 @@ struct DaemonRequest: ParsableArguments {
     var controlFile = Configuration.defaultControlFile
 
     /// Asks, prints what was done, or why it was not; returns the exit status.
+    ///
+    /// - Parameters:
+    ///   - lines: the request.
+    ///   - body: takes each line that is no connection of a list.
+    ///   - entry: takes the words of such a connection, as UTF-8.
     func run(
-        _ lines: [ControlLine], eachLine body: (ControlLine) -> Void = { _ in }
+        _ lines: [ControlLine], eachLine body: (ControlLine) -> Void = { _ in },
+        eachEntry entry: (UnsafeRawBufferPointer) -> Void = { _ in }
     ) -> Int32 {
         var refusal: String?
         do throws(SystemError) {
-            let number = try ControlClient.request(controlFile: controlFile, lines) { line in
+            let number = try ControlClient.request(
+                controlFile: controlFile, lines, listKey: EntryLine.key, eachValue: entry
+            ) { line in
                 switch line.key {
                 case "error": refusal = line.value
                 case "done": print(line.value)

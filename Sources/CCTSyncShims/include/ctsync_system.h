@@ -51,4 +51,8 @@ int ctsync_is_in_memory(const char *path);
 /* Writes what standard output still has; whether that and all before it was written. */
 bool ctsync_output_is_written(void);
 
+/* Writes a line to standard output, in its buffer; what cannot be written is told by
+ * ctsync_output_is_written. */
+void ctsync_output_line(const void *text, size_t length);
+
 #endif

@@ -16,4 +16,9 @@ package enum StandardDescriptors {
 
     /// Whether all that was printed has been written, also what was printed long ago.
     package static func isOutputWritten() -> Bool { ctsync_output_is_written() }
+
+    /// Prints UTF-8 and a line break, without a String being made of it: for long lists.
+    package static func printLine(_ text: UnsafeRawBufferPointer) {
+        ctsync_output_line(text.baseAddress, text.count)
+    }
 }

@@ -198,6 +198,34 @@ import Testing
         #expect(stream.value.earlyCount == 0)
     }
 
+    /// What is not of the list comes between its values, as it was said.
+    @Test func theValuesOfAListComeAsTheyLie() throws {
+        let stream = SendableBox(Numbers(end: 20_000))
+        try whileServing({ _ in ControlReply(stream.value) }) { path in
+            var count = 0
+            let number = try ControlClient.request(
+                controlFile: path, [ControlLine("get", "x")], listKey: "line",
+                eachValue: { value in
+                    #expect(String(decoding: value, as: UTF8.self) == "\(count)")
+                    count += 1
+                }
+            ) { _ in Issue.record("a line that is none of the list") }
+            #expect(count == 20_000 && number == ENOENT)
+        }
+        try whileServing({ _ in
+            ControlReply([
+                ControlLine("lines", "2"), ControlLine("line", "a=b"), ControlLine("line", ""),
+            ])
+        }) { path in
+            var seen: [String] = []
+            let number = try ControlClient.request(
+                controlFile: path, [ControlLine("get", "x")], listKey: "line",
+                eachValue: { seen.append(String(decoding: $0, as: UTF8.self)) }
+            ) { seen.append("\($0.key) \($0.value)") }
+            #expect(seen == ["lines 2", "a=b", ""] && number == 0)
+        }
+    }
+
     /// Who has told its user that nothing was changed must be right; who has only ended its input
     /// still waits for the answer.
     @Test func anOrderOfAClientThatHasGoneIsNotCarriedOut() throws {
