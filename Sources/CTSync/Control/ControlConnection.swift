@@ -30,7 +30,8 @@ final class ControlConnection {
     private var request: [UInt8] = []
     private var reply = TextBuffer()
     private var sent = 0
-    private var isAnswering = false
+    /// Whether the request is here, and is being answered.
+    private(set) var isAnswering = false
     private var stream: (any ControlStream)?
     private var nextPiece: Instant = 0
     /// When a client that rests is to be advanced.

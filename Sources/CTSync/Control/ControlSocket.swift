@@ -98,10 +98,36 @@ final class ControlSocket {
     func serve(
         now: Instant = Clock.now(), _ answer: (ControlRequest) -> ControlReply
     ) {
+        serve(readyTokens(), now, answer)
+    }
+
+    /// Goes on with long answers, if nobody asks anything.
+    ///
+    /// - Returns: whether that was all, so that the node need not be looked at; if not, somebody asks, and
+    ///   `serve` is to be called, or an answer has ended.
+    func goOn(now: Instant = Clock.now()) -> Bool {
+        let ready = readyTokens()
+        let isAnswering = { token in
+            self.clients.contains { $0.token == token && $0.isAnswering }
+        }
+        guard ready.allSatisfy({ $0 == Self.alarmToken || isAnswering($0) }) else { return false }
+        let count = clients.count
+        serve(ready, now) { _ in .notUnderstood }
+        return clients.count == count
+    }
+
+    private func readyTokens() -> ArraySlice<UInt64> {
         var tokens = [UInt64](repeating: 0, count: ControlSocket.clientLimit + 2)
         let count = Int(max(0, ctsync_epoll_ready(epoll.raw, &tokens, CInt(tokens.count))))
+        return tokens[..<count]
+    }
+
+    private func serve(
+        _ ready: ArraySlice<UInt64>, _ now: Instant,
+        _ answer: (ControlRequest) -> ControlReply
+    ) {
         let rested = clients.filter { $0.restsUntil ?? .max <= now }
-        for token in tokens[..<count] + rested.map(\.token) {
+        for token in ready + rested.map(\.token) {
             if token == 0 {
                 acceptClients(now)
             } else if let index = clients.firstIndex(where: { $0.token == token }) {

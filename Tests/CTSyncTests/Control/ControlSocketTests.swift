@@ -226,6 +226,50 @@ import Testing
         }
     }
 
+    /// A piece wakes the daemon a thousand times a second; nothing else of the node is looked at then.
+    @Test func aLongAnswerGoesOnByItself() throws {
+        let socket = try ControlSocket(controlFile: path)
+        defer { socket.remove() }
+        #expect(socket.goOn(), "nothing is to be done")
+        let client = try connected(path)
+        defer { close(client) }
+        #expect(send(client, "get=x\n\n", 7, CInt(MSG_NOSIGNAL)) == 7)
+        #expect(!socket.goOn(), "somebody comes")
+        var asked = 0
+        func serve() {
+            socket.serve { request in
+                asked += 1
+                return request.subject == "x"
+                    ? ControlReply(Numbers(end: 20_000)) : ControlReply(done: "quick")
+            }
+        }
+        while asked == 0 { serve() }
+        var reply = [UInt8](repeating: 0, count: 1 << 16)
+        var count = 0
+        func read() {
+            while case let got = recv(client, &reply, reply.count, CInt(MSG_DONTWAIT)), got > 0 {
+                count += reply[..<got].count { $0 == UInt8(ascii: "\n") }
+            }
+        }
+        while count < 10_000 {
+            #expect(ScratchDirectory.isReadable(socket.raw, milliseconds: 1_000))
+            #expect(socket.goOn(), "a piece after \(count)")
+            read()
+        }
+        let other = try connected(path)
+        defer { close(other) }
+        #expect(send(other, "get=y\n\n", 7, CInt(MSG_NOSIGNAL)) == 7)
+        #expect(!socket.goOn(), "somebody else comes")
+        while asked == 1 { serve() }
+        var isOver = false
+        while !isOver {
+            #expect(ScratchDirectory.isReadable(socket.raw, milliseconds: 1_000))
+            isOver = !socket.goOn()
+            read()
+        }
+        #expect(count == 20_002, "the numbers, the errno and the empty line")
+    }
+
     /// Who has told its user that nothing was changed must be right; who has only ended its input
     /// still waits for the answer.
     @Test func anOrderOfAClientThatHasGoneIsNotCarriedOut() throws {
