@@ -2,14 +2,15 @@
 
 import Glibc
 
-/// What a master would send of its kernel's table, for `ct_sync dump`, 32 KiB of it at a time.
+/// What a master would send of its kernel's table, for `ct_sync dump`, 8 KiB of it at a time: what the kernel
+/// does for a piece, the threads of the data wait for.
 final class KernelDump: ControlStream {
     private let dump: TableDump
     private let filter: ReplicationFilter
     private let criteria: ReplicationRule
 
     init(_ node: Node, _ criteria: ReplicationRule) throws(SystemError) {
-        dump = try TableDump()
+        dump = try TableDump(stepBytes: TableDump.smallestStep)
         filter = node.filter.current
         self.criteria = criteria
         try dump.start()

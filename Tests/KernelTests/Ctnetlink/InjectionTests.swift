@@ -192,16 +192,43 @@ struct InjectionTests {
         }
     }
 
+    private func injectThreeThousand() throws {
+        let batch = try RequestBatch()
+        for port in UInt16(1)...3000 {
+            let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, port, 53))
+            if batch.create(entry, timeoutSeconds: 60, tag: 0) { continue }
+            try batch.send { Issue.record("\($0) \($1)") }
+            #expect(batch.create(entry, timeoutSeconds: 60, tag: 0))
+        }
+        try batch.send { Issue.record("\($0) \($1)") }
+    }
+
+    /// The kernel gives what there is room for, and keeps its place.
+    @Test func dumpComesInStepsOfTheSizeThatIsAsked() throws {
+        try NetworkNamespace.run {
+            try injectThreeThousand()
+            var largest: [Int] = []
+            for byteCount in [TableDump.smallestStep, TableDump.largestStep] {
+                let dump = try TableDump(stepBytes: byteCount)
+                var seen: Set<UInt16> = []
+                var sizes: [Int] = []
+                try dump.start()
+                var isMore = true
+                while isMore {
+                    let before = seen.count
+                    isMore = try dump.step { seen.insert($0.key.tuple.sourcePort) }
+                    sizes.append(seen.count - before)
+                }
+                #expect(seen.count == 3_000 && dump.malformed == 0)
+                largest.append(sizes.max() ?? 0)
+            }
+            #expect(largest[1] > 3 * largest[0] && largest[0] > 0, "\(largest)")
+        }
+    }
+
     @Test func dumpIsReusableAndCanBeGivenUp() throws {
         try NetworkNamespace.run {
-            let batch = try RequestBatch()
-            for port in UInt16(1)...3000 {
-                let entry = SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, port, 53))
-                if batch.create(entry, timeoutSeconds: 60, tag: 0) { continue }
-                try batch.send { Issue.record("\($0) \($1)") }
-                #expect(batch.create(entry, timeoutSeconds: 60, tag: 0))
-            }
-            try batch.send { Issue.record("\($0) \($1)") }
+            try injectThreeThousand()
             let dump = try TableDump()
             var seen = 0
             #expect(try !dump.step { _ in seen += 1 }, "not started")
