@@ -39,7 +39,7 @@ package final class ReplicaTable {
     var isCreateOnly = false
     /// Whether the master that is followed lacks something: what it says takes away nothing that it may never
     /// have had.
-    var isPartial = false
+    var isMasterPartial = false
     /// Whether adopted TCP entries that packets have passed are made again without waiting for the
     /// master: after a demotion, when no packet passes here any more. Its next word may come too late
     /// for the next promotion, as a transfer makes no events.
@@ -309,7 +309,7 @@ package final class ReplicaTable {
 
     /// Whether a replica has ended, as its master has said another since that cannot be there beside it.
     func isOver(_ place: UInt32, since other: UInt32) -> Bool {
-        !isPartial && book.isNews(other, after: place)
+        !isMasterPartial && book.isNews(other, after: place)
     }
 
     // MARK: Pieces

@@ -296,7 +296,7 @@ final class SlaveProtocol {
 
     private func apply(_ packet: RawSpan, _ header: PacketHeader, _ now: Instant) {
         let seconds = UInt32(truncatingIfNeeded: now / Duration.second)
-        table.isPartial = header.flags.contains(.partial)
+        table.isMasterPartial = header.flags.contains(.partial)
         var offset = PacketHeader.byteCount
         for _ in 0..<header.messageCount {
             do throws(WireError) {

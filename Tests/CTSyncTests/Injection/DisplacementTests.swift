@@ -70,7 +70,7 @@ import Testing
     @Test(arguments: [false, true]) func anotherReplicaStays(_ isPartial: Bool) throws {
         let (injector, table) = try make(mayDisplace: true)
         _ = table.adopt(blocker, now: 1)
-        table.isPartial = isPartial
+        table.isMasterPartial = isPartial
         _ = table.update(replica, isNew: true, isCopy: !isPartial, now: 1)
         try injector.apply(table, now: 1)
         #expect(kernel.table.entry(blocker.key) != nil)
