@@ -85,9 +85,11 @@ final class LinkRules {
     }
 
     private func load(removing old: [String]) throws(NftablesError) {
-        let left = try tables().filter { $0 != index && !Self.exists($0) }
+        let there = try tables()
+        // Nothing is removed that is not there: while a removal is not freed, a takeover may have to wait.
+        let replaced = there.filter { $0 == index || !Self.exists($0) }
         var commands = ""
-        for table in Set(old + left.map { Self.table($0, port) }).sorted() {
+        for table in Set(old + replaced.map { Self.table($0, port) }).sorted() {
             commands += "add table inet \(table)\ndelete table inet \(table)\n"
         }
         let ruleset = Self.ruleset(index, port, beside: try others())
@@ -126,8 +128,6 @@ final class LinkRules {
         let table = table(index, port)
         let devices = ([index] + others.sorted()).map { "\($0)" }.joined(separator: ", ")
         return """
-            add table inet \(table)
-            delete table inet \(table)
             table inet \(table) {
                 chain prerouting {
                     type filter hook prerouting priority -300; policy accept;

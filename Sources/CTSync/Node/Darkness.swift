@@ -104,8 +104,10 @@ final class Darkness {
 
     /// How long after an opening its rules go for good. The kernel, or programs, may take hundreds of
     /// milliseconds for that: the first packet is waited for until then, and a demotion that follows soon,
-    /// as in a quarrel of two nodes, has them back. Chains of programs cannot be told from a drop.
-    private var tidyPause: UInt64 { (drop.choice == .netdev ? 10 : 1) * Duration.second }
+    /// as in a quarrel of two nodes, has them back. Longer than the kernel may take to free what goes: else
+    /// each change in a quarrel removes what the one before has made, and may wait for that. Chains of
+    /// programs cannot be told from a drop.
+    private var tidyPause: UInt64 { (drop.choice == .netdev ? 60 : 1) * Duration.second }
 
     /// Makes the node visible and tells the neighbours where its addresses are now.
     func open(now: Instant) {

@@ -30,6 +30,17 @@ import Testing
         }
     }
 
+    /// While the kernel frees what was removed, a takeover may have to wait.
+    @Test func nothingIsRemovedThatIsNotThere() throws {
+        try NetworkNamespace.run {
+            let monitor = try RulesetMonitor()
+            _ = try LinkRules(index: 1, port: 4_000)
+            #expect(try !monitor.drain())
+            _ = try LinkRules(index: 1, port: 4_000)
+            #expect(try monitor.drain(), "what a killed daemon left")
+        }
+    }
+
     /// Whatever somebody removes or adds, the table is loaded as it was; one that is as it was is
     /// left alone.
     @Test(arguments: [
