@@ -45,6 +45,11 @@ extension ReplicaTable {
         return .taken
     }
 
-    /// How often what was not handed over before was heard first.
+    /// How often what was not handed over before was heard first, or was told again.
     var ownCount: UInt64 { book.ownCount }
+
+    /// What packets have made here is told by a later word than it was.
+    func tellOwnAgain() {
+        book.tellOwnAgain()
+    }
 }

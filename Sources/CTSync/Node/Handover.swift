@@ -68,7 +68,11 @@ final class Handover {
         let (generation, isAll) = term.replicas.wasTaken()
         taken = (followed, generation)
         self.term?.isTaken = true
-        if isAll { slave.slave.wasTaken() }
+        if isAll {
+            slave.slave.wasTaken()
+        } else if !term.isTaken {
+            slave.slave.wasTakenInPart(now: now)
+        }
     }
 
     /// Hands over what was not taken yet, by the next packets of the same stream; those before are for nobody

@@ -137,6 +137,9 @@ struct ReplicaBook: ~Copyable {
     /// What this kernel does from here on has a later word.
     mutating func endOwn() { own = nil }
 
+    /// The last word of what this kernel has done is a later one than it was.
+    mutating func tellOwnAgain() { ownCount += 1 }
+
     // MARK: The living and the dead
 
     /// Marks a living replica dead.

@@ -412,6 +412,13 @@ final class SlaveProtocol {
         holdings.wasTaken()
     }
 
+    /// The master has taken a walk, and there is more since. It may have been told of that before it took the
+    /// walk, which is then not the one that it asked for, and count it as taken: it is told by a later word.
+    func wasTakenInPart(now: Instant) {
+        table.tellOwnAgain()
+        hasOwn(now: now)
+    }
+
     /// Asks for an initsync; the replicas stay meanwhile.
     func requireInitsync(now: Instant) {
         wantInitsync(at: now)

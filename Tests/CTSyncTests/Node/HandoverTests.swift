@@ -185,6 +185,31 @@ import Testing
         #expect(try donor.handed().ports == [2] && donor.oldest > last)
     }
 
+    /// A master whose request is lost is served by the packets of a walk that began before: what has begun
+    /// since, and it was told of, it counts as taken.
+    @Test func whatBeginsBeforeAnOlderWalkIsTakenIsToldAgain() throws {
+        let donor = try Donor()
+        let next = try donor.handOver(1)
+        donor.ask(.SLAVE_INITSYNC, next)
+        donor.turn()
+        let end = try #require(try donor.handed().packets.last) + 1
+        donor.begin(2)
+        donor.turn()
+        let told = try donor.latest()
+        donor.ask(.NACK, end)
+        let toldAgain = try donor.latest()
+        #expect(donor.hasMore && toldAgain > told)
+        // The same report once more is no news.
+        donor.ask(.NACK, end)
+        #expect(try donor.latest() == toldAgain)
+        donor.ask(.SLAVE_INITSYNC, end)
+        donor.turn()
+        let (packets, ports) = try donor.handed()
+        #expect(ports == [2])
+        donor.ask(.NACK, try #require(packets.last) + 1)
+        #expect(!donor.hasMore)
+    }
+
     /// What begins under a later master is later than all that the node has told that one before, also if
     /// it became slave under another.
     @Test func whatBeginsUnderALaterMasterIsNewsToIt() throws {
