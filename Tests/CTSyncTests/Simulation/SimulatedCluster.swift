@@ -229,6 +229,7 @@ final class SimulatedCluster {
 
     /// The manager's order, and with a promotion the addresses.
     func order(_ index: Int, _ role: Role) throws {
+        noteTold()
         let node = nodes[index]
         guard let daemon = node.daemon else { return }
         let taken = role == .master ? owe(to: index) : []
@@ -259,6 +260,7 @@ final class SimulatedCluster {
     // MARK: What is done
 
     private func carryOut(_ action: Schedule.Action) throws {
+        noteTold()
         switch action {
         case .order(let node, let role): try order(node, role)
         case .kill(let node): nodes[node].kill()
@@ -421,9 +423,22 @@ final class SimulatedCluster {
         return nodes.contains { $0.isMaster(of: slave) && !$0.agrees(with: node) }
     }
 
-    /// Those of them that were not ordered to forget it.
+    /// Before anything is done: what slaves hold is of the connections that their masters have.
+    private func noteTold() {
+        for node in nodes {
+            guard let slave = node.slave?.slave, slave.outOfSync(now: now) == nil,
+                let master = nodes.first(where: { $0.isMaster(of: slave) })
+            else { continue }
+            traffic.wasTold(by: master.kernel.table, to: node.kernel.table)
+        }
+    }
+
+    /// Those of them that have it of this connection, as an earlier one's entry is told to end, and were
+    /// not ordered to forget it.
     private func keepers(_ key: Key, _ reply: Tuple) -> [Int] {
-        holders(key, reply).filter { !isForgotten($0, key) }
+        holders(key, reply).filter {
+            !isForgotten($0, key) && traffic.isHeld(key, reply, by: nodes[$0].kernel.table)
+        }
     }
 
     private func isForgotten(_ node: Int, _ key: Key) -> Bool {

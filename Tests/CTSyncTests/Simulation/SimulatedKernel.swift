@@ -162,7 +162,7 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
         case .timeout(let key, let seconds):
             guard table.entry(key) != nil else { return ENOENT }
             table.watch("given \(seconds) s", key, .daemon)
-            table.refresh(key, seconds: seconds)
+            table.refresh(key, seconds: seconds, .daemon)
             return 0
         case .liberal(let key, let isLiberal):
             guard table.entry(key) != nil else { return ENOENT }
@@ -214,7 +214,7 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
         guard cleared.isDisjoint(with: .onlyEverSet),
             isExpected == status.contains(.IPS_EXPECTED)
         else { return EBUSY }
-        table.refresh(request.key, seconds: seconds)
+        table.refresh(request.key, seconds: seconds, .daemon)
         table.change(request.key, saying: [], .daemon) { entry in
             entry.status = status
             entry.mark = request.mark

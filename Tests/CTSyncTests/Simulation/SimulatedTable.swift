@@ -17,6 +17,9 @@ final class SimulatedTable {
         var isMute = false
         /// When it was made.
         var madeAt: Instant = 0
+        /// When anybody made or changed it, a packet passed, or its node was known to mean the connection that
+        /// lives, last.
+        var usedAt: Instant = 0
         /// Its CTA_ID.
         var id: UInt32 = 0
     }
@@ -112,6 +115,7 @@ final class SimulatedTable {
         slot.entry.timeoutSeconds = seconds
         slot.isMute = !isEventful
         slot.madeAt = now
+        slot.usedAt = now
         lastID += 1
         slot.id = lastID
         if cause == .traffic { touched[entry.key] = now }
@@ -157,6 +161,7 @@ final class SimulatedTable {
         guard var slot = slots[key] else { return }
         body(&slot.entry)
         slot.entry.fields.formUnion(fields)
+        slot.usedAt = now
         if cause == .traffic { touched[key] = now }
         slots[key] = slot
         var said = slot.entry
@@ -166,11 +171,17 @@ final class SimulatedTable {
     }
 
     /// Sets an entry's timeout; a packet does it without an event.
-    func refresh(_ key: Key, seconds: UInt32) {
+    func refresh(_ key: Key, seconds: UInt32, _ cause: Cause = .traffic) {
         guard var slot = slots[key] else { return }
         slot.expiresAt = now + UInt64(seconds) * Duration.second
+        if cause == .traffic { slot.usedAt = now }
         slots[key] = slot
         nextExpiry = min(nextExpiry, slot.expiresAt)
+    }
+
+    /// What is there is of the connection that lives.
+    func use(_ key: Key) {
+        slots[key]?.usedAt = now
     }
 
     private func tell(_ kind: CtnetlinkKind, _ entry: Entry, _ slot: Slot, _ cause: Cause) {

@@ -9,6 +9,8 @@ final class SimulatedTraffic {
     private let chance: Chance
     /// Connections whose ends are there, with what their entry's reply must be.
     private(set) var live: [Key: Tuple] = [:]
+    /// When those began, and others of their ends that are over.
+    private var beganAt: [Key: Instant] = [:]
     /// Whether some of them are expected by others.
     var hasFamilies = true
     private static let natAddress = Address(ipv4: 0xCB00_7101)
@@ -111,7 +113,28 @@ final class SimulatedTraffic {
     private func make(_ entry: Entry, _ table: SimulatedTable) {
         guard table.insert(entry, seconds: Self.timeoutSeconds, .traffic) == 0 else { return }
         supplant(entry)
-        if !isOwn(entry.key) { live[entry.key] = entry.reply }
+        guard !isOwn(entry.key) else { return }
+        live[entry.key] = entry.reply
+        beganAt[entry.key] = table.now
+    }
+
+    /// Whether a node has an entry of what lives, and not of an earlier connection of the same ends: that
+    /// one has ended, and the node is told so. One that nobody has used since this one began is the
+    /// earlier's.
+    func isHeld(_ key: Key, _ reply: Tuple, by table: SimulatedTable) -> Bool {
+        guard let slot = table.slots[key], slot.entry.reply == reply else { return false }
+        return slot.usedAt >= beganAt[key, default: 0]
+    }
+
+    /// A slave is in sync: what its master has, and began longer ago than such a slave may be behind, it has
+    /// been told. Where that is the same as what it had of an earlier connection, nothing was changed.
+    func wasTold(by master: SimulatedTable, to slave: SimulatedTable) {
+        for (key, reply) in live
+        where beganAt[key, default: 0] + SlaveProtocol.silence < slave.now
+            && isHeld(key, reply, by: master) && slave.entry(key)?.reply == reply
+        {
+            slave.use(key)
+        }
     }
 
     /// Of two connections with one reply tuple, made by two nodes, the answers reach the one whose
