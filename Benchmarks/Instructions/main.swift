@@ -41,6 +41,7 @@ final class WillingKernel: KernelRequests, EntryLookup {
     }
     func updateLiberal(_ key: borrowing Key, _ isLiberal: Bool, tag: UInt32) -> Bool { take() }
     func delete(_ key: borrowing Key, tag: UInt32) -> Bool { take() }
+    func delete(exactly entry: borrowing Entry, tag: UInt32) -> Bool { take() }
     func create(_ expectation: borrowing Expectation, tag: UInt32) -> Bool { take() }
     func updateTimeout(
         _ expectation: borrowing Expectation, timeoutSeconds: UInt32, tag: UInt32
