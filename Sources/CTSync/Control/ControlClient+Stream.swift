@@ -72,9 +72,7 @@ extension ControlClient {
                     value(UnsafeRawBufferPointer(rebasing: line[listPrefix.count...]))
                     continue
                 }
-                guard let line = ControlLine.parse(Array(line)[...])?.first else {
-                    return .malformed
-                }
+                guard let line = ControlLine(parsing: line) else { return .malformed }
                 if line.key == "errno", let number = CInt(line.value) { return .end(number) }
                 body(line)
             }

@@ -21,16 +21,22 @@ package struct ControlLine: Sendable, Equatable {
         guard String(validating: bytes, as: UTF8.self) != nil else { return nil }
         var lines: [ControlLine] = []
         for line in bytes.split(separator: UInt8(ascii: "\n")) {
-            guard let equals = line.firstIndex(of: UInt8(ascii: "=")), equals != line.startIndex
-            else {
-                return nil
-            }
-            let (key, value) = (line[..<equals], line[(equals + 1)...])
-            lines.append(
-                ControlLine(
-                    String(decoding: key, as: UTF8.self), String(decoding: value, as: UTF8.self)))
+            guard let line = ControlLine(parsing: line) else { return nil }
+            lines.append(line)
         }
         return lines
+    }
+
+    /// Reads one line, without its break, of bytes that are known to be text.
+    ///
+    /// - Returns: nil if it has no `=` or nothing before it.
+    init?(parsing line: some RandomAccessCollection<UInt8>) {
+        guard let equals = line.firstIndex(of: UInt8(ascii: "=")), equals != line.startIndex
+        else { return nil }
+        let value = line[line.index(after: equals)...]
+        self.init(
+            String(decoding: line[..<equals], as: UTF8.self),
+            String(decoding: value, as: UTF8.self))
     }
 
     /// The lines as they go over the socket, with the empty one that ends them.

@@ -125,6 +125,6 @@ extension ReplicaTable {
 
     private static func isClosed(_ replica: Replica) -> Bool {
         replica.key.tuple.protocolNumber == ProtocolNumber.tcp
-            && [TCPState.timeWait, TCPState.close].contains(replica.protocolInfo.state)
+            && (TCPState.timeWait...TCPState.close).contains(replica.protocolInfo.state)
     }
 }

@@ -63,7 +63,7 @@ final class LinkRules {
         let isMoved = index != self.index
         let old = table
         self.index = index
-        if !isMoved, loaded.ruleset == Self.ruleset(index, port, beside: try others()),
+        if !isMoved, loaded.ruleset == ruleset(beside: try tables()),
             listing() == loaded.listing
         {
             return false
@@ -79,9 +79,10 @@ final class LinkRules {
         _ = try nftables.run("add table inet \(table)\ndelete table inet \(table)")
     }
 
-    /// The devices of other daemons with this port. A table whose device is gone is a leftover.
-    private func others() throws(NftablesError) -> [UInt32] {
-        try tables().filter { $0 != index && Self.exists($0) }
+    /// The rules beside those tables of this port. One whose device is gone is a leftover, the others are
+    /// those of other daemons.
+    private func ruleset(beside tables: [UInt32]) -> String {
+        Self.ruleset(index, port, beside: tables.filter { $0 != index && Self.exists($0) })
     }
 
     private func load(removing old: [String]) throws(NftablesError) {
@@ -92,7 +93,7 @@ final class LinkRules {
         for table in Set(old + replaced.map { Self.table($0, port) }).sorted() {
             commands += "add table inet \(table)\ndelete table inet \(table)\n"
         }
-        let ruleset = Self.ruleset(index, port, beside: try others())
+        let ruleset = ruleset(beside: there)
         _ = try nftables.run(commands + ruleset)
         loaded = (ruleset, listing() ?? "")
     }

@@ -187,17 +187,15 @@ package final class Daemon {
     /// Waits for something to do. A piece of a long answer, of which there are a thousand a second, is none:
     /// it is sent from here.
     private func waitAndGoOn(_ polled: inout [pollfd], until end: Instant) {
-        var isOver = false
-        while !isOver {
+        repeat {
             let now = Clock.now()
-            isOver = now >= end
             let rest = CInt((max(end, now) - now) / Duration.millisecond)
             guard poll(&polled, UInt(polled.count), rest) > 0 else { return }
             for waiting in polled where waiting.revents != 0 {
                 let socket = [controlSocket, viewSocket].first { $0?.raw == waiting.fd } ?? nil
                 guard let socket, socket.goOn() else { return }
             }
-        }
+        } while Clock.now() < end
     }
 
     /// Keeps the highest epoch: in the lock file, and where it outlives a boot.

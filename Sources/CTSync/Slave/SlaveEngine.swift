@@ -182,16 +182,18 @@ final class SlaveEngine {
         let known =
             entry.key == handed.key ? table.adoptedWord(of: entry) : table.lateness(here: entry)
         let word = table.lateness(handed.key)
-        // A predecessor cannot have had both.
-        let isOver =
-            slave.isHeir && entry.key != handed.key
-            && table.isOver(here: entry, since: handed.key)
-        if word <= known, !isOver { return known }
+        if word <= known, !isOver(entry, since: handed) { return known }
         guard isUsed(entry, besides: handed) else { return nil }
         // What packets have passed by is of this term, unless another node has the same.
         guard entry.key != handed.key || entry.reply != handed.reply, let donor = slave.donor
         else { return word }
         return Basis(epoch: donor.epoch, sequence: 0)
+    }
+
+    /// Whether an entry has ended at the predecessor that is heard out: it cannot have had both.
+    private func isOver(_ entry: Entry, since handed: Entry) -> Bool {
+        slave.isHeir && entry.key != handed.key
+            && table.isOver(here: entry, since: handed.key)
     }
 
     /// Whether packets have passed by it since the promotion, or it is another connection that began
