@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-internal import CCTSyncShims
 import Glibc
 
 /// Hears when devices or addresses of this network namespace change (rtnetlink).
@@ -19,18 +18,15 @@ final class LinkWatch {
         var isIncomplete = false
     }
 
-    private static let netlinkRoute: CInt = 0  // NETLINK_ROUTE
     private static let groups: UInt32 = 0x1 | 0x10 | 0x100  // RTMGRP_LINK, IPV4_IFADDR, IPV6_IFADDR
     private static let delLink: UInt16 = 17  // RTM_DELLINK
 
-    private let notifications: Descriptor
-    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    private let notifications: NetlinkReader
 
     /// Listens in the network namespace of the calling thread.
     init() throws(SystemError) {
-        notifications = try Descriptor("rtnetlink socket") {
-            ctsync_netlink_open(Self.netlinkRoute, Self.groups)
-        }
+        notifications = try NetlinkReader(
+            "rtnetlink socket", protocol: NetlinkReader.route, groups: Self.groups)
     }
 
     /// What to poll for POLLIN; then call `drain`.
@@ -39,21 +35,13 @@ final class LinkWatch {
     /// Takes the notifications that wait.
     func drain() throws(SystemError) -> News {
         var news = News()
-        while true {
-            do throws(SystemError) {
-                let count = try retryingNonBlocking("recv") {
-                    buffer.withUnsafeMutableBytes {
-                        recv(notifications.raw, $0.baseAddress, $0.count, 0)
-                    }
-                }
-                guard let count else { return news }
-                Self.read(buffer.span.extracting(first: count).bytes, into: &news)
-            } catch {
-                guard error.errno == ENOBUFS else { throw error }
-                news.isIncomplete = true
-                news.hasChanged = true
-            }
+        try notifications.drain {
+            Self.read($0, into: &news)
+        } lost: {
+            news.isIncomplete = true
+            news.hasChanged = true
         }
+        return news
     }
 
     /// Reads the messages of a datagram.

@@ -34,7 +34,6 @@ final class AddressMonitor: AddressLosses {
         var address: Address
     }
 
-    private static let netlinkRoute: CInt = 0  // NETLINK_ROUTE
     private static let groups: UInt32 = 0x1 | 0x10 | 0x100  // RTMGRP_LINK, IPV4_IFADDR, IPV6_IFADDR
     private static let newLink: UInt16 = 16  // RTM_NEWLINK
     private static let delLink: UInt16 = 17  // RTM_DELLINK
@@ -43,8 +42,7 @@ final class AddressMonitor: AddressLosses {
     /// A hundred devices that go down together take half a megabyte of it.
     private static let bufferBytes: CInt = 4 << 20
 
-    private let notifications: Descriptor
-    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    private let notifications: NetlinkReader
     private var known: [Known] = []
     private var names: [UInt32: String] = [:]
     private var up: Set<UInt32> = []
@@ -53,29 +51,19 @@ final class AddressMonitor: AddressLosses {
     ///
     /// - Throws: `SystemError` of the socket or of getifaddrs(3).
     init() throws(SystemError) {
-        notifications = try Descriptor("rtnetlink socket") {
-            ctsync_netlink_open(Self.netlinkRoute, Self.groups)
-        }
+        notifications = try NetlinkReader(
+            "rtnetlink socket", protocol: NetlinkReader.route, groups: Self.groups)
         // With the smaller buffer losses are likelier, and they are noticed.
         _ = ctsync_set_receive_buffer(notifications.raw, Self.bufferBytes)
         try readAll()
     }
 
     func look(_ body: (AddressLoss) -> Void) throws(SystemError) {
-        while true {
-            do throws(SystemError) {
-                let count = try retryingNonBlocking("recv") {
-                    buffer.withUnsafeMutableBytes {
-                        recv(notifications.raw, $0.baseAddress, $0.count, 0)
-                    }
-                }
-                guard let count else { return }
-                read(count, body)
-            } catch {
-                guard error.errno == ENOBUFS else { throw error }
-                for address in known { body(loss(address)) }
-                try readAll()
-            }
+        try notifications.drain {
+            read($0, body)
+        } lost: { () throws(SystemError) in
+            for address in known { body(loss(address)) }
+            try readAll()
         }
     }
 
@@ -86,12 +74,10 @@ final class AddressMonitor: AddressLosses {
 
     // MARK: Messages
 
-    private func read(_ count: Int, _ body: (AddressLoss) -> Void) {
-        let datagram = buffer
-        let bytes = datagram.span.extracting(first: count).bytes
+    private func read(_ bytes: RawSpan, _ body: (AddressLoss) -> Void) {
         var lost: [AddressLoss] = []
         var offset = 0
-        while offset < count, let next = bytes.nextMessage(after: offset) {
+        while offset < bytes.byteCount, let next = bytes.nextMessage(after: offset) {
             let end = offset + Int(bytes.hostUInt32(at: offset))
             let start = offset + NLMSG_HDRLEN
             switch bytes.hostUInt16(at: offset + 4) {

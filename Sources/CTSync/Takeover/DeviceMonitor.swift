@@ -8,17 +8,14 @@ import Glibc
 /// What a notification says is not read: the answer to any is a new list, so a lost one
 /// (ENOBUFS) costs nothing.
 final class DeviceMonitor {
-    private let notifications: Descriptor
-    private static let netlinkRoute: CInt = 0  // NETLINK_ROUTE
-    private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    private let notifications: NetlinkReader
 
     /// Listens in the network namespace of the calling thread.
     ///
     /// - Throws: `SystemError` of the rtnetlink socket.
     init() throws(SystemError) {
-        notifications = try Descriptor("rtnetlink socket") {
-            ctsync_netlink_open(Self.netlinkRoute, 1)  // RTMGRP_LINK
-        }
+        notifications = try NetlinkReader(
+            "rtnetlink socket", protocol: NetlinkReader.route, groups: 1)  // RTMGRP_LINK
     }
 
     /// What to poll for POLLIN; then call `drain`.
@@ -30,14 +27,12 @@ final class DeviceMonitor {
     /// - Throws: `SystemError` of recv(2).
     func drain() throws(SystemError) -> Bool {
         var hasChanged = false
-        while true {
-            do throws(SystemError) {
-                guard try receive(from: notifications.raw) != nil else { return hasChanged }
-            } catch {
-                guard error.errno == ENOBUFS else { throw error }
-            }
+        try notifications.drain { _ in
+            hasChanged = true
+        } lost: {
             hasChanged = true
         }
+        return hasChanged
     }
 
     /// The devices as they are now.
@@ -53,36 +48,34 @@ final class DeviceMonitor {
 
     /// One dump; nil if it was interrupted by a change.
     private func list() throws(SystemError) -> [Device]? {
-        let socket = try Descriptor("rtnetlink socket") {
-            ctsync_netlink_open(Self.netlinkRoute, 0)
-        }
-        try retrying("RTM_GETLINK") { ctsync_request_links(socket.raw) }
+        let answers = try NetlinkReader(
+            "rtnetlink socket", protocol: NetlinkReader.route, groups: 0)
+        try retrying("RTM_GETLINK") { ctsync_request_links(answers.raw) }
         var devices: [Device] = []
         var isInterrupted = false
-        while true {
-            guard let count = try receive(from: socket.raw) else {
-                guard try retrying("poll", { ctsync_wait(socket.raw, -1, 2_000_000_000) }) > 0
-                else { throw SystemError("list of devices", errno: ETIMEDOUT) }
-                continue
+        var isLast = false
+        while !isLast {
+            let isRead = try answers.next { (datagram: RawSpan) throws(SystemError) in
+                let reader = try Self.read(datagram)
+                devices += reader.devices
+                isInterrupted = isInterrupted || reader.isInterrupted
+                isLast = reader.isLast
             }
-            let reader: DeviceReader
-            do throws(NetlinkError) {
-                reader = try DeviceReader(buffer.span.extracting(first: count).bytes)
-            } catch {
-                throw SystemError("list of devices: \(error)", errno: EBADMSG)
-            }
-            guard reader.refusal == 0 else {
-                throw SystemError("RTM_GETLINK", errno: reader.refusal)
-            }
-            devices += reader.devices
-            isInterrupted = isInterrupted || reader.isInterrupted
-            if reader.isLast { return isInterrupted ? nil : devices }
+            guard !isRead else { continue }
+            guard try retrying("poll", { ctsync_wait(answers.raw, -1, 2_000_000_000) }) > 0
+            else { throw SystemError("list of devices", errno: ETIMEDOUT) }
         }
+        return isInterrupted ? nil : devices
     }
 
-    private func receive(from socket: CInt) throws(SystemError) -> Int? {
-        try retryingNonBlocking("recv") {
-            buffer.withUnsafeMutableBytes { recv(socket, $0.baseAddress, $0.count, 0) }
+    private static func read(_ datagram: RawSpan) throws(SystemError) -> DeviceReader {
+        let reader: DeviceReader
+        do throws(NetlinkError) {
+            reader = try DeviceReader(datagram)
+        } catch {
+            throw SystemError("list of devices: \(error)", errno: EBADMSG)
         }
+        guard reader.refusal == 0 else { throw SystemError("RTM_GETLINK", errno: reader.refusal) }
+        return reader
     }
 }
