@@ -102,6 +102,31 @@ extension ClusterTests {
             }
         }
 
+        /// A link that takes nothing more holds up neither an answer nor a demotion.
+        @Test func aStuckLinkHoldsUpNoDemotion() throws {
+            try withCluster { cluster in
+                let master = cluster.firewalls[0]
+                try master.start(role: .master)
+                // It keeps all that it is given, more than the socket may have under way.
+                try master.host.run(
+                    "tc qdisc add dev sync0 root tbf rate 8bit burst 9100 limit 1000000000"
+                        .split(separator: " ").map(String.init))
+                try MadeEntries.create(0..<Self.walked, in: master.host)
+                var mark: UInt32 = 0
+                try eventually("a link that takes no more", within: 60, detail: { master.log }) {
+                    mark += 1
+                    let steps = (0..<5_000).map { MadeEntries.Step.mark($0, mark) }
+                    try MadeEntries.apply(steps, in: master.host)
+                    #expect(try master.statusCommand().status <= 1)
+                    let metrics = try master.command(["metrics"]).output
+                    return metrics.contains("\nct_sync_sends_refused_total ")
+                        && !metrics.contains("\nct_sync_sends_refused_total 0\n")
+                }
+                #expect(try master.command(["demote", "--wait"]).status == 0, "\(master.log)")
+                try master.waitForRole(.slave)
+            }
+        }
+
         /// The command does what the control file does, and says so with its exit status.
         @Test func commandsChangeTheRole() throws {
             try withCluster { cluster in

@@ -240,6 +240,45 @@ extension ClusterTests {
             }
         }
 
+        /// A slave that has heard a higher claim follows nothing below it, also when its maker is gone: the
+        /// master, whose timers have begun, claims above it, and begins them again.
+        @Test func aClaimThatNobodyMakesIsOutbid() throws {
+            try withCluster { cluster in
+                let (slave, master) = (cluster.firewalls[0], cluster.firewalls[1])
+                try MadeEntries.create(0..<100, in: slave.host)
+                try cluster.startDaemons()
+                try cluster.waitInSync()
+                // With replicas whose packets it waits for, the thread stays.
+                try slave.write("0\n")
+                try master.write("1\n")
+                try master.waitForRole(.master)
+                try slave.waitForRole(.slave)
+                try eventually("the thread of the timers") { try timerThreads(master) == 1 }
+                let epoch = try #require(try master.status()).epoch
+                let forged = ForgedPackets(against: epoch, nodeID: 2)
+                let socket = try ForgingSocket(in: master.host, ipv6: false, device: "sync0")
+                try eventually("the forged claim at the slave", detail: { slave.log }) {
+                    try socket.send([forged.announcement], to: Plan.sync(1), hopLimit: 255)
+                    return try slave.status()?.epoch == forged.epoch
+                }
+                try eventually("a higher claim", detail: { master.log }) {
+                    guard let status = try master.status() else { return false }
+                    return status.epoch > forged.epoch && status.role == .master
+                }
+                try cluster.waitInSync()
+                try slave.waitForEqualTable(to: master, atLeast: 100)
+                #expect(try timerThreads(master) == 1)
+            }
+        }
+
+        private func timerThreads(_ node: Firewall) throws -> Int {
+            let tasks = "/proc/\(node.daemon?.pid ?? 0)/task"
+            return try FileManager.default.contentsOfDirectory(atPath: tasks).count { task in
+                let name = try? String(contentsOfFile: "\(tasks)/\(task)/comm", encoding: .utf8)
+                return name == "ct_sync_timer\n"
+            }
+        }
+
         /// Both start as masters, on a link that joins them only afterwards.
         @Test func oneOfTwoMastersStays() throws {
             try withCluster { cluster in

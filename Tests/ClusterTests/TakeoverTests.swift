@@ -222,6 +222,36 @@ extension ClusterTests {
             }
         }
 
+        /// A node that stops after a term as master leaves no entry that stays for a day, whether its timers
+        /// had not begun yet, or it was a slave again.
+        @Test(arguments: [NodeRole.master, .slave])
+        func anOrderlyStopAfterATermStartsTheTimers(_ role: NodeRole) throws {
+            let settings: KeyValuePairs = [
+                "net.netfilter.nf_conntrack_tcp_timeout_established": 300
+            ]
+            try scenario(settings: settings, replication: .on) { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                let service = Plan.service(ipv6: false)
+                let server = try EchoServer(on: service, in: cluster.server)
+                defer { server.stop() }
+                let connection = try EchoConnection(from: cluster.client, to: service)
+                try connection.exchange()
+                try second.waitForEqualTable(to: first)
+                #expect(try second.table().allSatisfy { $0.timeoutSeconds > 300 })
+                for node in role == .master ? [second] : [second, first] {
+                    try node.write("1\n")
+                    try node.waitForRole(.master)
+                }
+                try second.waitForRole(role)
+                if role == .slave { try cluster.waitInSync() }
+                try second.stop()
+                let left = try second.table()
+                #expect(!left.isEmpty)
+                let times = left.map(\.timeoutSeconds)
+                #expect(times.allSatisfy { $0 <= 300 }, "\(times)\n\(second.log)")
+            }
+        }
+
         /// Over and back and over again, with connections made on each side.
         @Test(arguments: Replication.allCases)
         func thereAndBack(_ replication: Replication) throws {

@@ -27,9 +27,11 @@ extension MasterProtocol {
     // MARK: For the role engine
 
     /// What the master lacks, and from whom it can be had.
-    func nextOfWholeness(now: Instant) -> Wholeness.Step {
+    ///
+    /// - Parameter applied: how far the stream of the node has come from which it takes.
+    func nextOfWholeness(applied: UInt64, now: Instant) -> Wholeness.Step {
         slaves.withLock { slaves in
-            let step = slaves.wholeness.next(slaves.peers, now: now)
+            let step = slaves.wholeness.next(slaves.peers, applied: applied, now: now)
             switch step {
             case .take:
                 ring.setPartial(true)

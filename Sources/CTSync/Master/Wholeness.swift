@@ -34,7 +34,7 @@ struct Wholeness {
     static let patience = 1 * Duration.second
     /// A node not heard for so long gives nothing.
     static let silence = 1_500 * Duration.millisecond
-    /// How long one node may take to hand over.
+    /// How long a node may hand over nothing.
     static let limit = 60 * Duration.second
     private static let interval = 10 * Duration.millisecond
     private static let retakeInterval = 5 * Duration.second
@@ -50,8 +50,16 @@ struct Wholeness {
     /// Whether its predecessor had said what it lacks, or is not known.
     private let lacks: Bool
     private let promotedAt: Instant
-    /// The node whose table is being taken, what it held then, and since when.
-    private(set) var donor: (nodeID: UInt8, holding: Holding, since: Instant)?
+    /// The node whose table is being taken.
+    private struct Donor {
+        var nodeID: UInt8
+        /// What it held when it was asked.
+        var holding: Holding
+        /// How far its stream has come, and since when no further.
+        var applied: UInt64
+        var since: Instant
+    }
+    private var donor: Donor?
     /// The last word of nodes from which all was taken, by id, and those that were given up on.
     private var taken: [UInt8: Basis] = [:]
     private var retakeAt: Instant
@@ -68,8 +76,16 @@ struct Wholeness {
     }
 
     /// Decides what is next.
-    mutating func next(_ peers: borrowing PeerList, now: Instant) -> Step {
-        if let donor {
+    ///
+    /// - Parameter applied: how far the stream of the node has come from which it takes.
+    mutating func next(
+        _ peers: borrowing PeerList, applied: UInt64, now: Instant
+    ) -> Step {
+        if var donor {
+            if donor.applied != applied {
+                (donor.applied, donor.since) = (applied, now)
+                self.donor = donor
+            }
             guard peers.isHeard(donor.nodeID, since: Self.silence, now: now) else {
                 // Nothing is lost yet: when it is heard again it is asked again.
                 self.donor = nil
@@ -82,7 +98,8 @@ struct Wholeness {
             return .wait(until: now + Self.interval)
         }
         if let (nodeID, peer) = richest(peers, now) {
-            donor = (nodeID, peer.report.holding, now)
+            donor = Donor(
+                nodeID: nodeID, holding: peer.report.holding, applied: applied, since: now)
             isWhole = false
             return .take(
                 nodeID, peer.address,

@@ -118,7 +118,7 @@ final class Node {
         let pause = try engine.tick(
             now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
         if role == .master, before == .slave, !wasWaiting {
-            cause = "the node that it gave way to is gone, and its last order was master"
+            cause = "nobody is master, and its last order was that"
         }
         if role != before { tookRole(cause ?? "ordered") }
         return (role != before, pause)
@@ -133,18 +133,23 @@ final class Node {
                 "gave way to node \(claim.nodeID), whose epoch \(claim.epoch) is above "
                 + "\(own.epoch)"
         }
-        if let claim = news.outbid,
-            engine.outbid(
-                claim, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
-        {
-            log.notice(
-                """
-                a slave knows of epoch \(claim.epoch) of node \(claim.nodeID), which is silent; \
-                claimed \(engine.claim.epoch) above it
-                """)
-        }
+        if let claim = news.outbid { cause = outbid(claim) ?? cause }
         if news.hasBeaten { engine.hasBeaten(now: Clock.now()) }
         return cause
+    }
+
+    /// Returns why the role changed, if it did.
+    private func outbid(_ claim: MasterClaim) -> String? {
+        let known =
+            "a slave knows of epoch \(claim.epoch) of node \(claim.nodeID), which is silent"
+        do throws(SystemError) {
+            let isOutbid = try engine.outbid(
+                claim, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
+            if isOutbid { log.notice("\(known); claimed \(engine.claim.epoch) above it") }
+            return nil
+        } catch {
+            return "\(known), and no term above it could begin: \(error)"
+        }
     }
 
     private func tookRole(_ cause: String) {

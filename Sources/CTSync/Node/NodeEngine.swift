@@ -58,6 +58,8 @@ protocol NodeParts: AnyObject {
 struct SlaveState {
     /// Why it is not in sync.
     var outOfSync: SlaveProtocol.OutOfSync?
+    /// Whether a master was heard and is not any more; whatever else is said of it.
+    var isMasterSilent: Bool
     /// The highest claim that it follows or followed.
     var master: MasterClaim
     /// What it holds.
@@ -113,8 +115,8 @@ final class NodeEngine {
     private var remembered = Basis.none
     /// What is recorded of that, and whether nobody else may have it.
     private var recorded: (last: Basis, hasMore: Bool) = (.none, false)
-    /// When it gave way to a master that nobody has heard for long since; nil for one that did not, or
-    /// has an order since.
+    /// When it gave way to a master that nobody has heard for long since, or could not go on; nil for one
+    /// that did not, or has an order since.
     private var gaveWayAt: Instant?
     /// From whom this master takes a table over.
     private var donorID: UInt8?
@@ -221,27 +223,26 @@ final class NodeEngine {
     /// Takes a new claim above one that a slave knows of and nobody makes any more.
     ///
     /// - Returns: whether there is a new one.
-    func outbid(_ other: MasterClaim, now: Instant, wallMicroseconds: UInt64) -> Bool {
+    /// - Throws: `SystemError` where its term cannot begin: without one the node is a slave. It takes its
+    ///   role back when it can.
+    func outbid(
+        _ other: MasterClaim, now: Instant, wallMicroseconds: UInt64
+    ) throws(SystemError) -> Bool {
         machine.heard(other)
         guard role == .master, other > claim else { return false }
-        endTakingOver(took: nil, now)
-        let holding = stopTerm(now)
+        let holding = endWork(now)
         let next = machine.nextClaim(wallMicroseconds: wallMicroseconds)
         parts.record(epoch: next.epoch)
         do throws(SystemError) {
             try parts.startTerm(next, holding: holding, lacks: lacks, now: now)
         } catch {
-            // Without a term it is no master.
             parts.close(now: now)
-            parts.stopTimers()
-            machine.commit(.slave)
-            roleSince = now
-            parts.becomeSlave(after: machine.highest, holding: holding, now: now)
-            return true
+            becomeSlave(holding, now)
+            gaveWayAt = now
+            throw error
         }
         machine.commit(.master, next)
         record(last: Basis(epoch: next.epoch, sequence: .max), hasMore: true)
-        haveTimersBegun = false
         return true
     }
 
@@ -289,15 +290,17 @@ final class NodeEngine {
     /// makes it a slave, and this one's manager, whose last word is master, has nothing to say.
     private func comeBack(_ now: Instant, _ wallMicroseconds: UInt64) throws(SystemError) -> Pause {
         guard let since = gaveWayAt else { return .untilWoken }
-        switch parts.slaveState.outOfSync {
-        case .noMaster where now >= since + 1 * Duration.second, .silent:
-            gaveWayAt = nil
-            try promote(now, wallMicroseconds)
-            return .none
-        default:
+        let state = parts.slaveState
+        let wasNeverHeard = state.outOfSync == .noMaster && now >= since + 1 * Duration.second
+        guard wasNeverHeard || state.isMasterSilent else {
             if now >= since + Self.returnPatience { gaveWayAt = nil }
             return .until(now + PromotionGate.interval)
         }
+        // What fails is tried again as long as nobody is master.
+        gaveWayAt = now
+        try promote(now, wallMicroseconds)
+        gaveWayAt = nil
+        return .none
     }
 
     /// Records when another node has what this one saw as master; or that nobody else may have what it heard
@@ -308,7 +311,7 @@ final class NodeEngine {
             if recorded.hasMore { record(last: recorded.last, hasMore: false) }
             return
         }
-        guard !recorded.hasMore, state.outOfSync == .silent else { return }
+        guard !recorded.hasMore, state.isMasterSilent else { return }
         record(last: max(recorded.last, state.holding.latest), hasMore: true)
     }
 
@@ -373,9 +376,19 @@ final class NodeEngine {
 
     private func demote(_ now: Instant) {
         parts.close(now: now)
+        becomeSlave(endWork(now), now)
+    }
+
+    /// Ends what a term has running, and the term.
+    private func endWork(_ now: Instant) -> Holding {
         endTakingOver(took: nil, now)
         parts.stopTimers()
-        var holding = stopTerm(now)
+        haveTimersBegun = false
+        return stopTerm(now)
+    }
+
+    private func becomeSlave(_ held: Holding, _ now: Instant) {
+        var holding = held
         // Another master may be at work, which has not heard all of it.
         holding.isBranch = true
         record(last: holding.latest, hasMore: true)
@@ -387,8 +400,6 @@ final class NodeEngine {
     /// Ends everything in order: what has happened is sent.
     func end(now: Instant) {
         guard role == .master else { return }
-        endTakingOver(took: nil, now)
-        parts.stopTimers()
-        _ = stopTerm(now)
+        _ = endWork(now)
     }
 }

@@ -35,10 +35,7 @@ extension NodeReport {
     private static func outOfSync(
         _ slave: SlaveStatus, _ now: Instant
     ) -> SlaveProtocol.OutOfSync? {
-        // The receiver sleeps while nothing comes: silence shows only here.
-        let isSilent = now > slave.lastHeard + SlaveProtocol.silence
-        return slave.outOfSync.map { isSilent && $0 != .noMaster ? .silent : $0 }
-            ?? (isSilent ? .silent : nil)
+        slave.isMasterSilent(now: now) && slave.outOfSync != .noMaster ? .silent : slave.outOfSync
     }
 
     /// Takes what a master hears of its slaves.

@@ -55,8 +55,8 @@ final class RoleSteps: NodeParts {
     var slaveState: SlaveState {
         let status = link.status
         return SlaveState(
-            outOfSync: status.outOfSync, master: status.master, holding: status.holding,
-            lacks: status.lacks)
+            outOfSync: status.outOfSync, isMasterSilent: status.isMasterSilent(now: now),
+            master: status.master, holding: status.holding, lacks: status.lacks)
     }
 
     func stopReceiving(now: Instant) {
@@ -90,7 +90,7 @@ final class RoleSteps: NodeParts {
     }
 
     func nextOfWholeness(now: Instant) -> Wholeness.Step {
-        threads.engine.exchange.nextOfWholeness(now: now)
+        threads.engine.exchange.nextOfWholeness(applied: link.status.applied, now: now)
     }
 
     func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords, now: Instant) {

@@ -36,7 +36,7 @@ final class TimerThread {
     /// How far it has come.
     var progress: Progress { box.value.withLock { $0 } }
 
-    /// Starts the thread.
+    /// Starts the thread; none is running.
     ///
     /// - Parameters:
     ///   - includesUnread: see `ReplicaTable.fate`.
@@ -45,6 +45,8 @@ final class TimerThread {
     func start(
         _ table: ReplicaTable, includesUnread: Bool, whenStarted: @escaping @Sendable (Bool) -> Void
     ) throws(SystemError) {
+        // Two would share the replica table.
+        precondition(thread == nil)
         stop.reset()
         let aftermath = try Aftermath(
             kernel, timers, windows, table, includesUnread: includesUnread,

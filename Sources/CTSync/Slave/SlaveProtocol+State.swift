@@ -85,11 +85,16 @@ extension SlaveProtocol {
     /// Requests for an initsync that went out since one was last begun.
     var unansweredRequests: Int { request.unansweredCount }
 
+    /// Whether a master was heard and is not any more.
+    func isMasterSilent(now: Instant) -> Bool {
+        masterAddress != nil && followed.isSilent(now: now)
+    }
+
     /// Nil while the table equals the master's, as far as anybody can know.
     func outOfSync(now: Instant) -> OutOfSync? {
         if masterAddress == nil { return .noMaster }
         if !hasAdopted { return .adopting }
-        if followed.isSilent(now: now) { return .silent }
+        if isMasterSilent(now: now) { return .silent }
         if hasOtherRules { return .rules }
         if followed.announced.areEventsOff { return .eventsOff }
         if !holdings.hasBase { return .initsync }

@@ -51,6 +51,12 @@ struct SlaveStatus: Sendable {
     /// Those of them that the network refused.
     var packetsRefused: UInt64 = 0
 
+    /// Whether a master was heard and is not any more. The receiver sleeps while nothing comes: it does not
+    /// notice by itself.
+    func isMasterSilent(now: Instant) -> Bool {
+        masterAddress != nil && now > lastHeard + SlaveProtocol.silence
+    }
+
     /// Copies how an engine is; keeps the instant at which the reason last changed.
     mutating func copy(_ engine: SlaveEngine, now: Instant) {
         let reason = engine.slave.outOfSync(now: now)

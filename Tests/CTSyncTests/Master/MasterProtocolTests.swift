@@ -307,7 +307,7 @@ import Testing
         var report = SlaveReport()
         report.holding.basis = Basis(epoch: 50, sequence: 7)
         _ = Self.receive(master, Self.slavePacket(.NACK, 1, report: report))
-        guard case .take(2, _, _) = master.nextOfWholeness(now: 2) else {
+        guard case .take(2, _, _) = master.nextOfWholeness(applied: 0, now: 2) else {
             Issue.record("nothing is taken over")
             return
         }
@@ -332,7 +332,7 @@ import Testing
         report.holding.hasUnproved = true
         _ = Self.receive(master, Self.slavePacket(.NACK, 1, report: report))
         var takes = false
-        if case .take(2, _, _) = master.nextOfWholeness(now: 2) { takes = true }
+        if case .take(2, _, _) = master.nextOfWholeness(applied: 0, now: 2) { takes = true }
         #expect(takes == isTaken)
     }
 
@@ -344,7 +344,7 @@ import Testing
             report.holding.latest = Basis(epoch: 50, sequence: sequence)
             report.holding.hasMore = true
             _ = Self.receive(master, Self.slavePacket(.NACK, 1, report: report), now: now)
-            return master.nextOfWholeness(now: now)
+            return master.nextOfWholeness(applied: 0, now: now)
         }
         guard case .take(2, _, _) = next(7, 2) else {
             Issue.record("nothing is taken over")
@@ -356,6 +356,30 @@ import Testing
             Issue.record("what came since is not taken")
             return
         }
+    }
+
+    /// At the donor's rate a large table takes longer than the limit; one that hands over nothing is left.
+    @Test func aHandoverThatGoesOnIsWaitedFor() throws {
+        let (master, _) = try Self.make()
+        var report = SlaveReport()
+        report.holding.basis = Basis(epoch: 50, sequence: 7)
+        func next(applied: UInt64, _ now: Instant) -> Wholeness.Step {
+            _ = Self.receive(master, Self.slavePacket(.NACK, 1, report: report), now: now)
+            return master.nextOfWholeness(applied: applied, now: now)
+        }
+        guard case .take(2, _, _) = next(applied: 0, 2) else {
+            Issue.record("nothing is taken over")
+            return
+        }
+        var now: Instant = 2
+        for applied in 1...4 as ClosedRange<UInt64> {
+            now += Wholeness.limit - 1
+            guard case .wait = next(applied: applied, now) else {
+                Issue.record("given up on at \(applied)")
+                return
+            }
+        }
+        #expect(next(applied: 4, now + Wholeness.limit) == .leave)
     }
 
     @Test func whatASlaveTellsOfItsKernelStays() throws {

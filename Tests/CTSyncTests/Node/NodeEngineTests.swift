@@ -8,7 +8,8 @@ import Testing
 private final class WrittenSteps: NodeParts {
     var steps: [String] = []
     var now: Instant = 1
-    var slaveState = SlaveState(outOfSync: nil, master: .none, holding: Holding(), lacks: false)
+    var slaveState = SlaveState(
+        outOfSync: nil, isMasterSilent: false, master: .none, holding: Holding(), lacks: false)
     var next = Wholeness.Step.whole
     /// What was recorded of it as master.
     var last = Basis.none
@@ -134,14 +135,37 @@ private final class WrittenSteps: NodeParts {
     }
 
     /// A split heals while the other's manager makes it a slave: this one's has nothing to say.
-    @Test(arguments: [SlaveProtocol.OutOfSync.noMaster, .silent, .initsync])
-    func theRoleIsTakenBackFromAMasterThatIsGone(_ state: SlaveProtocol.OutOfSync) throws {
+    /// What else there is to say of a slave, that it still reads its kernel, hides no silence.
+    @Test(
+        arguments: [
+            (.noMaster, false, true), (.silent, true, true), (.adopting, true, true),
+            (.adopting, false, false), (.initsync, false, false),
+        ] as [(SlaveProtocol.OutOfSync, Bool, Bool)])
+    func theRoleIsTakenBackFromAMasterThatIsGone(
+        _ state: SlaveProtocol.OutOfSync, _ isSilent: Bool, _ isTaken: Bool
+    ) throws {
         _ = try order(.master)
         _ = engine.giveWay(to: Self.claim(7_000, 9), now: 2)
-        parts.slaveState.outOfSync = state
+        (parts.slaveState.outOfSync, parts.slaveState.isMasterSilent) = (state, isSilent)
         _ = try engine.tick(now: 2 + Duration.second, wallMicroseconds: 5)
-        #expect((engine.role == .master) == (state != .initsync))
-        #expect(state == .initsync || engine.claim == Self.claim(7_001))
+        #expect((engine.role == .master) == isTaken)
+        #expect(!isTaken || engine.claim == Self.claim(7_001))
+    }
+
+    /// No descriptor is free for a moment: the node tries again as long as nobody is master.
+    @Test func whatFailsOnceIsTakenBackLater() throws {
+        _ = try order(.master)
+        _ = engine.giveWay(to: Self.claim(7_000, 9), now: 2)
+        parts.slaveState.isMasterSilent = true
+        parts.failing = ["term"]
+        for second in 1...9 as ClosedRange<UInt64> {
+            #expect(throws: SystemError.self) {
+                try engine.tick(now: 2 + second * Duration.second, wallMicroseconds: 5)
+            }
+        }
+        parts.failing = []
+        _ = try engine.tick(now: 2 + 10 * Duration.second, wallMicroseconds: 5)
+        #expect(engine.role == .master)
     }
 
     @Test func noRoleIsTakenBackLaterOrAgainstAnOrder() throws {
@@ -149,7 +173,7 @@ private final class WrittenSteps: NodeParts {
         _ = engine.giveWay(to: Self.claim(7_000, 9), now: 2)
         parts.slaveState.outOfSync = .initsync
         _ = try engine.tick(now: 2 + NodeEngine.returnPatience, wallMicroseconds: 5)
-        parts.slaveState.outOfSync = .silent
+        parts.slaveState.isMasterSilent = true
         _ = try engine.tick(now: 3 + NodeEngine.returnPatience, wallMicroseconds: 5)
         #expect(engine.role == .slave)
         _ = try order(.master)
@@ -161,22 +185,37 @@ private final class WrittenSteps: NodeParts {
 
     @Test func aSlaveIsNotSuperseded() throws {
         #expect(!engine.giveWay(to: Self.claim(100, 5), now: 2))
-        #expect(!engine.outbid(Self.claim(100, 5), now: 2, wallMicroseconds: 1))
+        #expect(try !engine.outbid(Self.claim(100, 5), now: 2, wallMicroseconds: 1))
         #expect(parts.take().isEmpty)
         #expect(try order(.master, wall: 1).contains("record 101"))
     }
 
     @Test func aClaimThatNobodyMakesIsOutbid() throws {
         _ = try order(.master)
-        #expect(!engine.outbid(Self.claim(99, 9), now: 2, wallMicroseconds: 1))
-        #expect(engine.outbid(Self.claim(7_000, 9), now: 2, wallMicroseconds: 1))
-        #expect(parts.take() == ["end term", "record 7001", "term"])
+        #expect(try !engine.outbid(Self.claim(99, 9), now: 2, wallMicroseconds: 1))
+        _ = try engine.tick(now: 2, wallMicroseconds: 1)
+        #expect(parts.take() == ["timers"])
+        #expect(try engine.outbid(Self.claim(7_000, 9), now: 2, wallMicroseconds: 1))
+        #expect(parts.take() == ["stop timers", "end term", "record 7001", "term"])
         #expect(engine.role == .master && engine.claim == Self.claim(7_001))
-        // Without a term it is no master.
+        _ = try engine.tick(now: 3, wallMicroseconds: 1)
+        #expect(parts.take() == ["timers"])
+    }
+
+    /// What it saw as master nobody else may have; its last order is master still.
+    @Test func withoutATermItIsNoMasterUntilThereIsOne() throws {
+        _ = try order(.master)
         parts.failing = ["term"]
-        #expect(engine.outbid(Self.claim(8_000, 9), now: 2, wallMicroseconds: 1))
+        #expect(throws: SystemError.self) {
+            try engine.outbid(Self.claim(8_000, 9), now: 2, wallMicroseconds: 1)
+        }
         #expect(engine.role == .slave)
-        #expect(parts.take().suffix(3) == ["close", "stop timers", "slave after 8000"])
+        #expect(parts.take().suffix(2) == ["close", "slave after 100"])
+        #expect(parts.held.isBranch && parts.hasMore)
+        parts.failing = []
+        parts.slaveState.outOfSync = .noMaster
+        _ = try engine.tick(now: 2 + Duration.second, wallMicroseconds: 1)
+        #expect(engine.role == .master && engine.claim == Self.claim(8_001))
     }
 
     /// What the kernel has after a daemon was killed as master is as late as the end of that term.
@@ -214,7 +253,7 @@ private final class WrittenSteps: NodeParts {
         parts.slaveState.outOfSync = .initsync
         _ = try engine.tick(now: 2, wallMicroseconds: 100)
         #expect(!parts.hasMore)
-        parts.slaveState.outOfSync = .silent
+        parts.slaveState.isMasterSilent = true
         #expect(try engine.tick(now: 3, wallMicroseconds: 100) != .untilWoken)
         #expect(parts.hasMore && parts.last == latest)
         (parts.slaveState.holding, parts.slaveState.outOfSync) = (Holding(), nil)

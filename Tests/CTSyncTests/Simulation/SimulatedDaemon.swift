@@ -193,8 +193,12 @@ final class SimulatedDaemon: NodeParts {
         }
         if let claim = outbid {
             outbid = nil
-            _ = engine.outbid(
-                claim, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+            do throws(SystemError) {
+                _ = try engine.outbid(
+                    claim, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+            } catch {
+                node.trace("is no master any more: \(error)")
+            }
         }
         guard controlThread.isAwake(node.now) else { return }
         controlThread.sleep(.until(node.now + node.controlPause))
@@ -302,8 +306,9 @@ final class SimulatedDaemon: NodeParts {
 
     var slaveState: SlaveState {
         SlaveState(
-            outOfSync: slave.slave.outOfSync(now: node.now), master: slave.slave.master,
-            holding: slave.slave.holding, lacks: slave.slave.lacks)
+            outOfSync: slave.slave.outOfSync(now: node.now),
+            isMasterSilent: slave.slave.isMasterSilent(now: node.now),
+            master: slave.slave.master, holding: slave.slave.holding, lacks: slave.slave.lacks)
     }
 
     func stopReceiving(now: Instant) {
@@ -335,7 +340,7 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func nextOfWholeness(now: Instant) -> Wholeness.Step {
-        master.exchange.nextOfWholeness(now: now)
+        master.exchange.nextOfWholeness(applied: slave.slave.applied, now: now)
     }
 
     func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords, now: Instant) {
@@ -384,6 +389,7 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func startTimers(now: Instant) throws(SystemError) {
+        precondition(aftermath == nil, "the timers of an earlier term still run")
         try kernel.calls.attempt("thread of the timers")
         node.trace("timers start")
         endTakingOver()
