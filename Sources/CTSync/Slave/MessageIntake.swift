@@ -4,7 +4,7 @@
 /// that takes a table over, or hears its predecessor out, takes only what it does not know better.
 ///
 /// The brackets of an initsync are not its business.
-struct MessageIntake {
+final class MessageIntake {
     /// What became of a message.
     enum Outcome {
         /// The table has it, or what the table has is better.
@@ -60,12 +60,12 @@ struct MessageIntake {
     var isHeir: Bool { if case .heir = stance { true } else { false } }
 
     /// Listens as slave from now on.
-    mutating func beSlave() {
+    func beSlave() {
         stance = .slave
     }
 
     /// Listens as the successor of the master that it followed.
-    mutating func beHeir() {
+    func beHeir() {
         stance = .heir
     }
 

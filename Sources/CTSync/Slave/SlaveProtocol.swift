@@ -56,7 +56,7 @@ final class SlaveProtocol {
     private let checksum: PacketChecksum?
     let packet: SlavePacket
     private var foreign = ForeignCluster()
-    var intake: MessageIntake
+    let intake: MessageIntake
     private var takenStreams = TakenStreams()
     private(set) var followed = FollowedMaster()
     var answer = ClaimAnswer()

@@ -89,7 +89,7 @@ import Testing
         #expect(!engine.slave.isGoneHere(handed.key))
         #expect(kernel.table.remove(handed.key, .traffic) != nil)
         #expect(engine.slave.isGoneHere(handed.key))
-        var intake = MessageIntake(engine.table, engine.slave.filter)
+        let intake = MessageIntake(engine.table, engine.slave.filter)
         intake.isGoneHere = engine.slave.isGoneHere
         intake.handover = ReceivedHandover(
             from: Self.claim, LastWords(donor: word, own: .none), now: Self.now)

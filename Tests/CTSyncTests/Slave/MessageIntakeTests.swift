@@ -8,7 +8,7 @@ import Testing
 @Suite struct MessageIntakeTests {
     private static let entry = SampleEntries.plain[0]
     private let table: ReplicaTable
-    private var intake: MessageIntake
+    private let intake: MessageIntake
 
     init() throws {
         table = try ReplicaTable(capacity: 4, seed: 1)
