@@ -242,7 +242,7 @@ final class NodeEngine {
             throw error
         }
         machine.commit(.master, next)
-        record(last: Basis(epoch: next.epoch, sequence: .max), hasMore: true)
+        record(last: .end(of: next.epoch), hasMore: true)
         return true
     }
 
@@ -365,7 +365,7 @@ final class NodeEngine {
         let claimedAt = parts.now
         parts.open(now: now)
         machine.commit(.master, next)
-        record(last: Basis(epoch: next.epoch, sequence: .max), hasMore: true)
+        record(last: .end(of: next.epoch), hasMore: true)
         (donorID, haveTimersBegun) = (nil, false)
         roleSince = now
         announcedAt = now

@@ -203,9 +203,10 @@ final class SlaveEngine {
         guard !ReplicaTable.mayBeHeld(entry) else { return false }
         guard entry.key == handed.key, entry.reply == handed.reply else {
             // What is not a replica began in the term, as far as anybody knows; if all that the kernel had was
-            // read, also if its event was not yet.
+            // read, also if its event was not yet. What the rules leave out is not read.
             let isReplica = table.reply(entry.key) == entry.reply
-            if !isReplica, !hasUnread { return true }
+            let isRead = !hasUnread && slave.filter.adopts(entry, isHeld: false)
+            if !isReplica, isRead { return true }
             return beganInTerm(entry.key) ?? !isReplica
         }
         return !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))

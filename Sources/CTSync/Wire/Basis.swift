@@ -17,6 +17,10 @@ struct Basis: Comparable, Sendable, BitwiseCopyable {
     /// Of a node that is not known to hold anything.
     static let none = Basis(epoch: 0, sequence: 0)
 
+    /// After all that the master of an epoch can have said, for a node that did not live to see its end, and
+    /// before what that node's kernel did since (`later`).
+    static func end(of epoch: UInt64) -> Basis { Basis(epoch: epoch, sequence: 1 << 63) }
+
     static func < (left: Basis, right: Basis) -> Bool {
         (left.epoch, left.sequence) < (right.epoch, right.sequence)
     }

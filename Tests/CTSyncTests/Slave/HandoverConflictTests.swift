@@ -224,6 +224,25 @@ import Testing
         }
     }
 
+    /// Nobody reads what the rules leave out: it need not have begun since.
+    @Test func whatTheRulesLeaveOutIsNotTakenForNew() throws {
+        let other = SampleEntries.entry(handed.key.tuple) {
+            $0.reply.destination = Address(ipv4: 0x0A02_0001)
+            $0.reply.destinationPort = 2_002
+            $0.mark = 7
+            $0.fields.insert(.mark)
+        }
+        let (engine, seconds) = try taker(.older, own: .none, hasRead: true)
+        engine.slave.filter = ReplicationFilter(
+            ownAddresses: [], syncNetworks: [],
+            rules: [
+                try ReplicationRule(text: "ignore mark 7"), try ReplicationRule(text: "accept"),
+            ])
+        #expect(kernel.table.insert(other, seconds: seconds, .traffic) == 0)
+        take(handed, Basis(epoch: 6, sequence: 5), engine)
+        #expect(kernel.table.entry(handed.key)?.reply == handed.reply)
+    }
+
     /// A master that takes over, and the seconds that its kernel's entries have left.
     ///
     /// - Parameter hasRead: whether it was slave until its kernel's entries were read.
