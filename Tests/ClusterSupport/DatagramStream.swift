@@ -112,20 +112,22 @@ package final class DatagramStream: Sendable {
 }
 
 /// The head of an echo message (RFC 792, RFC 4443).
-struct ICMPEcho {
-    let identifier: UInt16
-    let sequence: UInt16
+package struct ICMPEcho {
+    package let identifier: UInt16
+    package let sequence: UInt16
 
-    init(_ identifier: UInt16, sequence: UInt16) {
+    package init(_ identifier: UInt16, sequence: UInt16) {
         self.identifier = identifier
         self.sequence = sequence
     }
 
-    init?(request bytes: [UInt8], ipv6: Bool) {
+    /// Reads a request as a raw socket gives it.
+    package init?(request bytes: [UInt8], ipv6: Bool) {
         self.init(bytes, type: ipv6 ? 128 : 8, ipv6: ipv6)
     }
 
-    init?(reply bytes: [UInt8], ipv6: Bool) {
+    /// Reads a reply as a raw socket gives it.
+    package init?(reply bytes: [UInt8], ipv6: Bool) {
         self.init(bytes, type: ipv6 ? 129 : 0, ipv6: ipv6)
     }
 
@@ -137,9 +139,14 @@ struct ICMPEcho {
         sequence = UInt16(bytes[start + 6]) << 8 | UInt16(bytes[start + 7])
     }
 
-    /// A request without data; the kernel fills in the checksum of ICMPv6, not that of ICMP.
-    func request(ipv6: Bool) -> [UInt8] {
-        let type: UInt16 = ipv6 ? 128 : 8
+    /// A request without data.
+    package func request(ipv6: Bool) -> [UInt8] { message(type: ipv6 ? 128 : 8) }
+
+    /// A reply without data.
+    package func reply(ipv6: Bool) -> [UInt8] { message(type: ipv6 ? 129 : 0) }
+
+    /// The kernel fills in the checksum of ICMPv6, not that of ICMP.
+    private func message(type: UInt16) -> [UInt8] {
         var sum = UInt32(type << 8) + UInt32(identifier) + UInt32(sequence)
         while sum > 0xffff { sum = (sum & 0xffff) + sum >> 16 }
         let words = [type << 8, ~UInt16(sum), identifier, sequence]
