@@ -45,7 +45,7 @@ extension ClusterTests {
             let service = Plan.service(ipv6: flush.ipv6)
             let server = try EchoServer(on: service, in: cluster.server)
             defer { server.stop() }
-            let open = try connections(10, cluster, service)
+            let open = try cluster.connections(10, to: service)
             try second.waitForEqualTable(to: first, atLeast: 10)
             try first.host.ip(flush.rawValue)
             try eventually("a flush at the master") { try entries(first, flush.ipv6) == 0 }
@@ -70,8 +70,8 @@ extension ClusterTests {
                 let ipv6 = Plan.service(ipv6: true)
                 let other = try EchoServer(on: ipv6, in: cluster.server)
                 defer { other.stop() }
-                let open = try connections(5, cluster, service)
-                let kept = try connections(3, cluster, ipv6)
+                let open = try cluster.connections(5, to: service)
+                let kept = try cluster.connections(3, to: ipv6)
                 try second.waitForEqualTable(to: first, atLeast: 8)
                 try first.host.ip("addr del 10.2.0.1/24 dev wan0")
                 try eventually("what is held in the status") {
@@ -102,7 +102,7 @@ extension ClusterTests {
                 let service = Plan.service(ipv6: false)
                 let server = try EchoServer(on: service, in: cluster.server)
                 defer { server.stop() }
-                let open = try connections(5, cluster, service)
+                let open = try cluster.connections(5, to: service)
                 try second.waitForEqualTable(to: first, atLeast: 5)
                 try first.host.ip("addr del 10.2.0.1/24 dev wan0")
                 try eventually("a flush at the master") { try entries(first, false) == 0 }
@@ -123,7 +123,7 @@ extension ClusterTests {
                 let service = Plan.service(ipv6: false)
                 let server = try EchoServer(on: service, in: cluster.server)
                 defer { server.stop() }
-                let open = try connections(5, cluster, service)
+                let open = try cluster.connections(5, to: service)
                 try second.waitForEqualTable(to: first, atLeast: 5)
                 // Deletions are looked at, and these are told all the same.
                 try first.host.ip("addr add 10.2.0.99/32 dev wan0\naddr del 10.2.0.99/32 dev wan0")
@@ -159,19 +159,21 @@ extension ClusterTests {
                 #expect(stream.identities.count == 1)
             }
         }
+    }
+}
 
-        private func connections(
-            _ count: Int, _ cluster: Cluster, _ service: Endpoint
-        ) throws -> [EchoConnection] {
-            try (0..<count).map { _ in
-                let connection = try EchoConnection(from: cluster.client, to: service)
-                try connection.exchange()
-                return connection
-            }
-        }
-
-        private func entries(_ firewall: Firewall, _ ipv6: Bool) throws -> Int {
-            try firewall.table(ipv6: ipv6).count { $0.tcp != nil }
+extension Cluster {
+    /// Connections of the client's that have carried data.
+    func connections(_ count: Int, to service: Endpoint) throws -> [EchoConnection] {
+        try (0..<count).map { _ in
+            let connection = try EchoConnection(from: client, to: service)
+            try connection.exchange()
+            return connection
         }
     }
+}
+
+/// How many TCP connections a firewall has.
+func entries(_ firewall: Firewall, _ ipv6: Bool) throws -> Int {
+    try firewall.table(ipv6: ipv6).count { $0.tcp != nil }
 }

@@ -48,6 +48,29 @@ import Testing
         #expect(master.drain().messages == 6)
     }
 
+    /// The address came back, and its connections were opened again: what somebody deletes, or what runs out, has
+    /// ended; what the kernel deletes before its time may be of a flush.
+    @Test func whatEndsAtALostAddressIsTold() throws {
+        let master = try Self.master()
+        let keys = (UInt16(1)...3).map { Key(SampleEntries.tuple(17, $0, 53)) }
+        master.kernel.lose(Self.outside)
+        #expect(master.drain().messages == 0)
+        for (key, seconds) in zip(keys, [100, 100, 5] as [UInt32]) {
+            let entry = SampleEntries.entry(key.tuple) { $0.reply.destination = Self.outside }
+            #expect(master.kernel.table.insert(entry, seconds: seconds, .traffic) == 0)
+        }
+        _ = master.drain()
+        _ = master.kernel.table.remove(keys[0], .hand)
+        #expect(master.drain().messages == 1)
+        _ = master.kernel.table.remove(keys[1], .masquerade)
+        #expect(master.drain().messages == 0)
+        master.now += 5 * Duration.second
+        master.kernel.advance(to: master.now)
+        #expect(master.kernel.table.entry(keys[2]) == nil)
+        #expect(master.drain().messages == 1)
+        #expect(master.flush.isOpen && master.flush.status.count == 4)
+    }
+
     @Test func withoutAGraceEverythingIsTold() throws {
         let master = try Self.master(graceSeconds: 0)
         master.kernel.lose(Self.outside)
