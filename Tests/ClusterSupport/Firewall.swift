@@ -342,8 +342,13 @@ package final class Firewall: Sendable {
 
     /// How many packets its rules have dropped as invalid.
     package func invalidPackets() throws -> Int {
-        let text = try host.run(["nft", "list", "counter", "inet", "filter", "invalid"])
-        let words = text.split(whereSeparator: \.isWhitespace)
+        try packets(countedBy: "invalid", in: "inet filter")
+    }
+
+    /// How many packets a named counter of an nftables table has seen.
+    package func packets(countedBy counter: String, in table: String) throws -> Int {
+        let text = try host.run(["nft", "list", "counter"] + table.words + [counter])
+        let words = text.words
         guard let place = words.firstIndex(of: "packets") else { return 0 }
         return Int(words[words.index(after: place)]) ?? 0
     }
@@ -361,4 +366,8 @@ package struct DaemonEnded: Error, CustomStringConvertible {
     init(name: String, status: Int32, _ log: String) {
         description = "\(name): ct_sync ended with status \(status)\n\(log)"
     }
+}
+
+extension String {
+    fileprivate var words: [String] { split(whereSeparator: \.isWhitespace).map { String($0) } }
 }
