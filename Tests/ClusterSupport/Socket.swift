@@ -99,10 +99,12 @@ package final class Socket: Sendable {
 
     /// A raw socket that gets every packet of a protocol: of IPv4 with its IP header, of IPv6 without.
     package static func raw(
-        _ number: CInt, to peer: Endpoint? = nil, ipv6: Bool = false, in host: Namespace
+        _ number: CInt, from local: Endpoint? = nil, to peer: Endpoint? = nil, ipv6: Bool = false,
+        in host: Namespace
     ) throws -> Socket {
         try host.inside {
             let socket = try Socket(ipv6 ? AF_INET6 : AF_INET, SOCK_RAW, number)
+            if let local { try socket.bind(local) }
             if let peer { try socket.connect(peer) }
             return socket
         }

@@ -11,11 +11,27 @@ struct RawPair {
     private let ipv6: Bool
 
     init(_ cluster: Cluster, protocolNumber: Int32, ipv6: Bool = false) throws {
-        self.ipv6 = ipv6
-        let (here, there) = (Plan.client(ipv6: ipv6), Plan.server(ipv6: ipv6))
-        client = try .raw(
-            protocolNumber, to: Endpoint(there, 0), ipv6: ipv6, in: cluster.client)
-        server = try .raw(protocolNumber, to: Endpoint(here, 0), ipv6: ipv6, in: cluster.server)
+        try self.init(
+            cluster, protocolNumber, from: Plan.client(ipv6: ipv6), to: Plan.server(ipv6: ipv6))
+    }
+
+    /// Between any of their addresses.
+    init(
+        _ cluster: Cluster, _ protocolNumber: Int32, from here: String, to there: String
+    ) throws {
+        let (here, there) = (Endpoint(here, 0), Endpoint(there, 0))
+        ipv6 = here.isIPv6
+        client = try .raw(protocolNumber, from: here, to: there, ipv6: ipv6, in: cluster.client)
+        server = try .raw(protocolNumber, from: there, to: here, ipv6: ipv6, in: cluster.server)
+    }
+
+    /// The two paths of an SCTP association whose ends have two addresses each.
+    static func paths(_ cluster: Cluster) throws -> [RawPair] {
+        try cluster.client.ip("addr add 10.1.0.3/24 dev eth0")
+        try cluster.server.ip("addr add 10.2.0.3/24 dev eth0")
+        return try (2...3).map {
+            try RawPair(cluster, 132, from: "10.1.0.\($0)", to: "10.2.0.\($0)")
+        }
     }
 
     /// Sends a packet and waits until the other side has it.
@@ -63,7 +79,10 @@ enum SCTPPacket {
     }
 
     /// HEARTBEAT and HEARTBEAT ACK, each with a Heartbeat Info parameter.
-    static var heartbeat: [Step] {
+    static var heartbeat: [Step] { heartbeat(clientTag, serverTag) }
+
+    /// The same with other tags.
+    static func heartbeat(_ clientTag: UInt32, _ serverTag: UInt32) -> [Step] {
         let info: [UInt8] = [0, 1, 0, 8, 1, 2, 3, 4]
         return [(true, serverTag, 4, info), (false, clientTag, 5, info)]
     }
@@ -133,7 +152,7 @@ extension ClusterTests {
                         try cluster.firewalls[1].waitForEqualTable(to: cluster.firewalls[0])
                     }
                 }
-                pause(2.5)
+                if replication == .on { try cluster.waitForTags() }
                 try cluster.takeOver(replication)
                 try onlyByReplication {
                     try pair.pass(
@@ -158,6 +177,42 @@ extension ClusterTests {
             }
         }
 
+        /// Side by side: the first path began with an INIT, the second with a HEARTBEAT, and each is an entry with
+        /// tags of its own. An association that is opened again has new ones on both, of which no event tells.
+        @Test(arguments: [false, true], Replication.allCases)
+        func twoPathsOfAnAssociation(isOpenedAgain: Bool, _ replication: Replication) throws {
+            try scenario(replication: replication) { cluster in
+                let paths = try RawPair.paths(cluster)
+                var tags = (client: SCTPPacket.clientTag, server: SCTPPacket.serverTag)
+                try paths[0].pass(SCTPPacket.opening)
+                try paths[1].pass(SCTPPacket.heartbeat)
+                if replication == .on {
+                    try cluster.firewalls[1].waitForEqualTable(
+                        to: cluster.firewalls[0], atLeast: 2)
+                    try cluster.waitForTags()
+                }
+                if isOpenedAgain {
+                    tags = (0x4444_4444, 0x5555_5555)
+                    try paths[0].pass(SCTPPacket.opening(tags.client, tags.server))
+                    // The kernel takes the tag of one direction from the first, that of the other from the next.
+                    for _ in 0..<2 {
+                        try paths[1].pass(SCTPPacket.heartbeat(tags.client, tags.server))
+                    }
+                    if replication == .on { try cluster.waitForTags() }
+                }
+                let there = SCTPPacket.data(2, fromClient: true, tag: tags.server)
+                let back = SCTPPacket.data(3, fromClient: false, tag: tags.client)
+                for path in paths { try path.pass(there, fromClient: true) }
+                try cluster.takeOver(replication)
+                for path in paths {
+                    try onlyByReplication {
+                        try path.pass(back, fromClient: false)
+                        try path.pass(there, fromClient: true)
+                    }
+                }
+            }
+        }
+
         @Test(arguments: Replication.allCases)
         func aTunnelOfGRE(_ replication: Replication) throws {
             try scenario(replication: replication) { cluster in
@@ -172,6 +227,36 @@ extension ClusterTests {
                     try pair.pass(head + [4], fromClient: true)
                 }
             }
+        }
+    }
+}
+
+extension Cluster {
+    /// Waits until the second firewall has the verification tags of the first.
+    fileprivate func waitForTags() throws {
+        try eventually("the tags at the slave", detail: { logs }) {
+            try firewalls[0].tags() == firewalls[1].tags()
+        }
+    }
+}
+
+extension Firewall {
+    /// Each SCTP entry of its table with its tags.
+    fileprivate func tags() throws -> Set<String> {
+        try host.inside {
+            var found: Set<String> = []
+            let dump = try TableDump()
+            try dump.start(family: .ipv4)
+            var isMore = true
+            while isMore {
+                isMore = try dump.step { entry in
+                    guard entry.key.tuple.protocolNumber == 132 else { return }
+                    let (tuple, info) = (entry.key.tuple, entry.protocolInfo)
+                    found.insert("\(tuple) \(info.originalTag) \(info.replyTag)")
+                } expectation: { _ in
+                }
+            }
+            return found
         }
     }
 }
