@@ -9,14 +9,16 @@ import Testing
 extension ClusterTests {
     /// Ports that are used again right after a takeover.
     @Suite struct ReuseTests {
+        /// The states in which a connection ends.
+        static let closing = [
+            TCPState.finWait, TCPState.closeWait, TCPState.lastAck, TCPState.timeWait,
+            TCPState.close,
+        ]
+
         /// Both ends have forgotten a connection that the firewalls still hold in one of its last
         /// states, and the client's port is used again.
         @Test(
-            arguments: [
-                TCPState.finWait, TCPState.closeWait, TCPState.lastAck, TCPState.timeWait,
-                TCPState.close,
-            ],
-            [AddressTranslation.none, .masquerade, .masqueradeFullyRandom])
+            arguments: closing, [AddressTranslation.none, .masquerade, .masqueradeFullyRandom])
         func aPortIsUsedAgain(_ state: UInt8, _ translation: AddressTranslation) throws {
             try scenario(translation: translation, replication: .on) { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
@@ -33,10 +35,11 @@ extension ClusterTests {
 
         /// The old master tells the end of the old connection when the new one is open through the new
         /// master: with its entry it would lose its translation.
-        @Test func aPortIsUsedAgainBeforeItsEndIsTold() throws {
+        @Test(arguments: closing)
+        func aPortIsUsedAgainBeforeItsEndIsTold(_ state: UInt8) throws {
             try scenario(translation: .masqueradeFullyRandom, replication: .on) { cluster in
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
-                let server = try Self.forgetConnection(cluster, TCPState.timeWait)
+                let server = try Self.forgetConnection(cluster, state)
                 defer { server.stop() }
                 let daemon = try #require(first.daemon)
                 let told = try first.status()?.number("sequence")
