@@ -174,6 +174,9 @@ MANAGER_TESTS = Tests/managers/ocf-agent.sh $(STATIC_BINARY) \
 	and Tests/managers/module-2004.sh $(STATIC_BINARY) \
 	and Tests/managers/import-conntrackd.sh $(STATIC_BINARY)
 
+# keepalived's ways, and a daemon that is started before its sync link is there.
+KEEPALIVED = Tests/managers/keepalived.md Tests/managers/late-link.md
+
 docs-check: deb
 	Tests/together Tests/docs/run $(PACKAGE) $(WALKED) and $(DOCUMENT_TESTS)
 
@@ -186,7 +189,7 @@ test-managers: static
 
 # On two machines under systemd, through which a connection has to go on.
 test-keepalived: deb
-	Tests/docs/run .build/deb/ct-sync_*.deb Tests/managers/keepalived.md
+	Tests/docs/run $(PACKAGE) $(KEEPALIVED)
 
 # Debian's Pacemaker, which the machines take from a folder: they have no way out.
 PACEMAKER = /var/cache/ct_sync-pacemaker
@@ -195,7 +198,7 @@ test-pacemaker: deb
 	mkdir -p $(PACEMAKER)/partial
 	apt-get install --quiet --yes --download-only --no-install-recommends \
 		-o Dir::Cache::archives=$(PACEMAKER) corosync pacemaker pacemaker-cli-utils
-	Tests/docs/run .build/deb/ct-sync_*.deb Tests/managers/pacemaker.md
+	Tests/docs/run $(PACKAGE) Tests/managers/pacemaker.md
 
 # As root, like the tests of the packages; no part of "make test", as it compiles everything twice.
 test-compilation: packages
@@ -203,8 +206,8 @@ test-compilation: packages
 
 # The packages as they are released, and all that is said above: the last part of "make test".
 test-packages: release
-	Tests/together Tests/docs/run $(PACKAGE) Tests/managers/keepalived.md \
-		and Tests/docs/run $(PACKAGE) $(WALKED) \
+	Tests/together $(foreach document,$(KEEPALIVED),Tests/docs/run $(PACKAGE) $(document) and) \
+		Tests/docs/run $(PACKAGE) $(WALKED) \
 		and Tests/packaging/upgrade.sh $(STAGED) .build/deb \
 		and Tests/managers/migration.sh $(STATIC_BINARY) cached \
 		and Tests/managers/migration.sh $(STATIC_BINARY) direct \
