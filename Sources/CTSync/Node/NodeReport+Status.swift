@@ -103,7 +103,7 @@ extension NodeReport {
         let isSlave = role == .slave
         status.add("in_sync", isSlave ? .flag(outOfSync == nil) : .absent)
         status.add("sync_age_seconds", age: isSlave ? syncAge : nil)
-        status.add("master_heard", isSlave ? .flag(isMasterHeard) : .absent)
+        status.add("master_heard", knowsMaster ? .flag(isMasterHeard) : .absent)
         status.add("ready_slaves", count: isSlave ? nil : readySlaves)
         status.add("known_slaves", count: isSlave ? nil : knownSlaves)
         status.add("alone_age_seconds", age: isSlave ? nil : aloneAge)

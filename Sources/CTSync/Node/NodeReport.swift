@@ -86,6 +86,10 @@ struct NodeReport: Sendable, Equatable {
 
     /// Whether a slave hears its master.
     var isMasterHeard: Bool { outOfSync != .noMaster && outOfSync != .silent }
+    /// Whether a slave has heard its master, or would have: one that gave way a moment ago has heard only the claim.
+    var knowsMaster: Bool {
+        role == .slave && (outOfSync != .noMaster || roleAge >= SlaveProtocol.silence)
+    }
     /// How many slaves could take over now.
     var readySlaves: Int { peers.count { $0.role == .slave && $0.isReady } }
     /// How many have been heard in this term.

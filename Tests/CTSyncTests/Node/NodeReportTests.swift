@@ -28,6 +28,15 @@ import Testing
                 """)
     }
 
+    @Test func aSlaveOfAMomentDoesNotKnowYetWhetherThereIsAMaster() {
+        var report = SampleReport.slave(.noMaster)
+        #expect(report.status["master_heard"] == .flag(false))
+        report.roleAge = SlaveProtocol.silence - 1
+        #expect(report.status["master_heard"] == .absent)
+        report.outOfSync = .initsync
+        #expect(report.status["master_heard"] == .flag(true))
+    }
+
     @Test func aMasterThatIsWell() {
         let report = SampleReport.master
         #expect(report.verdict.hasPrefix("MASTER for 3 h 12 min, promoted in 0.4 ms at "))
