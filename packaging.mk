@@ -52,7 +52,8 @@ static: packages
 PLACE = sed -e 's|/usr/sbin/|$(SBINDIR)/|g' -e 's|/usr/lib/ct_sync/|$(LIBDIR)/ct_sync/|g'
 # Scripts beside the program, and scripts of the others.
 SBIN_SCRIPTS = conf/ct_sync-role
-LIB_SCRIPTS = conf/keepalived/ct_sync-notify conf/ct_sync-primary-backup conf/ct_sync-restart
+LIB_SCRIPTS = conf/keepalived/ct_sync-notify conf/keepalived/ct_sync-notify-fifo conf/ct_sync-primary-backup \
+	conf/ct_sync-restart
 # Units beside the daemon's, off by default.
 MORE_UNITS = conf/systemd/ct_sync-flows.service conf/systemd/ct_sync-metrics.service \
 	conf/systemd/ct_sync-metrics.timer conf/systemd/ct_sync-exporter.service

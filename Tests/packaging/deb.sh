@@ -35,7 +35,8 @@ if readelf --version-info "$root/program" | grep -q GLIBC_ABI_DT_RELR; then
 fi
 rm "$root/program"
 contents=$(dpkg-deb --contents "$package")
-for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notify etc/ct_sync.conf \
+for file in usr/sbin/ct_sync usr/sbin/ct_sync-role usr/lib/ct_sync/ct_sync-notify \
+    usr/lib/ct_sync/ct_sync-notify-fifo etc/ct_sync.conf \
     lib/systemd/system/ct_sync.service lib/systemd/system/ct_sync@.service \
     lib/systemd/system/ct_sync-dark.service \
     lib/systemd/system/ct_sync-flows.service etc/logrotate.d/ct_sync-flows \

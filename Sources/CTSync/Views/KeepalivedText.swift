@@ -10,7 +10,7 @@ struct KeepalivedText {
     private(set) var addresses: [HostAddress] = []
     /// Whether a script of it watches the daemon.
     private(set) var isWatched = false
-    /// The commands of `notify`, `notify_master`, ...
+    /// The commands of `notify`, `notify_master`, ...; the reader of a FIFO is told of every state, as `notify` is.
     private var commands: [(word: String, command: String)] = []
     private let read: (String) -> String
 
@@ -49,6 +49,8 @@ struct KeepalivedText {
                 for each in line.dropFirst() where each != "{" && each != "}" { add(each) }
             } else if isAddress {
                 if word == "}" { isAddress = false } else { add(word) }
+            } else if word.hasSuffix("notify_fifo_script"), line.count > 1 {
+                commands.append(("notify", line[1]))
             } else if word.hasPrefix("notify"), line.count > 1 {
                 commands.append((word, line[1]))
             } else if word == "script", line.count > 1, line[1].contains("ct_sync") {

@@ -115,6 +115,26 @@ import Testing
         #expect(!Self.lines(root, slave).contains { $0.contains("watch") })
     }
 
+    @Test(arguments: ["notify_fifo", "vrrp_notify_fifo"])
+    func aScriptOfItsFIFOTellsUsToo(_ setting: String) throws {
+        let root = Root()
+        let text = try Self.shipped("keepalived.conf").replacing(
+            "notify \"/usr/lib/ct_sync/ct_sync-notify\"", with: "")
+        let slave = Self.node(isMaster: false, has: [])
+        // The FIFO alone has no reader of ours.
+        for (reader, isTold) in [("", false), ("/usr/lib/ct_sync/ct_sync-notify-fifo GROUP firewall", true)] {
+            try root.write(
+                text.replacing(
+                    "global_defs {",
+                    with: """
+                        global_defs {
+                            \(setting) /run/ct_sync.fifo
+                            \(reader.isEmpty ? "" : "\(setting)_script \"\(reader)\"")
+                        """), "/etc/keepalived/keepalived.conf")
+            #expect((Self.lines(root, slave).first == Self.told) == isTold)
+        }
+    }
+
     @Test func pacemakersConfigurationIsRead() throws {
         let root = Root()
         let address = "<nvpair id=\"a\" name=\"ip\" value=\"203.0.113.1\"/>"
