@@ -228,13 +228,14 @@ sub plug {
     must('ip', '-n', $self->space('switch'), qw(link set), "$name-$_", $state) for sort keys %WIRES;
 }
 
-# Each client opens a connection to the server.
+# Each client opens a connection to the server, in place of the one that it has.
 sub connect_from {
     my ($self, @clients) = @_;
     $self->background('server', "$here/echo.pl server") unless $self->{has_server}++;
     for my $client (@clients) {
-        $self->background($client, "$here/echo.pl client $self->{scratch}/rounds-$client");
-        $self->{clients}{$client} = 1;
+        my $file = "$self->{scratch}/rounds-$client";
+        if (my $before = $self->{clients}{$client}) { kill 'KILL', $before; waitpid $before, 0; unlink $file }
+        $self->{clients}{$client} = $self->background($client, "$here/echo.pl client $file");
     }
     return $self->go_on(20);
 }
@@ -249,6 +250,7 @@ sub background {
         exec(qw(ip netns exec), $self->space($host), 'perl', split ' ', $words) or POSIX::_exit(1);
     }
     push @{ $self->{processes} }, $child;
+    return $child;
 }
 
 # Whether lines go there and back on each connection, within so many seconds.
@@ -258,6 +260,13 @@ sub go_on {
     return $self->within(
         $seconds,
         sub { !grep { $self->rounds($_) < $before{$_} + 3 } keys %before });
+}
+
+# Whether no line comes back on any connection for so many seconds.
+sub are_lost {
+    my ($self, $seconds) = @_;
+    my %before = map { $_ => $self->rounds($_) } keys %{ $self->{clients} };
+    return !$self->within($seconds, sub { grep { $self->rounds($_) != $before{$_} } keys %before });
 }
 
 sub rounds {
