@@ -198,7 +198,7 @@ PACEMAKER = /var/cache/ct_sync-pacemaker
 test-pacemaker: deb
 	mkdir -p $(PACEMAKER)/partial
 	apt-get install --quiet --yes --download-only --no-install-recommends \
-		-o Dir::Cache::archives=$(PACEMAKER) corosync pacemaker pacemaker-cli-utils
+		-o Dir::Cache::archives=$(PACEMAKER) corosync pacemaker pacemaker-cli-utils crmsh
 	Tests/docs/run $(PACKAGE) Tests/managers/pacemaker.md
 
 # As root, like the tests of the packages; no part of "make test", as it compiles everything twice.

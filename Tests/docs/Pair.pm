@@ -30,20 +30,57 @@ sub start {
     my $self = bless {
         scratch => $scratch, run => ($scratch =~ /([^-]+)$/)[0], owner => $$,
         processes => [], machines => {}, starters => [], spaces => [], groups => [],
+        package => $package, same => $same, boots => 0,
     }, $class;
     $self->wires;
-    $self->machine($_, $package) for qw(fw1 fw2);
-    for my $name (qw(fw1 fw2)) {
-        $self->within(20, sub { $self->find($name) }) or die "$name does not start\n" . $self->console;
-        $self->plug_in($name, $same);
+    $self->boot(qw(fw1 fw2));
+    return $self;
+}
+
+# Starts machines, with disks of their own: what one was told before is gone.
+sub boot {
+    my ($self, @names) = @_;
+    # The wires of one that was killed go a moment later.
+    my $switch = $self->space('switch');
+    for my $name (@names) {
+        $self->within(20, sub { system("ip -n $switch link show $name-eth3 > /dev/null 2>&1") != 0 })
+            or die "$name is still there\n";
     }
-    for my $name (qw(fw1 fw2)) {
+    $self->machine($_) for @names;
+    for my $name (@names) {
+        $self->within(20, sub { $self->find($name) }) or die "$name does not start\n" . $self->console;
+        $self->plug_in($name);
+    }
+    for my $name (@names) {
         $self->within(
             30,
             sub { $self->on($name, 'systemctl is-active --quiet test.target 2> /dev/null') == 0 })
             or die "systemd does not start on $name\n" . $self->console;
     }
-    return $self;
+}
+
+# Obeys a fence agent: a machine's file /run/fence names the one that is to be killed, and /run/fenced the one that
+# was.
+sub fence {
+    my ($self) = @_;
+    my $child = fork;
+    die unless defined $child;
+    if ($child == 0) {
+        while (1) {
+            sleep 0.1;
+            for my $root (map { "/proc/$_/root" } values %{ $self->{machines} }) {
+                open my $file, '<', "$root/run/fence" or next;
+                chomp(my $victim = <$file> // '');
+                my $machine = delete $self->{machines}{$victim} or next;
+                kill 'KILL', $machine;
+                $self->within(20, sub { !-e "/proc/$machine/ns/net" });
+                unlink "$root/run/fence";
+                open my $out, '>', "$root/run/fenced" or next;
+                print $out "$victim\n";
+            }
+        }
+    }
+    push @{ $self->{processes} }, $child;
 }
 
 sub space { "ct_sync-docs-$_[0]{run}-$_[1]" }
@@ -90,10 +127,11 @@ sub wire {
 
 # Starts a machine; it waits for its devices.
 sub machine {
-    my ($self, $name, $package) = @_;
-    my $scratch = "$self->{scratch}/$name";
+    my ($self, $name) = @_;
+    my $number = ++$self->{boots};
+    my $scratch = $self->{places}{$name} = "$self->{scratch}/$name-$number";
     mkdir $scratch or die;
-    my $group = "ct_sync-docs-$self->{run}-$name";
+    my $group = "ct_sync-docs-$self->{run}-$name-$number";
     open my $mounts, '<', '/proc/mounts' or die;
     open my $list, '>', "$scratch/hierarchies" or die;
     my @places;
@@ -121,20 +159,24 @@ sub machine {
         open STDERR, '>&', \*STDOUT;
         exec(
             qw(unshare --pid --fork --kill-child=KILL --mount --net --uts --ipc --cgroup sh),
-            "$here/machine", $scratch, $package, $name) or POSIX::_exit(1);
+            "$here/machine", $scratch, $self->{package}, $name) or POSIX::_exit(1);
     }
     push @{ $self->{starters} }, $child;
     $self->{starter}{$name} = $child;
 }
 
-# The machine's process 1, as seen here, once it has namespaces of its own.
-sub find {
+# A machine's process 1, as seen here; nothing if it has ended.
+sub process {
     my ($self, $name) = @_;
     my $starter = $self->{starter}{$name};
-    open my $file, '<', "/proc/$starter/task/$starter/children" or return 0;
-    my $child = <$file>;
-    return 0 unless $child;
-    $child =~ s/\s//g;
+    open my $file, '<', "/proc/$starter/task/$starter/children" or return;
+    return (<$file> // '') =~ /(\d+)/;
+}
+
+# Finds it, once it has namespaces of its own.
+sub find {
+    my ($self, $name) = @_;
+    my ($child) = $self->process($name) or return 0;
     my $own = readlink '/proc/self/ns/net';
     my $its = readlink "/proc/$child/ns/net" or return 0;
     return 0 if $own eq $its;
@@ -143,12 +185,12 @@ sub find {
 }
 
 sub plug_in {
-    my ($self, $name, $same) = @_;
+    my ($self, $name) = @_;
     my $process = $self->{machines}{$name};
     my ($number) = $name =~ /(\d)$/;
     my @enter = ('nsenter', "--net=/proc/$process/ns/net", 'ip');
     for my $device (sort keys %WIRES) { $self->wire($name, $process, $device, $WIRES{$device}) }
-    my $last = $same ? 1 : 10 + $number;
+    my $last = $self->{same} ? 1 : 10 + $number;
     must(@enter, qw(addr add), "203.0.113.$last/24", qw(dev eth0));
     must(@enter, qw(addr add), "192.168.1.$last/24", qw(dev eth1));
     must(@enter, qw(link set), $_, 'up') for sort keys %WIRES;
@@ -158,7 +200,7 @@ sub console {
     my ($self) = @_;
     my $text = '';
     for my $name (qw(fw1 fw2)) {
-        open my $file, '<', "$self->{scratch}/$name/console" or next;
+        open my $file, '<', "$self->{places}{$name}/console" or next;
         local $/;
         $text .= "$name: " . (<$file> // '') . "\n";
     }
@@ -234,7 +276,12 @@ sub connect_from {
     $self->background('server', "$here/echo.pl server") unless $self->{has_server}++;
     for my $client (@clients) {
         my $file = "$self->{scratch}/rounds-$client";
-        if (my $before = $self->{clients}{$client}) { kill 'KILL', $before; waitpid $before, 0; unlink $file }
+        if (my $before = $self->{clients}{$client}) {
+            kill 'KILL', $before;
+            waitpid $before, 0;
+            unlink $file;
+            $self->{processes} = [grep { $_ != $before } @{ $self->{processes} }];
+        }
         $self->{clients}{$client} = $self->background($client, "$here/echo.pl client $file");
     }
     return $self->go_on(20);
@@ -279,7 +326,7 @@ sub end {
     my ($self) = @_;
     return if $self->{owner} != $$ || $self->{has_ended}++;
     my @children = (@{ $self->{processes} }, @{ $self->{starters} });
-    kill 'KILL', @{ $self->{processes} }, values %{ $self->{machines} };
+    kill 'KILL', @{ $self->{processes} }, map { $self->process($_) } keys %{ $self->{starter} };
     sleep 0.1;
     kill 'KILL', @{ $self->{starters} };
     waitpid $_, 0 for @children;
