@@ -86,7 +86,8 @@ struct NodeReport: Sendable, Equatable {
 
     /// Whether a slave hears its master.
     var isMasterHeard: Bool { outOfSync != .noMaster && outOfSync != .silent }
-    /// Whether a slave has heard its master, or would have: one that gave way a moment ago has heard only the claim.
+    /// Whether a slave has heard its master, or would have: one that gave way a moment ago has heard only
+    /// the claim.
     var knowsMaster: Bool {
         role == .slave && (outOfSync != .noMaster || roleAge >= SlaveProtocol.silence)
     }

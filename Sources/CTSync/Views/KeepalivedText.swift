@@ -10,7 +10,8 @@ struct KeepalivedText {
     private(set) var addresses: [HostAddress] = []
     /// Whether a script of it watches the daemon.
     private(set) var isWatched = false
-    /// The commands of `notify`, `notify_master`, ...; the reader of a FIFO is told of every state, as `notify` is.
+    /// The commands of `notify`, `notify_master`, ...; the reader of a FIFO is told of every state, as
+    /// `notify` is.
     private var commands: [(word: String, command: String)] = []
     private let read: (String) -> String
 

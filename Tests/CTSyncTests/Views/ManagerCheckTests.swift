@@ -122,7 +122,9 @@ import Testing
             "notify \"/usr/lib/ct_sync/ct_sync-notify\"", with: "")
         let slave = Self.node(isMaster: false, has: [])
         // The FIFO alone has no reader of ours.
-        for (reader, isTold) in [("", false), ("/usr/lib/ct_sync/ct_sync-notify-fifo GROUP firewall", true)] {
+        for (reader, isTold) in [
+            ("", false), ("/usr/lib/ct_sync/ct_sync-notify-fifo GROUP firewall", true),
+        ] {
             try root.write(
                 text.replacing(
                     "global_defs {",
