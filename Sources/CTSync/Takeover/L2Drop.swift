@@ -47,16 +47,25 @@ package final class L2Drop {
     ///   - instance: tells the groups of one node apart; empty for the only one.
     ///   - backend: the setting.
     /// - Throws: `L2DropError`: what is missing, and what to install.
-    package init(
+    package convenience init(
         syncdev: String, exempt: [String] = [], instance: String = "",
         backend: L2DropChoice = .auto
     ) throws(L2DropError) {
         for device in [syncdev] + exempt where !NetdevRuleset.canWrite(device) {
             throw L2DropError("l2drop cannot write the device name \"\(device)\" into a rule")
         }
-        wanted = [syncdev] + exempt
-        name = Self.name(of: instance)
-        self.backend = try Self.backend(backend, named: name)
+        let name = Self.name(of: instance)
+        try self.init(
+            named: name, leaving: [syncdev] + exempt, by: try Self.backend(backend, named: name))
+    }
+
+    /// The same by a backend that was found already, whose rules have this name.
+    init(
+        named name: String, leaving open: [String], by backend: any L2DropBackend
+    ) throws(L2DropError) {
+        self.name = name
+        wanted = open
+        self.backend = backend
         do throws(SystemError) {
             monitor = try DeviceMonitor()
             rules = try RulesetMonitor()
@@ -121,6 +130,8 @@ package final class L2Drop {
         guard let left = resting else { return false }
         resting = nil
         guard try !isStale(left), backend.wake() else { return false }
+        // Somebody may have flushed them a moment ago, and no event has been read of it yet.
+        guard try backend.isWhole(left) else { return false }
         plan = left
         return true
     }

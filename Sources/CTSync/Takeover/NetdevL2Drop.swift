@@ -16,9 +16,13 @@ package struct NetdevL2Drop: L2DropBackend {
 
     /// Asks the kernel what it has.
     ///
-    /// - Parameter table: the name of its tables.
+    /// - Parameters:
+    ///   - table: the name of its tables.
+    ///   - numbers: of what this kernel may lack.
     /// - Throws: `L2DropError` if there is no netdev family with ingress and egress hooks.
-    init(table: String) throws(L2DropError) {
+    init(
+        table: String, numbers: OwnedTables.Numbers = OwnedTables.Numbers()
+    ) throws(L2DropError) {
         var ruleset = NetdevRuleset(table: table)
         do throws(NftablesError) {
             nftables = try Nftables()
@@ -39,7 +43,7 @@ package struct NetdevL2Drop: L2DropBackend {
         }
         self.ruleset = ruleset
         do throws(SystemError) {
-            owned = try OwnedTables(table, families: ruleset.families)
+            owned = try OwnedTables(table, families: ruleset.families, numbers: numbers)
         } catch {
             throw L2DropError("l2drop: \(error)")
         }
@@ -56,8 +60,7 @@ package struct NetdevL2Drop: L2DropBackend {
     /// Whether there are as many chains and rules as there were: those of a flushed table are gone,
     /// and only its name is left.
     func isWhole(_ plan: DarkPlan) throws(L2DropError) -> Bool {
-        let found = try Self.tables(nftables).filter { $0.name == ruleset.table }.map(\.family)
-        guard ruleset.families.allSatisfy(found.contains) else { return false }
+        guard try isThere() else { return false }
         var listing = ""
         for family in ruleset.families {
             guard let text = list(family) else { return false }
@@ -83,28 +86,43 @@ package struct NetdevL2Drop: L2DropBackend {
 
     func raise(_ plan: DarkPlan) throws(L2DropError) {
         var reason = ""
-        for _ in 0..<Self.attempts {
+        for attempt in 0..<Self.attempts {
+            if attempt > 0 { usleep(Self.attemptMicroseconds) }
             do throws(SystemError) {
                 try owned.make()
             } catch {
                 if OwnedTables.isTooOld(error) { return try run(ruleset.replacement(plan)) }
                 // A child that has not begun yet has our descriptors, the last owner's among them.
                 reason = "\(error)"
-                usleep(Self.attemptMicroseconds)
                 continue
             }
             let old = ruleset.families.flatMap { family in
                 NetdevRuleset.chains(of: list(family) ?? "").map { (family, $0) }
             }
-            try run(ruleset.refilling(plan, without: old))
-            do throws(SystemError) {
-                return try owned.take()
+            do throws(L2DropError) {
+                try run(ruleset.refilling(plan, without: old))
             } catch {
-                // Somebody has flushed it since: once more.
-                reason = "\(error)"
+                guard try !isThere() else { throw error }
+                reason = "somebody removes them"
+                continue
             }
+            do throws(SystemError) {
+                try owned.take()
+            } catch {
+                reason = "\(error)"
+                continue
+            }
+            // What was flushed before they were taken was made anew, empty; from now on nobody can.
+            if try isWhole(plan) { return }
+            reason = "somebody empties them"
         }
         throw L2DropError("l2drop: its tables cannot be had: \(reason)")
+    }
+
+    /// Whether all tables are there, whatever is in them.
+    private func isThere() throws(L2DropError) -> Bool {
+        let found = try Self.tables(nftables, named: { $0 == ruleset.table }).map(\.family)
+        return ruleset.families.allSatisfy(found.contains)
     }
 
     /// How often the drop is made, if others flush it in the milliseconds that it is nobody's.

@@ -23,16 +23,24 @@ final class OwnedTables {
     private static let netlinkNetfilter: CInt = 12  // NETLINK_NETFILTER
     private static let subsystem: UInt16 = 10  // NFNL_SUBSYS_NFTABLES
     private static let newTable: UInt16 = 0  // NFT_MSG_NEWTABLE
-    private static let destroyTable: UInt16 = 26  // NFT_MSG_DESTROYTABLE, Linux 6.3
     private static let (request, acknowledge, create): (UInt16, UInt16, UInt16) = (1, 4, 0x400)
     private static let (nameAttribute, flagsAttribute): (UInt16, UInt16) = (1, 2)  // NFTA_TABLE_*
     private static let dormant: UInt32 = 1  // NFT_TABLE_F_DORMANT
     private static let ownership: UInt32 = 2  // NFT_TABLE_F_OWNER
-    private static let persist: UInt32 = 4  // NFT_TABLE_F_PERSIST
     private static let bufferBytes = 8 * 1024
+
+    /// The numbers of what a kernel may be too old for. It refuses them as it does any that it has never heard
+    /// of, and so a test has an old kernel: by numbers that none has.
+    struct Numbers {
+        /// NFT_MSG_DESTROYTABLE, Linux 6.3
+        var destroyTable: UInt16 = 26
+        /// NFT_TABLE_F_PERSIST, Linux 6.9
+        var persist: UInt32 = 4
+    }
 
     private let name: String
     private let families: [String]
+    private let numbers: Numbers
     private let memory: MappedMemory
     /// What asks for all that no owner is needed for; nil until then.
     private var asker: Descriptor?
@@ -51,9 +59,12 @@ final class OwnedTables {
     }
 
     /// The tables of this name; touches nothing.
-    init(_ name: String, families: [String]) throws(SystemError) {
+    init(
+        _ name: String, families: [String], numbers: Numbers = Numbers()
+    ) throws(SystemError) {
         self.name = name
         self.families = families
+        self.numbers = numbers
         memory = try MappedMemory(byteCount: Self.bufferBytes)
     }
 
@@ -65,14 +76,15 @@ final class OwnedTables {
     func make() throws(SystemError) {
         if hold == .resting { try destroy() }
         release()
-        try run(Self.newTable, Self.create, Self.persist, by: &asker)
+        try run(Self.newTable, Self.create, numbers.persist, by: &asker)
     }
 
-    /// Takes the tables, and has them work if they rest.
+    /// Takes the tables, and has them work if they rest. One that somebody has removed meanwhile is made, empty:
+    /// what is in them is to be looked at afterwards, when nobody else can change it any more.
     ///
-    /// - Throws: `SystemError`; ENOENT if one is gone, EPERM if somebody else has one.
+    /// - Throws: `SystemError`; EPERM if somebody else has one.
     func take() throws(SystemError) {
-        try run(Self.newTable, 0, Self.ownership | Self.persist, by: &owner)
+        try run(Self.newTable, 0, Self.ownership | numbers.persist, by: &owner)
         hold = .awake
     }
 
@@ -82,7 +94,7 @@ final class OwnedTables {
     func rest() throws(SystemError) -> Bool {
         guard hold == .awake else { return false }
         release()
-        try run(Self.newTable, 0, Self.dormant | Self.persist, by: &asker)
+        try run(Self.newTable, 0, Self.dormant | numbers.persist, by: &asker)
         hold = .resting
         return true
     }
@@ -115,9 +127,9 @@ final class OwnedTables {
     ///   removed by others.
     func destroy() throws(SystemError) {
         if hold == .awake {
-            try run(Self.destroyTable, 0, nil, by: &owner)
+            try run(numbers.destroyTable, 0, nil, by: &owner)
         } else {
-            try run(Self.destroyTable, 0, nil, by: &asker)
+            try run(numbers.destroyTable, 0, nil, by: &asker)
         }
         hold = .none
     }
@@ -162,13 +174,19 @@ final class OwnedTables {
         writer.endMessage()
     }
 
+    /// The kernel answers each message, also of a transaction that it refuses. All answers are read: one that
+    /// is left would be taken for an answer to the next transaction.
     private func readAnswers(_ raw: CInt) throws(SystemError) {
         var left = families.count
+        var refusal: CInt = 0
         while left > 0 {
             let count = try retryingNonBlocking("recv of nftables answers") {
                 recv(raw, memory.base, Self.bufferBytes, 0)
             }
-            guard let count else { throw SystemError("answers of nftables", errno: ENODATA) }
+            guard let count else {
+                // It had no memory for all of them, or refused them together.
+                throw SystemError("nftables tables", errno: refusal == 0 ? ENODATA : refusal)
+            }
             let bytes = UnsafeRawBufferPointer(start: memory.base, count: count).bytes
             var offset = 0
             while offset < count, let next = bytes.nextMessage(after: offset) {
@@ -178,11 +196,12 @@ final class OwnedTables {
                 } catch {
                     throw SystemError("answers of nftables: \(error)", errno: EBADMSG)
                 }
-                guard number == 0 else { throw SystemError("nftables tables", errno: number) }
+                if refusal == 0 { refusal = number }
                 left -= 1
                 offset = next
             }
         }
+        guard refusal == 0 else { throw SystemError("nftables tables", errno: refusal) }
     }
 
     /// NFPROTO_*
