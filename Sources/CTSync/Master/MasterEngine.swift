@@ -100,4 +100,15 @@ final class MasterEngine: Sendable {
         sender.sendClosed(sending, now: now, wallMicroseconds: wallMicroseconds)
         return isWalkWanted
     }
+
+    /// Whether the thread that sends may sleep as its stage says; once it is awake again, `ring.wokeUp()` is
+    /// to be called.
+    ///
+    /// - Returns: until when; nil if there is something to send.
+    func mayRest(_ pause: Pause) -> Instant? {
+        guard case .until(let instant) = pause, ring.prepareToSleep(),
+            (exchange.againDue ?? .max) >= instant
+        else { return nil }
+        return instant
+    }
 }

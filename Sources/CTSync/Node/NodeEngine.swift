@@ -125,6 +125,8 @@ final class NodeEngine {
     private static let announceInterval = 1 * Duration.second
     /// How soon timers that could not be started are tried again.
     private static let timerRetry = 250 * Duration.millisecond
+    /// The longest that a daemon which is to end goes on to hand over what began here.
+    private static let handOverTime = 500 * Duration.millisecond
 
     init(
         nodeID: UInt8, _ parts: any NodeParts, requireSyncSeconds: UInt32, now: Instant
@@ -206,6 +208,21 @@ final class NodeEngine {
     }
 
     // MARK: Claims heard as master
+
+    /// Does what follows from what this master has heard of others.
+    ///
+    /// - Returns: the claim that it gave way to, and the one that it has taken a new claim above; nil if it
+    ///   did not.
+    func hear(
+        _ news: MasterNews, now: Instant, wallMicroseconds: UInt64
+    ) -> (gaveWayTo: MasterClaim?, outbid: MasterClaim?) {
+        let higher = news.higher.flatMap { giveWay(to: $0, now: now) ? $0 : nil }
+        let above = news.outbid.flatMap {
+            outbid($0, now: now, wallMicroseconds: wallMicroseconds) ? $0 : nil
+        }
+        if news.hasBeaten { hasBeaten(now: now) }
+        return (higher, above)
+    }
 
     /// Gives way to a higher claim.
     ///
@@ -382,6 +399,19 @@ final class NodeEngine {
         machine.commit(.slave)
         roleSince = now
         parts.becomeSlave(after: claim, holding: holding, now: now)
+    }
+
+    /// Whether a daemon that was told to end may do so. What packets have made here since this node gave way
+    /// is handed over first, if there is a master: nobody else has it, and a reboot may follow.
+    ///
+    /// - Parameter orderedAt: when it was told.
+    func mayEnd(orderedAt: Instant, now: Instant) -> Bool {
+        guard role == .slave, promotion != nil, now < orderedAt + Self.handOverTime else {
+            return true
+        }
+        // By then its kernel's last events are read.
+        guard now >= orderedAt + 2 * KernelWatch.beginInterval else { return false }
+        return !parts.slaveState.holding.mayBeAlone
     }
 
     /// Ends everything in order: what has happened is sent.

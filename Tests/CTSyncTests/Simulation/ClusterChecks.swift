@@ -18,14 +18,14 @@ extension SimulatedCluster {
     func checkReport(_ node: SimulatedNode) throws {
         guard let daemon = node.daemon else { return }
         let isMaster = daemon.engine.role == .master
-        guard (daemon.term != nil) == isMaster, daemon.isReceiving == !isMaster,
+        guard (daemon.term != nil) == isMaster, daemon.link.isSlave == !isMaster,
             daemon.isOpen == isMaster
         else {
             throw Failure(
                 10,
                 """
                 node \(node.index) reports \(daemon.engine.role), but its term runs: \
-                \(daemon.term != nil), it receives: \(daemon.isReceiving), it is open: \
+                \(daemon.term != nil), it receives: \(daemon.link.isSlave), it is open: \
                 \(daemon.isOpen)
                 """)
         }
@@ -127,9 +127,10 @@ extension SimulatedCluster {
             if !schedule.failsToTheEnd { node.kernel.calls.failing = 0 }
             node.kernel.table.capacity = 1_000
             node.kernel.table.hasHelpers = true
-            if node.daemon == nil { try start(node) }
         }
         // In every other schedule nobody says who is to be master until the nodes have agreed. Where a
+        while nodes.contains(where: \.isStopping) { try step(Self.quietTick) }
+        for node in nodes where node.daemon == nil { try start(node) }
         // call may fail there may be none: that is for the manager to see.
         let hasMaster = nodes.contains { $0.role == .master }
         if schedule.seed % 2 == 0, hasMaster, !schedule.failsToTheEnd { try agree(on: nil) }
@@ -148,7 +149,7 @@ extension SimulatedCluster {
         try checkOwed(chosen)
         let others = nodes.filter { !$0.agrees(with: nodes[chosen]) }
         for node in others {
-            node.stop()
+            while try !stop(node) { try step(Self.quietTick) }
             node.rules = nodes[chosen].filter.current.rules
             try start(node)
         }

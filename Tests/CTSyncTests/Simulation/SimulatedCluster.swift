@@ -216,6 +216,8 @@ final class SimulatedCluster {
 
     private func disturb() {
         guard let active, nodes[active].role == .master else { return }
+        for node in nodes where node.isStopping { _ = try stop(node) }
+        for node in nodes { try startWaiting(node) }
         let kernel = nodes[active].kernel
         var times = churn / 1_000
         if chance.happens(churn % 1_000) { times += 1 }
@@ -231,7 +233,7 @@ final class SimulatedCluster {
     func order(_ index: Int, _ role: Role) throws {
         noteTold()
         let node = nodes[index]
-        guard let daemon = node.daemon else { return }
+        guard let daemon = node.daemon, !node.isStopping else { return }
         let taken = role == .master ? owe(to: index) : []
         let (before, failures) = (node.role, node.kernel.calls.failures)
         var refusal: (any Error)?
@@ -264,15 +266,10 @@ final class SimulatedCluster {
         switch action {
         case .order(let node, let role): try order(node, role)
         case .kill(let node): nodes[node].kill()
-        case .stop(let node):
-            guard nodes[node].daemon != nil else { return }
-            nodes[node].stop()
-            try checkStopped(nodes[node])
+        case .stop(let node): _ = try stop(nodes[node])
         case .start(let node, let state):
-            guard nodes[node].daemon == nil else { return }
-            let taken = state == .master ? owe(to: node) : []
-            try start(nodes[node], state)
-            if nodes[node].role == .master { move(to: node, taken) }
+            if nodes[node].daemon == nil || nodes[node].isStopping { nodes[node].startsAs = state }
+            try startWaiting(nodes[node])
         case .reboot(let node):
             excuse(node)
             nodes[node].reboot()
@@ -297,6 +294,7 @@ final class SimulatedCluster {
             nodes[node].daemon?.command { slave in slave.requireInitsync(now: now) }
         default: meddle(action)
         }
+            nodes[node].startsAs = nil
     }
 
     /// All ways are up again. What live connections need, and any node holds, is owed from now on.
@@ -329,6 +327,25 @@ final class SimulatedCluster {
         case .changeEntry(let node):
             nodes[node].kernel.meddle { table in
                 guard let key = sorted(table).first(where: { $0.tuple.source != nodes[node].own })
+    /// Tells a node's daemon to end.
+    ///
+    /// - Returns: whether it has; if not it is told again with each step.
+    func stop(_ node: SimulatedNode) throws -> Bool {
+        guard node.daemon != nil else { return true }
+        guard node.stop() else { return false }
+        try checkStopped(node)
+        return true
+    }
+
+    /// Starts a daemon for which another one had to end, if it has.
+    private func startWaiting(_ node: SimulatedNode) throws {
+        guard node.daemon == nil, let state = node.startsAs else { return }
+        node.startsAs = nil
+        let taken = state == .master ? owe(to: node.index) : []
+        try start(node, state)
+        if node.role == .master { move(to: node.index, taken) }
+    }
+
                 else { return }
                 table.change(key, saying: .mark, .hand) { $0.mark = 9 }
             }
