@@ -228,8 +228,8 @@ corpus: packages
 		$(SWIFT) test $(TESTING) --skip-build --filter 'ReaderTests'
 
 # Style, that no room of the library uses one below it, that daemon and simulation call the same engines
-# (docs/engines.md), that the tests exist which documents name, and that each planted fault still has its
-# place.
+# (docs/engines.md), that the tests exist which documents name, that the seeds in them are run, and that each
+# planted fault still has its place.
 LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 
 lint:
@@ -237,6 +237,7 @@ lint:
 		Fuzz/Package.swift Fuzz/Sources
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
 	@Tests/style/callers --check
+	@Tests/style/seeds
 	@Tests/docs/tests
 	@Tests/mutants/run --check
 	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \
