@@ -83,11 +83,14 @@ import Testing
         ) {
             var header = PacketHeader(type: type, nodeID: 1, epoch: 100, sequence: expected)
             var ranges: [UInt8] = []
+            var report = SlaveReport()
             if let range {
                 header.messageCount = 1
                 ranges = PacketBytes.ranges([range])
+                // It hears the donor all the while.
+                report.silentMilliseconds = 0
             }
-            take(PacketBytes.sealed(header, ranges + PacketBytes.report()))
+            take(PacketBytes.sealed(header, ranges + PacketBytes.report(report)))
         }
 
         /// What begins is asked for, handed over and taken.
