@@ -196,7 +196,7 @@ sanitized: packages
 # Every schedule in which a promise breaks, up to twenty, with its seed.
 soak: packages
 	$(SWIFT) build $(TESTING) --build-tests
-	CTSYNC_MINUTES=$(MINUTES) CTSYNC_FAILURES=20 \
+	CTSYNC_FIRST=500001 CTSYNC_MINUTES=$(MINUTES) CTSYNC_FAILURES=20 \
 		$(SWIFT) test $(TESTING) --skip-build --filter SimulationTests
 
 # One build of a scratch copy with all faults, each behind a switch; the table is in docs/hacking.md.

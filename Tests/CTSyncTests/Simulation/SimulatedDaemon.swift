@@ -55,7 +55,8 @@ final class SimulatedDaemon: NodeParts {
             link: node.port, filter: node.filter, ringSlots: settings.ringSlots,
             slotByteCount: settings.slotByteCount, wake: sendWake,
             packetsPerSecond: settings.packetsPerSecond,
-            reconcileSeconds: settings.reconcileSeconds)
+            reconcileSeconds: settings.reconcileSeconds,
+            flushGraceSeconds: settings.flushGraceSeconds)
         link = LinkEngine(self.slave, master, filter: node.filter, nodeID: node.id)
         // Last, as nothing frees it if the start is refused.
         target = .allocate(byteCount: 2_048, alignment: 8)
@@ -86,6 +87,9 @@ final class SimulatedDaemon: NodeParts {
         defer { publish() }
         controlThread.wake()
         return try engine.order(
+            wanted, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+    }
+
     /// Has been told to end.
     ///
     /// - Returns: whether it may.
@@ -93,9 +97,6 @@ final class SimulatedDaemon: NodeParts {
         let orderedAt = endsSince ?? node.now
         endsSince = orderedAt
         return engine.mayEnd(orderedAt: orderedAt, now: node.now)
-    }
-
-            wanted, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
     }
 
     func end() {
@@ -119,6 +120,13 @@ final class SimulatedDaemon: NodeParts {
         linkThread.wake()
     }
 
+    /// An operator's `resync` on a master.
+    func walkForAll() {
+        guard engine.role == .master else { return }
+        master.exchange.requireInitsync()
+        walkThread.wake()
+    }
+
     func deliver(_ packet: [UInt8], from source: PeerAddress) {
         inbox.append((packet, source))
         linkThread.wake()
@@ -128,11 +136,11 @@ final class SimulatedDaemon: NodeParts {
     private func receive() {
         let packets = inbox
         inbox = []
+        link.beginReading()
         for (packet, source) in packets { take(packet, source) }
     }
 
     private func take(_ packet: [UInt8], _ peer: PeerAddress) {
-        link.beginReading()
         packet.withUnsafeBytes { bytes in
             let consequence = link.receive(
                 bytes.bytes, from: peer, now: node.now,
@@ -168,25 +176,25 @@ final class SimulatedDaemon: NodeParts {
         unsentSince = isUnsent ? unsentSince ?? node.now : nil
         if timerThread.isAwake(node.now), let aftermath, chance.happens(700) {
             let pause = aftermath.step(now: node.now)
-            timerThread.sleep(pause)
-        }
-    }
             if let lacksRoom = aftermath.takeRoom() {
                 master.exchange.timersRun(lacksRoom: lacksRoom)
                 walkThread.wake()
             }
+            timerThread.sleep(pause)
+        }
+    }
 
     private func control() {
         guard controlThread.isAwake(node.now) else { return }
         controlThread.sleep(.until(node.now + node.controlPause))
-        do throws(SystemError) {
-            if engine.role == .master {
-                master.sender.say(entryCount: master.initsync.estimate)
-            }
         let heard = news
         news = MasterNews()
         _ = engine.hear(
             heard, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
+        do throws(SystemError) {
+            if engine.role == .master {
+                master.sender.say(entryCount: master.initsync.estimate)
+            }
             let pause = try engine.tick(
                 now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
             controlThread.sleep(pause.sooner(.until(node.now + node.controlPause)))
@@ -207,8 +215,18 @@ final class SimulatedDaemon: NodeParts {
 
     private func send(_ length: Int, _ peer: PeerAddress?) {
         let packet = UnsafeRawBufferPointer(rebasing: target[..<length])
-        if let peer { slave.slave.otherAddresses(of: peer) { node.port.send(packet, to: $0) } }
-        node.port.send(packet, to: peer)
+        var isRefused = true
+        if let peer {
+            slave.slave.otherAddresses(of: peer) { other in
+                if node.port.send(packet, to: other) { isRefused = false }
+            }
+        }
+        if node.port.send(packet, to: peer) { isRefused = false }
+        if isRefused { slave.packetsRefused += 1 }
+    }
+
+    private func isReadable(_ term: MasterEngine.Term) -> Bool {
+        (term.events.source as? SimulatedEvents)?.isReadable ?? false
     }
 
     private func listen(_ term: MasterEngine.Term) {
@@ -279,11 +297,13 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func record(epoch: UInt64) {
+        guard !node.storage.isFull else { return }
         node.storage.epoch = max(node.storage.epoch, epoch)
         node.storage.diskEpoch = max(node.storage.diskEpoch, epoch)
     }
 
     func record(last word: Basis, hasMore: Bool) {
+        guard !node.storage.isFull else { return }
         (node.storage.last, node.storage.hasMore) = (word, hasMore)
     }
 
@@ -346,15 +366,15 @@ final class SimulatedDaemon: NodeParts {
         let begun = try Aftermath(
             kernel, timers, windows, slave.table, includesUnread: slave.hasUnread,
             promotedAt: now)
+        try kernel.calls.attempt("thread of the timers")
+        node.trace("timers start")
+        aftermath = begun
         timerThread.wake()
     }
 
     func close(now: Instant) {
         isOpen = false
     }
-        try kernel.calls.attempt("thread of the timers")
-        node.trace("timers start")
-        aftermath = begun
 
     func stopTimers() {
         aftermath?.close()

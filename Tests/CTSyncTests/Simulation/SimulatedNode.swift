@@ -142,6 +142,8 @@ struct SimulatedSettings {
     var requireSyncSeconds: UInt32 = 0
     /// Of the largest packet that the devices take.
     var slotByteCount = 400
+    /// For which slaves keep what their master's kernel flushes.
+    var flushGraceSeconds: UInt32 = 0
 }
 
 /// A wall clock that may be off by years, step, or stand still.
@@ -172,9 +174,12 @@ final class SimulatedStorage {
     var hasMore = false
     /// The epoch's file on the disk.
     var diskEpoch: UInt64 = 0
+    /// Nothing can be written, to either.
+    var isFull = false
 
     func reboot() {
         role = nil
+        isFull = false
         (epoch, last, hasMore) = (0, .none, false)
     }
 }
