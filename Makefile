@@ -199,7 +199,7 @@ sanitized: packages
 # Every schedule in which a promise breaks, up to twenty, with its seed.
 soak: packages
 	$(SWIFT) build $(TESTING) --build-tests
-	CTSYNC_MINUTES=$(MINUTES) CTSYNC_FAILURES=20 \
+	CTSYNC_FIRST=500001 CTSYNC_MINUTES=$(MINUTES) CTSYNC_FAILURES=20 \
 		$(SWIFT) test $(TESTING) --skip-build --filter SimulationTests
 
 # One build of a scratch copy with all faults, each behind a switch; the table is in docs/hacking.md.
@@ -231,8 +231,8 @@ corpus: packages
 		$(SWIFT) test $(TESTING) --skip-build --filter 'ReaderTests'
 
 # Style, that no room of the library uses one below it, that daemon and simulation call the same engines
-# (docs/engines.md), that the tests exist which documents name, and that each planted fault still has its
-# place.
+# (docs/engines.md), that the tests exist which documents name, that the seeds in them are run, and that each
+# planted fault still has its place.
 LIBRARY = $(wildcard Sources/CTSync/*/*.swift)
 
 lint:
@@ -240,6 +240,7 @@ lint:
 		Fuzz/Package.swift Fuzz/Sources
 	@Tests/style/rooms $(LIBRARY) $(LIBRARY)
 	@Tests/style/callers --check
+	@Tests/style/seeds
 	@Tests/docs/tests
 	@Tests/mutants/run --check
 	@! grep -rnE '^(package |public |internal )?import Foundation' Sources/CTSync Sources/ct_sync \

@@ -28,6 +28,17 @@ final class Aftermath {
 
     /// Whether the kernel has no room for some of the replicas.
     var lacksRoom: Bool { unmade?.due != nil }
+    /// What the master was told of that last.
+    private var toldRoom: Bool?
+
+    /// What the master is to be told after a step, if it was not told yet: that the timers run, and whether the
+    /// kernel lacks room. As long as they do not run it is told nothing, as a walk would tell the slaves of
+    /// long timeouts.
+    func takeRoom() -> Bool? {
+        guard haveTimersStarted, toldRoom != lacksRoom else { return nil }
+        toldRoom = lacksRoom
+        return lacksRoom
+    }
 
     /// Begins what follows a promotion.
     ///

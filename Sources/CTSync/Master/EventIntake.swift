@@ -23,7 +23,8 @@ final class EventIntake: Sendable {
         fileprivate let shifts: ShiftWatch
         fileprivate let tagged: TagWatch
         fileprivate let taggedLookup: any EntryLookup
-        fileprivate let losses: any AddressLosses
+        /// For the walk of the term too.
+        let losses: SharedLosses
         fileprivate let flush: FlushHold
         fileprivate var pace = EventPace()
         /// When to look for events again: at an instant, or when there is one.
@@ -42,7 +43,7 @@ final class EventIntake: Sendable {
             self.kernel = kernel
             self.tagged = tagged
             taggedLookup = try kernel.makeLookup()
-            losses = try kernel.openAddressLosses()
+            losses = SharedLosses(try kernel.openAddressLosses())
             sieve = EventSieve(try kernel.makeLookup())
             expected = ExpectationSieve(try kernel.makeLookup())
             shifts = try ShiftWatch(try kernel.makeLookup())

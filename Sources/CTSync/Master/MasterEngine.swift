@@ -69,8 +69,7 @@ final class MasterEngine: Sendable {
         // The events first: what changes while the table is read must be heard.
         let events = try intake.open(kernel)
         let walk = initsync.open(
-            try kernel.makeWalk(), try kernel.makeLookup(), try kernel.openAddressLosses(),
-            now: now)
+            try kernel.makeWalk(), try kernel.makeLookup(), events.losses, now: now)
         tagged.reset()
         ring.reset(epoch: claim.epoch, nodeID: claim.nodeID, flags: .partial)
         exchange.start(claim, holding: holding, lacks: lacks, postponesInitsyncs: true, now: now)
@@ -81,10 +80,9 @@ final class MasterEngine: Sendable {
     ///
     /// - Throws: `SystemError` as `open`.
     func rehearse(_ kernel: any KernelTable, now: Instant) throws(SystemError) {
-        _ = try intake.open(kernel)
+        let events = try intake.open(kernel)
         _ = initsync.open(
-            try kernel.makeWalk(), try kernel.makeLookup(), try kernel.openAddressLosses(),
-            now: now)
+            try kernel.makeWalk(), try kernel.makeLookup(), events.losses, now: now)
         _ = sender.open()
     }
 
@@ -99,5 +97,16 @@ final class MasterEngine: Sendable {
         let isWalkWanted = intake.drain(events, now: now)
         sender.sendClosed(sending, now: now, wallMicroseconds: wallMicroseconds)
         return isWalkWanted
+    }
+
+    /// Whether the thread that sends may sleep as its stage says; once it is awake again, `ring.wokeUp()` is
+    /// to be called.
+    ///
+    /// - Returns: until when; nil if there is something to send.
+    func mayRest(_ pause: Pause) -> Instant? {
+        guard case .until(let instant) = pause, ring.prepareToSleep(),
+            (exchange.againDue ?? .max) >= instant
+        else { return nil }
+        return instant
     }
 }

@@ -123,12 +123,14 @@ extension MasterProtocol {
     func mayWalk(now: Instant) -> Bool {
         slaves.withLock { slaves in
             let last = ring.lastClosed
-            let slowest = slaves.peers.slowest(of: last, since: Self.walkPatience, now: now)
+            let slowest = slaves.peers.slowest(
+                of: last, from: ring.oldestWanted, since: Self.walkPatience, now: now)
             return slowest.map { last <= $0 || last - $0 <= window } ?? true
         }
     }
 
-    /// Whether a node that was heard has applied every packet.
+    /// Whether a node that was heard says that it has applied every packet: not if some were given up meanwhile,
+    /// which it then asks to have told again.
     var areAllApplied: Bool {
         slaves.withLock { slaves in
             var isOne = false

@@ -161,12 +161,10 @@ final class MasterProtocol: Sendable {
             return .none
         }
         let isCopy = slaves.peers.isCopy(header.nodeID, header, from: peer)
-        // What it is not to ask for does not keep a walk waiting.
-        let applied = max(header.sequence &- 1, max(ring.oldestWanted, 1) - 1)
         slaves.peers.heard(
             header.nodeID,
             PeerList.Peer(
-                address: peer, lastHeard: now, applied: applied, report: report,
+                address: peer, lastHeard: now, applied: header.sequence &- 1, report: report,
                 traits: SlaveReport.traits(packet, after: Int(header.messageCount)),
                 kind: header.type.rawValue, clock: header.clockMicroseconds,
                 clockOffsetMicroseconds: Int64(

@@ -154,10 +154,8 @@ final class MasterThreads {
         while !stop.isStopped {
             let pause = engine.sender.step(
                 term, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
-            guard case .until(let instant) = pause else { continue }
-            if engine.ring.prepareToSleep(), (engine.exchange.againDue ?? .max) >= instant {
-                stop.sleep(until: instant)
-            }
+            guard pause != .none else { continue }
+            if let instant = engine.mayRest(pause) { stop.sleep(until: instant) }
             engine.ring.wokeUp()
         }
         engine.sender.finish(term, wallMicroseconds: Clock.wallMicroseconds()) { Clock.now() }

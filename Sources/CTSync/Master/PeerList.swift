@@ -74,13 +74,18 @@ struct PeerList: ~Copyable {
 
     /// What the slowest has applied of those that take part in a walk: that were heard lately and get
     /// on, or have all; nil if none does.
-    func slowest(of last: UInt64, since patience: UInt64, now: Instant) -> UInt64? {
+    ///
+    /// - Parameter floor: the oldest packet that is to be asked for: those before do not keep a walk waiting.
+    func slowest(
+        of last: UInt64, from floor: UInt64, since patience: UInt64, now: Instant
+    ) -> UInt64? {
         var slowest: UInt64?
         visit { _, peer in
+            let applied = max(peer.applied, max(floor, 1) - 1)
             guard now < peer.lastHeard + patience,
-                peer.applied >= last || now < peer.advancedAt + patience
+                applied >= last || now < peer.advancedAt + patience
             else { return }
-            slowest = min(slowest ?? peer.applied, peer.applied)
+            slowest = min(slowest ?? applied, applied)
         }
         return slowest
     }

@@ -12,7 +12,7 @@ struct AddressLoss: Equatable, Sendable {
     var device: String
 }
 
-/// Says which addresses a node has lost; used by one thread.
+/// Says which addresses a node has lost; used by one thread at a time.
 protocol AddressLosses: AnyObject {
     /// Hands out the addresses lost since the last call.
     func look(_ body: (AddressLoss) -> Void) throws(SystemError)
@@ -26,7 +26,7 @@ protocol AddressLosses: AnyObject {
 /// 3. Messages that found the socket full: any address may have gone and come back, so all are
 ///    handed out, and read again.
 ///
-/// One thread uses it.
+/// One thread at a time uses it.
 final class AddressMonitor: AddressLosses {
     private struct Known {
         var index: UInt32

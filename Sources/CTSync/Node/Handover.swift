@@ -26,6 +26,8 @@ final class Handover {
     /// The master that has taken something, and up to which generation.
     private var taken: (by: MasterClaim, generation: UInt16)?
     private var askedAt: Instant = 0
+    /// Whether it hands over.
+    var isRunning: Bool { term != nil }
     /// How many were begun.
     private(set) var count: UInt64 = 0
 

@@ -4,18 +4,8 @@ import Synchronization
 
 /// What the link's thread lets the control thread know.
 final class LinkReports: Sendable {
-    /// What a master has heard of other masters.
-    struct News {
-        /// A claim by which it is superseded.
-        var higher: MasterClaim?
-        /// A claim that a slave knows of, and that nobody makes any more.
-        var outbid: MasterClaim?
-        /// Another node was master, with a lower claim.
-        var hasBeaten = false
-    }
-
     private let snapshot = Mutex(SlaveStatus())
-    private let news = Mutex(News())
+    private let news = Mutex(MasterNews())
     private let taken = Atomic<Bool>(false)
     private let superseded: WakeUp
 
@@ -36,9 +26,9 @@ final class LinkReports: Sendable {
     var status: SlaveStatus { snapshot.withLock { $0 } }
 
     /// What this master has heard of others since it was asked last.
-    func takeNews() -> News {
+    func takeNews() -> MasterNews {
         news.withLock { news in
-            defer { news = News() }
+            defer { news = MasterNews() }
             return news
         }
     }
@@ -60,8 +50,8 @@ final class LinkReports: Sendable {
     }
 
     /// Adds to the news.
-    func tell(_ change: (inout News) -> Void) {
-        news.withLock { change(&$0) }
+    func tell(_ consequence: MasterProtocol.Consequence) {
+        news.withLock { $0.add(consequence) }
         superseded.signal()
     }
 }

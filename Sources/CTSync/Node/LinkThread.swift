@@ -7,12 +7,6 @@ internal import CCTSyncShims
 ///
 /// Thread: `ct_sync_recv`, from start to stop. It owns the replica table while slave.
 final class LinkThread: Sendable {
-    private enum Mode {
-        case idle
-        case slave
-        case master
-    }
-
     private let links: SyncLinks
     private let threads: SendableBox<MasterThreads>
     private let filter: FilterBox
@@ -45,7 +39,7 @@ final class LinkThread: Sendable {
     var status: SlaveStatus { reports.status }
 
     /// What this master has heard of others since it was asked last.
-    func takeNews() -> LinkReports.News { reports.takeNews() }
+    func takeNews() -> MasterNews { reports.takeNews() }
 
     /// Starts the thread; it does nothing until it is told what to be.
     ///
@@ -53,14 +47,10 @@ final class LinkThread: Sendable {
     func start(
         _ engine: SlaveEngine, _ seal: LinkSeal, reach: Int
     ) throws(SystemError) -> WorkerThread {
-        let (births, intake) = (threads.value.engine.exchange.births, threads.value.engine.intake)
-        engine.beganInTerm = { births.began($0) }
-        engine.recordBeginnings = { births.begin() }
-        engine.wasMuteAsMaster = { intake.offCount > 0 }
         let work = SendableBox(
             LinkWork(
-                engine, Handover(threads.value.engine, engine, nodeID: nodeID), links,
-                try LinkTraffic(links, seal, reach: reach), threads.value, filter, reports))
+                LinkEngine(engine, threads.value.engine, filter: filter, nodeID: nodeID), links,
+                try LinkTraffic(links, seal, reach: reach), threads.value, reports))
         return try WorkerThread(named: "ct_sync_recv") { [self] in run(work.value) }
     }
 
@@ -114,59 +104,46 @@ final class LinkThread: Sendable {
     // MARK: The thread
 
     private func run(_ work: LinkWork) {
-        var mode = Mode.idle
         while true {
-            wait(mode, work)
+            wait(work)
             if let next = orders.take() {
-                if mode == .slave, next.endsSlave { work.finish() }
-                switch next {
-                case .visit(let body):
-                    body(work.engine)
-                    if mode == .slave { work.engine.inject(Clock.now()) }
-                case .catchUp:
-                    if mode == .slave { work.catchUp() }
-                case .slave(let claim, let holding):
-                    mode = .slave
-                    work.engine.begin(after: claim, holding: holding, now: Clock.now())
-                    reports.publish(work.engine, now: Clock.now())
-                case .slaveAgain:
-                    mode = .slave
-                    work.engine.resume(now: Clock.now())
-                case .master:
-                    mode = .master
-                    work.engine.hearOut()
-                case .takeOver(let claim, let peer, let words):
-                    reports.takesOver()
-                    let others = threads.value.engine.exchange.addresses(of: claim.nodeID)
-                    work.engine.takeOver(
-                        from: claim, at: peer, others: others, words, now: Clock.now())
-                case .endTakingOver:
-                    work.endTakingOver()
-                case .stop:
-                    orders.end()
-                    return
-                }
+                if next.endsSlave { work.finish() }
+                carryOut(next, work)
                 orders.end()
+                if case .stop = next { return }
             }
-            switch mode {
-            case .idle: break
-            case .slave: work.workAsSlave()
-            case .master: work.workAsMaster()
-            }
+            work.turn()
         }
     }
 
-    private func wait(_ mode: Mode, _ work: LinkWork) {
-        var time: Int64 = -1
-        if mode == .slave || work.engine.slave.donor != nil {
-            let now = Clock.now()
-            let pause = work.engine.pause(now: now).sooner(work.pause)
-            switch pause {
-            case .none: time = 0
-            case .until(let instant): time = Int64(max(instant, now) - now)
-            case .untilWoken: break
-            }
+    private func carryOut(_ order: LinkOrder, _ work: LinkWork) {
+        let engine = work.engine
+        switch order {
+        case .visit(let body):
+            body(engine.slave)
+            if engine.isSlave { engine.slave.inject(Clock.now()) }
+        case .catchUp: work.catchUp()
+        case .slave(let claim, let holding):
+            engine.becomeSlave(after: claim, holding: holding, now: Clock.now())
+            reports.publish(engine.slave, now: Clock.now())
+        case .slaveAgain: engine.becomeSlaveAgain(now: Clock.now())
+        case .master: engine.becomeMaster()
+        case .takeOver(let claim, let peer, let words):
+            reports.takesOver()
+            engine.takeOver(from: claim, at: peer, words, now: Clock.now())
+        case .endTakingOver: work.endTakingOver()
+        case .stop: break
         }
-        _ = ctsync_wait(mode == .idle ? -1 : links.raw, orders.raw, time)
+    }
+
+    private func wait(_ work: LinkWork) {
+        let now = Clock.now()
+        let time: Int64 =
+            switch work.engine.pause(now: now) {
+            case .none: 0
+            case .until(let instant): Int64(max(instant, now) - now)
+            case .untilWoken: -1
+            }
+        _ = ctsync_wait(work.engine.isIdle ? -1 : links.raw, orders.raw, time)
     }
 }

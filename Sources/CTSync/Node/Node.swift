@@ -125,31 +125,26 @@ final class Node {
     }
 
     /// Returns why the role changed, if it did.
-    private func hear(_ news: LinkReports.News) -> String? {
+    private func hear(_ news: MasterNews) -> String? {
         var cause: String?
         let own = engine.claim
-        if let claim = news.higher, engine.giveWay(to: claim, now: Clock.now()) {
+        let followed = engine.hear(
+            news, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
+        if let claim = followed.gaveWayTo {
             cause =
                 "gave way to node \(claim.nodeID), whose epoch \(claim.epoch) is above "
                 + "\(own.epoch)"
         }
-        if let claim = news.outbid { cause = outbid(claim) ?? cause }
-        if news.hasBeaten { engine.hasBeaten(now: Clock.now()) }
-        return cause
-    }
-
-    /// Returns why the role changed, if it did.
-    private func outbid(_ claim: MasterClaim) -> String? {
-        let known =
-            "a slave knows of epoch \(claim.epoch) of node \(claim.nodeID), which is silent"
-        do throws(SystemError) {
-            let isOutbid = try engine.outbid(
-                claim, now: Clock.now(), wallMicroseconds: Clock.wallMicroseconds())
-            if isOutbid { log.notice("\(known); claimed \(engine.claim.epoch) above it") }
-            return nil
-        } catch {
-            return "\(known), and no term above it could begin: \(error)"
+        if let claim = followed.outbid {
+            let known =
+                "a slave knows of epoch \(claim.epoch) of node \(claim.nodeID), which is silent"
+            if let failure = followed.failure {
+                cause = "\(known), and no term above it could begin: \(failure)"
+            } else {
+                log.notice("\(known); claimed \(engine.claim.epoch) above it")
+            }
         }
+        return cause
     }
 
     private func tookRole(_ cause: String) {
@@ -172,18 +167,11 @@ final class Node {
         steps.end()
     }
 
-    /// What packets have made here since this node gave way is handed over, if there is a master: nobody
-    /// else has it, and a reboot may follow.
+    /// Waits until it may end.
     private func handOver() {
-        guard role == .slave, engine.promotion != nil else { return }
         let start = Clock.now()
-        let isRead = start + 2 * KernelWatch.beginInterval
-        while Clock.now() < start + Self.handOverTime {
-            if Clock.now() >= isRead, !link.status.holding.mayBeAlone { return }
-            usleep(5_000)
-        }
+        while !engine.mayEnd(orderedAt: start, now: Clock.now()) { usleep(5_000) }
     }
-    private static let handOverTime = 500 * Duration.millisecond
 
     /// Keeps what a rehearsal came to.
     func rehearsed(_ rehearsal: Rehearsal) {

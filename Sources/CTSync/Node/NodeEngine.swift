@@ -127,6 +127,8 @@ final class NodeEngine {
     private static let announceInterval = 1 * Duration.second
     /// How soon timers that could not be started are tried again.
     private static let timerRetry = 250 * Duration.millisecond
+    /// The longest that a daemon which is to end goes on to hand over what began here.
+    private static let handOverTime = 500 * Duration.millisecond
 
     init(
         nodeID: UInt8, _ parts: any NodeParts, requireSyncSeconds: UInt32, now: Instant
@@ -208,6 +210,32 @@ final class NodeEngine {
     }
 
     // MARK: Claims heard as master
+
+    /// What became of what a master has heard of others.
+    struct Answer {
+        /// The claim that it gave way to.
+        var gaveWayTo: MasterClaim?
+        /// The claim that it has taken a new one above ...
+        var outbid: MasterClaim?
+        /// ... or why it could not, and is a slave.
+        var failure: SystemError?
+    }
+
+    /// Does what follows from what this master has heard of others.
+    func hear(_ news: MasterNews, now: Instant, wallMicroseconds: UInt64) -> Answer {
+        var answer = Answer()
+        if let claim = news.higher, giveWay(to: claim, now: now) { answer.gaveWayTo = claim }
+        if let claim = news.outbid {
+            do throws(SystemError) {
+                let isOutbid = try outbid(claim, now: now, wallMicroseconds: wallMicroseconds)
+                if isOutbid { answer.outbid = claim }
+            } catch {
+                (answer.outbid, answer.failure) = (claim, error)
+            }
+        }
+        if news.hasBeaten { hasBeaten(now: now) }
+        return answer
+    }
 
     /// Gives way to a higher claim.
     ///
@@ -395,6 +423,19 @@ final class NodeEngine {
         machine.commit(.slave)
         roleSince = now
         parts.becomeSlave(after: claim, holding: holding, now: now)
+    }
+
+    /// Whether a daemon that was told to end may do so. What packets have made here since this node gave way
+    /// is handed over first, if there is a master: nobody else has it, and a reboot may follow.
+    ///
+    /// - Parameter orderedAt: when it was told.
+    func mayEnd(orderedAt: Instant, now: Instant) -> Bool {
+        guard role == .slave, promotion != nil, now < orderedAt + Self.handOverTime else {
+            return true
+        }
+        // By then its kernel's last events are read.
+        guard now >= orderedAt + 2 * KernelWatch.beginInterval else { return false }
+        return !parts.slaveState.holding.mayBeAlone
     }
 
     /// Ends everything in order: what has happened is sent.

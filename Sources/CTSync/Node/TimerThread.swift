@@ -85,16 +85,14 @@ final class TimerThread {
         _ whenStarted: @Sendable (Bool) -> Void
     ) {
         let before = timers.startedCount
-        var toldRoom: Bool?
-        while !stop.isStopped, let pause = aftermath.step(now: Clock.now()) {
-            if aftermath.haveTimersStarted, toldRoom != aftermath.lacksRoom {
-                whenStarted(aftermath.lacksRoom)
-                if toldRoom == nil {
-                    let started = (at: Clock.now(), count: timers.startedCount - before)
-                    box.value.withLock { $0.timers = started }
-                }
-                toldRoom = aftermath.lacksRoom
+        while !stop.isStopped {
+            let pause = aftermath.step(now: Clock.now())
+            if let lacksRoom = aftermath.takeRoom() {
+                whenStarted(lacksRoom)
+                let started = (at: Clock.now(), count: timers.startedCount - before)
+                if pause != nil { box.value.withLock { $0.timers = $0.timers ?? started } }
             }
+            guard let pause else { break }
             if let seen = aftermath.windowsSeen { box.value.withLock { $0.windows = seen } }
             switch pause {
             case .none: break
@@ -104,6 +102,5 @@ final class TimerThread {
         }
         aftermath.close()
         box.value.withLock { $0.overAt = Clock.now() }
-        if toldRoom != aftermath.lacksRoom { whenStarted(aftermath.lacksRoom) }
     }
 }

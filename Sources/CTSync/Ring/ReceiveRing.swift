@@ -49,6 +49,19 @@ struct ReceiveRing: ~Copyable {
         lengths.deallocate()
     }
 
+    /// Checks that what is kept is where it belongs. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        if highest &+ 1 < expected { report("\(expected) is expected after \(highest)") }
+        for index in 0..<slotCount where sequences[index] != 0 {
+            let place = Int(truncatingIfNeeded: sequences[index]) & (slotCount - 1)
+            if place != index { report("\(sequences[index]) is kept at \(index)") }
+            if sequences[index] > highest { report("\(sequences[index]) is kept, and unknown") }
+            if Int(lengths[index]) > slotByteCount { report("\(lengths[index]) bytes are kept") }
+        }
+    }
+
     /// Forgets everything and expects this number next.
     mutating func reset(expected: UInt64) {
         self.expected = expected

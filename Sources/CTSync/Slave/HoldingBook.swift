@@ -36,6 +36,16 @@ struct HoldingBook: Equatable {
         isBranch = holding.isBranch
     }
 
+    /// Checks that what excludes a base is not beside one. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        guard hasBase else { return }
+        if hasPart { report("a base that is a part") }
+        if isBranch { report("a base that is a branch") }
+        if hasUnproved { report("a base that nobody has confirmed") }
+    }
+
     /// How much it holds without a hole.
     func basis(_ here: Basis) -> Basis {
         hasBase ? here : lastBasis

@@ -2,7 +2,7 @@
 
 extension SlaveProtocol {
     /// Why a slave is not in sync.
-    enum OutOfSync: String, Sendable {
+    enum OutOfSync: String, CaseIterable, Sendable {
         /// No master has been heard.
         case noMaster = "no master heard"
         /// The master is silent.

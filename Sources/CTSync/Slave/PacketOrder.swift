@@ -43,6 +43,11 @@ struct PacketOrder: ~Copyable {
     /// When missing packets are asked for (again); nil while none is missing.
     var nackDue: Instant? { gap.deadline }
 
+    /// Checks that what is kept is where it belongs. For tests.
+    func assertValid(_ report: (String) -> Void) {
+        ring.assertValid(report)
+    }
+
     /// Forgets everything and expects this number next.
     mutating func begin(at expected: UInt64) {
         ring.reset(expected: expected)

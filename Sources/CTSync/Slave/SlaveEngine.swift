@@ -40,7 +40,7 @@ final class SlaveEngine {
     /// When a master was first heard since the node became slave.
     private var heardAt: Instant?
     /// How long after that neighbours may still send here what was this node's as master.
-    private static let strayTime = 3 * Duration.second
+    static let strayTime = 3 * Duration.second
     /// Whether a connection began since this node, a master that lacks something, was promoted; nil
     /// if that was not recorded.
     var beganInTerm: (Key) -> Bool? = { _ in false }

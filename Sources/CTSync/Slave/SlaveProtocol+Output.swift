@@ -50,6 +50,11 @@ extension SlaveProtocol {
             var bytes = target.mutableBytes
             ranges = order.writeNACK(&bytes, now: now)
         }
+        // A donor takes a report that names nothing for the word that all of its walk was taken. One that has
+        // lost some of it and asks for another has not: the report may come before the request.
+        if donor != nil, ranges == 0, request.deadline != nil {
+            return (write(.SLAVE_INITSYNC, now, wallMicroseconds, target), masterAddress)
+        }
         let traits = ranges == 0 && followed.announced.traits != nil ? traits : nil
         return (write(.NACK, now, wallMicroseconds, target, ranges, traits), masterAddress)
     }

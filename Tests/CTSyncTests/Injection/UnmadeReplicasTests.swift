@@ -11,6 +11,8 @@ import Testing
         let kernel = SimulatedKernel(Chance(seed: 1))
         let table: ReplicaTable
         private let aftermath: Aftermath
+        /// What the master was told.
+        private(set) var told: [Bool] = []
         private var now = 10 * Duration.second
 
         init() throws {
@@ -24,6 +26,8 @@ import Testing
             aftermath = try Aftermath(
                 kernel, TimerStart(), WindowMender(), table, includesUnread: false,
                 promotedAt: now)
+            // Before the timers have started a walk would tell the slaves of long timeouts.
+            #expect(aftermath.takeRoom() == nil)
             pass(Duration.second)
         }
 
@@ -36,6 +40,7 @@ import Testing
                 now += 20 * Duration.millisecond
                 kernel.advance(to: now)
                 _ = aftermath.step(now: now)
+                if let lacksRoom = aftermath.takeRoom() { told.append(lacksRoom) }
                 table.assertValid { Issue.record("\($0)") }
             }
         }
@@ -50,6 +55,7 @@ import Testing
         bench.kernel.table.capacity = 100
         bench.pass(2 * Duration.second)
         #expect(bench.count == 4 && !bench.lacksRoom)
+        #expect(bench.told == [true, false])
         let times = bench.kernel.table.slots.keys.map { bench.kernel.table.secondsLeft($0) }
         #expect(times.allSatisfy { (590...600).contains($0) }, "\(times)")
     }

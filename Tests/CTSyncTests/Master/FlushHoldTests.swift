@@ -41,6 +41,43 @@ import Testing
         #expect(master.flush.status == FlushHold.Status(total: 3) && master.flush.due == nil)
     }
 
+    /// The walk that purges when the grace is over does not take the loss for one of just now, and purge
+    /// nothing once more; one that the listener has not read yet it does.
+    @Test func aLossOpensOneGrace() throws {
+        let engine = try MasterEngine(
+            link: SealedNode.Port(linkCount: 1), filter: FilterBox(.everything), ringSlots: 64,
+            slotByteCount: 1_400, packetsPerSecond: 0, reconcileSeconds: 0, flushGraceSeconds: 1)
+        let kernel = SimulatedKernel(Chance(seed: 1))
+        kernel.eventsSetting = 1
+        var now = 10 * Duration.second
+        kernel.advance(to: now)
+        let term = try engine.open(
+            MasterClaim(epoch: 100, nodeID: 1), holding: Holding(), lacks: false, kernel, now: now)
+        engine.exchange.timersRun(lacksRoom: false)
+        func walk() {
+            repeat {
+                now += Duration.millisecond
+                _ = engine.initsync.step(term.walk, now: now)
+            } while engine.exchange.initsyncs.isRunning
+        }
+        walk()
+        kernel.lose(Self.outside)
+        _ = engine.listen(term.events, term.sending, now: now, wallMicroseconds: 0)
+        now += Duration.second
+        _ = engine.listen(term.events, term.sending, now: now, wallMicroseconds: 0)
+        #expect(engine.flush.isOpen)
+        engine.exchange.requireInitsync()
+        walk()
+        now = engine.flush.status.until
+        #expect(engine.listen(term.events, term.sending, now: now, wallMicroseconds: 0))
+        walk()
+        #expect(!engine.flush.isOpen)
+        kernel.lose(Self.other)
+        engine.exchange.requireInitsync()
+        walk()
+        #expect(engine.flush.isOpen)
+    }
+
     @Test func aFlushByHandIsTold() throws {
         let master = try Self.master()
         master.kernel.lose(Address(ipv4: 1))

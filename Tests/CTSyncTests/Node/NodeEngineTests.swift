@@ -103,6 +103,43 @@ private final class WrittenSteps: NodeParts {
         #expect(engine.role == .master)
     }
 
+    /// What began here since the node gave way is handed over before its daemon ends, half a second at most;
+    /// only who was master has such.
+    @Test func aDaemonEndsWhenWhatBeganHereIsHandedOver() throws {
+        func mayEnd(after milliseconds: UInt64) -> Bool {
+            engine.mayEnd(orderedAt: 10, now: 10 + milliseconds * Duration.millisecond)
+        }
+        parts.slaveState.holding.hasMore = true
+        #expect(mayEnd(after: 0))
+        _ = try order(.master)
+        #expect(mayEnd(after: 0))
+        _ = try order(.slave)
+        #expect(!mayEnd(after: 0) && !mayEnd(after: 499))
+        #expect(mayEnd(after: 500))
+        parts.slaveState.holding.hasMore = false
+        // Its kernel's last events may be unread.
+        let isRead = 2 * KernelWatch.beginInterval / Duration.millisecond
+        #expect(!mayEnd(after: isRead - 1) && mayEnd(after: isRead))
+    }
+
+    /// What a master has heard of others is obeyed in one go.
+    @Test func whatAMasterHasHeardIsObeyed() throws {
+        _ = try order(.master)
+        var news = MasterNews()
+        news.add(.outbid(Self.claim(300, 2)))
+        news.add(.beaten)
+        let outbid = engine.hear(news, now: 2, wallMicroseconds: 100)
+        #expect(outbid.outbid == Self.claim(300, 2) && outbid.gaveWayTo == nil)
+        #expect(engine.role == .master && engine.claim == Self.claim(301))
+        // It was announced with the promotion a moment ago.
+        #expect(!parts.take().contains("announce"))
+        news = MasterNews()
+        news.add(.superseded(Self.claim(400, 2)))
+        let higher = engine.hear(news, now: 2, wallMicroseconds: 100)
+        #expect(higher.gaveWayTo == Self.claim(400, 2) && higher.outbid == nil)
+        #expect(engine.role == .slave)
+    }
+
     @Test func theFirstRoleThatFailsIsNone() throws {
         let parts = WrittenSteps()
         parts.failing = ["term"]

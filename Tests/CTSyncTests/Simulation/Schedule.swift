@@ -30,6 +30,9 @@ struct Schedule {
         case limit(Int, Int)
         case loseHelpers(Int, Bool)
         case setRules(Int, Int)
+        case loseAddress(Int)
+        case loseDisk(Int)
+        case failRecords(Int)
 
         var description: String {
             switch self {
@@ -56,6 +59,9 @@ struct Schedule {
             case .loseHelpers(let node, let value): "helpers of node \(node): \(!value)"
             case .setRules(let node, let number):
                 "rules of node \(node) from its next start on: \(SimulatedRules.text(number))"
+            case .loseAddress(let node): "the outside address of node \(node) lost"
+            case .loseDisk(let node): "reboot of node \(node), with another disk"
+            case .failRecords(let node): "the disk of node \(node) takes nothing"
             }
         }
     }
@@ -107,7 +113,9 @@ struct Schedule {
     init(seed: UInt64) {
         let chance = Chance(seed: seed)
         self.seed = seed
+        habits = Habits(seed: seed)
         nodeCount = chance.one(of: [2, 2, 2, 3, 3, 3, 4, 5, 8])
+        if habits.contains(.crowds) { nodeCount = 6 + Int(seed % 2) }
         stepCount = 500 + chance.below(1_500)
         steps = []
         var flavour: Flavour = .roles
@@ -126,15 +134,16 @@ struct Schedule {
             }
         }
         failing = Self.failure(seed, nodeCount)
-        habits = Habits(seed: seed)
+        steps += Self.later(seed, habits, nodes: nodeCount, stepCount)
         rules = [Int](repeating: 0, count: nodeCount)
         if habits.contains(.rules) {
             let (first, changes) = Self.rules(seed, nodes: nodeCount, stepCount)
             rules = first
-            steps = (steps + changes).enumerated().sorted {
-                ($0.element.at, $0.offset) < ($1.element.at, $1.offset)
-            }.map(\.element)
+            steps += changes
         }
+        steps = steps.enumerated().sorted {
+            ($0.element.at, $0.offset) < ($1.element.at, $1.offset)
+        }.map(\.element)
         if habits.contains(.splits) {
             steps += Self.split(seed, nodes: nodeCount, from: stepCount)
             stepCount += 2_000
@@ -150,7 +159,12 @@ struct Schedule {
         let chance = Chance(seed: seed &* 7 &+ 5)
         guard chance.happens(250) else { return nil }
         let call = 1 + chance.below(chance.one(of: [2, 6, 30]))
-        return (chance.below(count), call, chance.one(of: SimulatedCalls.kinds))
+        let node = chance.below(count)
+        let kinds = SimulatedCalls.kinds
+        return (
+            node, call,
+            chance.one(of: seed > Habits.lastOfOld ? kinds + SimulatedCalls.later : kinds)
+        )
     }
 
     private static func action(

@@ -9,10 +9,11 @@ extension Schedule {
     /// with what is added here.
     ///
     /// A quarter of the seeds has some of the first three, another eighth has the late births, a third one
-    /// rules. The others are for planted faults and by `CTSYNC_HABITS` only: with them the engines break
-    /// promise 9 now and then (docs/hacking.md).
+    /// rules. Of the seeds above 500,000 half have some of those from `flushes` on besides. The others are for
+    /// planted faults and by `CTSYNC_HABITS` only: with them the engines break promise 9 now and then
+    /// (docs/hacking.md).
     struct Habits: OptionSet {
-        let rawValue: UInt16
+        let rawValue: UInt32
         /// One fails of the first calls that are made because of the last promotion.
         static let lateFailures = Habits(rawValue: 1)
         /// In the quiet time only what the master sends by itself tells how far it is.
@@ -38,18 +39,43 @@ extension Schedule {
         static let lateBirths = Habits(rawValue: 512)
         /// Not everything is replicated, and not the same by all nodes or at all times.
         static let rules = Habits(rawValue: 1_024)
+        /// Addresses are lost, so kernels flush what is masqueraded to them; slaves keep it for a grace.
+        static let flushes = Habits(rawValue: 2_048)
+        /// The links swallow packets that the devices take.
+        static let narrowLinks = Habits(rawValue: 4_096)
+        /// The network refuses packets now and then: the send fails.
+        static let refusedSends = Habits(rawValue: 8_192)
+        /// A boot may find another disk, and what is to be recorded on it may not be.
+        static let lostDisks = Habits(rawValue: 16_384)
+        /// Six or seven nodes.
+        static let crowds = Habits(rawValue: 32_768)
+        /// An operator's commands reach a master too: it walks its table for all, or deletes it.
+        static let mastersCommands = Habits(rawValue: 65_536)
+        /// Nothing comes of most expectations: they expire.
+        static let shortExpectations = Habits(rawValue: 131_072)
+        /// Those from `flushes` on.
+        private static let later: [Habits] = (11...17).map { Habits(rawValue: 1 << $0) }
+        /// The seeds above this one may have those.
+        static let lastOfOld: UInt64 = 500_000
 
-        init(rawValue: UInt16) {
+        init(rawValue: UInt32) {
             self.rawValue = rawValue
         }
 
         /// Those of a seed; `CTSYNC_HABITS`, the sum of their raw values, for each.
         init(seed: UInt64) {
-            if let all = getenv("CTSYNC_HABITS").flatMap({ UInt16(String(cString: $0)) }) {
+            if let all = getenv("CTSYNC_HABITS").flatMap({ UInt32(String(cString: $0)) }) {
                 self.init(rawValue: all)
                 return
             }
             self = seed % 8 == 2 ? .lateBirths : seed % 8 == 5 ? .rules : []
+            if seed > Self.lastOfOld {
+                let chance = Chance(seed: seed &* 41 &+ 19)
+                if chance.happens(500) {
+                    insert(chance.one(of: Self.later))
+                    for habit in Self.later where chance.happens(150) { insert(habit) }
+                }
+            }
             guard seed % 8 == 3 || seed % 8 == 6 else { return }
             let chance = Chance(seed: seed &* 13 &+ 11)
             for bit in 0..<3 where chance.happens(500) { insert(Habits(rawValue: 1 << bit)) }
@@ -91,6 +117,32 @@ extension Schedule {
                 Step(at: cut + 1 + chance.below(100), action: .start($0, nil))
             }
             steps += starts.sorted { $0.at < $1.at }
+        }
+        return steps
+    }
+
+    /// The steps of the later habits, at times of their own.
+    static func later(_ seed: UInt64, _ habits: Habits, nodes: Int, _ stepCount: Int) -> [Step] {
+        let chance = Chance(seed: seed &* 43 &+ 21)
+        var steps: [Step] = []
+        func add(_ habit: Habits, _ count: Int, _ action: (Int) -> Action) {
+            guard habits.contains(habit) else { return }
+            for _ in 0..<count {
+                let at = 1 + chance.below(stepCount - 1)
+                steps.append(Step(at: at, action: action(chance.below(nodes))))
+            }
+        }
+        add(.flushes, 1 + chance.below(6)) { .loseAddress($0) }
+        add(.lostDisks, 1 + chance.below(4)) {
+            chance.happens(500) ? .loseDisk($0) : .failRecords($0)
+        }
+        for step in steps where step.at + 60 < stepCount {
+            if case .loseDisk(let node) = step.action {
+                steps.append(Step(at: step.at + 1 + chance.below(50), action: .start(node, nil)))
+            }
+        }
+        add(.mastersCommands, 1 + chance.below(4)) {
+            chance.happens(700) ? .resync($0) : .flush($0)
         }
         return steps
     }

@@ -32,6 +32,8 @@ final class SimulatedCluster {
     private let drops: EarlyDrops?
     private let whole: WholeMasters
     private let late: LateBirths?
+    let flushed: FlushedReplicas
+    private let sent = SentPackets()
     private(set) var now: Instant = 5 * Duration.second
     /// The node that the manager gave the addresses to: where the traffic goes.
     private(set) var active: Int?
@@ -75,12 +77,32 @@ final class SimulatedCluster {
         settings.packetsPerSecond = chance.one(of: [200, 1_000, 0])
         if schedule.habits.contains(.boots) { settings.packetsPerSecond = 100 }
         settings.requireSyncSeconds = chance.one(of: [0, 0, 1])
+        // By chances of their own: what else a seed decides does not change.
+        let later = Chance(seed: schedule.seed &* 47 &+ 23)
+        if schedule.habits.contains(.flushes) {
+            settings.flushGraceSeconds = UInt32(1 + later.below(3))
+        }
+        if schedule.habits.contains(.narrowLinks) {
+            settings.slotByteCount = 1_400
+            let largest = PathWatch.sizes[2] + later.below(700)
+            for wire in wires { wire.largest = largest }
+        }
+        flushed = FlushedReplicas(schedule, graceSeconds: settings.flushGraceSeconds)
         let own = (0..<schedule.nodeCount).map { Address(ipv4: 0xC000_0201 + UInt32($0)) }
         nodes = own.indices.map {
             SimulatedNode(
                 index: $0, own: own[$0], wires: wires, chance: chance, settings: settings)
         }
         traffic = SimulatedTraffic(own: own, chance)
+        if schedule.habits.contains(.shortExpectations) {
+            traffic.expectationSeconds = UInt32(1 + later.below(3))
+        }
+        if schedule.habits.contains(.refusedSends) {
+            let perMille = later.one(of: [20, 100, 300])
+            for node in nodes {
+                node.port.refusal = (perMille, Chance(seed: later.next()))
+            }
+        }
         let numbers =
             schedule.rules
             + schedule.steps.compactMap { step in
@@ -102,8 +124,11 @@ final class SimulatedCluster {
         self.whole = whole
         late =
             schedule.habits.contains(.lateBirths)
-            ? LateBirths(schedule, isQuiet: whole.isQuiet) : nil
+            ? LateBirths(
+                schedule, isQuiet: whole.isQuiet && !schedule.habits.contains(.narrowLinks))
+            : nil
         for node in nodes {
+            node.port.look = { [sent, unowned node] in sent.look($0, of: node) }
             node.advance(to: now)
             node.kernel.eventCapacity = capacity
             if schedule.habits.contains(.stalls) {
@@ -195,6 +220,8 @@ final class SimulatedCluster {
             }
         }
         try meanwhile()
+        for node in nodes where node.isStopping { _ = try stop(node) }
+        for node in nodes { try startWaiting(node) }
         if let active {
             drops?.drop(nodes, at: active, traffic, now: now, isForgotten: isForgotten)
         }
@@ -206,11 +233,14 @@ final class SimulatedCluster {
             try checkSending(node)
             try checkFollowing(node)
             try checkRules(node)
+            try checkOwnEntry(node)
         }
+        try sent.check(nodes, now: now)
         if let index = awaited, nodes[index].role == .master { (active, awaited) = (index, nil) }
         try drops?.check(nodes, now: now)
         try whole.check(nodes, traffic.live, now: now)
         try late?.check(nodes, wires, traffic.live, now: now)
+        try flushed.check(nodes, now: now)
         try trackOwed()
     }
 
@@ -231,7 +261,7 @@ final class SimulatedCluster {
     func order(_ index: Int, _ role: Role) throws {
         noteTold()
         let node = nodes[index]
-        guard let daemon = node.daemon else { return }
+        guard let daemon = node.daemon, !node.isStopping else { return }
         let taken = role == .master ? owe(to: index) : []
         let (before, failures) = (node.role, node.kernel.calls.failures)
         var refusal: (any Error)?
@@ -264,17 +294,13 @@ final class SimulatedCluster {
         switch action {
         case .order(let node, let role): try order(node, role)
         case .kill(let node): nodes[node].kill()
-        case .stop(let node):
-            guard nodes[node].daemon != nil else { return }
-            nodes[node].stop()
-            try checkStopped(nodes[node])
+        case .stop(let node): _ = try stop(nodes[node])
         case .start(let node, let state):
-            guard nodes[node].daemon == nil else { return }
-            let taken = state == .master ? owe(to: node) : []
-            try start(nodes[node], state)
-            if nodes[node].role == .master { move(to: node, taken) }
+            if nodes[node].daemon == nil || nodes[node].isStopping { nodes[node].startsAs = state }
+            try startWaiting(nodes[node])
         case .reboot(let node):
             excuse(node)
+            nodes[node].startsAs = nil
             nodes[node].reboot()
             _ = nodes[node].kernel.table.insert(
                 Self.ownEntry(nodes[node].own), seconds: 1_000_000, .traffic)
@@ -289,14 +315,41 @@ final class SimulatedCluster {
             excuse(node)
             drops?.excuse(node)
             late?.excuse(node)
+            flushed.excuse(node)
+            if schedule.habits.contains(.mastersCommands) { flushMaster(nodes[node]) }
             nodes[node].daemon?.command { slave in
                 _ = slave.flush(now: now)
                 forgotten[node] = (Set(nodes[node].kernel.table.slots.keys), now)
             }
+        case .loseAddress(let node): flushed.lose(nodes[node], nodes, now: now)
+        case .loseDisk(let node):
+            try carryOut(.reboot(node))
+            nodes[node].storage.diskEpoch = 0
+        case .failRecords(let node): nodes[node].storage.isFull = true
         case .resync(let node):
+            if schedule.habits.contains(.mastersCommands) { nodes[node].daemon?.walkForAll() }
             nodes[node].daemon?.command { slave in slave.requireInitsync(now: now) }
         default: meddle(action)
         }
+    }
+
+    /// Tells a node's daemon to end.
+    ///
+    /// - Returns: whether it has; if not it is told again with each step.
+    func stop(_ node: SimulatedNode) throws -> Bool {
+        guard node.daemon != nil else { return true }
+        guard node.stop() else { return false }
+        try checkStopped(node)
+        return true
+    }
+
+    /// Starts a daemon for which another one had to end, if it has.
+    private func startWaiting(_ node: SimulatedNode) throws {
+        guard node.daemon == nil, let state = node.startsAs else { return }
+        node.startsAs = nil
+        let taken = state == .master ? owe(to: node.index) : []
+        try start(node, state)
+        if node.role == .master { move(to: node.index, taken) }
     }
 
     /// All ways are up again. What live connections need, and any node holds, is owed from now on.
@@ -341,6 +394,13 @@ final class SimulatedCluster {
         case .setRules(let node, let number): nodes[node].rules = SimulatedRules[number]
         default: break
         }
+    }
+
+    /// An operator's `flush --yes` on a master: what it replicates is deleted, and its slaves are told.
+    private func flushMaster(_ node: SimulatedNode) {
+        guard node.role == .master else { return }
+        node.kernel.table.flush(.hand) { node.admits($0) }
+        forgetDeleted(node)
     }
 
     /// What a hand deletes on a master, its slaves are told to have ended: that it is nowhere then is the

@@ -17,7 +17,6 @@ final class SimulatedDaemon: NodeParts {
     private var aftermath: Aftermath?
     /// Whether l2drop is off.
     private(set) var isOpen = false
-    private(set) var isReceiving = false
     /// The highest claim that it has followed since it is slave.
     var followed = MasterClaim.none
     /// Since when a closed packet waits for the sender.
@@ -30,9 +29,10 @@ final class SimulatedDaemon: NodeParts {
     private var controlThread = SimulatedThread()
     private var timerThread = SimulatedThread()
     private var linkThread = SimulatedThread()
-    private let handover: Handover
-    private var higher: MasterClaim?
-    private var outbid: MasterClaim?
+    let link: LinkEngine
+    private var news = MasterNews()
+    /// When it was told to end.
+    private(set) var endsSince: Instant?
     private var stalledUntil: Instant = 0
     /// When events are lost because of that.
     private var losesAt: Instant?
@@ -55,12 +55,9 @@ final class SimulatedDaemon: NodeParts {
             link: node.port, filter: node.filter, ringSlots: settings.ringSlots,
             slotByteCount: settings.slotByteCount, wake: sendWake,
             packetsPerSecond: settings.packetsPerSecond,
-            reconcileSeconds: settings.reconcileSeconds)
-        let (births, intake) = (master.exchange.births, master.intake)
-        self.slave.beganInTerm = { births.began($0) }
-        self.slave.recordBeginnings = { births.begin() }
-        self.slave.wasMuteAsMaster = { intake.offCount > 0 }
-        handover = Handover(master, self.slave, nodeID: node.id)
+            reconcileSeconds: settings.reconcileSeconds,
+            flushGraceSeconds: settings.flushGraceSeconds)
+        link = LinkEngine(self.slave, master, filter: node.filter, nodeID: node.id)
         // Last, as nothing frees it if the start is refused.
         target = .allocate(byteCount: 2_048, alignment: 8)
     }
@@ -93,11 +90,19 @@ final class SimulatedDaemon: NodeParts {
             wanted, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
     }
 
+    /// Has been told to end.
+    ///
+    /// - Returns: whether it may.
+    func mayEnd() -> Bool {
+        let orderedAt = endsSince ?? node.now
+        endsSince = orderedAt
+        return engine.mayEnd(orderedAt: orderedAt, now: node.now)
+    }
+
     func end() {
         engine.end(now: node.now)
         receive()
-        if isReceiving { slave.finish(now: node.now) }
-        isReceiving = false
+        link.finish(now: node.now)
         timers.finish(kernel, slave.table, includesUnread: slave.hasUnread) { node.now }
     }
 
@@ -115,6 +120,13 @@ final class SimulatedDaemon: NodeParts {
         linkThread.wake()
     }
 
+    /// An operator's `resync` on a master.
+    func walkForAll() {
+        guard engine.role == .master else { return }
+        master.exchange.requireInitsync()
+        walkThread.wake()
+    }
+
     func deliver(_ packet: [UInt8], from source: PeerAddress) {
         inbox.append((packet, source))
         linkThread.wake()
@@ -124,47 +136,31 @@ final class SimulatedDaemon: NodeParts {
     private func receive() {
         let packets = inbox
         inbox = []
+        link.beginReading()
         for (packet, source) in packets { take(packet, source) }
     }
 
     private func take(_ packet: [UInt8], _ peer: PeerAddress) {
         packet.withUnsafeBytes { bytes in
-            if engine.role == .slave || slave.slave.donor != nil {
-                let consequence = slave.receive(
-                    bytes.bytes, from: peer, now: node.now,
-                    wallMicroseconds: node.clock.wallMicroseconds)
-                if case .handOver(let peer, let isRequest, let expected) = consequence {
-                    handover.receive(
-                        bytes.bytes, from: peer, isRequest: isRequest, expected: expected,
-                        now: node.now,
-                        wallMicroseconds: node.clock.wallMicroseconds)
-                }
-            } else if slave.slave.isHeir,
-                let holding = slave.hearOut(
-                    bytes.bytes, from: peer, now: node.now,
-                    wallMicroseconds: node.clock.wallMicroseconds)
-            {
-                master.exchange.inherited(holding)
-            }
-            guard engine.role == .master else { return }
-            switch master.exchange.receive(
+            let consequence = link.receive(
                 bytes.bytes, from: peer, now: node.now,
                 wallMicroseconds: node.clock.wallMicroseconds)
-            {
+            switch consequence {
             case .none: break
             case .sendAgain: sendWake.signal()
             case .initsync: walkThread.wake()
-            case .superseded(let claim): higher = max(higher ?? claim, claim)
-            case .outbid(let claim): outbid = max(outbid ?? claim, claim)
-            case .beaten: engine.hasBeaten(now: node.now)
+            case .superseded, .outbid, .beaten:
+                news.add(consequence)
+                controlThread.wake()
             }
         }
     }
 
     func step() {
         let chance = node.chance
-        control()
-        if linkThread.isAwake(node.now), chance.happens(950) { link() }
+        // Its control thread waits until it may end.
+        if endsSince == nil { control() }
+        if linkThread.isAwake(node.now), chance.happens(950) { turn() }
         if let term {
             let isStarved = isStalled()
             let isToListen = !isStarved && !isPausing(term)
@@ -180,28 +176,21 @@ final class SimulatedDaemon: NodeParts {
         unsentSince = isUnsent ? unsentSince ?? node.now : nil
         if timerThread.isAwake(node.now), let aftermath, chance.happens(700) {
             let pause = aftermath.step(now: node.now)
+            if let lacksRoom = aftermath.takeRoom() {
+                master.exchange.timersRun(lacksRoom: lacksRoom)
+                walkThread.wake()
+            }
             timerThread.sleep(pause)
-            if aftermath.haveTimersStarted { timersRun(aftermath) }
         }
     }
 
     private func control() {
-        if higher != nil || outbid != nil { controlThread.wake() }
-        if let claim = higher {
-            higher = nil
-            _ = engine.giveWay(to: claim, now: node.now)
-        }
-        if let claim = outbid {
-            outbid = nil
-            do throws(SystemError) {
-                _ = try engine.outbid(
-                    claim, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
-            } catch {
-                node.trace("is no master any more: \(error)")
-            }
-        }
         guard controlThread.isAwake(node.now) else { return }
         controlThread.sleep(.until(node.now + node.controlPause))
+        let heard = news
+        news = MasterNews()
+        _ = engine.hear(
+            heard, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
         do throws(SystemError) {
             if engine.role == .master {
                 master.sender.say(entryCount: master.initsync.estimate)
@@ -215,33 +204,25 @@ final class SimulatedDaemon: NodeParts {
         publish()
     }
 
-    private func link() {
+    private func turn() {
         receive()
-        guard engine.role == .slave || slave.slave.donor != nil else {
-            return linkThread.sleep(.untilWoken)
-        }
-        slave.slave.filter = node.filter.current
-        slave.work(now: node.now)
-        output()
-        guard engine.role == .slave else { return linkThread.sleep(slave.pause(now: node.now)) }
-        let pause = handover.step(
-            now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
-        linkThread.sleep(pause.sooner(slave.pause(now: node.now)))
+        let hadTakenOver = link.hasTakenOver
+        link.turn(
+            now: node.now, wallMicroseconds: node.clock.wallMicroseconds, target, send: send)
+        if link.hasTakenOver, !hadTakenOver { controlThread.wake() }
+        linkThread.sleep(link.pause(now: node.now))
     }
 
-    private func output() {
-        while let (length, peer) = slave.output(
-            now: node.now, wallMicroseconds: node.clock.wallMicroseconds, target)
-        {
-            let packet = UnsafeRawBufferPointer(rebasing: target[..<length])
-            slave.slave.otherAddresses(of: peer) { node.port.send(packet, to: $0) }
-            node.port.send(packet, to: peer)
+    private func send(_ length: Int, _ peer: PeerAddress?) {
+        let packet = UnsafeRawBufferPointer(rebasing: target[..<length])
+        var isRefused = true
+        if let peer {
+            slave.slave.otherAddresses(of: peer) { other in
+                if node.port.send(packet, to: other) { isRefused = false }
+            }
         }
-        if let length = slave.hello(
-            now: node.now, wallMicroseconds: node.clock.wallMicroseconds, target)
-        {
-            node.port.send(UnsafeRawBufferPointer(rebasing: target[..<length]), to: nil)
-        }
+        if node.port.send(packet, to: peer) { isRefused = false }
+        if isRefused { slave.packetsRefused += 1 }
     }
 
     private func isReadable(_ term: MasterEngine.Term) -> Bool {
@@ -286,18 +267,11 @@ final class SimulatedDaemon: NodeParts {
         master.ring.wokeUp()
         let pause = master.sender.step(
             term.sending, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
-        if case .until(let instant) = pause, master.ring.prepareToSleep(),
-            (master.exchange.againDue ?? .max) >= instant
-        {
-            sendThread.sleep(pause)
+        if let instant = master.mayRest(pause) {
+            sendThread.sleep(.until(instant))
         } else {
             sendThread.wake()
         }
-    }
-
-    private func timersRun(_ aftermath: Aftermath) {
-        master.exchange.timersRun(lacksRoom: aftermath.lacksRoom)
-        walkThread.wake()
     }
 
     // MARK: NodeParts
@@ -313,25 +287,24 @@ final class SimulatedDaemon: NodeParts {
 
     func stopReceiving(now: Instant) {
         receive()
-        handover.end()
-        slave.finish(now: now)
-        slave.hearOut()
-        isReceiving = false
+        link.finish(now: now)
+        link.becomeMaster()
         node.trace("stops receiving, holds \(slave.slave.holding), unread \(slave.hasUnread)")
     }
 
     func resumeReceiving(now: Instant) {
-        isReceiving = true
-        slave.resume(now: now)
+        link.becomeSlaveAgain(now: now)
         linkThread.wake()
     }
 
     func record(epoch: UInt64) {
+        guard !node.storage.isFull else { return }
         node.storage.epoch = max(node.storage.epoch, epoch)
         node.storage.diskEpoch = max(node.storage.diskEpoch, epoch)
     }
 
     func record(last word: Basis, hasMore: Bool) {
+        guard !node.storage.isFull else { return }
         (node.storage.last, node.storage.hasMore) = (word, hasMore)
     }
 
@@ -345,13 +318,11 @@ final class SimulatedDaemon: NodeParts {
 
     func takeOver(from claim: MasterClaim, at peer: PeerAddress, _ words: LastWords, now: Instant) {
         node.trace("takes over from \(claim.nodeID - 1), \(words)")
-        slave.takeOver(
-            from: claim, at: peer, others: master.exchange.addresses(of: claim.nodeID), words,
-            now: now)
+        link.takeOver(from: claim, at: peer, words, now: now)
         linkThread.wake()
     }
 
-    var hasTakenOver: Bool { slave.slave.hasTaken }
+    var hasTakenOver: Bool { link.hasTakenOver }
 
     func endTakingOver(took nodeID: UInt8?, now: Instant) {
         node.trace("took from \(nodeID.map { "\($0 - 1)" } ?? "nobody")")
@@ -360,19 +331,22 @@ final class SimulatedDaemon: NodeParts {
     }
 
     private func endTakingOver() {
-        slave.endTakingOver(
-            now: node.now, wallMicroseconds: node.clock.wallMicroseconds, target
-        ) { length, peer in
-            node.port.send(UnsafeRawBufferPointer(rebasing: target[..<length]), to: peer)
-        }
+        link.endTakingOver(
+            now: node.now, wallMicroseconds: node.clock.wallMicroseconds, target, send: send)
     }
 
     func startTerm(
         _ claim: MasterClaim, holding: Holding, lacks: Bool, now: Instant
     ) throws(SystemError) {
-        (higher, outbid) = (nil, nil)
         let opened = try master.open(claim, holding: holding, lacks: lacks, kernel, now: now)
-        try kernel.calls.attempt("threads")
+        do throws(SystemError) {
+            try kernel.calls.attempt("threads")
+        } catch {
+            // What threads do that had begun.
+            _ = master.intake.drain(opened.events, now: now, isLast: true)
+            master.initsync.close(opened.walk)
+            throw error
+        }
         term = opened
         if node.stalls != nil {
             (opened.events.source as? SimulatedEvents)?.meanwhile = { [unowned self] in
@@ -390,12 +364,13 @@ final class SimulatedDaemon: NodeParts {
 
     func startTimers(now: Instant) throws(SystemError) {
         precondition(aftermath == nil, "the timers of an earlier term still run")
-        try kernel.calls.attempt("thread of the timers")
-        node.trace("timers start")
         endTakingOver()
-        aftermath = try Aftermath(
+        let begun = try Aftermath(
             kernel, timers, windows, slave.table, includesUnread: slave.hasUnread,
             promotedAt: now)
+        try kernel.calls.attempt("thread of the timers")
+        node.trace("timers start")
+        aftermath = begun
         timerThread.wake()
     }
 
@@ -409,7 +384,7 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func stopTerm(now: Instant) -> Holding {
-        guard let term else { return Holding() }
+        guard let term else { return master.exchange.finalHolding }
         (term.events.source as? SimulatedEvents)?.meanwhile = {}
         // What the threads do that are told to stop, each for its stage.
         master.initsync.close(term.walk)
@@ -421,9 +396,8 @@ final class SimulatedDaemon: NodeParts {
     }
 
     func becomeSlave(after claim: MasterClaim, holding: Holding, now: Instant) {
-        isReceiving = true
         node.trace("becomes slave after \(claim), holds \(holding)")
-        slave.begin(after: claim, holding: holding, now: now)
+        link.becomeSlave(after: claim, holding: holding, now: now)
         followed = claim
         linkThread.wake()
     }

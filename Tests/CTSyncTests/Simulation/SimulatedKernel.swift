@@ -26,11 +26,15 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
     /// Requests of the daemon that changed an entry's content.
     private(set) var changes = 0
     private var listeners: [Weak] = []
-    private var losses: [SimulatedLosses] = []
+    private var losses: [WeakLosses] = []
     let bucket = TupleHash(seed: 1)
 
     private struct Weak {
         weak var source: SimulatedEvents?
+    }
+
+    private struct WeakLosses {
+        weak var source: SimulatedLosses?
     }
 
     init(_ chance: Chance) {
@@ -102,8 +106,9 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
 
     func openAddressLosses() throws(SystemError) -> any AddressLosses {
         try calls.attempt("socket of lost addresses")
-        let source = SimulatedLosses()
-        losses.append(source)
+        let source = SimulatedLosses(calls)
+        losses.removeAll { $0.source == nil }
+        losses.append(WeakLosses(source: source))
         return source
     }
 
@@ -133,13 +138,10 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
 
     /// An address is removed: what is masqueraded to it is flushed.
     func lose(_ address: Address, _ family: Family = .ipv4) {
-        for source in losses {
-            source.lost.append(AddressLoss(family: family, address: address, device: "wan0"))
+        for loss in losses {
+            loss.source?.lost.append(AddressLoss(family: family, address: address, device: "wan0"))
         }
-        for (key, slot) in table.slots
-        where slot.entry.reply.destination == address && slot.entry.isTranslated {
-            _ = table.remove(key, .masquerade)
-        }
+        table.flush(.masquerade) { $0.reply.destination == address && $0.isTranslated }
     }
 
     // MARK: Requests
@@ -183,8 +185,8 @@ final class SimulatedKernel: KernelTable, @unchecked Sendable {
             guard table.slots[entry.key]?.id == entry.id else { return ENOENT }
             return table.remove(entry.key, cause) == nil ? ENOENT : 0
         case .expect(let expectation): return table.insert(expectation)
-        case .expectTimeout(let key):
-            return table.expectations.contains { $0.key == key } ? 0 : ENOENT
+        case .expectTimeout(let key, let seconds):
+            return table.refresh(expectation: key, seconds: seconds) ? 0 : ENOENT
         case .unexpect(let key): return table.remove(Expectation(key)) ? 0 : ENOENT
         }
     }
@@ -237,6 +239,8 @@ final class SimulatedCalls {
         "send of requests", "query of an entry", "send of a dump request", "recv of a dump",
         "recvmmsg of events",
     ]
+    /// Those that only schedules of later seeds ask for.
+    static let later = ["look for lost addresses", "end of begins", "socket of changes"]
 
     /// How many were made.
     private(set) var count = 0

@@ -86,14 +86,23 @@ final class SimulatedNode {
         self.daemon = nil
     }
 
-    /// The daemon ends in order.
-    func stop() {
-        guard let daemon else { return }
+    /// The daemon is told to end in order.
+    ///
+    /// - Returns: whether it has; until then it is to be told again.
+    func stop() -> Bool {
+        guard let daemon else { return true }
+        guard daemon.mayEnd() else { return false }
         daemon.end()
         past.add(daemon.slave.slave.counters)
         self.daemon = nil
         storage.role = nil
+        return true
     }
+
+    /// Whether its daemon was told to end, and has not yet.
+    var isStopping: Bool { daemon?.endsSince != nil }
+    /// What its next daemon is to be, if one was started while this one ends.
+    var startsAs: Role??
 
     /// The machine boots: what is not on the disk is gone.
     func reboot() {
@@ -133,6 +142,8 @@ struct SimulatedSettings {
     var requireSyncSeconds: UInt32 = 0
     /// Of the largest packet that the devices take.
     var slotByteCount = 400
+    /// For which slaves keep what their master's kernel flushes.
+    var flushGraceSeconds: UInt32 = 0
 }
 
 /// A wall clock that may be off by years, step, or stand still.
@@ -163,9 +174,12 @@ final class SimulatedStorage {
     var hasMore = false
     /// The epoch's file on the disk.
     var diskEpoch: UInt64 = 0
+    /// Nothing can be written, to either.
+    var isFull = false
 
     func reboot() {
         role = nil
+        isFull = false
         (epoch, last, hasMore) = (0, .none, false)
     }
 }

@@ -14,7 +14,7 @@ final class SimulatedRequests: KernelRequests {
         case delete(Key)
         case deleteExactly(Entry)
         case expect(Expectation)
-        case expectTimeout(Key)
+        case expectTimeout(Key, UInt32)
         case unexpect(Key)
 
         var isDeletion: Bool {
@@ -66,7 +66,7 @@ final class SimulatedRequests: KernelRequests {
     func updateTimeout(
         _ expectation: borrowing Expectation, timeoutSeconds: UInt32, tag: UInt32
     ) -> Bool {
-        enqueue(.expectTimeout(expectation.key), tag)
+        enqueue(.expectTimeout(expectation.key, timeoutSeconds), tag)
     }
     func delete(expectation key: borrowing Key, tag: UInt32) -> Bool {
         enqueue(.unexpect(copy key), tag)
@@ -160,7 +160,7 @@ final class SimulatedWalk: TableWalk {
     func startExpectations() throws(SystemError) {
         try kernel.calls.attempt("send of a dump request")
         cursor = nil
-        expectations = kernel.table.expectations
+        expectations = kernel.table.shownExpectations
     }
 
     func step(
@@ -215,8 +215,14 @@ final class SimulatedWalk: TableWalk {
 /// A socket of lost addresses.
 final class SimulatedLosses: AddressLosses {
     var lost: [AddressLoss] = []
+    private let calls: SimulatedCalls
+
+    init(_ calls: SimulatedCalls) {
+        self.calls = calls
+    }
 
     func look(_ body: (AddressLoss) -> Void) throws(SystemError) {
+        try calls.attempt("look for lost addresses")
         for loss in lost { body(loss) }
         lost = []
     }

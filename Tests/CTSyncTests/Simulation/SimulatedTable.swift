@@ -53,6 +53,8 @@ final class SimulatedTable {
     private(set) var now: Instant = 0
     private(set) var slots: [Key: Slot] = [:]
     private(set) var expectations: [Expectation] = []
+    /// When each of them expires.
+    private var expectationEnds: [Key: Instant] = [:]
     /// Related entries whose parent has ended since; a slave may hold them as unrelated ones.
     private(set) var orphans: Set<Key> = []
     /// When each key's entry went last, and why, and when it was made.
@@ -61,6 +63,8 @@ final class SimulatedTable {
     private(set) var muted: Set<Key> = []
     /// When a packet made an entry of a key last, or changed it so that an event says so.
     private(set) var touched: [Key: Instant] = [:]
+    /// When the kernel flushed last what was masqueraded to an address.
+    private(set) var flushedAt: Instant = 0
     private var replies: [Key: Key] = [:]
     private var nextExpiry: Instant = .max
     private var lastID: UInt32 = 0
@@ -78,7 +82,13 @@ final class SimulatedTable {
         for key in sorted(slots.filter { $0.value.expiresAt <= instant }.keys) {
             _ = remove(key, .traffic)
         }
-        nextExpiry = slots.values.map(\.expiresAt).min() ?? .max
+        for expectation in expectations where isOver(expectation) { _ = remove(expectation) }
+        nextExpiry = min(
+            slots.values.map(\.expiresAt).min() ?? .max, expectationEnds.values.min() ?? .max)
+    }
+
+    private func isOver(_ expectation: Expectation) -> Bool {
+        expectationEnds[expectation.key].map { $0 <= now } ?? false
     }
 
     /// Seconds that an entry has left.
@@ -202,9 +212,30 @@ final class SimulatedTable {
         guard hasHelpers, parent.fields.contains(.helper) else { return EOPNOTSUPP }
         guard !expectations.contains(where: { $0.key == expectation.key }) else { return EEXIST }
         expectations.append(expectation)
+        _ = refresh(expectation: expectation.key, seconds: expectation.timeoutSeconds)
         watch("expects \(expectation.key.tuple.destinationPort)", parent.key, .daemon)
         emitExpectation(.expectNew, expectation)
         return 0
+    }
+
+    /// Sets the timeout of an expectation; false where there is none.
+    func refresh(expectation key: Key, seconds: UInt32) -> Bool {
+        guard expectations.contains(where: { $0.key == key }) else { return false }
+        let end = now + UInt64(seconds) * Duration.second
+        expectationEnds[key] = end
+        nextExpiry = min(nextExpiry, end)
+        return true
+    }
+
+    /// All of them as a dump shows them, with the time that they have left.
+    var shownExpectations: [Expectation] {
+        expectations.map { expectation in
+            var shown = expectation
+            let end = expectationEnds[expectation.key] ?? now
+            shown.timeoutSeconds = UInt32(
+                clamping: (max(end, now) - now + Duration.second - 1) / Duration.second)
+            return shown
+        }
     }
 
     /// Removes an expectation; false where there is none.
@@ -213,6 +244,7 @@ final class SimulatedTable {
             return false
         }
         let parent = Key(expectation.parent, zone: expectation.key.zone)
+        expectationEnds[expectation.key] = nil
         watch("expects \(expectation.key.tuple.destinationPort) no more", parent, .daemon)
         emitExpectation(.expectDestroy, expectations.remove(at: index))
         return true
@@ -220,9 +252,10 @@ final class SimulatedTable {
 
     // MARK: All at once
 
-    /// Removes everything: `conntrack -F`, or a boot.
-    func flush(_ cause: Cause) {
-        for key in sorted(slots.keys) { _ = remove(key, cause) }
+    /// Removes everything that matches: `conntrack -F`, or what an address was lost of.
+    func flush(_ cause: Cause, _ matches: (Entry) -> Bool = { _ in true }) {
+        if cause == .masquerade { flushedAt = now }
+        for key in sorted(slots.filter { matches($0.value.entry) }.keys) { _ = remove(key, cause) }
     }
 
     /// Some keys in the same order each time.
@@ -238,6 +271,7 @@ final class SimulatedTable {
         slots = [:]
         replies = [:]
         expectations = []
+        expectationEnds = [:]
         orphans = []
         nextExpiry = .max
     }

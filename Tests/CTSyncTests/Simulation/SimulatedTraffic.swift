@@ -13,7 +13,12 @@ final class SimulatedTraffic {
     private var beganAt: [Key: Instant] = [:]
     /// Whether some of them are expected by others.
     var hasFamilies = true
-    private static let natAddress = Address(ipv4: 0xCB00_7101)
+    /// How long nothing need come of an expectation.
+    var expectationSeconds: UInt32 = 300
+    /// What connections are translated to.
+    static let natAddress = Address(ipv4: 0xCB00_7101)
+    /// How long a node that has lost its outside address has it not.
+    private static let absence = 1 * Duration.second
     /// How long an entry stays without packets.
     private static let timeoutSeconds: UInt32 = 30
 
@@ -82,7 +87,9 @@ final class SimulatedTraffic {
     func begin(at node: SimulatedNode, of nodes: [SimulatedNode], _ chance: Chance) -> Entry? {
         let key = chance.one(of: keys)
         var entry = Self.bare(key)
-        if key.tuple.family == .ipv4, chance.happens(400) { translate(&entry, chance) }
+        if key.tuple.family == .ipv4, chance.happens(400) {
+            translate(&entry, chance, node.kernel.table)
+        }
         let reply = Key(entry.reply, zone: key.zone)
         let isFree = nodes.allSatisfy {
             $0.kernel.table.entry(key) == nil && $0.kernel.table.key(replying: reply) == nil
@@ -167,7 +174,7 @@ final class SimulatedTraffic {
         var expectation = Expectation(Key(tuple, zone: parent.key.zone))
         expectation.mask = tuple
         expectation.parent = parent.key.tuple
-        expectation.timeoutSeconds = 300
+        expectation.timeoutSeconds = expectationSeconds
         expectation.helper = parent.extras.helper
         _ = table.insert(expectation)
     }
@@ -187,9 +194,11 @@ final class SimulatedTraffic {
         return entry
     }
 
-    private func translate(_ entry: inout Entry, _ chance: Chance) {
+    private func translate(_ entry: inout Entry, _ chance: Chance, _ table: SimulatedTable) {
+        let port = UInt16(2_000 + chance.below(80))
+        guard table.flushedAt == 0 || table.now >= table.flushedAt + Self.absence else { return }
         entry.reply.destination = Self.natAddress
-        entry.reply.destinationPort = UInt16(2_000 + chance.below(80))
+        entry.reply.destinationPort = port
     }
 
     private func fresh(_ key: Key, _ table: SimulatedTable) -> Entry {
@@ -205,7 +214,7 @@ final class SimulatedTraffic {
             entry.fields.insert(.mark)
         }
         if key.tuple.family == .ipv4, !isOwn(key), chance.happens(400) {
-            translate(&entry, chance)
+            translate(&entry, chance, table)
         }
         relate(&entry, table)
         return entry

@@ -109,6 +109,10 @@ final class SimulatedPort: SyncLink, @unchecked Sendable {
     private let index: Int
     /// The instant at which the node sends.
     var now: Instant = 0
+    /// Sees each packet that it is to send.
+    var look: ([UInt8]) -> Void = { _ in }
+    /// How many packets in a thousand the network refuses, and by which chances.
+    var refusal: (perMille: Int, chance: Chance)?
     /// How many packets it has sent.
     private(set) var sentCount = 0
 
@@ -121,29 +125,46 @@ final class SimulatedPort: SyncLink, @unchecked Sendable {
     let isMulticast = true
 
     func send(_ buffers: DatagramBuffers, count: Int, over links: LinkSet) -> UInt64 {
+        var refused = UInt64(count)
         for wire in wires where links.contains(link: Int(wire.place)) {
+            var here: UInt64 = 0
             for item in 0..<count {
                 sentCount += 1
+                look(Array(buffers.pointed(item)))
+                guard !isRefused else {
+                    here += 1
+                    continue
+                }
                 wire.send(buffers.pointed(item), from: index, to: nil, now: now)
             }
+            refused = min(refused, here)
         }
-        return 0
+        return refused
+    }
+
+    private var isRefused: Bool {
+        refusal.map { $0.chance.happens($0.perMille) } ?? false
     }
 
     /// Now and then it would make the event listener wait, which leaves the packets to the sender.
     var isReady: Bool { sentCount % 4 != 3 }
 
     func send(_ buffers: DatagramBuffers, count: Int, to peer: PeerAddress?) -> UInt64 {
-        for item in 0..<count {
-            send(buffers.pointed(item), to: peer)
-        }
-        return 0
+        var refused: UInt64 = 0
+        for item in 0..<count where !send(buffers.pointed(item), to: peer) { refused += 1 }
+        return refused
     }
 
-    func send(_ bytes: UnsafeRawBufferPointer, to peer: PeerAddress?) {
+    /// Sends a packet; false if the network takes it by no link.
+    func send(_ bytes: UnsafeRawBufferPointer, to peer: PeerAddress?) -> Bool {
+        var isTaken = false
         for wire in wires where peer == nil || peer?.link == wire.place {
             sentCount += 1
+            look(Array(bytes))
+            guard !isRefused else { continue }
+            isTaken = true
             wire.send(bytes, from: index, to: peer.map { SimulatedWire.index(of: $0) }, now: now)
         }
+        return isTaken
     }
 }

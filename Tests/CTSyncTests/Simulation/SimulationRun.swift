@@ -12,6 +12,8 @@ final class SimulationRun: Sendable {
         var agreements = 0
         var kept = 0
         var overruns = 0
+        /// What slaves kept for all of the grace, as their master's kernel had flushed it.
+        var flushed = 0
         var counters = [UInt64](repeating: 0, count: 7)
     }
 
@@ -42,7 +44,7 @@ final class SimulationRun: Sendable {
         let total = total
         return """
             schedules \(total.schedules), agreements \(total.agreements), kept \(total.kept), \
-            overruns \(total.overruns), recovered, lost, initsyncs, purged, insufficient, beyond, \
+            overruns \(total.overruns), kept of flushes \(total.flushed), recovered, lost, initsyncs, purged, insufficient, beyond, \
             stale: \(total.counters)
             """
     }
@@ -85,6 +87,7 @@ final class SimulationRun: Sendable {
             state.total.agreements += cluster.agreements
             state.total.kept += cluster.kept
             state.total.overruns += cluster.overruns
+            state.total.flushed += cluster.flushed.keptCount
             for (index, count) in cluster.counters.enumerated() {
                 state.total.counters[index] += count
             }

@@ -38,7 +38,9 @@ import Testing
         2789, 2811, 2928, 3026, 3171, 3176, 3369, 3770, 3925, 4159, 4247, 4296, 4469, 4689,
         4913, 4993, 7020, 7312, 8302, 8844, 9440, 10388, 11618, 13484, 13698, 14626, 15058,
         25627, 26459, 1405, 52720, 76766, 100757, 104269, 107101, 107989, 119221, 134717,
-        151263, 153639, 154943, 214479, 303143, 411266, 411601, 442002, 444141, 446490,
+        151263, 153639, 154943, 214479, 303143, 411266, 411601, 1813, 54381, 56949, 71325,
+        78425, 78541, 83754, 217767, 219143, 500040, 500054, 500338, 500616, 500810, 501210,
+        442002, 444141, 446490,
     ]
 
     @Test func whatWasFoundStaysMended() {
@@ -46,6 +48,17 @@ import Testing
             let (failure, _) = SimulationRun.failure(of: Schedule(seed: seed))
             #expect(failure == nil, "CTSYNC_SEED=\(seed): \(failure!)")
         }
+    }
+
+    /// Half of them have some of the later habits (`Schedule.Habits`).
+    @Test func schedulesOfLaterHabitsKeepThePromises() throws {
+        let settings = ["SEED", "FIRST", "SCHEDULES", "MINUTES"]
+        guard settings.allSatisfy({ Self.setting("CTSYNC_" + $0) == nil }) else { return }
+        let first = Schedule.Habits.lastOfOld + 1
+        let run = SimulationRun(seeds: first...first + 299, until: nil, failureLimit: 20)
+        try run.go(threads: 2)
+        for failure in run.failures { Issue.record("\(failure)") }
+        #expect(run.total.flushed > 20)
     }
 
     @Test func everyScheduleKeepsThePromises() throws {

@@ -16,7 +16,8 @@ final class WholeMasters {
     init(_ schedule: Schedule, _ wires: [SimulatedWire], _ nodes: [SimulatedNode]) {
         self.wires = wires
         isQuiet =
-            schedule.failing == nil && !schedule.habits.contains(.lateFailures)
+            schedule.failing == nil
+            && schedule.habits.isDisjoint(with: [.lateFailures, .refusedSends])
             && wires.allSatisfy { $0.loss <= 50 && $0.corruption == 0 }
             && nodes.allSatisfy { $0.kernel.faults == 0 }
     }

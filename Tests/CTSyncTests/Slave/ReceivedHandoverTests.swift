@@ -58,6 +58,45 @@ import Testing
         #expect(streams.next(of: one, now: 10) == 1)
     }
 
+    /// A donor takes a report for the word that all was taken, also if it hears it before the request.
+    @Test func whoAsksForMoreDoesNotReportThatItHasAll() throws {
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        let slave = try SlaveProtocol(
+            nodeID: 1, table: table, filter: ReplicationFilter(ownAddresses: [], syncNetworks: []),
+            ringSlots: 16, slotByteCount: 1_400)
+        func take(
+            _ sequence: UInt64, _ type: MessageKind.MessageType, _ number: UInt32, oldest: UInt64
+        ) {
+            let packet = PacketBytes.sync(
+                sequence, [PacketBytes.bracket(type, number)], from: 2, oldest: oldest,
+                flags: .handover)
+            slave.receive(
+                packet.span.bytes, from: PacketBytes.peer, now: Self.begin, wallMicroseconds: 0)
+        }
+        let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
+        defer { target.deallocate() }
+        func said() throws -> Set<PacketHeader.PacketType> {
+            slave.reportSoon(now: Self.begin)
+            var types: Set<PacketHeader.PacketType> = []
+            while let (length, _) = slave.output(now: Self.begin, wallMicroseconds: 0, target) {
+                types.insert(try PacketBytes.header(of: Array(target[..<length])).type)
+            }
+            return types
+        }
+        slave.takeOver(
+            from: MasterClaim(epoch: 100, nodeID: 2), at: PacketBytes.peer,
+            LastWords(donor: .none, own: .none), now: Self.begin)
+        take(1, .UPDATE, 1, oldest: 1)
+        #expect(try said() == [.NACK])
+        // Two are lost.
+        take(4, .DELETE, 1, oldest: 4)
+        #expect(try !slave.hasTaken && said() == [.SLAVE_INITSYNC])
+        #expect(try said() == [.SLAVE_INITSYNC])
+        take(5, .UPDATE, 2, oldest: 4)
+        take(6, .DELETE, 2, oldest: 4)
+        #expect(try slave.hasTaken && said() == [.NACK])
+    }
+
     /// Packets of a handover that come once more when the node is asked again are not those of the next.
     @Test func whatComesLateOnceMoreEndsNoOtherHandover() throws {
         let table = try ReplicaTable(capacity: 16, seed: 1)

@@ -16,6 +16,11 @@ import Testing
         "SlaveProtocol.fullRetry": (SlaveProtocol.fullRetry, Duration.second),
         "ReportTimer.interval": (ReportTimer.interval, Duration.second),
         "ReportTimer.walkInterval": (ReportTimer.walkInterval, Duration.millisecond),
+        "SlaveProtocol.branchPatience": (SlaveProtocol.branchPatience, Duration.second),
+        "SlaveEngine.strayTime": (SlaveEngine.strayTime, Duration.second),
+        "ReceivedInitsync.emptinessPatience": (
+            ReceivedInitsync.emptinessPatience, Duration.second
+        ),
         "SlaveProtocol.silence": (SlaveProtocol.silence, Duration.second),
         "ClaimAnswer.interval": (ClaimAnswer.interval, Duration.millisecond),
         "PacketOrder.regressionPatience": (PacketOrder.regressionPatience, Duration.second),
@@ -30,6 +35,7 @@ import Testing
             UInt64(ReplicaTable.renewSeconds) * Duration.second, Duration.second
         ),
         "Sender.announceInterval": (Sender.announceInterval, Duration.millisecond),
+        "Sender.linksInterval": (Sender.linksInterval, Duration.millisecond),
         "Sender.longestInterval": (Sender.longestInterval, Duration.second),
         "Retransmission.pause": (Retransmission.pause, Duration.millisecond),
         "Retransmission.pauseOfAll": (Retransmission.pauseOfAll, Duration.millisecond),
@@ -61,10 +67,10 @@ import Testing
         }
     }
 
-    /// What the status says of a slave is in the table of its states.
+    /// All that the status may say of a slave is in the tables of its states.
     @Test func namesTheStates() throws {
         let text = try Self.text()
-        for state in [SlaveProtocol.OutOfSync.noMaster, .adopting, .initsync, .gap, .silent] {
+        for state in SlaveProtocol.OutOfSync.allCases {
             #expect(text.contains("| `\(state.rawValue)` |"), "\(state)")
         }
     }
