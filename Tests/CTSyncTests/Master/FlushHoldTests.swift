@@ -63,13 +63,10 @@ import Testing
         walk()
         kernel.lose(Self.outside)
         _ = engine.listen(term.events, term.sending, now: now, wallMicroseconds: 0)
-        now += Duration.second
-        _ = engine.listen(term.events, term.sending, now: now, wallMicroseconds: 0)
         #expect(engine.flush.isOpen)
-        engine.exchange.requireInitsync()
-        walk()
         now = engine.flush.status.until
-        #expect(engine.listen(term.events, term.sending, now: now, wallMicroseconds: 0))
+        _ = engine.listen(term.events, term.sending, now: now, wallMicroseconds: 0)
+        engine.exchange.requireInitsync()
         walk()
         #expect(!engine.flush.isOpen)
         kernel.lose(Self.other)

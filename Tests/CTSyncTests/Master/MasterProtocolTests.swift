@@ -130,6 +130,20 @@ import Testing
         ring.markSent(count)
     }
 
+    /// A slave that is not to ask for packets any more keeps no walk waiting, but has not applied them: a donor
+    /// takes that for the word that all of its walk was taken.
+    @Test func whatIsGivenUpIsNotApplied() throws {
+        let (master, ring) = try Self.make()
+        Self.send(12, ring)
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 2)) == .none)
+        #expect(!master.areAllApplied && !master.mayWalk(now: 1))
+        ring.giveUp(above: 400)
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 2)) == .none)
+        #expect(!master.areAllApplied && master.mayWalk(now: 1))
+        #expect(Self.receive(master, Self.slavePacket(.NACK, 13)) == .none)
+        #expect(master.areAllApplied)
+    }
+
     /// A forged NACK in a slave's name moves neither its address nor any packet.
     @Test func aSlaveIsAnsweredWhereItIs() throws {
         let (master, ring) = try Self.make()

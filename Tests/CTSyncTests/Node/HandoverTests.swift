@@ -78,19 +78,9 @@ import Testing
         }
 
         /// What the master says, as a taker at this packet.
-        func ask(
-            _ type: PacketHeader.PacketType, _ expected: UInt64, lacking range: SequenceRange? = nil
-        ) {
-            var header = PacketHeader(type: type, nodeID: 1, epoch: 100, sequence: expected)
-            var ranges: [UInt8] = []
-            var report = SlaveReport()
-            if let range {
-                header.messageCount = 1
-                ranges = PacketBytes.ranges([range])
-                // It hears the donor all the while.
-                report.silentMilliseconds = 0
-            }
-            take(PacketBytes.sealed(header, ranges + PacketBytes.report(report)))
+        func ask(_ type: PacketHeader.PacketType, _ expected: UInt64) {
+            let header = PacketHeader(type: type, nodeID: 1, epoch: 100, sequence: expected)
+            take(PacketBytes.sealed(header, PacketBytes.report()))
         }
 
         /// What begins is asked for, handed over and taken.
@@ -259,32 +249,6 @@ import Testing
         donor.ask(.SLAVE_INITSYNC, first + 1)
         donor.turn()
         #expect(try Set(donor.handed().ports) == [1])
-    }
-
-    /// Packets that a path swallows are given up: what was in them is not taken when nothing of it is asked for
-    /// any more.
-    @Test func whatIsTooLargeForThePathIsHandedOverInSmallerPackets() throws {
-        let donor = try Donor()
-        for port: UInt16 in 1...30 { donor.begin(port) }
-        donor.turn()
-        donor.ask(.SLAVE_INITSYNC, 1)
-        donor.turn()
-        let (packets, ports) = try donor.handed()
-        #expect(ports.count == 30)
-        let (first, last) = (try #require(packets.first), try #require(packets.last))
-        for _ in 0...PathWatch.attempts + 1 {
-            donor.ask(.NACK, first, lacking: SequenceRange(first: first, count: 1))
-            donor.turn()
-        }
-        _ = try donor.handed()
-        #expect(donor.oldest > last && donor.hasMore, "\(donor.oldest), \(last)")
-        donor.ask(.SLAVE_INITSYNC, last + 1)
-        donor.turn()
-        let (smaller, again) = try donor.handed()
-        #expect(again.sorted() == ports.sorted() && smaller.count > packets.count)
-        #expect(donor.hasMore)
-        donor.ask(.NACK, try #require(smaller.last) + 1)
-        #expect(!donor.hasMore)
     }
 
     /// A request that is repeated is not another.

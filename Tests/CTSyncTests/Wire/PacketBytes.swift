@@ -96,17 +96,6 @@ enum PacketBytes {
         content { report.write(&$0, at: PacketHeader.byteCount) }
     }
 
-    /// What a NACK names.
-    static func ranges(_ ranges: [SequenceRange]) -> [UInt8] {
-        var bytes = [UInt8](
-            repeating: 0, count: PacketHeader.byteCount + ranges.count * SequenceRange.byteCount)
-        bytes.withUnsafeMutableBytes { buffer in
-            var span = buffer.mutableBytes
-            for (index, range) in ranges.enumerated() { range.write(&span, index: index) }
-        }
-        return Array(bytes[PacketHeader.byteCount...])
-    }
-
     /// What follows a report or an announcement.
     static func traits(_ traits: Traits) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Traits.byteCount)
