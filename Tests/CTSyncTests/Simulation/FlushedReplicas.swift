@@ -43,13 +43,11 @@ final class FlushedReplicas {
             return kernel.meddle { _ in kernel.lose(SimulatedTraffic.natAddress) }
         }
         kernel.lose(SimulatedTraffic.natAddress)
-        guard isQuiet else { return }
         let claim = daemon.engine.claim
         for (key, slot) in before where table.slots[key] == nil {
             let reply = slot.entry.reply
             let holders = nodes.filter {
-                $0.slave?.slave.master == claim && $0.slave?.slave.outOfSync(now: now) == nil
-                    && $0.kernel.table.entry(key)?.reply == reply
+                $0.slave?.slave.master == claim && $0.kernel.table.entry(key)?.reply == reply
             }
             flushed.append(
                 Flushed(
@@ -59,18 +57,24 @@ final class FlushedReplicas {
     }
 
     /// Looks whether the slaves have it still.
-    func check(_ nodes: [SimulatedNode], now: Instant) throws {
+    ///
+    /// - Parameter ended: is given what the master has all slaves purge from now on, as the grace is over.
+    func check(
+        _ nodes: [SimulatedNode], now: Instant, ended: (Key, Tuple) -> Void
+    ) throws {
         flushed.removeAll { item in
             let (master, table) = (nodes[item.master], nodes[item.master].kernel.table)
             let isOver = now >= item.at + grace
-            if isOver { keptCount += item.holders.count }
+            if isOver, isQuiet { keptCount += item.holders.count }
             // What is made in its place ends it.
             let isBack =
                 table.touched[item.key, default: 0] >= item.at || table.entry(item.key) != nil
                 || table.key(replying: Key(item.reply, zone: item.key.zone)) != nil
-            return isOver || isBack || master.daemon?.engine.claim != item.claim
+            let hasClaim = master.daemon?.engine.claim == item.claim
+            if isOver, !isBack, hasClaim { ended(item.key, item.reply) }
+            return isOver || isBack || !hasClaim
         }
-        for item in flushed {
+        for item in flushed where isQuiet {
             for index in item.holders where nodes[index].slave?.slave.master == item.claim {
                 let table = nodes[index].kernel.table
                 guard table.entry(item.key) == nil, let removal = table.removals[item.key],

@@ -240,7 +240,9 @@ final class SimulatedCluster {
         try drops?.check(nodes, now: now)
         try whole.check(nodes, traffic.live, now: now)
         try late?.check(nodes, wires, traffic.live, now: now)
-        try flushed.check(nodes, now: now)
+        try flushed.check(nodes, now: now) { key, reply in
+            if traffic.live[key] == reply { traffic.forget(key) }
+        }
         try trackOwed()
     }
 
@@ -321,9 +323,7 @@ final class SimulatedCluster {
                 _ = slave.flush(now: now)
                 forgotten[node] = (Set(nodes[node].kernel.table.slots.keys), now)
             }
-        case .loseAddress(let node):
-            flushed.lose(nodes[node], nodes, now: now)
-            forgetDeleted(nodes[node])
+        case .loseAddress(let node): flushed.lose(nodes[node], nodes, now: now)
         case .loseDisk(let node):
             try carryOut(.reboot(node))
             nodes[node].storage.diskEpoch = 0
@@ -406,14 +406,13 @@ final class SimulatedCluster {
     }
 
     /// What a hand deletes on a master, its slaves are told to have ended: that it is nowhere then is the
-    /// operator's doing, also if the traffic goes to another node already. So it is with what its kernel
-    /// flushes, when the grace is over.
+    /// operator's doing, also if the traffic goes to another node already.
     private func forgetDeleted(_ node: SimulatedNode) {
         guard node.role == .master else { return }
         let table = node.kernel.table
         for key in traffic.live.keys {
             guard let removal = table.removals[key], removal.at == table.now,
-                removal.cause == .hand || removal.cause == .masquerade
+                removal.cause == .hand
             else { continue }
             traffic.forget(key)
         }

@@ -58,7 +58,7 @@ import Testing
         let run = SimulationRun(seeds: first...first + 299, until: nil, failureLimit: 20)
         try run.go(threads: 2)
         for failure in run.failures { Issue.record("\(failure)") }
-        #expect(run.total.flushed > 20)
+        #expect(run.total.flushed > 3)
     }
 
     @Test func everyScheduleKeepsThePromises() throws {
