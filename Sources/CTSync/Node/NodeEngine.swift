@@ -394,7 +394,6 @@ final class NodeEngine {
         parts.open(now: now)
         machine.commit(.master, next)
         record(last: .end(of: next.epoch), hasMore: true)
-        (donorID, haveTimersBegun) = (nil, false)
         roleSince = now
         announcedAt = now
         let openedAt = max(parts.now, now)

@@ -207,7 +207,7 @@ extension SimulatedCluster {
         }
         // A slave of other rules says what keeps it from being in sync, whatever its master lacks.
         guard masters[0].daemon?.master.exchange.isWhole == true else {
-            return Failure(9, "master \(masters[0].index) stays partial: \(states)")
+            return Failure(3, "master \(masters[0].index) stays partial: \(states)")
         }
         for node in nodes {
             guard let slave = node.slave else { continue }
