@@ -15,8 +15,7 @@ SWIFT := Tests/swift
 
 # Tests look behind the library's public face; what is installed is built without that, so the two
 # builds have directories of their own.
-# With the checks of exclusive access, which what is shipped has not.
-TESTING := -c release -Xswiftc -enable-testing -Xswiftc -enforce-exclusivity=checked --scratch-path .build/testing
+TESTING := -c release -Xswiftc -enable-testing --scratch-path .build/testing
 
 # How long `make fuzz` runs each of the fuzzers.
 SECONDS ?= 60
@@ -142,9 +141,8 @@ operators-soak: build
 
 # Instructions do not depend on what else the machine does. RECORD=--record writes new limits.
 bench-instructions: packages
-	CT_SYNC_INSTRUCTIONS=1 $(SWIFT) build -c release -Xswiftc -enable-testing \
-		--scratch-path .build/instructions --product bench-instructions
-	@Benchmarks/Instructions/run .build/instructions/release/bench-instructions \
+	CT_SYNC_INSTRUCTIONS=1 $(SWIFT) build $(TESTING) --product bench-instructions
+	@Benchmarks/Instructions/run .build/testing/release/bench-instructions \
 		Tests/CTSyncTests/Ctnetlink/Corpus/traffic.hex $(RECORD)
 
 # The cluster tests mostly wait: two halves go side by side, and what is packaged is built in what they leave

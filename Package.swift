@@ -7,9 +7,6 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .treatAllWarnings(as: .error),
-    // A quarter of the instructions of a replicated connection were these checks. The tests'
-    // builds have them (Makefile, TESTING).
-    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 // What --version says of the source; "make static" gives it. A build without it says nothing.
