@@ -18,7 +18,6 @@ final class LinkWatch {
         var isIncomplete = false
     }
 
-    private static let groups: UInt32 = 0x1 | 0x10 | 0x100  // RTMGRP_LINK, IPV4_IFADDR, IPV6_IFADDR
     private static let delLink: UInt16 = 17  // RTM_DELLINK
 
     private let notifications: NetlinkReader
@@ -26,7 +25,8 @@ final class LinkWatch {
     /// Listens in the network namespace of the calling thread.
     init() throws(SystemError) {
         notifications = try NetlinkReader(
-            "rtnetlink socket", protocol: NetlinkReader.route, groups: Self.groups)
+            "rtnetlink socket", protocol: NetlinkReader.route,
+            groups: NetlinkReader.linksAndAddresses)
     }
 
     /// What to poll for POLLIN; then call `drain`.

@@ -34,7 +34,6 @@ final class AddressMonitor: AddressLosses {
         var address: Address
     }
 
-    private static let groups: UInt32 = 0x1 | 0x10 | 0x100  // RTMGRP_LINK, IPV4_IFADDR, IPV6_IFADDR
     private static let newLink: UInt16 = 16  // RTM_NEWLINK
     private static let delLink: UInt16 = 17  // RTM_DELLINK
     private static let newAddress: UInt16 = 20  // RTM_NEWADDR
@@ -52,7 +51,8 @@ final class AddressMonitor: AddressLosses {
     /// - Throws: `SystemError` of the socket or of getifaddrs(3).
     init() throws(SystemError) {
         notifications = try NetlinkReader(
-            "rtnetlink socket", protocol: NetlinkReader.route, groups: Self.groups)
+            "rtnetlink socket", protocol: NetlinkReader.route,
+            groups: NetlinkReader.linksAndAddresses)
         // With the smaller buffer losses are likelier, and they are noticed.
         _ = ctsync_set_receive_buffer(notifications.raw, Self.bufferBytes)
         try readAll()

@@ -8,6 +8,8 @@ import Glibc
 final class NetlinkReader {
     static let route: CInt = 0  // NETLINK_ROUTE
     static let netfilter: CInt = 12  // NETLINK_NETFILTER
+    /// Groups of rtnetlink: RTMGRP_LINK, IPV4_IFADDR, IPV6_IFADDR.
+    static let linksAndAddresses: UInt32 = 0x1 | 0x10 | 0x100
 
     /// More than the kernel puts into one datagram.
     private static let datagramBytes = 1 << 16

@@ -35,7 +35,7 @@ extension NodeReport {
     private static func outOfSync(
         _ slave: SlaveStatus, _ now: Instant
     ) -> SlaveProtocol.OutOfSync? {
-        slave.isMasterSilent(now: now) && slave.outOfSync != .noMaster ? .silent : slave.outOfSync
+        slave.isMasterSilent(now: now) ? .silent : slave.outOfSync
     }
 
     /// Takes what a master hears of its slaves.

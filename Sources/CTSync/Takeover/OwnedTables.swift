@@ -20,7 +20,6 @@ import Glibc
 ///
 /// Thread: its owner's.
 final class OwnedTables {
-    private static let netlinkNetfilter: CInt = 12  // NETLINK_NETFILTER
     private static let subsystem: UInt16 = 10  // NFNL_SUBSYS_NFTABLES
     private static let newTable: UInt16 = 0  // NFT_MSG_NEWTABLE
     private static let (request, acknowledge, create): (UInt16, UInt16, UInt16) = (1, 4, 0x400)
@@ -136,7 +135,7 @@ final class OwnedTables {
 
     private static func open() throws(SystemError) -> Descriptor {
         let socket = try Descriptor("nftables socket") {
-            ctsync_netlink_open(netlinkNetfilter, 0)
+            ctsync_netlink_open(NetlinkReader.netfilter, 0)
         }
         let raw = socket.raw
         try retrying("NETLINK_CAP_ACK") { ctsync_netlink_short_errors(raw) }
