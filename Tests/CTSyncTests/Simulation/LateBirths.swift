@@ -15,7 +15,7 @@ final class LateBirths {
         let at: Instant
         let node: Int
         /// The process that was there.
-        let daemon: ObjectIdentifier
+        weak var daemon: SimulatedDaemon?
         /// Whether the master has had it.
         var hasArrived = false
     }
@@ -60,7 +60,7 @@ final class LateBirths {
             births.append(
                 Birth(
                     key: entry.key, reply: entry.reply, at: now, node: node.index,
-                    daemon: ObjectIdentifier(daemon)))
+                    daemon: daemon))
         }
         for node in nodes {
             node.begunLate = Set(births.lazy.filter { $0.node == node.index }.map(\.key))
@@ -87,7 +87,7 @@ final class LateBirths {
     ) throws {
         guard isQuiet, !birth.hasArrived, !nodes[birth.node].leavesOut(birth.key),
             live[birth.key] == birth.reply,
-            let daemon = nodes[birth.node].daemon, ObjectIdentifier(daemon) == birth.daemon,
+            let daemon = nodes[birth.node].daemon, daemon === birth.daemon,
             let (claim, since) = followed[birth.node],
             let master = nodes.first(where: {
                 $0.role == .master && $0.daemon?.engine.claim == claim
