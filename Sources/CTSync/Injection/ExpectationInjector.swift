@@ -90,6 +90,10 @@ final class ExpectationInjector {
                 replicas.expectations.move(request.place, .missing)
                 continue
             }
+            if request.operation == .update, request.errno != 0, request.errno != ENOENT {
+                replicas.expectations.timeRefused(request.place)
+                continue
+            }
             // Refused is only what has gone already, or was never made: then its creation has said
             // why.
             replicas.expectations.done(request.operation, request.place)

@@ -140,13 +140,13 @@ final class ExpectationTable {
 
     // MARK: Time and parents
 
-    /// Gives those their long timeout again that were given it long ago, and deletes those again whose
-    /// deletion was refused.
+    /// Gives those their long timeout again that were given it long ago, or not when it was asked for, and
+    /// deletes those again whose deletion was refused.
     func renew(now: UInt32) {
         if refusedCount > 0 {
             for place in places {
                 switch kernel[place].state {
-                case .refused(.remove), .refused(.replace): move(place, .retried)
+                case .refused(.change), .refused(.remove), .refused(.replace): move(place, .retried)
                 default: break
                 }
             }
@@ -235,6 +235,11 @@ final class ExpectationTable {
     func done(_ operation: InjectOperation, _ place: UInt32) {
         move(place, operation == .delete ? .deleted : .written)
         if kernel[place].state == .held { retries[Int(place)] = Retry() }
+    }
+
+    /// Takes that the kernel would not give one its time; nothing follows for one that it has not created.
+    func timeRefused(_ place: UInt32) {
+        move(place, .writingRefused(.refused))
     }
 
     /// Takes that the kernel did not create one.

@@ -169,7 +169,7 @@ enum KernelState: Equatable, BitwiseCopyable {
         case (.creating, .waitForParent): .waiting
         case (.changing, .labelsIgnored): .held
         case (.creating, .refused): .refused(.create)
-        case (.changing, .refused): .refused(.change)
+        case (.held, .refused), (.changing, .refused): .refused(.change)
         // As above: the refused deletion has said what follows.
         default: self
         }

@@ -157,6 +157,8 @@ import Testing
     ) {
         #expect(KernelState.creating.after(.writingRefused(remedy)) == creating)
         #expect(KernelState.changing.after(.writingRefused(remedy)) == changing)
+        // It was created, and given its time in the same batch.
+        #expect(KernelState.held.after(.writingRefused(.refused)) == .refused(.change))
         // The deletion before it has been refused.
         let refused = KernelState.refused(.replace)
         #expect(refused.after(.writingRefused(remedy)) == refused)

@@ -11,9 +11,11 @@ import Testing
     private final class Kernel: EntriesOnly {
         private(set) var creations = 0
         private(set) var deletions = 0
-        /// What a deletion comes to, and a creation.
+        private(set) var timesGiven = 0
+        /// What a deletion comes to, a creation, and the time of one that was created.
         var deletionErrno: CInt = 0
         var creationErrno = EOPNOTSUPP
+        var timeErrno: CInt = 0
         private var deleted: [UInt32] = []
         private var tags: [UInt32] = []
         private var holds: [UInt32] = []
@@ -31,6 +33,7 @@ import Testing
         func updateTimeout(
             _ expectation: borrowing Expected, timeoutSeconds: UInt32, tag: UInt32
         ) -> Bool {
+            timesGiven += 1
             holds.append(tag)
             return true
         }
@@ -43,6 +46,8 @@ import Testing
             if creationErrno != 0 {
                 for tag in tags { failure(tag, creationErrno) }
                 for tag in holds { failure(tag, ENOENT) }
+            } else if timeErrno != 0 {
+                for tag in holds { failure(tag, timeErrno) }
             }
             if deletionErrno != 0 { for tag in deleted { failure(tag, deletionErrno) } }
             (tags, holds, deleted) = ([], [], [])
@@ -101,6 +106,32 @@ import Testing
         try inject()
         #expect(kernel.deletions == (isRefused ? 2 : 1))
         #expect(table.expectations.refusedCount == 0 && table.expectations.highWater == 0)
+    }
+
+    /// One that the kernel would not give its long time runs out: the slave says so, and tries again.
+    @Test func oneThatIsNotGivenItsTimeIsGivenItAgain() throws {
+        let kernel = Kernel()
+        kernel.creationErrno = 0
+        kernel.timeErrno = ENOMEM
+        let table = try ReplicaTable(capacity: 64, seed: 1)
+        let entries = try Injector(kernel, kernel)
+        let expectations = try ExpectationInjector(kernel)
+        let control = SampleExpectations.control("ftp", 4_000)
+        let expected = SampleExpectations.expectation(of: control, port: 3_000)
+        func inject() throws {
+            try entries.apply(table, now: 1)
+            try expectations.apply(table, now: Duration.second)
+            table.assertValid { Issue.record("\($0)") }
+        }
+        _ = table.update(control, isNew: true, isCopy: false, now: 1)
+        table.expectations.update(expected, isCopy: false, now: 1)
+        try inject()
+        #expect(table.expectations.refusedCount == 1 && kernel.timesGiven == 1)
+        kernel.timeErrno = 0
+        table.expectations.renew(now: 1)
+        try inject()
+        #expect(table.expectations.refusedCount == 0 && kernel.timesGiven == 2)
+        #expect(kernel.creations == 1)
     }
 
     /// The stream has said that it ended while the kernel's table was being read.
