@@ -179,8 +179,9 @@ final class Injector {
     }
 
     /// Looks at what is in the way of a replica where that is another connection, which has its reply
-    /// tuple or, translated, its original one. The master's word wins over what is neither a replica
-    /// nor the node's own: it is removed with the next batch, ahead of the replica's next creation.
+    /// tuple or, translated, its original one. The master's word wins over what is neither a replica, as the
+    /// master has it now, nor the node's own: it is removed with the next batch, ahead of the replica's next
+    /// creation.
     ///
     /// - Returns: whether it is another connection.
     private func displace(
@@ -200,7 +201,7 @@ final class Injector {
         guard !table.isCreateOnly else {
             return giveWay(blocker, to: table.request(at: place), table)
         }
-        if let other = table.book.alivePlace(blocker.key) {
+        if let other = table.book.alivePlace(blocker.key), !table.isAnother(other, blocker) {
             table.yield(other, to: place)
             return true
         }

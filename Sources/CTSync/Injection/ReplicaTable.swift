@@ -307,6 +307,14 @@ package final class ReplicaTable {
         kill(place)
     }
 
+    /// Whether a replica is another connection than what this kernel has of its key, which alone is in the way of
+    /// something: that one has ended, and the replica is made in its place.
+    func isAnother(_ place: UInt32, _ here: Entry) -> Bool {
+        guard book.pool.reply(place) != here.reply else { return false }
+        move(place, .found(isAnother: true))
+        return true
+    }
+
     /// Whether a replica has ended, as its master has said another since that cannot be there beside it.
     func isOver(_ place: UInt32, since other: UInt32) -> Bool {
         !isMasterPartial && book.isNews(other, after: place)

@@ -66,6 +66,24 @@ import Testing
         table.assertValid { Issue.record("\($0)") }
     }
 
+    /// What is in the way only as the kernel has it still, and is another by now, as a copy says that waits for
+    /// what is live, does not end.
+    @Test func whatIsAnotherByNowIsMadeAgain() throws {
+        let (injector, table) = try make(mayDisplace: true)
+        _ = table.update(blocker, isNew: true, isCopy: false, now: 1)
+        try injector.apply(table, now: 1)
+        table.beginInitsync()
+        var another = blocker
+        another.reply.destination = Address(ipv4: 0x0A02_0002)
+        _ = table.update(another, isNew: false, isCopy: true, now: 1)
+        _ = table.update(replica, isNew: true, isCopy: false, now: 1)
+        try injector.apply(table, now: 1)
+        #expect(kernel.table.entry(replica.key) != nil)
+        #expect(kernel.table.entry(another.key)?.reply == another.reply)
+        #expect(table.refusedCount == 0 && table.aliveCount == 2)
+        table.assertValid { Issue.record("\($0)") }
+    }
+
     /// What a partial master says takes nothing away, and neither does a copy from what may be newer.
     @Test(arguments: [false, true]) func anotherReplicaStays(_ isPartial: Bool) throws {
         let (injector, table) = try make(mayDisplace: true)
