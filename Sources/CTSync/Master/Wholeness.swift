@@ -116,7 +116,7 @@ struct Wholeness {
         return .becameWhole
     }
 
-    /// The node of the highest basis above the master's own, of those that are heard.
+    /// The node that holds most of what the master does not, of those that are heard.
     private func richest(
         _ peers: borrowing PeerList, _ now: Instant
     ) -> (UInt8, PeerList.Peer)? {
@@ -132,10 +132,16 @@ struct Wholeness {
             guard isNews || (isOther || isBranch) && !isTaken, !Self.isIn(left, nodeID),
                 peers.isHeard(nodeID, since: Self.silence, now: now)
             else { return }
-            if let best, best.1.report.holding.basis > holding.basis { return }
+            if let best, Self.isAskedFirst(best.1.report.holding, before: holding) { return }
             best = (nodeID, peer)
         }
         return best
+    }
+
+    /// Whether a node is asked before another: the one that holds more without a hole, or as much and has the
+    /// later word. What a later one takes the place of then comes too late to have taken another's.
+    private static func isAskedFirst(_ holding: Holding, before other: Holding) -> Bool {
+        (holding.basis, holding.latest) > (other.basis, other.latest)
     }
 
     /// Whether what an earlier process has left at a node may be what the master lacks: its predecessor had

@@ -22,10 +22,11 @@ import Testing
     }
 
     private static func slavePacket(
-        _ type: PacketHeader.PacketType, _ sequence: UInt64, epoch: UInt64 = 100,
+        _ type: PacketHeader.PacketType, _ sequence: UInt64, from id: UInt8 = 2,
+        epoch: UInt64 = 100,
         ranges: [SequenceRange] = [], report: SlaveReport = SlaveReport(), traits: Traits? = nil
     ) -> [UInt8] {
-        var header = PacketHeader(type: type, nodeID: 2, epoch: epoch, sequence: sequence)
+        var header = PacketHeader(type: type, nodeID: id, epoch: epoch, sequence: sequence)
         header.messageCount = UInt16(ranges.count)
         var content: [UInt8] = []
         for range in ranges {
@@ -313,6 +314,24 @@ import Testing
         let later = 3 + MasterProtocol.addressPatience
         #expect(Self.receive(master, report, now: later) == .none)
         #expect(master.counters.sameID == 2)
+    }
+
+    /// What the later one hands over is not taken for what another hands over after it.
+    @Test(arguments: [2, 3] as [UInt8]) func theNodeOfTheLaterWordIsAskedFirst(
+        _ later: UInt8
+    ) throws {
+        let (master, _) = try Self.make()
+        for id in [2, 3] as [UInt8] {
+            var report = SlaveReport()
+            report.holding.hasMore = true
+            report.holding.latest = Basis(epoch: 50, sequence: id == later ? 8 : 7)
+            _ = Self.receive(master, Self.slavePacket(.NACK, 1, from: id, report: report))
+        }
+        guard case .take(let id, _, _) = master.nextOfWholeness(applied: 0, now: 2) else {
+            Issue.record("nothing is taken over")
+            return
+        }
+        #expect(id == later)
     }
 
     /// A master that takes a table over, on a kernel that has nothing to tell.
