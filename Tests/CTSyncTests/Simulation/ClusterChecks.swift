@@ -253,15 +253,15 @@ extension SimulatedNode {
     /// What a replica on hold has, and no other entry.
     static let heldSeconds: ClosedRange<UInt32> = 40_000...ReplicaTable.holdSeconds
 
-    /// A replica that is not on hold; nil where there is none. What a walk left alone, as its master's kernel
-    /// flushes, nobody has spoken of.
+    /// A replica that is not on hold; nil where there is none. A walk that purges nothing, as its master's
+    /// kernel flushes, leaves what it does not speak of as it is.
     func runningReplica(of master: SimulatedNode) -> Key? {
         guard let replicas = daemon?.slave.table else { return nil }
         return kernel.table.slots.keys.first {
             replicas.book.alivePlace($0) != nil
                 && !Self.heldSeconds.contains(kernel.table.secondsLeft($0))
                 && !begunLate.contains($0)
-                && (!master.isSparing || master.kernel.table.entry($0) != nil)
+                && (!master.isSparing || master.replicates($0))
         }
     }
 

@@ -81,6 +81,9 @@ extension SimulatedNode {
     /// Whether its rules leave out what it has of these ends, as it is.
     func leavesOut(_ key: Key) -> Bool { kernel.table.entry(key).map { !admits($0) } ?? false }
 
+    /// Whether its kernel has an entry that its rules accept.
+    func replicates(_ key: Key) -> Bool { kernel.table.entry(key).map { admits($0) } ?? false }
+
     /// Whether its rules, or those of another node, leave out what that one has of these ends; what they
     /// say of it may change.
     func leavesOut(_ key: Key, of other: SimulatedNode) -> Bool {
