@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+@testable import CTSyncTests
+
+/// How a master walks the kernel's table, and how fast, by a hand clock: counts, not times.
+@Suite(.serialized) struct KernelWalkTests {
+    /// Fills the table; what becomes of the entries makes events, though nobody has listened when they were made.
+    private static func create(_ entries: [Entry]) throws {
+        try KernelSettings.write("nf_conntrack_events", 1)
+        let batch = try RequestBatch()
+        for entry in entries where !batch.create(entry, timeoutSeconds: 600, tag: 0) {
+            try batch.send { Issue.record("\($0) \($1)") }
+            #expect(batch.create(entry, timeoutSeconds: 600, tag: 0))
+        }
+        try batch.send { Issue.record("\($0) \($1)") }
+    }
+
+    /// Packets a second are packets a second, also if expectations are in them.
+    @Test func expectationsArePacedAsEntriesAre() throws {
+        let (count, rate) = (400, 50)
+        try NetworkNamespace.run(isTracking: true) {
+            let parents = (0..<count).map { SampleExpectations.control("ftp", 4_000 + UInt16($0)) }
+            try Self.create(parents)
+            let batch = try RequestBatch()
+            for parent in parents {
+                let port = parent.key.tuple.sourcePort
+                let expectation = SampleExpectations.expectation(of: parent, port: port)
+                #expect(batch.create(expectation, tag: 0))
+            }
+            try batch.send { Issue.record("\($0) \($1)") }
+            let master = try KernelMaster(packetsPerSecond: UInt32(rate))
+            let (began, before) = (master.now, master.sent)
+            master.engine.exchange.requireInitsync()
+            while let due = master.walk() { master.now = max(master.now, due) }
+            #expect(master.engine.initsync.entryCount == UInt64(2 * count))
+            let packets = Int(master.sent - before)
+            let paid = Int((master.now - began) * UInt64(rate) / Duration.second)
+            // Begin and end have packets of their own; one more may be the pace's first.
+            #expect(packets > 20 && (packets - 3...packets).contains(paid), "\(packets), \(paid)")
+        }
+    }
+}
