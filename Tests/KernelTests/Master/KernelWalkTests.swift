@@ -42,4 +42,51 @@ import Testing
             #expect(packets > 20 && (packets - 3...packets).contains(paid), "\(packets), \(paid)")
         }
     }
+
+    /// Of two slaves one is slow: as long as it gets on the walk is no more than a window ahead of it, and
+    /// what is live goes out at once all the same. When it stands the walk goes on for the other.
+    @Test func aSlowSlaveHoldsUpAWalkAsLongAsItGetsOnAndNothingElse() throws {
+        let (count, slow, other): (Int, UInt8, UInt8) = (8_000, 2, 3)
+        try NetworkNamespace.run(isTracking: true) {
+            let entries = (0..<count).map {
+                let tuple = SampleEntries.tuple(ProtocolNumber.udp, 1_000 + UInt16($0), 53)
+                return SampleEntries.entry(tuple)
+            }
+            try Self.create(entries)
+            let master = try KernelMaster()
+            let changes = try RequestBatch(isTold: true)
+            let (window, start) = (master.engine.exchange.window, master.sent)
+            var applied = start
+            for id in [slow, other] { master.hear(id, applied: start) }
+            master.engine.exchange.requireInitsync()
+            var heldUp = 0
+            while master.engine.initsync.entryCount < count / 2 {
+                let before = master.sent
+                let due = try #require(master.walk())
+                if before > applied + window {
+                    #expect(master.sent == before, "\(before - applied) packets ahead")
+                    heldUp += 1
+                    var changed = entries[heldUp]
+                    changed.mark += 1
+                    #expect(changes.update(changed, timeoutSeconds: 600, tag: 0))
+                    try changes.send { Issue.record("\($0) \($1)") }
+                    master.listen()
+                    #expect(master.sent == before + 1)
+                    applied += 8
+                    master.hear(slow, applied: applied)
+                }
+                master.hear(other, applied: master.sent)
+                master.now = max(due, master.now + Duration.millisecond)
+            }
+            #expect(heldUp > 2)
+            let patience = master.now + 10 * MasterProtocol.walkPatience
+            while let due = master.walk(), master.now < patience {
+                master.hear(other, applied: master.sent)
+                master.now = max(due, master.now + Duration.millisecond)
+            }
+            #expect(!master.walks.isRunning && master.walks.begun == 1)
+            #expect(master.engine.initsync.entryCount == UInt64(count))
+            #expect(master.sent > applied + 2 * window)
+        }
+    }
 }
