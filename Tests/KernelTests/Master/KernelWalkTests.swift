@@ -89,4 +89,39 @@ import Testing
             #expect(master.sent > applied + 2 * window)
         }
     }
+
+    /// Events are lost again and again: the walks that repair that are 1, 2, 4, ... 30 s apart.
+    @Test func walksThatRepairLossesBackOff() throws {
+        try NetworkNamespace.run(isTracking: true) {
+            var entries = (0..<50).map {
+                SampleEntries.entry(SampleEntries.tuple(ProtocolNumber.udp, 1_000 + $0, 53))
+            }
+            try Self.create(entries)
+            var kernel = MeddledKernel()
+            kernel.eventBufferBytes = 1
+            let master = try KernelMaster(kernel)
+            let changes = try RequestBatch(isTold: true)
+            func pass(_ seconds: UInt64, losing: Bool) throws {
+                let end = master.now + seconds * Duration.second
+                while master.now < end {
+                    if losing {
+                        for index in entries.indices {
+                            entries[index].mark += 1
+                            #expect(changes.update(entries[index], timeoutSeconds: 600, tag: 0))
+                        }
+                        try changes.send { Issue.record("\($0) \($1)") }
+                    }
+                    master.listen()
+                    while let due = master.walk(), due <= master.now {}
+                    master.now += 100 * Duration.millisecond
+                }
+            }
+            try pass(60, losing: true)
+            #expect(master.engine.intake.overrunCount >= 600)
+            #expect(master.walks.begun == 6)
+            // The last loss is repaired once, and that is all.
+            try pass(120, losing: false)
+            #expect(master.walks.begun == 7 && !master.walks.isRunning)
+        }
+    }
 }
