@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+@testable import CTSync
+@testable import CTSyncTests
+
+/// A slave's engine over the kernel's table of the calling thread's namespace, stepped by hand with a hand
+/// clock, and the words of its master.
+final class KernelSlave {
+    let engine: SlaveEngine
+    private(set) var now = 10 * Duration.second
+    private var last: UInt64 = 0
+
+    /// A slave in sync with a master that has these.
+    init(_ kernel: any KernelTable = Kernel(), entries: [Entry]) throws {
+        let slave = try SlaveProtocol(
+            nodeID: 2, table: try ReplicaTable(capacity: 4_096, seed: 1),
+            filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 64,
+            slotByteCount: 1_400)
+        engine = try SlaveEngine(slave, kernel)
+        engine.begin(after: .none, holding: Holding(), now: now)
+        receive(PacketBytes.announcement(0))
+        say(PacketBytes.bracket(.UPDATE, 1))
+        for entry in entries { say(PacketBytes.update(entry, bits: MessageKind.new)) }
+        say(PacketBytes.bracket(.DELETE, 1))
+        pass(2 * Duration.second)
+    }
+
+    /// Why it is not in sync; nil if it is.
+    var reason: SlaveProtocol.OutOfSync? { engine.slave.outOfSync(now: now) }
+
+    /// Hears a message of the master, and works.
+    func say(_ message: [UInt8]) {
+        hear(message)
+        engine.work(now: now)
+    }
+
+    /// Hears a message of the master; what follows from it is still to be done.
+    func hear(_ message: [UInt8]) {
+        last += 1
+        take(PacketBytes.sync(last, [message]))
+    }
+
+    /// Lets time pass, with the master's announcements.
+    func pass(_ time: UInt64, until isDone: () -> Bool = { false }) {
+        let end = now + time
+        while now < end, !isDone() {
+            now += 5 * Duration.millisecond
+            receive(PacketBytes.announcement(last))
+        }
+    }
+
+    private func receive(_ packet: [UInt8]) {
+        take(packet)
+        engine.work(now: now)
+    }
+
+    private func take(_ packet: [UInt8]) {
+        _ = engine.receive(packet.span.bytes, from: PacketBytes.peer, now: now, wallMicroseconds: 0)
+    }
+}

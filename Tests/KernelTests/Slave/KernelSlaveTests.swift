@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+import Testing
+
+@testable import CTSync
+@testable import CTSyncTests
+
+/// Whether a slave that is in sync has in its kernel what its master has, whatever happens to that kernel.
+@Suite(.serialized) struct KernelSlaveTests {
+    /// TCP and UDP.
+    private static func entries(_ count: Int) -> [Entry] {
+        (0..<count).map { number in
+            let kind = number % 5 == 0 ? ProtocolNumber.udp : ProtocolNumber.tcp
+            return SampleEntries.entry(SampleEntries.tuple(kind, 1_000 + UInt16(number), 80))
+        }
+    }
+
+    private static func expectTable(_ entries: [Entry]) throws {
+        #expect(Set(try NetworkNamespace.table().keys) == Set(entries.map(\.key)))
+    }
+
+    /// From its next look on it is not in sync, until the kernel has every entry again: of so many as are read
+    /// one by one, and of more.
+    @Test(arguments: [25, 1_500]) func itIsInSyncAgainWithAllThatWasFlushed(_ count: Int) throws {
+        let entries = Self.entries(count)
+        try NetworkNamespace.run(isTracking: true) {
+            let slave = try KernelSlave(entries: entries)
+            try #require(slave.reason == nil, "\(slave.reason as Any)")
+            try Self.expectTable(entries)
+            try NetworkNamespace.shell("conntrack -F 2>/dev/null")
+            try Self.expectTable([])
+            slave.pass(KernelWatch.interval) { slave.reason != nil }
+            #expect(slave.reason == .kernelChanged)
+            slave.pass(2 * Duration.second) { slave.reason == nil }
+            #expect(slave.reason == nil)
+            try Self.expectTable(entries)
+        }
+    }
+
+    /// It is promoted before it would have looked.
+    @Test func aPromotionAtOnceFindsAllThatWasFlushed() throws {
+        let entries = Self.entries(25)
+        try NetworkNamespace.run(isTracking: true) {
+            let slave = try KernelSlave(entries: entries)
+            try NetworkNamespace.shell("conntrack -F 2>/dev/null")
+            slave.engine.finish(now: slave.now)
+            try Self.expectTable(entries)
+        }
+    }
+}
