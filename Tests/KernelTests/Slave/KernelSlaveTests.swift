@@ -47,4 +47,27 @@ import Testing
             try Self.expectTable(entries)
         }
     }
+
+    /// An expectation whose parent has no helper on this node is refused: the slave is not in sync until it is
+    /// gone.
+    @Test func whatTheKernelRefusesToExpectIsNotInSync() throws {
+        var parent = SampleExpectations.control("ftp", 4_000)
+        let expectation = SampleExpectations.expectation(of: parent, port: 3_000)
+        parent.fields.remove(.helper)
+        parent.extras.helper = HelperName()
+        try NetworkNamespace.run(isTracking: true) {
+            let slave = try KernelSlave(entries: [parent])
+            try #require(slave.reason == nil, "\(slave.reason as Any)")
+            slave.say(PacketBytes.update(expectation))
+            var reasons: [SlaveProtocol.OutOfSync?] = []
+            slave.pass(20 * Duration.second) {
+                if slave.reason != reasons.last { reasons.append(slave.reason) }
+                return slave.reason == .expectationsRefused
+            }
+            #expect(slave.reason == .expectationsRefused && !reasons.contains(nil), "\(reasons)")
+            slave.say(PacketBytes.delete(expectation))
+            slave.pass(2 * Duration.second) { slave.reason == nil }
+            #expect(slave.reason == nil)
+        }
+    }
 }
