@@ -18,7 +18,8 @@ final class Aftermath {
     private let table: ReplicaTable
     private let includesUnread: Bool
     private let promotedAt: Instant
-    /// Asked for again, once the timers have started.
+    /// What the kernel has refused, and what it was asked for in batches that failed: asked for again, once the
+    /// timers have started.
     private var unmade: UnmadeReplicas?
     /// How long after a walk that failed the next one begins.
     private static let retryPause = 1 * Duration.second
@@ -83,7 +84,7 @@ final class Aftermath {
             switch stage {
             case .timers(let walk):
                 if try timers.step(walk, table, now: now) { return Pause.none }
-                if table.refusedCount > 0 {
+                if table.refusedCount > 0 || table.isDirty {
                     unmade = try UnmadeReplicas(kernel, now: now)
                     makeRest(now)
                 }

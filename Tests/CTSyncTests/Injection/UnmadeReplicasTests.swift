@@ -6,7 +6,7 @@ import Testing
 
 /// A master whose kernel has no room for all that it holds.
 @Suite struct UnmadeReplicasTests {
-    /// Four replicas, two of which the kernel has made, after the promotion.
+    /// Four replicas, some of which the kernel has made, after the promotion.
     private final class Bench {
         let kernel = SimulatedKernel(Chance(seed: 1))
         let table: ReplicaTable
@@ -15,14 +15,20 @@ import Testing
         private(set) var told: [Bool] = []
         private var now = 10 * Duration.second
 
-        init() throws {
+        /// - Parameters:
+        ///   - room: of the kernel's table.
+        ///   - isAsked: whether the kernel was asked for them before; else those batches have failed.
+        init(room: Int = 2, isAsked: Bool = true) throws {
             kernel.advance(to: now)
-            kernel.table.capacity = 2
+            kernel.table.capacity = room
             table = try ReplicaTable(capacity: 16, seed: 1)
             for entry in SampleEntries.plain.prefix(4) {
                 _ = table.update(entry, isNew: true, isCopy: false, now: 10)
             }
-            try Injector(try kernel.makeRequests(), try kernel.makeLookup()).apply(table, now: 10)
+            if isAsked {
+                let injector = try Injector(try kernel.makeRequests(), try kernel.makeLookup())
+                try injector.apply(table, now: 10)
+            }
             aftermath = try Aftermath(
                 kernel, TimerStart(), WindowMender(), table, includesUnread: false,
                 promotedAt: now)
@@ -56,6 +62,14 @@ import Testing
         bench.pass(2 * Duration.second)
         #expect(bench.count == 4 && !bench.lacksRoom)
         #expect(bench.told == [true, false])
+        let times = bench.kernel.table.slots.keys.map { bench.kernel.table.secondsLeft($0) }
+        #expect(times.allSatisfy { (590...600).contains($0) }, "\(times)")
+    }
+
+    /// The batches that they were in have failed at the promotion, each time: the kernel refuses none of them.
+    @Test func whatNoBatchHasReachedIsAskedForAgain() throws {
+        let bench = try Bench(room: 100, isAsked: false)
+        #expect(bench.count == 4 && !bench.lacksRoom && bench.told == [false])
         let times = bench.kernel.table.slots.keys.map { bench.kernel.table.secondsLeft($0) }
         #expect(times.allSatisfy { (590...600).contains($0) }, "\(times)")
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
+import Glibc
 import Testing
 
 @testable import CTSync
@@ -45,6 +46,37 @@ import Testing
             try NetworkNamespace.shell("conntrack -F 2>/dev/null")
             slave.engine.finish(now: slave.now)
             try Self.expectTable(entries)
+        }
+    }
+
+    /// A socket that takes nothing while it is promoted: what it had it has, and what had arrived is made when the
+    /// timers have started.
+    @Test func batchesThatFailInAPromotionThrowNothingAway() throws {
+        let (before, entries) = (20, Self.entries(25))
+        try NetworkNamespace.run(isTracking: true) {
+            let isStuck = Flag()
+            var kernel = MeddledKernel()
+            kernel.beforeRequests = { () throws(SystemError) in
+                guard isStuck.isSet else { return }
+                throw SystemError("send", errno: ENOBUFS)
+            }
+            let slave = try KernelSlave(kernel, entries: Array(entries[..<before]))
+            for entry in entries[before...] {
+                slave.hear(PacketBytes.update(entry, bits: MessageKind.new))
+            }
+            isStuck.set(true)
+            slave.engine.finish(now: slave.now)
+            isStuck.set(false)
+            #expect(slave.engine.injectionFailures > 0)
+            try Self.expectTable(Array(entries[..<before]))
+            let aftermath = try Aftermath(
+                kernel, TimerStart(), WindowMender(), slave.engine.table, includesUnread: false,
+                promotedAt: slave.now)
+            while !aftermath.haveTimersStarted { _ = aftermath.step(now: slave.now) }
+            _ = aftermath.step(now: slave.now)
+            try Self.expectTable(entries)
+            #expect(try NetworkNamespace.table().values.allSatisfy { $0.timeoutSeconds <= 600 })
+            #expect(!aftermath.lacksRoom)
         }
     }
 
