@@ -24,6 +24,63 @@ extension ClusterTests {
             }
         }
 
+        /// When the standby that was flushed is made master.
+        enum Moment: CaseIterable {
+            /// Before it would have looked.
+            case atOnce
+            /// When it has noticed, and is in sync again.
+            case inSync
+            /// The control: it has nothing, and no daemon that would fill it again.
+            case withoutReplication
+        }
+
+        /// All connections go on through it: none was left of 20 by TCP and 5 by UDP.
+        @Test(arguments: Moment.allCases)
+        func aFlushedStandbyTakesOverAllTheSame(_ moment: Moment) throws {
+            let replication: Replication = moment == .withoutReplication ? .off : .on
+            try scenario(
+                translation: .masqueradeFullyRandom, replication: replication, starts: false
+            ) { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                if replication == .on { try cluster.startDaemons(Self.quiet) }
+                let service = Plan.service(ipv6: false)
+                let server = try EchoServer(on: service, in: cluster.server)
+                defer { server.stop() }
+                let open = try cluster.connections(20, to: service)
+                let streams = try (1...5).map { number in
+                    try DatagramStream.udp(
+                        from: cluster.client, to: cluster.server,
+                        at: Endpoint(Plan.server(ipv6: false), service.port + UInt16(number)),
+                        intervalMilliseconds: 20)
+                }
+                defer { for stream in streams { stream.stop() } }
+                for stream in streams { try stream.expectReplies() }
+                let count = open.count + streams.count
+                if replication == .on {
+                    try second.waitForEqualTable(to: first, atLeast: count)
+                    let repaired = try number(second, "reconcile", "repaired")
+                    try second.flush()
+                    if moment == .inSync {
+                        try eventually("in sync again", detail: { second.statusLine }) {
+                            try number(second, "reconcile", "repaired") >= repaired + count
+                                && second.status()?.isInSync == true
+                        }
+                    }
+                }
+                try cluster.crash(first)
+                try cluster.promote(second)
+                try onlyByReplication {
+                    for connection in open {
+                        try connection.exchange(within: replication.patience)
+                    }
+                    for stream in streams {
+                        try stream.expectReplies(within: replication.patience)
+                        try stream.expectOneIdentity()
+                    }
+                }
+            }
+        }
+
         /// nf_conntrack_events=0 on the master: what happened meanwhile is read, and events are on.
         @Test func eventsThatSomebodySwitchesOffAreOnAgain() throws {
             try withCluster { cluster in

@@ -151,14 +151,7 @@ extension ClusterTests {
             try cluster.takeOver(replication)
             try onlyByReplication {
                 try stream.expectReplies(20, within: replication.patience)
-                try expectOneIdentity(stream)
-            }
-        }
-
-        private func expectOneIdentity(_ stream: DatagramStream) throws {
-            guard stream.identities.count == 1 else {
-                throw NeverHappened(
-                    "one identity at the server", within: 0, last: "\(stream.identities)")
+                try stream.expectOneIdentity()
             }
         }
 
@@ -190,7 +183,7 @@ extension ClusterTests {
                 try onlyByReplication {
                     try connection.exchange(within: replication.patience)
                     try stream.expectReplies(5, within: replication.patience)
-                    try expectOneIdentity(stream)
+                    try stream.expectOneIdentity()
                 }
             }
         }
@@ -298,6 +291,15 @@ extension ClusterTests {
 
         private func exchange(over open: [EchoConnection], within seconds: Double = 10) throws {
             for connection in open { try connection.exchange(within: seconds) }
+        }
+    }
+}
+
+extension DatagramStream {
+    /// The server knows it by what it was known by at first.
+    func expectOneIdentity() throws {
+        guard identities.count == 1 else {
+            throw NeverHappened("one identity at the server", within: 0, last: "\(identities)")
         }
     }
 }
