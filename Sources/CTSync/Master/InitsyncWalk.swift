@@ -103,15 +103,9 @@ final class InitsyncWalk: Sendable {
     var unprovedCount: UInt64 { unproved.load(ordering: .relaxed) }
     /// Walks begun because of the time only.
     var reconciliationCount: UInt64 { reconciliations.load(ordering: .relaxed) }
-    /// About how many entries are replicated: of those that the table has now as large a part as the
+    /// About how many entries are replicated, if the table has so many now: as large a part of them as the
     /// last walk has found, or all of them before the first walk.
-    var estimate: UInt32 {
-        let count: UInt64
-        do throws(SystemError) {
-            count = try KernelSettings.conntrackCount()
-        } catch {
-            return 0
-        }
+    func estimate(of count: UInt64) -> UInt32 {
         let last = lastWalk.load(ordering: .relaxed)
         let (seen, chosen) = (last >> 32, last & 0xFFFF_FFFF)
         guard seen > 0 else { return UInt32(clamping: count) }

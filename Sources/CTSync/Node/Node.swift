@@ -187,7 +187,12 @@ final class Node {
     /// Has the announcements say about how many entries there are, and notes whether a slave is ready.
     func tellAnnouncements() {
         guard role == .master else { return }
-        master.sender.say(entryCount: master.initsync.estimate)
+        do throws(SystemError) {
+            let count = try KernelSettings.conntrackCount()
+            master.sender.say(entryCount: master.initsync.estimate(of: count))
+        } catch {
+            master.sender.say(entryCount: 0)
+        }
         let now = Clock.now()
         let isReady = master.exchange.peers.contains { peer in
             peer.report.isInSync && now <= peer.lastHeard + NodeReport.Peer.patience

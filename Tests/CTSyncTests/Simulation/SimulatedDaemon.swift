@@ -193,7 +193,8 @@ final class SimulatedDaemon: NodeParts {
             heard, now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
         do throws(SystemError) {
             if engine.role == .master {
-                master.sender.say(entryCount: master.initsync.estimate)
+                let count = UInt64(kernel.table.slots.count)
+                master.sender.say(entryCount: master.initsync.estimate(of: count))
             }
             let pause = try engine.tick(
                 now: node.now, wallMicroseconds: node.clock.wallMicroseconds)
