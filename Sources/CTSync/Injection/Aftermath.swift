@@ -63,6 +63,21 @@ final class Aftermath {
         if case .windows(let looks) = stage { looks.seen } else { nil }
     }
 
+    /// Checks that nothing follows the start of the timers before it. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        switch stage {
+        case .timers, .timersAgain:
+            if haveTimersStarted { report("the timers are started again") }
+        case .windows: if !haveTimersStarted { report("windows before the timers") }
+        case .done: break
+        }
+        guard !haveTimersStarted else { return }
+        if unmade != nil { report("replicas are asked for before the timers run") }
+        if toldRoom != nil { report("the master was told before the timers run") }
+    }
+
     /// Does the next piece; nil when nothing is left to do.
     func step(now: Instant) -> Pause? {
         makeRest(now)

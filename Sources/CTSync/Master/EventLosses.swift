@@ -28,6 +28,15 @@ struct EventLosses: Sendable {
     /// None.
     init() {}
 
+    /// Checks that no loss is repaired before what was queued ahead of it has passed. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        if passed > count { report("\(passed) losses have passed of \(count)") }
+        if atBegin > passed { report("a walk repairs \(atBegin) losses, \(passed) have passed") }
+        if repaired > passed { report("\(repaired) losses are repaired, \(passed) have passed") }
+    }
+
     /// A term begins: what was lost before is no loss to its slaves, which hear a whole walk first.
     mutating func beginTerm() {
         passed = count

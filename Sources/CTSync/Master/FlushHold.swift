@@ -59,6 +59,17 @@ final class FlushHold: Sendable {
         return due == 0 ? nil : due
     }
 
+    /// Checks that nothing is kept back longer than the grace. For tests, while no other thread uses it.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        guard !isOpen else { return }
+        state.withLock { state in
+            if !state.lost.isEmpty { report("addresses are lost, and no grace runs") }
+            if state.status.count > 0 { report("deletions are kept back, and no grace runs") }
+        }
+    }
+
     /// Whether deletions are looked at.
     @inline(__always)
     var isOpen: Bool { deadline.load(ordering: .relaxed) != 0 }

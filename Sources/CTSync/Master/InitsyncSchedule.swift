@@ -18,6 +18,15 @@ struct InitsyncSchedule {
     /// The sequence number of the last begin; 0 before the first.
     private var lastBegin: UInt64 = 0
 
+    /// Checks that nothing is said of a walk before one has begun. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        guard number == 0 else { return }
+        if isRunning { report("a walk runs, and none has begun") }
+        if lastBegin != 0 { report("\(lastBegin) has the begin of a walk, and none has begun") }
+    }
+
     /// Takes a slave's request.
     ///
     /// - Parameter expected: the next packet it expects.

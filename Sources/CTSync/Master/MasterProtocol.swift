@@ -98,6 +98,28 @@ final class MasterProtocol: Sendable {
         }
     }
 
+    /// Checks that what is known of slaves fits the ring. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        let faults = slaves.withLock { slaves in
+            var faults: [String] = []
+            slaves.peers.assertValid { faults.append($0) }
+            slaves.peers.visit { nodeID, peer in
+                guard peer.applied > ring.lastClosed else { return }
+                faults.append("\(nodeID) has \(peer.applied) of \(ring.lastClosed) packets")
+            }
+            slaves.retransmission.assertValid(upTo: ring.lastSent) { faults.append($0) }
+            slaves.schedule.assertValid { faults.append($0) }
+            slaves.losses.assertValid { faults.append($0) }
+            slaves.wholeness.assertValid { faults.append($0) }
+            return faults
+        }
+        for fault in faults { report(fault) }
+    }
+
+    /// The claim in whose name it answers.
+    var claim: MasterClaim { slaves.withLock { $0.claim } }
     /// What came from slaves and what became of it.
     var counters: MasterCounters { slaves.withLock { $0.counters } }
     /// The last slave that said that it hears no master.

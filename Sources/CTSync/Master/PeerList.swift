@@ -48,6 +48,23 @@ struct PeerList: ~Copyable {
         paths.deallocate()
     }
 
+    /// Checks that of each slave that was heard its place, its links and its times agree. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        visit { nodeID, peer in
+            if peer.advancedAt > peer.lastHeard { report("\(nodeID) got on after it was heard") }
+            if path(nodeID, Int(peer.address.link))?.address != peer.address {
+                report("\(nodeID) is elsewhere than its packets come from")
+            }
+            for link in 0..<LinkSet.limit {
+                guard let path = path(nodeID, link) else { continue }
+                if Int(path.address.link) != link { report("\(path.address) is by link \(link)") }
+                if path.lastHeard > peer.lastHeard { report("\(nodeID) is heard by \(link) only") }
+            }
+        }
+    }
+
     /// Records a packet from a slave; what one without traits has said of them stays.
     mutating func heard(_ nodeID: UInt8, _ peer: Peer) {
         let before = peers[Int(nodeID)]

@@ -73,6 +73,21 @@ struct Retransmission: ~Copyable {
         spent.deallocate()
     }
 
+    /// Checks that the queue is as long as it may be, and that what is in it exists. For tests.
+    ///
+    /// - Parameters:
+    ///   - last: the last packet that was sent.
+    ///   - report: called with each contradiction.
+    func assertValid(upTo last: UInt64, _ report: (String) -> Void) {
+        if !(0...Self.capacity).contains(count) { report("\(count) packets are to be sent again") }
+        if !isUsed, count > 0 { report("packets are to be sent again that nobody asked for") }
+        if !(0...Self.commonCount).contains(commonLeft) { report("\(commonLeft) more go to all") }
+        for index in 0..<count {
+            let item = items[(head + index) & (Self.capacity - 1)]
+            if item.sequence > last { report("\(item.sequence) is sent again first") }
+        }
+    }
+
     /// When the next packet is to be sent again; nil if there is none.
     var due: Instant? { count == 0 ? nil : items[head].due }
 

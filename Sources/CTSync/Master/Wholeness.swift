@@ -75,6 +75,16 @@ struct Wholeness {
         retakeAt = now + Self.retakeInterval
     }
 
+    /// Checks that a master that takes something over is partial. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        if own > latest { report("its own last word is \(own), the last of all \(latest)") }
+        guard let donor else { return }
+        if isWhole { report("a whole master takes over from \(donor.nodeID)") }
+        if Self.isIn(left, donor.nodeID) { report("it takes over from \(donor.nodeID) again") }
+    }
+
     /// Decides what is next.
     ///
     /// - Parameter applied: how far the stream of the node has come from which it takes.

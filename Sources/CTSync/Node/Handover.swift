@@ -37,6 +37,18 @@ final class Handover {
         self.nodeID = nodeID
     }
 
+    /// Checks that what goes out is for the master that it is for. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        guard let term else { return }
+        if term.isTaken, taken?.by != term.claim { report("nobody has taken it") }
+        let claim = master.exchange.claim
+        if claim != MasterClaim(epoch: term.claim.epoch, nodeID: nodeID) {
+            report("it hands over, and answers in the name of \(claim)")
+        }
+    }
+
     /// Takes what the master asks for.
     ///
     /// - Parameter isRequest: whether it asks for all that there is. If it asks from the first packet on, and

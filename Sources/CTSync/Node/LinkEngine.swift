@@ -48,6 +48,24 @@ final class LinkEngine {
     /// Whether it hands over what it holds.
     var isHandingOver: Bool { handover.isRunning }
 
+    /// Checks that what is under way is of the role, and the parts of both roles. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        if mode == .slave {
+            if slave.slave.donor != nil { report("a slave takes over") }
+            if slave.slave.isHeir { report("a slave hears its predecessor out") }
+        } else {
+            if isHandingOver { report("no slave, and hands over") }
+            if handoverPause != .untilWoken { report("no slave, and waits to hand over") }
+        }
+        handover.assertValid(report)
+        slave.slave.assertValid(isUsed: isBusy, report)
+        master.exchange.assertValid(report)
+        master.ring.assertValid(report)
+        master.flush.assertValid(report)
+    }
+
     // MARK: Orders
 
     /// Becomes slave with the replica table empty.

@@ -146,6 +146,21 @@ final class NodeEngine {
     /// Whether a promotion waits; `tick` looks whether it still has to.
     var isWaiting: Bool { gate.deadline != nil }
 
+    /// Checks that what is under way is of the role. For tests, between two calls.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        machine.assertValid(report)
+        if role == .master {
+            if isWaiting { report("a master waits for its promotion") }
+            if gaveWayAt != nil { report("a master wants its role back") }
+            if donorID != nil, haveTimersBegun { report("the timers run while it takes over") }
+        } else {
+            if donorID != nil { report("a slave takes over") }
+            if haveTimersBegun { report("the timers of a slave run") }
+        }
+    }
+
     // MARK: Epochs
 
     /// Records the highest epoch of an earlier run.

@@ -16,6 +16,16 @@ struct RoleMachine: Sendable {
         self.nodeID = nodeID
     }
 
+    /// Checks that a master makes a claim of its own, and none below one that it has heard. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        if claim != .none, claim.nodeID != nodeID { report("\(nodeID) makes the claim \(claim)") }
+        guard role == .master else { return }
+        if claim == .none { report("a master without a claim") }
+        if highest > claim { report("a master of \(claim) that has heard \(highest)") }
+    }
+
     /// Records a claim.
     mutating func heard(_ claim: MasterClaim) {
         highest = max(highest, claim)

@@ -33,6 +33,17 @@ struct LaterWords {
     /// How late what the kernel had is, and the word of an entry that is not among the replicas.
     var unread: Basis { basis(of: adopted) }
 
+    /// Calls `fault` with what is not as it must be.
+    func assertValid(_ fault: (String) -> Void) {
+        if spans.count > Self.limit { fault("\(spans.count) spans of words") }
+        if !spans.indices.contains(open) { fault("what is heard is in no span") }
+        if place(of: adopted) > open { fault("what was adopted is later than what is heard") }
+        for (before, after) in zip(spans, spans.dropFirst())
+        where Int16(bitPattern: after.since &- before.since) < 0 {
+            fault("a span since \(after.since) after one since \(before.since)")
+        }
+    }
+
     /// Begins again with a word of what the kernel has; what is heard from the next generation on is
     /// of a span of its own.
     ///

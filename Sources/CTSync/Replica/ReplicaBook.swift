@@ -344,6 +344,7 @@ struct ReplicaBook: ~Copyable {
     func assertValid(_ fault: (String) -> Void) {
         pool.assertValid(fault)
         ledger.assertValid(fault)
+        words.assertValid(fault)
         var alive = 0
         var insufficient = 0
         forEachAlive { _, replica in

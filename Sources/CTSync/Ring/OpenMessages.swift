@@ -19,6 +19,19 @@ struct OpenMessages: ~Copyable {
 
     deinit { offsets.deallocate() }
 
+    /// Checks that each offset is one of a message. For tests.
+    ///
+    /// - Parameters:
+    ///   - length: of the open packet.
+    ///   - report: called with each contradiction.
+    func assertValid(_ length: Int, _ report: (String) -> Void) {
+        for index in 0..<Self.count where offsets[index] != 0 {
+            let offset = Int(offsets[index])
+            guard !(PacketHeader.byteCount..<length).contains(offset) else { continue }
+            report("a message is at \(offset) of \(length) bytes")
+        }
+    }
+
     /// Forgets all: another packet is open.
     func removeAll() {
         offsets.update(repeating: 0, count: Self.count)

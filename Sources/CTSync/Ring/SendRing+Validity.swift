@@ -19,6 +19,7 @@ extension SendRing {
             if (state.messageCount > 0) != (state.length > PacketHeader.byteCount) {
                 report("\(state.messageCount) messages have \(state.length) bytes")
             }
+            open.assertValid(state.length, report)
         }
     }
 }

@@ -61,7 +61,7 @@ final class SendRing: @unchecked Sendable {
     let isListenerSending = Atomic<Bool>(false)
     let wake: WakeUp?
 
-    private let open = OpenMessages()
+    let open = OpenMessages()
     /// The most bytes of a packet that is opened from now on.
     private let packetLimit: Atomic<Int>
     /// So many packets the listener does not send alone: the sender is woken beside it.

@@ -22,6 +22,15 @@ struct FollowedMaster {
     /// Where its packets come from; nil until one has.
     var address: PeerAddress? { preferred.address }
 
+    /// Checks that where it is answered is where it was heard. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        guard let address else { return }
+        if claim == .none { report("\(address) is nobody's") }
+        if paths.address(Int(address.link)) == nil { report("nothing was heard from \(address)") }
+    }
+
     /// Becomes another one, not heard yet; when anybody was heard last stays known.
     mutating func follow(_ claim: MasterClaim) {
         self.claim = claim

@@ -15,6 +15,12 @@ struct GapTimer {
     private var interval = shortest
     private var progress: UInt64 = 0
 
+    /// Checks that the intervals are those of above. For tests.
+    func assertValid(_ report: (String) -> Void) {
+        guard !(Self.shortest...Self.longest).contains(interval) else { return }
+        report("\(interval) us between two NACKs")
+    }
+
     /// Records what is missing after a packet.
     ///
     /// - Parameters:

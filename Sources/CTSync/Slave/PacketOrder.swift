@@ -43,9 +43,22 @@ struct PacketOrder: ~Copyable {
     /// When missing packets are asked for (again); nil while none is missing.
     var nackDue: Instant? { gap.deadline }
 
-    /// Checks that what is kept is where it belongs. For tests.
-    func assertValid(_ report: (String) -> Void) {
+    /// Checks that what is kept is where it belongs, and that no more is said of packets than is known.
+    /// For tests.
+    ///
+    /// - Parameters:
+    ///   - asks: whether what is missing is asked for.
+    ///   - report: called with each contradiction.
+    func assertValid(asks: Bool, _ report: (String) -> Void) {
         ring.assertValid(report)
+        gap.assertValid(report)
+        if highestNacked > ring.highest { report("\(highestNacked) was asked for, and is unknown") }
+        if let regression, regression.sequence >= ring.highest {
+            report("the master says less, and \(regression.sequence) of \(ring.highest)")
+        }
+        if asks, ring.hasGap != (gap.deadline != nil) {
+            report(ring.hasGap ? "nobody asks for what is missing" : "nothing is missing")
+        }
     }
 
     /// Forgets everything and expects this number next.

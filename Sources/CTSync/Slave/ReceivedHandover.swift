@@ -63,6 +63,16 @@ struct TakenStreams {
 
     private var streams: [(donor: MasterClaim, next: UInt64, at: Instant)] = []
 
+    /// Checks that no donor has two. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        for (index, stream) in streams.enumerated() {
+            let isTwice = streams[..<index].contains { $0.donor == stream.donor }
+            if isTwice { report("two streams of \(stream.donor)") }
+        }
+    }
+
     /// Records that all of a stream was taken before this packet of it.
     mutating func took(_ donor: MasterClaim, before next: UInt64, now: Instant) {
         streams.removeAll { $0.donor == donor || now >= $0.at + Self.patience }

@@ -26,6 +26,14 @@ struct ReceivedInitsync {
     /// Whether one has begun and not ended.
     var isRunning: Bool { number != nil }
 
+    /// Checks that what people are told is what is. For tests.
+    ///
+    /// - Parameter report: called with each contradiction.
+    func assertValid(_ report: (String) -> Void) {
+        guard progress.isRunning != isRunning else { return }
+        report("an initsync \(isRunning ? "runs" : "does not run"), and is told to be otherwise")
+    }
+
     /// A begin was received.
     ///
     /// - Parameter isHandover: whether one that runs may be begun again: a handover has a begin before

@@ -83,6 +83,21 @@ final class SlaveProtocol {
         order = try PacketOrder(slotCount: ringSlots, slotByteCount: slotByteCount)
     }
 
+    /// Checks that its parts agree. For tests.
+    ///
+    /// - Parameters:
+    ///   - isUsed: whether the node is slave, or takes over: what is missing is asked for.
+    ///   - report: called with each contradiction.
+    func assertValid(isUsed: Bool, _ report: (String) -> Void) {
+        order.assertValid(asks: isUsed && !isHeir, report)
+        followed.assertValid(report)
+        holdings.assertValid(report)
+        initsync.assertValid(report)
+        takenStreams.assertValid(report)
+        if holding.basis > holding.latest { report("\(holding): a basis above the last word") }
+        if let donor, donor != master { report("\(donor) hands over, \(master) is followed") }
+    }
+
     /// Starts again: as a slave that has heard no claim above this one.
     ///
     /// - Parameters:

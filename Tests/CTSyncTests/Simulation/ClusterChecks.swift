@@ -11,10 +11,9 @@ extension SimulatedCluster {
         guard let daemon = node.daemon else { return }
         var fault: String?
         daemon.slave.table.assertValid { fault = fault ?? $0 }
-        daemon.slave.slave.order.assertValid { fault = fault ?? $0 }
-        daemon.slave.slave.holdings.assertValid { fault = fault ?? $0 }
-        daemon.master.ring.assertValid { fault = fault ?? $0 }
-        if daemon.link.isHandingOver, !daemon.link.isSlave { fault = "no slave, and hands over" }
+        daemon.link.assertValid { fault = fault ?? $0 }
+        daemon.engine.assertValid { fault = fault ?? $0 }
+        daemon.aftermath?.assertValid { fault = fault ?? $0 }
         if let fault { throw Failure(0, "node \(node.index): \(fault)") }
     }
 

@@ -14,7 +14,7 @@ final class SimulatedDaemon: NodeParts {
     private let timers = TimerStart()
     private let windows = WindowMender()
     private(set) var term: MasterEngine.Term?
-    private var aftermath: Aftermath?
+    private(set) var aftermath: Aftermath?
     /// Whether l2drop is off.
     private(set) var isOpen = false
     /// The highest claim that it has followed since it is slave.
