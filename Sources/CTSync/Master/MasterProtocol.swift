@@ -183,10 +183,12 @@ final class MasterProtocol: Sendable {
             return .none
         }
         let isCopy = slaves.peers.isCopy(header.nodeID, header, from: peer)
+        // A slave that was led astray, or a forged packet, says that it has what there is not yet.
+        let applied = min(max(header.sequence, 1) - 1, ring.lastClosed)
         slaves.peers.heard(
             header.nodeID,
             PeerList.Peer(
-                address: peer, lastHeard: now, applied: header.sequence &- 1, report: report,
+                address: peer, lastHeard: now, applied: applied, report: report,
                 traits: SlaveReport.traits(packet, after: Int(header.messageCount)),
                 kind: header.type.rawValue, clock: header.clockMicroseconds,
                 clockOffsetMicroseconds: Int64(

@@ -154,8 +154,9 @@ final class SlaveProtocol {
         wantInitsync(at: now)
     }
 
-    private func forgetStream(expected: UInt64) {
-        holdings.leaveStream(here, isFollowing: isFollowing)
+    /// - Parameter last: up to where there is anything of it.
+    private func forgetStream(expected: UInt64, upTo last: Basis? = nil) {
+        holdings.leaveStream(min(here, last ?? here), isFollowing: isFollowing)
         ownLast = max(ownLast, holdings.latest)
         order.begin(at: expected)
         request = InitsyncRequest()
@@ -242,17 +243,19 @@ final class SlaveProtocol {
     private func take(_ header: PacketHeader, _ packet: RawSpan, _ now: Instant) {
         if let start = order.restartPoint(header, now: now) {
             counters.restarts += 1
-            forgetStream(expected: start)
+            // What is beyond it was never there, whatever has counted so far.
+            forgetStream(expected: start, upTo: Basis(epoch: master.epoch, sequence: start - 1))
             wantInitsync(at: now)
         }
         order.exists(header.sequence)
         if order.hasGap, header.oldest > order.expected {
-            // Numbers are the master's word: however far they jump, nothing overflows.
+            // Numbers are the master's word: however far they jump, nothing overflows. What is held without a
+            // hole ends here, and not behind the loss.
             if donor == nil { table.losePackets(after: here) }
+            streamBroke(now)
             let lost = order.skip(to: header.oldest)
             // Those before the first of a handover were never there.
             if donor == nil { counters.lost &+= lost }
-            streamBroke(now)
         }
         if header.type == .SYNC {
             switch order.accept(header.sequence, packet) {

@@ -145,6 +145,17 @@ import Testing
         #expect(master.areAllApplied)
     }
 
+    /// A slave that was led astray, or a forged NACK, says so: what is sent later it has not applied.
+    @Test func nobodyHasAppliedWhatThereIsNotYet() throws {
+        for sequence: UInt64 in [0, 14, 1 << 40] {
+            let (master, ring) = try Self.make()
+            Self.send(12, ring)
+            #expect(Self.receive(master, Self.slavePacket(.NACK, sequence)) == .none)
+            Self.send(12, ring)
+            #expect(!master.areAllApplied, "\(sequence)")
+        }
+    }
+
     /// A forged NACK in a slave's name moves neither its address nor any packet.
     @Test func aSlaveIsAnsweredWhereItIs() throws {
         let (master, ring) = try Self.make()

@@ -69,6 +69,30 @@ import Testing
 
     /// One packet with a sequence of 2^61 in the true master's name does not end replication: the
     /// master says less in every packet, and after a second the stream is begun anew.
+    /// What it holds without a hole is what it held before the loss, however much it hears afterwards.
+    @Test func aLossEndsWhatIsHeldWithoutAHole() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        bench.receive(PacketBytes.announcement(9, oldest: 7))
+        #expect(bench.slave.applied == 6)
+        #expect(bench.slave.basis == Basis(epoch: 100, sequence: 2))
+    }
+
+    /// Numbers that were never there are nobody's last word.
+    @Test func whatLedItAstrayIsNoLastWord() throws {
+        let bench = try Bench()
+        try bench.synchronize()
+        let far: UInt64 = 1 << 40
+        bench.receive(PacketBytes.announcement(far, oldest: far))
+        for _ in 0..<2 {
+            bench.receive(PacketBytes.announcement(2))
+            bench.now += PacketOrder.regressionPatience
+        }
+        #expect(bench.slave.order.expected == 3)
+        #expect(bench.slave.holding.latest == Basis(epoch: 100, sequence: 2))
+        #expect(bench.slave.basis == Basis(epoch: 100, sequence: 2))
+    }
+
     @Test func aStreamThatWasLedAstrayIsBegunAnew() throws {
         let bench = try Bench()
         try bench.synchronize()
