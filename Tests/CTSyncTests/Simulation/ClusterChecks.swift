@@ -120,6 +120,7 @@ extension SimulatedCluster {
     /// A quiet time on a good wire: one master, whom all follow, and equal tables.
     func settle() throws {
         nodes[0].trace("--- settle")
+        isForging = false
         heal()
         for wire in wires {
             (wire.loss, wire.doubling, wire.delay, wire.corruption) = (0, 0, 100, 0)

@@ -53,7 +53,9 @@ extension Schedule {
         static let mastersCommands = Habits(rawValue: 65_536)
         /// Nothing comes of most expectations: they expire.
         static let shortExpectations = Habits(rawValue: 131_072)
-        /// Those from `flushes` on.
+        /// A stranger on the link forges packets.
+        static let forgeries = Habits(rawValue: 262_144)
+        /// Those from `flushes` on, but for the last.
         private static let later: [Habits] = (11...17).map { Habits(rawValue: 1 << $0) }
         /// The seeds above this one may have those.
         static let lastOfOld: UInt64 = 500_000

@@ -32,6 +32,7 @@ final class SimulatedCluster {
     private let drops: EarlyDrops?
     private let whole: WholeMasters
     private let late: LateBirths?
+    private let forgeries: Forgeries?
     let flushed: FlushedReplicas
     private let sent = SentPackets()
     private(set) var now: Instant = 5 * Duration.second
@@ -54,6 +55,8 @@ final class SimulatedCluster {
     /// When two nodes were master last.
     private var splitAt: Instant = 0
     private var roleChanges = 0
+    /// Whether the stranger is on the link: not in the quiet time.
+    var isForging = true
     private let churn: Int
     private let lossChance: Int
 
@@ -127,6 +130,7 @@ final class SimulatedCluster {
             ? LateBirths(
                 schedule, isQuiet: whole.isQuiet && !schedule.habits.contains(.narrowLinks))
             : nil
+        forgeries = schedule.habits.contains(.forgeries) ? Forgeries(schedule, wires) : nil
         for node in nodes {
             node.port.look = { [sent, unowned node] in sent.look($0, of: node) }
             node.advance(to: now)
@@ -219,6 +223,10 @@ final class SimulatedCluster {
                 nodes[target].deliver(bytes, from: source, by: wire.place)
             }
         }
+        if isForging, forgeries?.send(nodes, now: now) == true {
+            whole.disturbed(now: now)
+            late?.disturbed(now: now)
+        }
         try meanwhile()
         for node in nodes where node.isStopping { _ = try stop(node) }
         for node in nodes { try startWaiting(node) }
@@ -240,6 +248,7 @@ final class SimulatedCluster {
         try drops?.check(nodes, now: now)
         try whole.check(nodes, traffic.live, now: now)
         try late?.check(nodes, wires, traffic.live, now: now)
+        try forgeries?.check(nodes)
         try flushed.check(nodes, now: now) { key, reply in
             if traffic.live[key] == reply { traffic.forget(key) }
         }

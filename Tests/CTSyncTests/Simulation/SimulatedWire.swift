@@ -32,6 +32,8 @@ final class SimulatedWire {
     var alter: ((_ source: Int, _ target: Int, _ bytes: inout [UInt8]) -> Void)?
     /// Sees each packet at its target's device, also those of ways that are down.
     var tap: ((_ source: Int, _ target: Int, _ bytes: [UInt8]) -> Void)?
+    /// How many packets went to where no node is.
+    private(set) var strayCount = 0
     /// Ways that are down.
     var cuts: Set<Way> = []
     let nodeCount: Int
@@ -73,6 +75,7 @@ final class SimulatedWire {
     }
 
     func send(_ bytes: UnsafeRawBufferPointer, from source: Int, to target: Int?, now: Instant) {
+        if let target, target >= nodeCount { strayCount += 1 }
         guard bytes.count <= largest else { return }
         for node in 0..<nodeCount where node != source && (target == nil || target == node) {
             var packet = Array(bytes)

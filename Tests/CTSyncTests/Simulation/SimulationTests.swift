@@ -50,6 +50,17 @@ import Testing
         }
     }
 
+    /// A stranger on the link is sent nothing, and changes nothing for long.
+    @Test func forgedPacketsAreGotOver() {
+        for seed in UInt64(1)...100 {
+            var schedule = Schedule(seed: seed)
+            guard schedule.habits.isEmpty else { continue }
+            schedule.habits = .forgeries
+            let (failure, _) = SimulationRun.failure(of: schedule)
+            #expect(failure == nil, "CTSYNC_HABITS=262144 CTSYNC_SEED=\(seed): \(failure!)")
+        }
+    }
+
     /// Half of them have some of the later habits (`Schedule.Habits`).
     @Test func schedulesOfLaterHabitsKeepThePromises() throws {
         let settings = ["SEED", "FIRST", "SCHEDULES", "MINUTES"]
