@@ -427,7 +427,8 @@ import Testing
     }
 
     @Test func whatASlaveTellsOfItsKernelStays() throws {
-        let (master, _) = try Self.make()
+        let (master, ring) = try Self.make()
+        Self.send(4, ring)
         var traits = Traits()
         traits[.tcpLoose] = 1
         _ = Self.receive(master, Self.slavePacket(.NACK, 1))
