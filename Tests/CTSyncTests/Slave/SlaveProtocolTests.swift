@@ -67,8 +67,6 @@ import Testing
         #expect(bench.slave.deadline == bench.now + InitsyncRequest.shortest)
     }
 
-    /// One packet with a sequence of 2^61 in the true master's name does not end replication: the
-    /// master says less in every packet, and after a second the stream is begun anew.
     /// What it holds without a hole is what it held before the loss, however much it hears afterwards.
     @Test func aLossEndsWhatIsHeldWithoutAHole() throws {
         let bench = try Bench()
@@ -93,6 +91,8 @@ import Testing
         #expect(bench.slave.basis == Basis(epoch: 100, sequence: 2))
     }
 
+    /// One packet with a sequence of 2^61 in the true master's name does not end replication: the
+    /// master says less in every packet, and after a second the stream is begun anew.
     @Test func aStreamThatWasLedAstrayIsBegunAnew() throws {
         let bench = try Bench()
         try bench.synchronize()
