@@ -13,6 +13,8 @@ extension ClusterTests {
         private static let count =
             ProcessInfo.processInfo.environment["CTSYNC_ROLE_CHANGES"].flatMap { Int($0) } ?? 0
         private static let liveCount = 20
+        /// Connections a second.
+        private static let rate = 5_000
         /// Seconds that a node's clock is off, by its place.
         private static let offsets = [0, 3_600, -3_600]
 
@@ -46,11 +48,11 @@ extension ClusterTests {
                 try connection.exchange()
                 return connection
             }
-            let flood = try Flood(cluster)
+            let flood = try Flood(cluster, perSecond: Self.rate)
             defer { flood.stop() }
             var master = 0
             for number in 1...Self.count {
-                master = try change(number, from: master, cluster, flood)
+                master = try change(number, from: master, cluster)
                 guard number % 5 == 0 else { continue }
                 for (index, connection) in live.enumerated() {
                     do {
@@ -62,20 +64,20 @@ extension ClusterTests {
                 }
             }
             flood.stop()
+            let reached = "\(flood.count) connections begun, \(flood.reached) a second"
             try cluster.waitInSync(within: 60)
             for firewall in cluster.firewalls where firewall.id != master + 1 {
                 try firewall.waitForEqualTable(
                     to: cluster.firewalls[master], atLeast: Self.liveCount, within: 60)
             }
             for connection in live { try connection.exchange(within: 20) }
-            print("\(Self.count) role changes, \(flood.count) connections begun")
+            print("\(Self.count) role changes, \(reached)")
         }
 
         /// Makes another node master, in one of two ways, and looks at what is reported.
         private func change(
-            _ number: Int, from master: Int, _ cluster: Cluster, _ flood: Flood
+            _ number: Int, from master: Int, _ cluster: Cluster
         ) throws -> Int {
-            flood.perSecond = [0, 500, 2_000, 5_000].randomElement() ?? 0
             usleep(UInt32.random(in: 0...300_000))
             let next = (master + Int.random(in: 1...2)) % 3
             let (old, new) = (cluster.firewalls[master], cluster.firewalls[next])
@@ -126,19 +128,16 @@ extension ClusterTests {
 
     /// Connections that begin through the firewalls, each with one datagram.
     private final class Flood: Sendable {
-        private let rate = Atomic<Int>(0)
         private let begun = Atomic<Int>(0)
         private let isOver = Atomic<Bool>(false)
         private let thread = Mutex<Background?>(nil)
+        private let start = ContinuousClock.now
 
-        /// Connections a second from now on.
-        var perSecond: Int {
-            get { rate.load(ordering: .relaxed) }
-            set { rate.store(newValue, ordering: .relaxed) }
-        }
         var count: Int { begun.load(ordering: .relaxed) }
+        /// How many a second began so far.
+        var reached: Int { Int(Double(count) / ((ContinuousClock.now - start) / .seconds(1))) }
 
-        init(_ cluster: Cluster) throws {
+        init(_ cluster: Cluster, perSecond: Int) throws {
             // Nobody answers, not even with an error.
             try cluster.server.nft(
                 """
@@ -150,7 +149,8 @@ extension ClusterTests {
             let started = Background(named: "cts_flood") { [self] in
                 while !isOver.load(ordering: .relaxed) {
                     usleep(10_000)
-                    for _ in 0..<(perSecond / 100) {
+                    let due = (ContinuousClock.now - start) / .seconds(1) * Double(perSecond)
+                    while count < Int(due) {
                         let number = begun.wrappingAdd(1, ordering: .relaxed).newValue
                         let port = UInt16(10_000 + number % 50_000)
                         let target = Endpoint(Plan.server(ipv6: false), port)

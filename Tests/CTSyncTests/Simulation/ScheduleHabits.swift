@@ -9,9 +9,8 @@ extension Schedule {
     /// with what is added here.
     ///
     /// A quarter of the seeds has some of the first three, another eighth has the late births, a third one
-    /// rules. Of the seeds above 500,000 half have some of those from `flushes` on besides. The others are for
-    /// planted faults and by `CTSYNC_HABITS` only: with them the engines break promise 9 now and then
-    /// (docs/hacking.md).
+    /// rules. Of the seeds above 500,000 half have some of those from `flushes` to `shortExpectations` besides,
+    /// and a third of these `interruptions`. The others are for planted faults and by `CTSYNC_HABITS` only.
     struct Habits: OptionSet {
         let rawValue: UInt32
         /// One fails of the first calls that are made because of the last promotion.
@@ -76,6 +75,7 @@ extension Schedule {
                 if chance.happens(500) {
                     insert(chance.one(of: Self.later))
                     for habit in Self.later where chance.happens(150) { insert(habit) }
+                    if chance.happens(300) { insert(.interruptions) }
                 }
             }
             guard seed % 8 == 3 || seed % 8 == 6 else { return }
