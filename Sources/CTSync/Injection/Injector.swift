@@ -201,7 +201,9 @@ final class Injector {
         guard !table.isCreateOnly else {
             return giveWay(blocker, to: table.request(at: place), table)
         }
-        if let other = table.book.alivePlace(blocker.key), !table.isAnother(other, blocker) {
+        if let other = table.book.alivePlace(blocker.key),
+            !table.remake(other, insteadOf: blocker)
+        {
             table.yield(other, to: place)
             return true
         }

@@ -307,9 +307,11 @@ package final class ReplicaTable {
         kill(place)
     }
 
-    /// Whether a replica is another connection than what this kernel has of its key, which alone is in the way of
-    /// something: that one has ended, and the replica is made in its place.
-    func isAnother(_ place: UInt32, _ here: Entry) -> Bool {
+    /// Has a replica made in the place of what this kernel has of its key, which is in the way of something, if
+    /// that is another connection: it has ended.
+    ///
+    /// - Returns: whether it is.
+    func remake(_ place: UInt32, insteadOf here: Entry) -> Bool {
         guard book.pool.reply(place) != here.reply else { return false }
         move(place, .found(isAnother: true))
         return true
