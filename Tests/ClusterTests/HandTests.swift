@@ -15,6 +15,11 @@ extension ClusterTests {
                 let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
                 try MadeEntries.create(0..<300, in: first.host)
                 try second.waitForEqualTable(to: first, atLeast: 300)
+                // What a role begins with is said only if it lasts.
+                try Self.waitForHistory(second, ", in sync")
+                try eventually("a role that is older than that") {
+                    try (second.status()?.number("role_age_seconds") ?? 0) >= 2
+                }
                 try second.flush()
                 try second.waitForEqualTable(to: first, atLeast: 300)
                 try Self.waitForHistory(second, "somebody else has changed this kernel's table")
