@@ -134,9 +134,13 @@ extension Node {
     }
 
     private func entriesHeld(_ slave: SlaveStatus) -> Int {
-        guard role == .master else { return slave.entriesHeld }
+        role == .master ? Int(clamping: kernelEntryCount) : slave.entriesHeld
+    }
+
+    /// Entries of the kernel's table; 0 if that cannot be read.
+    var kernelEntryCount: UInt64 {
         do throws(SystemError) {
-            return Int(clamping: try KernelSettings.conntrackCount())
+            return try KernelSettings.conntrackCount()
         } catch {
             return 0
         }

@@ -187,12 +187,7 @@ final class Node {
     /// Has the announcements say about how many entries there are, and notes whether a slave is ready.
     func tellAnnouncements() {
         guard role == .master else { return }
-        do throws(SystemError) {
-            let count = try KernelSettings.conntrackCount()
-            master.sender.say(entryCount: master.initsync.estimate(of: count))
-        } catch {
-            master.sender.say(entryCount: 0)
-        }
+        master.sender.say(entryCount: master.initsync.estimate(of: kernelEntryCount))
         let now = Clock.now()
         let isReady = master.exchange.peers.contains { peer in
             peer.report.isInSync && now <= peer.lastHeard + NodeReport.Peer.patience
