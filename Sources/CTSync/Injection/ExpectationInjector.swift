@@ -77,29 +77,27 @@ final class ExpectationInjector {
         }
         for index in 0..<asked.count {
             let request = asked[index]
-            if request.operation == .create, request.errno != 0, request.errno != EEXIST {
-                creationFailed(request.place, request.errno, replicas, now)
-                continue
-            }
-            if request.operation == .delete, request.errno != 0, request.errno != ENOENT {
-                replicas.expectations.deletionFailed(request.place)
-                continue
-            }
-            // It went with its parent, perhaps before it was read, and nobody has said that it ended.
-            if request.operation == .update, request.errno == ENOENT, request.place != made {
-                replicas.expectations.move(request.place, .missing)
-                continue
-            }
-            if request.operation == .update, request.errno != 0, request.errno != ENOENT {
-                replicas.expectations.timeRefused(request.place)
-                continue
-            }
-            // Refused is only what has gone already, or was never made: then its creation has said
-            // why.
-            replicas.expectations.done(request.operation, request.place)
-            made = request.operation == .create ? request.place : nil
-            if request.operation == .create { created += 1 }
-            if request.operation == .delete { deleted += 1 }
+            take(request.operation, request.place, request.errno, replicas, now)
+        }
+    }
+
+    private func take(
+        _ operation: InjectOperation, _ place: UInt32, _ errno: CInt, _ replicas: ReplicaTable,
+        _ now: Instant
+    ) {
+        let table = replicas.expectations
+        switch (operation, errno) {
+        // It went with its parent, perhaps before it was read, and nobody has said that it ended.
+        case (.update, ENOENT) where place != made: table.move(place, .missing)
+        // Refused is only what has gone already.
+        case (_, 0), (.create, EEXIST), (.delete, ENOENT), (.update, ENOENT):
+            table.done(operation, place)
+            made = operation == .create ? place : nil
+            if operation == .create { created += 1 }
+            if operation == .delete { deleted += 1 }
+        case (.create, _): creationFailed(place, errno, replicas, now)
+        case (.delete, _): table.deletionFailed(place)
+        case (.update, _): table.timeRefused(place)
         }
     }
 
