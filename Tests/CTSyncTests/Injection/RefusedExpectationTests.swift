@@ -55,26 +55,42 @@ import Testing
         }
     }
 
+    /// A slave whose master has said a connection and what it expects.
+    private struct Bench {
+        let table: ReplicaTable
+        let injector: ExpectationInjector
+        let expected: Expected
+        private let entries: Injector
+
+        init(_ kernel: Kernel) throws {
+            table = try ReplicaTable(capacity: 64, seed: 1)
+            entries = try Injector(kernel, kernel)
+            injector = try ExpectationInjector(kernel)
+            let control = SampleExpectations.control("ftp", 4_000)
+            expected = SampleExpectations.expectation(of: control, port: 3_000)
+            _ = table.update(control, isNew: true, isCopy: false, now: 1)
+            table.expectations.update(expected, isCopy: false, now: 1)
+        }
+
+        func inject(now: Instant = Duration.second) throws {
+            try entries.apply(table, now: 1)
+            try injector.apply(table, now: now)
+            table.assertValid { Issue.record("\($0)") }
+        }
+    }
+
     @Test func oneIsTriedForAWhileAndThenRefused() throws {
         let kernel = Kernel()
-        let table = try ReplicaTable(capacity: 64, seed: 1)
-        let entries = try Injector(kernel, kernel)
-        let expectations = try ExpectationInjector(kernel)
-        let control = SampleExpectations.control("ftp", 4_000)
-        let expected = SampleExpectations.expectation(of: control, port: 3_000)
-        _ = table.update(control, isNew: true, isCopy: false, now: 1)
-        table.expectations.update(expected, isCopy: false, now: 1)
+        let bench = try Bench(kernel)
+        let table = bench.table
         let end = ExpectationTable.patience / ExpectationTable.retryInterval
         for step in 0...end {
-            try entries.apply(table, now: 1)
             #expect(table.expectations.refusedCount == 0, "\(step)")
-            try expectations.apply(
-                table, now: Duration.second + step * ExpectationTable.retryInterval)
-            table.assertValid { Issue.record("\($0)") }
+            try bench.inject(now: Duration.second + step * ExpectationTable.retryInterval)
         }
         #expect(table.expectations.refusedCount == 1 && !table.isWaiting)
         #expect(kernel.creations == Int(end) + 1)
-        #expect(expectations.refusals[Int(EOPNOTSUPP)] == 1 && expectations.created == 0)
+        #expect(bench.injector.refusals[Int(EOPNOTSUPP)] == 1 && bench.injector.created == 0)
         #expect(table.missingHelpers.nameCount == 1 && table.missingHelpers[0].count == 1)
     }
 
@@ -83,29 +99,19 @@ import Testing
     func oneThatIsNotDeletedIsDeletedAgain(_ errno: CInt) throws {
         let kernel = Kernel()
         kernel.creationErrno = 0
-        let table = try ReplicaTable(capacity: 64, seed: 1)
-        let entries = try Injector(kernel, kernel)
-        let expectations = try ExpectationInjector(kernel)
-        let control = SampleExpectations.control("ftp", 4_000)
-        let expected = SampleExpectations.expectation(of: control, port: 3_000)
-        func inject() throws {
-            try entries.apply(table, now: 1)
-            try expectations.apply(table, now: Duration.second)
-            table.assertValid { Issue.record("\($0)") }
-        }
-        _ = table.update(control, isNew: true, isCopy: false, now: 1)
-        table.expectations.update(expected, isCopy: false, now: 1)
-        try inject()
+        let bench = try Bench(kernel)
+        let table = bench.table.expectations
+        try bench.inject()
         kernel.deletionErrno = errno
-        table.expectations.delete(expected, now: 1)
-        try inject()
+        table.delete(bench.expected, now: 1)
+        try bench.inject()
         let isRefused = errno != ENOENT
-        #expect(table.expectations.refusedCount == (isRefused ? 1 : 0))
+        #expect(table.refusedCount == (isRefused ? 1 : 0))
         kernel.deletionErrno = 0
-        table.expectations.renew(now: 1)
-        try inject()
+        table.renew(now: 1)
+        try bench.inject()
         #expect(kernel.deletions == (isRefused ? 2 : 1))
-        #expect(table.expectations.refusedCount == 0 && table.expectations.highWater == 0)
+        #expect(table.refusedCount == 0 && table.highWater == 0)
     }
 
     /// One that the kernel would not give its long time runs out: the slave says so, and tries again.
@@ -113,24 +119,14 @@ import Testing
         let kernel = Kernel()
         kernel.creationErrno = 0
         kernel.timeErrno = ENOMEM
-        let table = try ReplicaTable(capacity: 64, seed: 1)
-        let entries = try Injector(kernel, kernel)
-        let expectations = try ExpectationInjector(kernel)
-        let control = SampleExpectations.control("ftp", 4_000)
-        let expected = SampleExpectations.expectation(of: control, port: 3_000)
-        func inject() throws {
-            try entries.apply(table, now: 1)
-            try expectations.apply(table, now: Duration.second)
-            table.assertValid { Issue.record("\($0)") }
-        }
-        _ = table.update(control, isNew: true, isCopy: false, now: 1)
-        table.expectations.update(expected, isCopy: false, now: 1)
-        try inject()
-        #expect(table.expectations.refusedCount == 1 && kernel.timesGiven == 1)
+        let bench = try Bench(kernel)
+        let table = bench.table.expectations
+        try bench.inject()
+        #expect(table.refusedCount == 1 && kernel.timesGiven == 1)
         kernel.timeErrno = 0
-        table.expectations.renew(now: 1)
-        try inject()
-        #expect(table.expectations.refusedCount == 0 && kernel.timesGiven == 2)
+        table.renew(now: 1)
+        try bench.inject()
+        #expect(table.refusedCount == 0 && kernel.timesGiven == 2)
         #expect(kernel.creations == 1)
     }
 

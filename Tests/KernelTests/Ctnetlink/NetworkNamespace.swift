@@ -41,6 +41,16 @@ enum NetworkNamespace {
         guard status == 0 else { throw SystemError(command, errno: status) }
     }
 
+    /// Makes entries in the table of the calling thread's namespace, in as many batches as they need.
+    static func create(_ entries: [Entry], timeoutSeconds: UInt32) throws {
+        let batch = try RequestBatch()
+        for entry in entries where !batch.create(entry, timeoutSeconds: timeoutSeconds, tag: 0) {
+            try batch.send { Issue.record("\($0) \($1)") }
+            #expect(batch.create(entry, timeoutSeconds: timeoutSeconds, tag: 0))
+        }
+        try batch.send { Issue.record("\($0) \($1)") }
+    }
+
     /// The whole table of the calling thread's namespace.
     static func table() throws -> [Key: Entry] {
         let dump = try TableDump()

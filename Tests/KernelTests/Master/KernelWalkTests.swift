@@ -10,12 +10,7 @@ import Testing
     /// Fills the table; what becomes of the entries makes events, though nobody has listened when they were made.
     private static func create(_ entries: [Entry]) throws {
         try KernelSettings.write("nf_conntrack_events", 1)
-        let batch = try RequestBatch()
-        for entry in entries where !batch.create(entry, timeoutSeconds: 600, tag: 0) {
-            try batch.send { Issue.record("\($0) \($1)") }
-            #expect(batch.create(entry, timeoutSeconds: 600, tag: 0))
-        }
-        try batch.send { Issue.record("\($0) \($1)") }
+        try NetworkNamespace.create(entries, timeoutSeconds: 600)
     }
 
     /// Packets a second are packets a second, also if expectations are in them.
