@@ -6,8 +6,8 @@
 /// that for the grace, as the node may be about to lose its part (DESIGN.md, section 3).
 ///
 /// Promise 9: as long as the grace lasts, and the slave follows the same claim, its daemon deletes none of
-/// it, unless its master has something in that place again. Looked at only if no call fails: a master that
-/// cannot look for lost addresses tells the flush as the end that it seems to be.
+/// it, unless its master has something in that place again, or leaves it out by its rules. Looked at only if no
+/// call fails: a master that cannot look for lost addresses tells the flush as the end that it seems to be.
 final class FlushedReplicas {
     private struct Flushed {
         let key: Key
@@ -44,7 +44,7 @@ final class FlushedReplicas {
         }
         kernel.lose(SimulatedTraffic.natAddress)
         let claim = daemon.engine.claim
-        for (key, slot) in before where table.slots[key] == nil {
+        for (key, slot) in before where table.slots[key] == nil && node.admits(slot.entry) {
             let reply = slot.entry.reply
             let holders = nodes.filter {
                 $0.slave?.slave.master == claim && $0.kernel.table.entry(key)?.reply == reply

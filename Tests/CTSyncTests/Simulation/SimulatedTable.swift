@@ -267,7 +267,10 @@ final class SimulatedTable {
 
     /// Forgets everything without a word: the machine was off.
     func powerCycle() {
-        for key in slots.keys { watch("removed", key, .hand) }
+        for key in slots.keys {
+            removals[key] = nil
+            watch("removed", key, .hand)
+        }
         slots = [:]
         replies = [:]
         expectations = []
