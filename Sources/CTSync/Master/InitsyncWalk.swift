@@ -254,9 +254,8 @@ final class InitsyncWalk: Sendable {
     /// In a handover, says how late what follows is.
     private func say(_ word: Basis?, _ term: Term) -> Bool {
         guard let word, word != term.word else { return true }
-        guard ring.append(Bracket(number: term.number, basis: word), .UPDATE) != nil else {
-            return false
-        }
+        let bracket = Bracket(number: term.number, basis: word, isContinuing: true)
+        guard ring.append(bracket, .UPDATE) != nil else { return false }
         term.word = word
         return true
     }

@@ -36,12 +36,12 @@ struct ReceivedInitsync {
 
     /// A begin was received.
     ///
-    /// - Parameter isHandover: whether one that runs may be begun again: a handover has a begin before
-    ///   each word in it.
+    /// - Parameter isHandover: whether one that runs may be begun again: a donor of an earlier version has a
+    ///   begin before each word.
     /// - Returns: whether another one begins.
     mutating func begin(_ bracket: Bracket, isHandover: Bool, now: Instant) -> Bool {
-        progress = InitsyncProgress(isRunning: true, beganAt: now)
         guard !isHandover || number != bracket.number else { return false }
+        progress = InitsyncProgress(isRunning: true, beganAt: now)
         number = bracket.number
         isBroken = false
         foundTableFull = false

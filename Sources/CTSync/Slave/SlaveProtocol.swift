@@ -360,7 +360,9 @@ final class SlaveProtocol {
 
     private func begin(_ begun: Bracket, _ now: Instant) {
         intake.handover?.begin(begun)
-        guard initsync.begin(begun, isHandover: donor != nil, now: now) else { return }
+        // Who asks for a stream again may come into the midst of the walk that he has heard the begin of before.
+        guard !begun.isContinuing, initsync.begin(begun, isHandover: donor != nil, now: now)
+        else { return }
         request.begun()
         table.beginInitsync()
     }

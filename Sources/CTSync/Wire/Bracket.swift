@@ -16,6 +16,8 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
     /// Whether what it did not name is to be kept all the same: the master's kernel has flushed
     /// connections that may live on at the next master.
     var isSparing = false
+    /// Whether it begins nothing: in the midst of a handover it says how late what follows is.
+    var isContinuing = false
     /// The fingerprint of the rules by which the walk chose; 0 if it does not say.
     var rules: UInt32 = 0
 
@@ -24,6 +26,7 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
     private static let leastByteCount = 8 + Basis.byteCount
     private static let unproved: UInt8 = 1
     private static let sparing: UInt8 = 2
+    private static let continuing: UInt8 = 4
 
     /// Writes it.
     ///
@@ -33,7 +36,10 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
     ) -> Int {
         packet.setBig(offset, UInt16(Self.byteCount))
         packet.setByte(offset + 2, MessageKind(.INITSYNC, type).rawValue)
-        packet.setByte(offset + 3, (isProved ? 0 : Self.unproved) | (isSparing ? Self.sparing : 0))
+        packet.setByte(
+            offset + 3,
+            (isProved ? 0 : Self.unproved) | (isSparing ? Self.sparing : 0)
+                | (isContinuing ? Self.continuing : 0))
         packet.setBig(offset + 4, number)
         basis.write(&packet, at: offset + 8)
         packet.setBig(offset + Self.leastByteCount, rules)
@@ -51,6 +57,7 @@ struct Bracket: Equatable, Sendable, BitwiseCopyable {
             number: packet.big(offset + 4), basis: Basis.read(packet, at: offset + 8),
             isProved: packet.byte(offset + 3) & unproved == 0,
             isSparing: packet.byte(offset + 3) & sparing != 0,
+            isContinuing: packet.byte(offset + 3) & continuing != 0,
             rules: length >= byteCount ? packet.big(offset + leastByteCount) : 0)
     }
 }

@@ -537,7 +537,10 @@ final class SimulatedCluster {
     private func trackOwed() throws {
         forgetLost()
         trackForgotten()
-        if nodes.count(where: { $0.role == .master }) > 1 { splitAt = now }
+        let masters = nodes.filter { $0.role == .master }
+        if masters.count > 1 || isSplitRecent && masters.contains { $0.daemon?.master.exchange.isWhole == false } {
+            splitAt = now
+        }
         for (key, reply) in owed {
             if isLeftOut(key) { leftOut.insert(key) }
             if traffic.live[key] != reply {
@@ -550,7 +553,7 @@ final class SimulatedCluster {
                     node.kernel.table.entry(key) != nil
                         || node.kernel.table.key(replying: Key(reply, zone: key.zone)) != nil
                 }
-                if splitAt > 0, now < splitAt + 10 * Duration.second, hasOther { continue }
+                if isSplitRecent, hasOther { continue }
                 // What two nodes have of the same ends is told apart by what their daemons have heard: what
                 // is older than its node's daemon is of an unknown time.
                 let isUnknown = nodes.contains { $0.isOlderThanDaemon(key, reply) }
@@ -573,6 +576,10 @@ final class SimulatedCluster {
             }
         }
     }
+
+    /// Whether two were master at once a moment ago, or one has begun since to take over what they had: at the
+    /// pace of walks, and from each node in turn.
+    private var isSplitRecent: Bool { splitAt > 0 && now < splitAt + 10 * Duration.second }
 
     /// Whether an earlier process left it at a node whose daemon began while a master was at work that was whole
     /// already: that master does not ask for it, as it may have ended long since (docs/limits.md).

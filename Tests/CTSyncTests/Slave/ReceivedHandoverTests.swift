@@ -97,6 +97,37 @@ import Testing
         #expect(try slave.hasTaken && said() == [.NACK])
     }
 
+    /// The begin was heard, but before it was asked for again, as nothing else came for so long.
+    @Test func whatIsHeardFromItsMidstIsNotAll() throws {
+        let table = try ReplicaTable(capacity: 16, seed: 1)
+        let slave = try SlaveProtocol(
+            nodeID: 1, table: table, filter: ReplicationFilter(ownAddresses: [], syncNetworks: []),
+            ringSlots: 16, slotByteCount: 1_400)
+        let later = Self.begin + SlaveProtocol.silence + 1
+        func take(
+            _ sequence: UInt64, _ type: MessageKind.MessageType, _ number: UInt32, oldest: UInt64,
+            isContinuing: Bool = false
+        ) {
+            let packet = PacketBytes.sync(
+                sequence, [PacketBytes.bracket(type, number, isContinuing: isContinuing)], from: 2,
+                oldest: oldest, flags: .handover)
+            slave.receive(packet.span.bytes, from: PacketBytes.peer, now: later, wallMicroseconds: 0)
+        }
+        slave.takeOver(
+            from: MasterClaim(epoch: 100, nodeID: 2), at: PacketBytes.peer,
+            LastWords(donor: .none, own: .none), now: Self.begin)
+        take(50, .UPDATE, 1, oldest: 50)
+        slave.askAgain(now: later)
+        slave.askAgain(now: later + SlaveProtocol.silence + 1)
+        take(56, .UPDATE, 1, oldest: 56, isContinuing: true)
+        take(57, .DELETE, 1, oldest: 56)
+        #expect(!slave.hasTaken)
+        take(58, .UPDATE, 2, oldest: 56)
+        take(59, .UPDATE, 2, oldest: 56, isContinuing: true)
+        take(60, .DELETE, 2, oldest: 56)
+        #expect(slave.hasTaken)
+    }
+
     /// Packets of a handover that come once more when the node is asked again are not those of the next.
     @Test func whatComesLateOnceMoreEndsNoOtherHandover() throws {
         let table = try ReplicaTable(capacity: 16, seed: 1)

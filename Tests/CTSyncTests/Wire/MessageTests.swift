@@ -118,6 +118,10 @@ import Testing
             unproved == [0, 28, 0x90, 1, 0, 0, 0, 5]
                 + [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0x11, 0x12, 0x0A, 0x0B, 0x0C, 0x0D])
         #expect(try PacketBytes.message(unproved).bracket.rules == 0x0A0B_0C0D)
+        let continuing = PacketBytes.bracket(.UPDATE, 5, isContinuing: true)
+        #expect(continuing[3] == 4)
+        #expect(
+            try PacketBytes.message(continuing).bracket == Bracket(number: 5, isContinuing: true))
         // Of an earlier version.
         let short = try PacketBytes.message([0, 24] + unproved[2..<24]).bracket
         #expect(short == Bracket(number: 5, basis: basis, isProved: false))

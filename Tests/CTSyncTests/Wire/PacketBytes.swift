@@ -33,8 +33,10 @@ enum PacketBytes {
         written { ExpectationMessage.writeDelete(expectation, &$0, at: 0) }
     }
 
-    static func bracket(_ type: MessageKind.MessageType, _ number: UInt32) -> [UInt8] {
-        written { Bracket(number: number).write(type, &$0, at: 0) }
+    static func bracket(
+        _ type: MessageKind.MessageType, _ number: UInt32, isContinuing: Bool = false
+    ) -> [UInt8] {
+        written { Bracket(number: number, isContinuing: isContinuing).write(type, &$0, at: 0) }
     }
 
     /// The end of an initsync of a master that has all, under rules of this fingerprint.
