@@ -179,15 +179,19 @@ final class SlaveEngine {
     ///
     /// What is handed over is a replica already; one of the same tuple in the kernel is none then.
     private func word(of entry: Entry, newerThan handed: Entry) -> Basis? {
+        let word = table.lateness(handed.key)
+        let isSame = entry.key == handed.key && entry.reply == handed.reply
+        // What packets have passed by is of this term, unless another node has the same: one that knows not how
+        // late, as this master itself has told it, says nothing.
+        if let donor = slave.donor, !isSame || word == .none,
+            isOfTerm(entry, isReplica: !isSame && isReplica(entry))
+        {
+            return Basis(epoch: donor.epoch, sequence: 0)
+        }
         let known =
             entry.key == handed.key ? table.adoptedWord(of: entry) : table.lateness(here: entry)
-        let word = table.lateness(handed.key)
         if word <= known, !isOver(entry, since: handed) { return known }
-        guard isUsed(entry, besides: handed) else { return nil }
-        // What packets have passed by is of this term, unless another node has the same.
-        guard entry.key != handed.key || entry.reply != handed.reply, let donor = slave.donor
-        else { return word }
-        return Basis(epoch: donor.epoch, sequence: 0)
+        return isUsed(entry, besides: handed) ? word : nil
     }
 
     /// Whether an entry has ended at the predecessor that is heard out: it cannot have had both.
@@ -199,17 +203,24 @@ final class SlaveEngine {
     /// Whether packets have passed by it since the promotion, or it is another connection that began
     /// since.
     private func isUsed(_ entry: Entry, besides handed: Entry) -> Bool {
+        guard entry.key == handed.key, entry.reply == handed.reply else {
+            return isOfTerm(entry, isReplica: isReplica(entry))
+        }
+        return !ReplicaTable.mayBeHeld(entry)
+            && !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))
+    }
+
+    private func isReplica(_ entry: Entry) -> Bool { table.reply(entry.key) == entry.reply }
+
+    /// Whether a connection began since the promotion, as far as anybody knows.
+    private func isOfTerm(_ entry: Entry, isReplica: Bool) -> Bool {
         // A replica, perhaps of an earlier process and not read yet, that no packet has touched.
         guard !ReplicaTable.mayBeHeld(entry) else { return false }
-        guard entry.key == handed.key, entry.reply == handed.reply else {
-            // What is not a replica began in the term, as far as anybody knows; if all that the kernel had was
-            // read, also if its event was not yet. What the rules leave out is not read.
-            let isReplica = table.reply(entry.key) == entry.reply
-            let isRead = !hasUnread && slave.filter.adopts(entry, isHeld: false)
-            if !isReplica, isRead { return true }
-            return beganInTerm(entry.key) ?? !isReplica
-        }
-        return !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))
+        // What is not a replica began in the term; if all that the kernel had was read, also if its event was
+        // not yet. What the rules leave out is not read.
+        let isRead = !hasUnread && slave.filter.adopts(entry, isHeld: false)
+        if !isReplica, isRead { return true }
+        return beganInTerm(entry.key) ?? !isReplica
     }
 
     /// Ends to take over or to hear out: the replica table is left alone.

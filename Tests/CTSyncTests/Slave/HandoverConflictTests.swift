@@ -209,6 +209,22 @@ import Testing
         #expect(engine.table.reply(other.key) == other.reply)
     }
 
+    /// A donor hands over what it has of this master itself, or of nobody knows when: that says nothing of when
+    /// the one that is here began.
+    @Test(arguments: Origin.allCases)
+    func whatADonorHasOfThisMasterIsOfTheTermStill(_ origin: Origin) throws {
+        for port in [2_002, 2_003] as [UInt16] {
+            let here = Self.translated(4_000, to: 2_002)
+            let (engine, seconds) = try taker(origin, own: .none)
+            #expect(kernel.table.insert(here, seconds: seconds, .traffic) == 0)
+            take(Self.translated(4_000, to: port), .none, engine)
+            #expect(kernel.table.entry(here.key)?.reply == here.reply)
+            let isOfTerm = origin == .newer || origin == .unknown
+            #expect(engine.slave.isKeptHere(handed, Basis(epoch: 6, sequence: 5)) == isOfTerm)
+            kernel.table.flush(.hand)
+        }
+    }
+
     /// All that the kernel had was read: what is no replica began in the term, also if its event was not read
     /// yet.
     @Test func whatBeganAMomentAgoStays() throws {
