@@ -201,6 +201,14 @@ enum KernelState: Equatable, BitwiseCopyable {
         }
     }
 
+    /// Whether the kernel has another of its key still, or this one after its end.
+    var isOutlived: Bool {
+        switch self {
+        case .replacing, .removing, .refused(.replace), .refused(.remove): true
+        default: false
+        }
+    }
+
     var isRefused: Bool {
         if case .refused = self { true } else { false }
     }

@@ -195,10 +195,11 @@ package final class ReplicaTable {
     ///
     /// - Parameters:
     ///   - last: the last word of what is held so far.
-    ///   - adopted: that of what the kernel has, but for the replicas that no packet has touched.
+    ///   - adopted: that of what the kernel has, but for the replicas that no packet has touched, and for what
+    ///     could not be deleted when they took its place.
     func beginAnew(after last: Basis, adopted: Basis) {
         goOn(to: last)
-        book.keepWords()
+        book.keepWords { kernel[$0].state.isOutlived }
         removeAll()
         beginWords(adopted: adopted)
     }

@@ -33,6 +33,9 @@ struct LaterWords {
     /// How late what the kernel had is, and the word of an entry that is not among the replicas.
     var unread: Basis { basis(of: adopted) }
 
+    /// The earliest that is known still.
+    var earliest: Ledger.Word { Ledger.Word(generation: spans[0].since, voice: .kernel) }
+
     /// Calls `fault` with what is not as it must be.
     func assertValid(_ fault: (String) -> Void) {
         if spans.count > Self.limit { fault("\(spans.count) spans of words") }

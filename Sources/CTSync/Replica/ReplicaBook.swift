@@ -105,12 +105,13 @@ struct ReplicaBook: ~Copyable {
     }
 
     /// The word of a kernel's entry that is not among the replicas: what is held still has that of
-    /// before.
+    /// before, and the earliest if it was over then.
     func adoptedWord(_ entry: Entry, isHeld: Bool) -> Ledger.Word {
-        guard isHeld, !former.isEmpty,
-            let generation = former.generation(fingerprint(entry.key, entry.reply))
-        else { return words.adopted }
-        return Ledger.Word(generation: generation, voice: .kernel)
+        guard isHeld, !former.isEmpty else { return words.adopted }
+        if let generation = former.generation(fingerprint(entry.key, entry.reply)) {
+            return Ledger.Word(generation: generation, voice: .kernel)
+        }
+        return former.hasOutlived(pool.fingerprint(entry.key)) ? words.earliest : words.adopted
     }
 
     private func fingerprint(_ key: Key, _ reply: Tuple) -> UInt64 {
@@ -224,11 +225,15 @@ struct ReplicaBook: ~Copyable {
 
     /// The replicas are about to be forgotten and the kernel's table to be read: their words are kept
     /// until it is.
-    mutating func keepWords() {
+    ///
+    /// - Parameter isOutlived: whether the kernel has something else in the place of the one in this place.
+    mutating func keepWords(isOutlived: (UInt32) -> Bool) {
         former.reserve(aliveCount)
         for place in 0..<UInt32(pool.highWater)
-        where pool.replicas[Int(place)].standing == .alive {
+        where pool.replicas[Int(place)].standing != .free {
             let replica = pool.replicas[Int(place)]
+            if isOutlived(place) { former.outlive(pool.fingerprint(replica.key)) }
+            guard replica.standing == .alive else { continue }
             former.insert(
                 fingerprint(replica.key, pool.reply(place)), replica.word.generation)
         }

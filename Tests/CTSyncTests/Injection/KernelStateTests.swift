@@ -173,6 +173,7 @@ import Testing
                 #expect(!state.hasNothing)
             }
             if state.isThere { #expect(!state.hasNothing) }
+            if state.isOutlived { #expect(!state.hasNothing && !state.isThere) }
         }
     }
 

@@ -146,6 +146,38 @@ import Testing
         }
     }
 
+    /// The kernel has still what another has taken the place of in the books, as it had no room for that, and
+    /// what has ended: neither is of the term.
+    @Test func whatCouldNotBeDeletedIsNotOfTheTerm() throws {
+        let kernel = SimulatedKernel(Chance(seed: 1))
+        table.hasRoom = { false }
+        table.beginWords(adopted: Self.word(3, 3))
+        table.follow()
+        for port in 1...3 as ClosedRange<UInt16> { hear(port) }
+        try Injector(try kernel.makeRequests(), try kernel.makeLookup()).apply(table, now: 1)
+        for port in 1...3 as ClosedRange<UInt16> { table.delete(Self.entry(port).key, now: 1) }
+        for port in 1...2 as ClosedRange<UInt16> {
+            var other = Self.entry(port)
+            other.reply.destinationPort = 99 + port
+            _ = table.update(other, isNew: true, isCopy: false, now: 1)
+        }
+        for term in 6...7 as ClosedRange<UInt64> {
+            table.beginAnew(after: Self.word(5, 5), adopted: Self.word(term, 6))
+            for port in 1...3 as ClosedRange<UInt16> {
+                var entry = Self.entry(port)
+                // Packets may have passed by one of them.
+                entry.timeoutSeconds = port == 2 ? 60 : ReplicaTable.holdSeconds
+                #expect(kernel.table.entry(entry.key)?.reply == entry.reply)
+                _ = table.adopt(entry, now: 1)
+            }
+            table.endAdoption()
+            #expect(lateness(1) == Self.word(3, 3))
+            #expect(lateness(2) == Self.word(term, 6))
+            #expect(lateness(3) == Self.word(3, 3))
+            table.assertValid { Issue.record("\($0)") }
+        }
+    }
+
     /// However often packets are lost, nothing is taken for later than it is.
     @Test func manyLossesMakeNothingLater() {
         table.beginWords(adopted: .none)
