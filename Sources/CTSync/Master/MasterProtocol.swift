@@ -45,6 +45,7 @@ final class MasterProtocol: Sendable {
         var foreign = ForeignCluster()
         var scratch = Message()
         var losses = EventLosses()
+        var successor: StreamPlace?
     }
 
     /// The connections that began while this master is partial.
@@ -95,6 +96,7 @@ final class MasterProtocol: Sendable {
             chooseLinks(slaves.peers, now)
             slaves.path.reset()
             slaves.losses.beginTerm()
+            slaves.successor = nil
         }
     }
 
@@ -120,6 +122,9 @@ final class MasterProtocol: Sendable {
 
     /// The claim in whose name it answers.
     var claim: MasterClaim { slaves.withLock { $0.claim } }
+    /// The highest claim above this one that was heard in this epoch, and the last packet that its maker had
+    /// sent by then.
+    var successor: StreamPlace? { slaves.withLock { $0.successor } }
     /// What came from slaves and what became of it.
     var counters: MasterCounters { slaves.withLock { $0.counters } }
     /// The last slave that said that it hears no master.
@@ -225,7 +230,11 @@ final class MasterProtocol: Sendable {
         guard !header.flags.contains(.handover) else { return .none }
         let claim = MasterClaim(epoch: header.epoch, nodeID: header.nodeID)
         guard claim.isPlausible(wallMicroseconds: wallMicroseconds) else { throw .message }
-        if claim > slaves.claim { return .superseded(claim) }
+        if claim > slaves.claim {
+            let place = StreamPlace(claim: claim, sequence: header.sequence)
+            slaves.successor = max(slaves.successor ?? place, place)
+            return .superseded(claim)
+        }
         slaves.counters.stale += 1
         return .beaten
     }

@@ -35,7 +35,6 @@ final class LinkEngine {
         handover = Handover(master, slave, nodeID: nodeID)
         let (births, intake) = (master.exchange.births, master.intake)
         slave.beganInTerm = { births.began($0) }
-        slave.recordBeginnings = { births.begin() }
         slave.wasMuteAsMaster = { intake.offCount > 0 }
     }
 
@@ -73,6 +72,7 @@ final class LinkEngine {
         finish(now: now)
         mode = .slave
         slave.begin(after: claim, holding: holding, now: now)
+        if let successor = master.exchange.successor { slave.slave.gaveWay(to: successor) }
     }
 
     /// Is slave again, the replica table as it was at `finish`.
@@ -90,9 +90,11 @@ final class LinkEngine {
         slave.finish(now: now)
     }
 
-    /// Is master from here on, and hears its predecessor out, until `endTakingOver`.
+    /// Is master from here on, also if it was never slave: what begins is recorded. It hears its predecessor
+    /// out, until `endTakingOver`.
     func becomeMaster() {
         mode = .master
+        master.exchange.births.begin()
         slave.hearOut()
     }
 

@@ -46,8 +46,6 @@ final class SlaveEngine {
     var beganInTerm: (Key) -> Bool? = { _ in false }
     /// Whether this kernel was found to send no events while the node was master.
     var wasMuteAsMaster: () -> Bool = { false }
-    /// Records from here on what begins.
-    var recordBeginnings: () -> Void = {}
     private var renewAt: Instant = 0
     /// It is not slave any more: a failed batch does not throw the table away.
     private var isFinished = false
@@ -249,7 +247,6 @@ final class SlaveEngine {
     /// Ceases to be slave; what has been received is applied.
     func finish(now: Instant) {
         isFinished = true
-        recordBeginnings()
         if adoption.isRunning { adoption.cancel() }
         watch.lookLast(slave, &check, now: now)
         watch.close()

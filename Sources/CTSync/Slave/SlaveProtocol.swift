@@ -52,6 +52,9 @@ final class SlaveProtocol {
     /// Until when at least what it holds was current, if it followed nobody: it was master.
     private var currentAt: Instant = 0
 
+    /// Up to where the stream of the master to which this node gave way is older than what it saw itself.
+    private var past: StreamPlace?
+
     private let nodeID: UInt8
     private let checksum: PacketChecksum?
     let packet: SlavePacket
@@ -111,6 +114,12 @@ final class SlaveProtocol {
         ownLast = holding.latest
         intake.beSlave()
         answer.forget()
+    }
+
+    /// The node was master until this master had come so far: its stream begins after that. What it said before
+    /// is older than what packets have done here, and an initsync says what is left of it.
+    func gaveWay(to place: StreamPlace) {
+        past = place
     }
 
     /// Goes on with the stream of the master that it follows, as its successor: what was on the way, and
@@ -233,8 +242,10 @@ final class SlaveProtocol {
         holdings.cutShort(
             here, isFollowing: isFollowing,
             isRecent: lastCurrent != 0 && now < lastCurrent + Self.branchPatience)
-        forgetStream(
-            expected: header.type == .SYNC ? header.sequence : header.sequence &+ 1)
+        let heard = header.type == .SYNC ? header.sequence : header.sequence &+ 1
+        // What is heard first may be what another slave has asked for again.
+        let begun = past.map { $0.claim == claim ? $0.sequence &+ 1 : 0 } ?? 0
+        forgetStream(expected: max(heard, begun))
         followed.follow(claim)
         wantInitsync(at: now)
         reports.soon(now: now)

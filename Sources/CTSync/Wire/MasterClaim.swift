@@ -45,3 +45,13 @@ struct MasterClaim: Comparable, Sendable, BitwiseCopyable {
         return MasterClaim(epoch: max(following, wallMicroseconds), nodeID: nodeID)
     }
 }
+
+/// A packet of a master's stream, and all before it.
+struct StreamPlace: Comparable, Sendable, BitwiseCopyable {
+    var claim: MasterClaim
+    var sequence: UInt64
+
+    static func < (one: StreamPlace, other: StreamPlace) -> Bool {
+        (one.claim, one.sequence) < (other.claim, other.sequence)
+    }
+}

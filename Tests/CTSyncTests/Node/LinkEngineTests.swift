@@ -16,7 +16,8 @@ import Testing
         private let target = UnsafeMutableRawBufferPointer.allocate(
             byteCount: 2_048, alignment: 8)
 
-        init() throws {
+        /// - Parameter isSlave: whether it has a role already.
+        init(isSlave: Bool = true) throws {
             kernel.eventsSetting = 1
             kernel.advance(to: now)
             _ = kernel.table.insert(SampleEntries.plain[0], seconds: 100, .traffic)
@@ -29,6 +30,7 @@ import Testing
                 packetsPerSecond: 0, reconcileSeconds: 0)
             link = LinkEngine(
                 try SlaveEngine(slave, kernel), master, filter: FilterBox(.everything), nodeID: 2)
+            guard isSlave else { return }
             link.becomeSlave(
                 after: MasterClaim(epoch: 50, nodeID: 2),
                 holding: Holding(latest: Basis(epoch: 50, sequence: 5)), now: now)
@@ -80,6 +82,67 @@ import Testing
         bench.link.becomeMaster()
         bench.master.exchange.start(MasterClaim(epoch: 150, nodeID: 2), now: bench.now)
         #expect(bench.take(higher) == .superseded(claim))
+    }
+
+    /// A master gives way to another, whose slaves have lost packets: what goes to all once more was said
+    /// before, and is older than what packets have done at the one that gave way.
+    @Test func whatItsSuccessorSaidBeforeItGaveWayIsOver() throws {
+        let bench = try Bench()
+        bench.link.finish(now: bench.now)
+        bench.link.becomeMaster()
+        let own = MasterClaim(epoch: 150, nodeID: 2)
+        let successor = MasterClaim(epoch: 200, nodeID: 3)
+        bench.master.exchange.start(own, now: bench.now)
+        func take(_ sequence: UInt64, _ messages: [[UInt8]]) -> MasterProtocol.Consequence {
+            bench.take(
+                PacketBytes.sync(
+                    sequence, messages, from: successor.nodeID, epoch: successor.epoch,
+                    flags: .partial))
+        }
+        let announcement = PacketBytes.announcement(
+            18, from: successor.nodeID, epoch: successor.epoch)
+        #expect(bench.take(announcement) == .superseded(successor))
+        // One that is sent again says no less of how far it is.
+        #expect(take(11, []) == .superseded(successor))
+        bench.link.becomeSlave(
+            after: own, holding: Holding(latest: Basis(epoch: 150, sequence: 5), hasMore: true),
+            now: bench.now)
+        let entry = SampleEntries.plain[0]
+        _ = take(17, [PacketBytes.update(entry, bits: MessageKind.new)])
+        _ = take(18, [PacketBytes.delete(entry.key)])
+        for _ in 0..<10 { bench.turn() }
+        #expect(bench.link.slave.slave.master == successor)
+        #expect(bench.link.slave.slave.applied == 18)
+        #expect(bench.kernel.table.entry(entry.key) != nil)
+        // What it says from then on is its word.
+        _ = take(19, [PacketBytes.update(entry, bits: MessageKind.new)])
+        _ = take(20, [PacketBytes.delete(entry.key)])
+        bench.turn()
+        #expect(bench.kernel.table.entry(entry.key) == nil)
+    }
+
+    /// How far one master was says nothing of the stream of another.
+    @Test func theStreamOfAHigherClaimBeginsWhereItIsHeard() throws {
+        let bench = try Bench()
+        bench.link.finish(now: bench.now)
+        bench.link.becomeMaster()
+        bench.master.exchange.start(MasterClaim(epoch: 150, nodeID: 2), now: bench.now)
+        _ = bench.take(PacketBytes.announcement(18, from: 3, epoch: 200))
+        bench.link.becomeSlave(
+            after: MasterClaim(epoch: 150, nodeID: 2), holding: Holding(), now: bench.now)
+        _ = bench.take(PacketBytes.sync(4, [], from: 4, epoch: 201))
+        #expect(bench.link.slave.slave.applied == 4)
+    }
+
+    /// A daemon that begins as master has been no slave: what begins in its term is recorded all the same.
+    @Test func aMasterThatWasNeverSlaveKnowsWhatBegan() throws {
+        let bench = try Bench(isSlave: false)
+        let (first, second) = (SampleEntries.plain[0].key, SampleEntries.plain[1].key)
+        #expect(bench.link.slave.beganInTerm(first) == nil)
+        bench.link.becomeMaster()
+        bench.master.exchange.births.insert(first)
+        #expect(bench.link.slave.beganInTerm(first) == true)
+        #expect(bench.link.slave.beganInTerm(second) == false)
     }
 
     /// What a handover had to do when its node was promoted does not keep the thread of a master busy that
