@@ -538,9 +538,8 @@ final class SimulatedCluster {
         forgetLost()
         trackForgotten()
         let masters = nodes.filter { $0.role == .master }
-        if masters.count > 1 || isSplitRecent && masters.contains { $0.daemon?.master.exchange.isWhole == false } {
-            splitAt = now
-        }
+        let isTaking = masters.contains { $0.daemon?.master.exchange.isWhole == false }
+        if masters.count > 1 || isSplitRecent && isTaking { splitAt = now }
         for (key, reply) in owed {
             if isLeftOut(key) { leftOut.insert(key) }
             if traffic.live[key] != reply {

@@ -111,7 +111,8 @@ import Testing
             let packet = PacketBytes.sync(
                 sequence, [PacketBytes.bracket(type, number, isContinuing: isContinuing)], from: 2,
                 oldest: oldest, flags: .handover)
-            slave.receive(packet.span.bytes, from: PacketBytes.peer, now: later, wallMicroseconds: 0)
+            slave.receive(
+                packet.span.bytes, from: PacketBytes.peer, now: later, wallMicroseconds: 0)
         }
         slave.takeOver(
             from: MasterClaim(epoch: 100, nodeID: 2), at: PacketBytes.peer,

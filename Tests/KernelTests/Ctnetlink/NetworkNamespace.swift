@@ -61,6 +61,18 @@ enum NetworkNamespace {
         return entries
     }
 
+    /// All that the calling thread's namespace expects, by port.
+    static func expectations() throws -> [Expected] {
+        let dump = try TableDump()
+        var found: [Expected] = []
+        try dump.startExpectations()
+        while try dump.step(
+            { _ in }, expectation: { (each: borrowing Expected) in found.append(copy each) })
+        {}
+        #expect(dump.malformed == 0)
+        return found.sorted { $0.key.tuple.destinationPort < $1.key.tuple.destinationPort }
+    }
+
     /// Sends a datagram from one loopback address and port to another.
     static func sendUDP(from: UInt16, to address: UInt32 = 0x7F00_0001, port: UInt16) throws {
         let socket = try Descriptor("socket") { Glibc.socket(AF_INET, 2, 0) }

@@ -35,17 +35,6 @@ struct ExpectationTests {
         }
     }
 
-    private func kernel() throws -> [Expected] {
-        let dump = try TableDump()
-        var found: [Expected] = []
-        try dump.startExpectations()
-        while try dump.step(
-            { _ in }, expectation: { (each: borrowing Expected) in found.append(copy each) })
-        {}
-        #expect(dump.malformed == 0)
-        return found.sorted { $0.key.tuple.destinationPort < $1.key.tuple.destinationPort }
-    }
-
     /// What the kernel shows of it, but for its own id and time.
     private func expectSame(_ found: Expected, _ wanted: Expected) {
         var shown = wanted
@@ -81,7 +70,7 @@ struct ExpectationTests {
                     wanted.append(expected)
                 }
                 try slave.apply(at: 1)
-                let found = try kernel()
+                let found = try NetworkNamespace.expectations()
                 try #require(found.count == 4)
                 for (index, expectation) in found.enumerated() {
                     expectSame(expectation, wanted[index])
@@ -90,7 +79,9 @@ struct ExpectationTests {
                 #expect(table.expectations.refusedCount == 0 && !table.isWaiting)
                 for expectation in wanted { table.expectations.delete(expectation, now: 2) }
                 try slave.apply(at: 2)
-                #expect(try kernel().isEmpty && table.expectations.highWater == 0)
+                #expect(
+                    try NetworkNamespace.expectations().isEmpty && table.expectations.highWater == 0
+                )
             }
         }
     }
@@ -104,14 +95,15 @@ struct ExpectationTests {
             #expect(table.isWaiting && table.expectations.waitingCount == 1)
             _ = table.update(control, isNew: true, isCopy: false, now: 2)
             try slave.apply(at: 2)
-            #expect(try kernel().count == 1)
+            #expect(try NetworkNamespace.expectations().count == 1)
             try slave.apply(at: 3)
             #expect(!table.isWaiting && slave.expectations.created == 1)
             // Its master gone, the kernel has removed it already.
             table.delete(control.key, now: 4)
             table.expectations.delete(expected, now: 4)
             try slave.apply(at: 4)
-            #expect(try kernel().isEmpty && table.expectations.aliveCount == 0)
+            #expect(
+                try NetworkNamespace.expectations().isEmpty && table.expectations.aliveCount == 0)
         }
     }
 
@@ -141,13 +133,16 @@ struct ExpectationTests {
             try batch.send { _, number in Issue.record("errno \(number)") }
             table.expectations.update(expected, isCopy: false, now: 1)
             for second in UInt32(1)...11 { try slave.apply(at: second) }
-            #expect(try kernel().isEmpty && table.expectations.refusedCount == 1)
+            #expect(
+                try NetworkNamespace.expectations().isEmpty && table.expectations.refusedCount == 1)
             // Replicated at last: the next initsync brings both.
             table.beginInitsync()
             _ = table.update(control, isNew: false, isCopy: true, now: 20)
             table.expectations.update(expected, isCopy: true, now: 20)
             try slave.apply(at: 20)
-            #expect(try kernel().count == 1 && table.expectations.refusedCount == 0)
+            #expect(
+                try NetworkNamespace.expectations().count == 1
+                    && table.expectations.refusedCount == 0)
         }
     }
 
@@ -170,7 +165,7 @@ struct ExpectationTests {
             next.table.beginInitsync()
             next.table.endInitsync(isComplete: true)
             try next.apply(at: 6)
-            #expect(try kernel().count == 1)
+            #expect(try NetworkNamespace.expectations().count == 1)
         }
     }
 
@@ -183,12 +178,14 @@ struct ExpectationTests {
                 table.expectations.update(expected, isCopy: false, now: 1)
             }
             try slave.apply(at: 1)
-            #expect(try kernel().count == 2)
+            #expect(try NetworkNamespace.expectations().count == 2)
             let other = SampleExpectations.control("ftp", 4000, zone: 1)
             table.expectations.delete(
                 SampleExpectations.expectation(of: other, port: 3000), now: 2)
             try slave.apply(at: 2)
-            #expect(try kernel().count == 1 && table.expectations.aliveCount == 1)
+            #expect(
+                try NetworkNamespace.expectations().count == 1 && table.expectations.aliveCount == 1
+            )
         }
     }
 
@@ -214,7 +211,7 @@ struct ExpectationTests {
             table.expectations.update(all[1], isCopy: true, now: 2)
             table.endInitsync(isComplete: true)
             try slave.apply(at: 3)
-            #expect(try kernel().map(\.key) == [all[1].key])
+            #expect(try NetworkNamespace.expectations().map(\.key) == [all[1].key])
             #expect(table.expectations.aliveCount == 1)
             #expect(slave.expectations.created == 3 && slave.expectations.deleted == 2)
         }
@@ -231,7 +228,7 @@ struct ExpectationTests {
             _ = table.update(control, isNew: true, isCopy: false, now: 2)
             try slave.apply(at: 2)
             #expect(slave.entries.deleted == 1 && slave.entries.created == 2)
-            #expect(try kernel().count == 1)
+            #expect(try NetworkNamespace.expectations().count == 1)
         }
     }
 
@@ -243,11 +240,13 @@ struct ExpectationTests {
             _ = table.update(control, isNew: true, isCopy: false, now: now)
             table.expectations.update(expected, isCopy: false, now: now - 50)
             try slave.apply(at: now)
-            #expect(try kernel().first.map { $0.timeoutSeconds > 80_000 } == true)
+            #expect(
+                try NetworkNamespace.expectations().first.map { $0.timeoutSeconds > 80_000 } == true
+            )
             let timers = TimerStart()
             let walk = try timers.open(Kernel())
             while try timers.step(walk, table, now: Clock.now()) {}
-            let seconds = try #require(try kernel().first).timeoutSeconds
+            let seconds = try #require(try NetworkNamespace.expectations().first).timeoutSeconds
             #expect((expected.timeoutSeconds - 55...expected.timeoutSeconds - 50).contains(seconds))
             #expect(timers.startedCount == 2 && timers.failureCount == 0)
         }
@@ -299,7 +298,7 @@ struct ExpectationTests {
             }
             try next.apply(at: 6)
             #expect(isRemade && next.table.expectations.aliveCount == 1)
-            #expect(try kernel().count == 1)
+            #expect(try NetworkNamespace.expectations().count == 1)
         }
     }
 
@@ -318,7 +317,7 @@ struct ExpectationTests {
             next.table.beginInitsync()
             next.table.endInitsync(isComplete: true)
             try next.apply(at: 6)
-            #expect(try kernel().isEmpty)
+            #expect(try NetworkNamespace.expectations().isEmpty)
         }
     }
 }

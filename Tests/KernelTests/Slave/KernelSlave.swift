@@ -9,6 +9,7 @@ final class KernelSlave {
     let engine: SlaveEngine
     private(set) var now = 10 * Duration.second
     private var last: UInt64 = 0
+    private var walks: UInt32 = 0
 
     /// A slave in sync with a master that has these.
     init(_ kernel: any KernelTable = Kernel(), entries: [Entry]) throws {
@@ -19,10 +20,17 @@ final class KernelSlave {
         engine = try SlaveEngine(slave, kernel)
         engine.begin(after: .none, holding: Holding(), now: now)
         receive(PacketBytes.announcement(0))
-        say(PacketBytes.bracket(.UPDATE, 1))
-        for entry in entries { say(PacketBytes.update(entry, bits: MessageKind.new)) }
-        say(PacketBytes.bracket(.DELETE, 1))
+        tell(entries)
         pass(2 * Duration.second)
+    }
+
+    /// Hears an initsync of a master that has these.
+    func tell(_ entries: [Entry], _ expectations: [Expected] = []) {
+        walks += 1
+        say(PacketBytes.bracket(.UPDATE, walks))
+        for entry in entries { say(PacketBytes.update(entry, bits: MessageKind.new)) }
+        for expectation in expectations { say(PacketBytes.update(expectation)) }
+        say(PacketBytes.bracket(.DELETE, walks))
     }
 
     /// Why it is not in sync; nil if it is.
@@ -32,6 +40,11 @@ final class KernelSlave {
     func say(_ message: [UInt8]) {
         hear(message)
         engine.work(now: now)
+    }
+
+    /// Hears the last message once more, as it is in truth.
+    func sayLast(_ message: [UInt8]) {
+        receive(PacketBytes.sync(last, [message]))
     }
 
     /// Hears a message of the master; what follows from it is still to be done.

@@ -102,4 +102,58 @@ import Testing
             #expect(slave.reason == nil)
         }
     }
+
+    /// One more than there is room for, as each is the doing of a connection: the slave is not in sync until
+    /// a walk has told all there are, and they have room.
+    @Test func moreExpectationsThanThereIsRoomForAreNotInSync() throws {
+        let perParent = 3
+        let parents = (0...ExpectationBook.capacity / perParent).map {
+            SampleExpectations.control("amanda", 1_000 + UInt16($0))
+        }
+        let expectations = parents.flatMap { parent in
+            (0..<perParent).map {
+                SampleExpectations.expectation(
+                    of: parent, port: parent.key.tuple.sourcePort * 3 + UInt16($0))
+            }
+        }
+        let room = ExpectationBook.capacity
+        try NetworkNamespace.run(isTracking: true) {
+            let slave = try KernelSlave(entries: parents)
+            try #require(slave.reason == nil, "\(slave.reason as Any)")
+            for expectation in expectations[..<room] { slave.say(PacketBytes.update(expectation)) }
+            slave.pass(2 * Duration.second) { slave.reason == nil }
+            #expect(slave.reason == nil)
+            #expect(try NetworkNamespace.expectations().count == room)
+            for expectation in expectations[room...] { slave.say(PacketBytes.update(expectation)) }
+            #expect(slave.reason == .expectationsFull)
+            slave.pass(2 * Duration.second)
+            #expect(slave.reason == .expectationsFull)
+            // What is said when there is room again.
+            for expectation in expectations[1...] { slave.say(PacketBytes.delete(expectation)) }
+            slave.tell(parents, [expectations[0]])
+            slave.pass(2 * Duration.second) { slave.reason == nil }
+            #expect(slave.reason == nil)
+            #expect(try NetworkNamespace.expectations().count == 1)
+        }
+    }
+
+    /// A packet with a message that cannot be read is none: it is missing until it comes as it is.
+    @Test func whatCannotBeReadIsNotInSync() throws {
+        let entries = Self.entries(2)
+        let message = PacketBytes.update(entries[1], bits: MessageKind.new)
+        var unreadable = message
+        unreadable[2] = 0xFF
+        try NetworkNamespace.run(isTracking: true) {
+            let slave = try KernelSlave(entries: [entries[0]])
+            try #require(slave.reason == nil, "\(slave.reason as Any)")
+            slave.say(unreadable)
+            slave.pass(2 * Duration.second) { slave.reason != nil }
+            #expect(slave.reason == .gap)
+            try Self.expectTable([entries[0]])
+            slave.sayLast(message)
+            slave.pass(2 * Duration.second) { slave.reason == nil }
+            #expect(slave.reason == nil)
+            try Self.expectTable(entries)
+        }
+    }
 }
