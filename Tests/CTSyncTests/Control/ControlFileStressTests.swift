@@ -7,16 +7,21 @@ import Testing
 @testable import CTSync
 
 @Suite struct ControlFileStressTests {
+    /// What the daemon's thread and the test tell each other.
+    private final class Shared: Sendable {
+        let role = Atomic<UInt8>(255)
+        let isOver = Flag()
+        let failure = Mutex<String?>(nil)
+    }
+
     /// A daemon that also changes its role by itself, as one that hears a newer master does.
-    private static func follow(
-        _ path: String, role atomic: borrowing Atomic<UInt8>, stop: borrowing Atomic<Bool>
-    ) throws {
+    private static func follow(_ path: String, _ shared: Shared) throws {
         var file = try ControlFile(path: path)
         var role = file.leftover() ?? .slave
         var pending = true
         var turn = 0
         while true {
-            let ending = stop.load(ordering: .acquiring)
+            let ending = shared.isOver.isSet
             if ScratchDirectory.isReadable(file.raw, milliseconds: pending ? 1 : 0) || pending {
                 switch try file.take() {
                 case .none: break
@@ -37,7 +42,7 @@ import Testing
                     pending = true
                 }
             }
-            atomic.store(role.rawValue, ordering: .releasing)
+            shared.role.store(role.rawValue, ordering: .releasing)
             if ending && !pending && !ScratchDirectory.isReadable(file.raw, milliseconds: 20) {
                 return
             }
@@ -48,31 +53,27 @@ import Testing
     func noWriteIsLostWhileTheDaemonPublishes(moving: Bool, read: Bool) throws {
         let scratch = ScratchDirectory()
         let path = scratch.file("state")
-        let role = Atomic<UInt8>(255)
-        let stop = Atomic(false)
-        let ended = Atomic(0)
-        let failure = Mutex<String?>(nil)
-        try withoutActuallyEscaping({ () -> Void in
-            do {
-                try Self.follow(path, role: role, stop: stop)
-            } catch {
-                failure.withLock { $0 = "\(error)" }
-            }
-            ended.add(1, ordering: .releasing)
-        }) { body in
-            nonisolated(unsafe) let body = body
-            let daemon = Thread { body() }
-            daemon.start()
+        let shared = Shared()
+        do {
+            let daemon = ThreadBox(
+                try WorkerThread(named: "daemon") {
+                    do {
+                        try Self.follow(path, shared)
+                    } catch {
+                        shared.failure.withLock { $0 = "\(error)" }
+                    }
+                })
             let reader = Process()
             reader.executableURL = URL(fileURLWithPath: "/bin/sh")
             // It ends with this process, also if that crashes.
             reader.arguments = [
-                "-c", "while kill -0 \(getpid()); do read -r x < \(path); done 2>/dev/null",
+                "-c",
+                "while [ -e /proc/\(getpid())/exe ]; do read -r x < \(path); done 2>/dev/null",
             ]
             if read { try reader.run() }
             defer {
-                stop.store(true, ordering: .releasing)
-                while ended.load(ordering: .acquiring) == 0 { usleep(1_000) }
+                shared.isOver.set(true)
+                daemon.join()
                 if read {
                     kill(reader.processIdentifier, SIGKILL)
                     reader.waitUntilExit()
@@ -91,19 +92,19 @@ import Testing
                 // A quiet point now and then: the last word must have won.
                 guard turn % 10 == 9 || turn % 10 == 4 else { continue }
                 let deadline = Date(timeIntervalSinceNow: 20)
-                while role.load(ordering: .acquiring) != new.rawValue, Date() < deadline {
+                while shared.role.load(ordering: .acquiring) != new.rawValue, Date() < deadline {
                     usleep(100)
                 }
                 try #require(
-                    role.load(ordering: .acquiring) == new.rawValue,
+                    shared.role.load(ordering: .acquiring) == new.rawValue,
                     """
                     turn \(turn): \(new) lost; \(ScratchDirectory.read(path) ?? "no file"), \
-                    \(failure.withLock { $0 } ?? "no error")
+                    \(shared.failure.withLock { $0 } ?? "no error")
                     """
                 )
             }
         }
-        #expect(failure.withLock { $0 } == nil)
+        #expect(shared.failure.withLock { $0 } == nil)
         #expect(ScratchDirectory.read(path) == "slave\n")
     }
 }

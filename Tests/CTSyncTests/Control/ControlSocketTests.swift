@@ -15,25 +15,24 @@ import Testing
         _ answer: @escaping @Sendable (ControlRequest) -> ControlReply,
         _ clients: (String) throws -> Void
     ) throws {
-        let path = path
-        let stop = Atomic(false)
-        try withoutActuallyEscaping({ (socket: ControlSocket) -> Void in
-            while !stop.load(ordering: .acquiring) {
-                if ScratchDirectory.isReadable(socket.raw, milliseconds: 5) {
-                    let start = Clock.now()
-                    socket.serve(answer)
-                    #expect(Clock.now() - start < 5 * Duration.second)
-                }
-            }
-        }) { body in
-            nonisolated(unsafe) let body = body
-            nonisolated(unsafe) let socket = try ControlSocket(controlFile: path)
-            let server = Thread { body(socket) }
-            server.start()
+        do {
+            let isOver = Flag()
+            let socket = SendableBox(try ControlSocket(controlFile: path))
+            let server = ThreadBox(
+                try WorkerThread(named: "server") {
+                    while !isOver.isSet {
+                        guard ScratchDirectory.isReadable(socket.value.raw, milliseconds: 5) else {
+                            continue
+                        }
+                        let start = Clock.now()
+                        socket.value.serve(answer)
+                        #expect(Clock.now() - start < 5 * Duration.second)
+                    }
+                })
             defer {
-                stop.store(true, ordering: .releasing)
-                while !server.isFinished { usleep(1_000) }
-                socket.remove()
+                isOver.set(true)
+                server.join()
+                socket.value.remove()
             }
             try clients(path)
         }

@@ -175,7 +175,7 @@ import Testing
     @Test func aLongerBracketIsTaken() throws {
         let bench = try Bench()
         var begin = Self.longer(PacketBytes.bracket(.UPDATE, 9), by: Self.unknown)
-        begin[3] |= 0xFC
+        begin[3] |= 0xF8
         let entry = PacketBytes.update(Self.entries[0], bits: MessageKind.initsync)
         bench.take([begin, entry])
         bench.take([Self.longer(PacketBytes.bracket(.DELETE, 9), by: Self.unknown)])

@@ -1,22 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-import Synchronization
-
 @testable import CTSync
 @testable import CTSyncTests
-
-/// Whether a hand is to do something.
-final class Flag: Sendable {
-    private let value = Atomic(false)
-
-    /// Sets or clears it.
-    ///
-    /// - Returns: what it was.
-    @discardableResult
-    func set(_ isSet: Bool) -> Bool { value.exchange(isSet, ordering: .relaxed) }
-
-    var isSet: Bool { value.load(ordering: .relaxed) }
-}
 
 /// The kernel's table of the calling thread's namespace, with a test's hand in it.
 struct MeddledKernel: KernelTable {
