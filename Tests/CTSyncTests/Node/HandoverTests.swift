@@ -19,10 +19,7 @@ import Testing
         init() throws {
             kernel.eventsSetting = 1
             kernel.advance(to: now)
-            let slave = try SlaveProtocol(
-                nodeID: 2, table: try ReplicaTable(capacity: 64, seed: 1),
-                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 64,
-                slotByteCount: 1_400)
+            let slave = try SlaveProtocol.sample(ringSlots: 64)
             engine = try SlaveEngine(slave, kernel)
             let master = try MasterEngine(
                 link: port, filter: FilterBox(.everything), ringSlots: 64, slotByteCount: 1_400,

@@ -21,10 +21,7 @@ import Testing
             kernel.eventsSetting = 1
             kernel.advance(to: now)
             _ = kernel.table.insert(SampleEntries.plain[0], seconds: 100, .traffic)
-            let slave = try SlaveProtocol(
-                nodeID: 2, table: try ReplicaTable(capacity: 64, seed: 1),
-                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 64,
-                slotByteCount: 1_400)
+            let slave = try SlaveProtocol.sample(ringSlots: 64)
             master = try MasterEngine(
                 link: port, filter: FilterBox(.everything), ringSlots: 64, slotByteCount: 1_400,
                 packetsPerSecond: 0, reconcileSeconds: 0)

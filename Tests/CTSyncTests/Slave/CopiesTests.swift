@@ -19,10 +19,7 @@ import Testing
             kernel.table.capacity = 2_000
             kernel.eventsSetting = 1
             kernel.advance(to: now)
-            slave = try SlaveProtocol(
-                nodeID: 2, table: try ReplicaTable(capacity: 2_000, seed: 1),
-                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 256,
-                slotByteCount: 1_400)
+            slave = try SlaveProtocol.sample(capacity: 2_000, ringSlots: 256)
             engine = try SlaveEngine(slave, kernel)
             engine.begin(after: .none, holding: Holding(), now: now)
             receive(PacketBytes.announcement(0))

@@ -20,10 +20,7 @@ import Testing
             #expect(kernel.table.insert(entry, seconds: 60, .traffic) == 0)
         }
         let engine = try SlaveEngine(
-            try SlaveProtocol(
-                nodeID: 1, table: try ReplicaTable(capacity: 64, seed: 1),
-                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 16,
-                slotByteCount: 400),
+            try SlaveProtocol.sample(nodeID: 1, slotByteCount: 400),
             kernel)
         engine.begin(
             after: MasterClaim(epoch: 7, nodeID: 1),

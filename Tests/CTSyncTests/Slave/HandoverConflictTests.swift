@@ -267,10 +267,7 @@ import Testing
     ) throws -> (SlaveEngine, UInt32) {
         kernel.advance(to: Self.now)
         let engine = try SlaveEngine(
-            try SlaveProtocol(
-                nodeID: 1, table: try ReplicaTable(capacity: 16, seed: 1),
-                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 16,
-                slotByteCount: 400),
+            try SlaveProtocol.sample(nodeID: 1, capacity: 16, slotByteCount: 400),
             kernel)
         if hasRead {
             engine.begin(after: .none, holding: Holding(), now: Self.now)

@@ -20,10 +20,7 @@ import Testing
     init() throws {
         kernel.advance(to: Self.now)
         engine = try SlaveEngine(
-            try SlaveProtocol(
-                nodeID: 2, table: try ReplicaTable(capacity: 16, seed: 1),
-                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 16,
-                slotByteCount: 1_400),
+            try SlaveProtocol.sample(capacity: 16),
             kernel)
         receive(PacketBytes.announcement(0))
         receive(PacketBytes.sync(1, [PacketBytes.bracket(.UPDATE, 1)]))

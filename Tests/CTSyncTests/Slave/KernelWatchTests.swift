@@ -19,10 +19,7 @@ import Testing
         init(capacity: Int = 64, leftovers: Int = 0) throws {
             kernel.eventsSetting = 1
             kernel.eventCapacity = capacity
-            let slave = try SlaveProtocol(
-                nodeID: 2, table: try ReplicaTable(capacity: 256, seed: 1),
-                filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 16,
-                slotByteCount: 1_400)
+            let slave = try SlaveProtocol.sample(capacity: 256)
             engine = try SlaveEngine(slave, kernel)
             kernel.advance(to: now)
             for port in 0..<leftovers {

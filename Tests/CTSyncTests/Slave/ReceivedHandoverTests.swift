@@ -58,104 +58,89 @@ import Testing
         #expect(streams.next(of: one, now: 10) == 1)
     }
 
-    /// A donor takes a report for the word that all was taken, also if it hears it before the request.
-    @Test func whoAsksForMoreDoesNotReportThatItHasAll() throws {
-        let table = try ReplicaTable(capacity: 16, seed: 1)
-        let slave = try SlaveProtocol(
-            nodeID: 1, table: table, filter: ReplicationFilter(ownAddresses: [], syncNetworks: []),
-            ringSlots: 16, slotByteCount: 1_400)
-        func take(
-            _ sequence: UInt64, _ type: MessageKind.MessageType, _ number: UInt32, oldest: UInt64
-        ) {
-            let packet = PacketBytes.sync(
-                sequence, [PacketBytes.bracket(type, number)], from: 2, oldest: oldest,
-                flags: .handover)
-            slave.receive(
-                packet.span.bytes, from: PacketBytes.peer, now: Self.begin, wallMicroseconds: 0)
-        }
-        let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
-        defer { target.deallocate() }
-        func said() throws -> Set<PacketHeader.PacketType> {
-            slave.reportSoon(now: Self.begin)
-            var types: Set<PacketHeader.PacketType> = []
-            while let (length, _) = slave.output(now: Self.begin, wallMicroseconds: 0, target) {
-                types.insert(try PacketBytes.header(of: Array(target[..<length])).type)
-            }
-            return types
-        }
-        slave.takeOver(
-            from: MasterClaim(epoch: 100, nodeID: 2), at: PacketBytes.peer,
-            LastWords(donor: .none, own: .none), now: Self.begin)
-        take(1, .UPDATE, 1, oldest: 1)
-        #expect(try said() == [.NACK])
-        // Two are lost.
-        take(4, .DELETE, 1, oldest: 4)
-        #expect(try !slave.hasTaken && said() == [.SLAVE_INITSYNC])
-        #expect(try said() == [.SLAVE_INITSYNC])
-        take(5, .UPDATE, 2, oldest: 4)
-        take(6, .DELETE, 2, oldest: 4)
-        #expect(try slave.hasTaken && said() == [.NACK])
-    }
+    /// A master that takes over from node 2.
+    private struct Taker {
+        let slave: SlaveProtocol
 
-    /// The begin was heard, but before it was asked for again, as nothing else came for so long.
-    @Test func whatIsHeardFromItsMidstIsNotAll() throws {
-        let table = try ReplicaTable(capacity: 16, seed: 1)
-        let slave = try SlaveProtocol(
-            nodeID: 1, table: table, filter: ReplicationFilter(ownAddresses: [], syncNetworks: []),
-            ringSlots: 16, slotByteCount: 1_400)
-        let later = Self.begin + SlaveProtocol.silence + 1
+        init() throws {
+            slave = try SlaveProtocol.sample(nodeID: 1)
+            ask()
+        }
+
+        func ask() {
+            slave.takeOver(
+                from: MasterClaim(epoch: 100, nodeID: 2), at: PacketBytes.peer,
+                LastWords(donor: .none, own: .none), now: ReceivedHandoverTests.begin)
+        }
+
+        /// Takes a bracket.
         func take(
-            _ sequence: UInt64, _ type: MessageKind.MessageType, _ number: UInt32, oldest: UInt64,
-            isContinuing: Bool = false
+            _ sequence: UInt64, _ type: MessageKind.MessageType, _ number: UInt32,
+            oldest: UInt64 = 1, isContinuing: Bool = false
         ) {
             let packet = PacketBytes.sync(
                 sequence, [PacketBytes.bracket(type, number, isContinuing: isContinuing)], from: 2,
                 oldest: oldest, flags: .handover)
             slave.receive(
-                packet.span.bytes, from: PacketBytes.peer, now: later, wallMicroseconds: 0)
+                packet.span.bytes, from: PacketBytes.peer, now: ReceivedHandoverTests.begin,
+                wallMicroseconds: 0)
         }
-        slave.takeOver(
-            from: MasterClaim(epoch: 100, nodeID: 2), at: PacketBytes.peer,
-            LastWords(donor: .none, own: .none), now: Self.begin)
-        take(50, .UPDATE, 1, oldest: 50)
-        slave.askAgain(now: later)
-        slave.askAgain(now: later + SlaveProtocol.silence + 1)
-        take(56, .UPDATE, 1, oldest: 56, isContinuing: true)
-        take(57, .DELETE, 1, oldest: 56)
-        #expect(!slave.hasTaken)
-        take(58, .UPDATE, 2, oldest: 56)
-        take(59, .UPDATE, 2, oldest: 56, isContinuing: true)
-        take(60, .DELETE, 2, oldest: 56)
-        #expect(slave.hasTaken)
+    }
+
+    /// A donor takes a report for the word that all was taken, also if it hears it before the request.
+    @Test func whoAsksForMoreDoesNotReportThatItHasAll() throws {
+        let taker = try Taker()
+        let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 2_048, alignment: 8)
+        defer { target.deallocate() }
+        func said() throws -> Set<PacketHeader.PacketType> {
+            taker.slave.reportSoon(now: Self.begin)
+            var types: Set<PacketHeader.PacketType> = []
+            while let (length, _) = taker.slave.output(
+                now: Self.begin, wallMicroseconds: 0, target)
+            {
+                types.insert(try PacketBytes.header(of: Array(target[..<length])).type)
+            }
+            return types
+        }
+        taker.take(1, .UPDATE, 1)
+        #expect(try said() == [.NACK])
+        // Two are lost.
+        taker.take(4, .DELETE, 1, oldest: 4)
+        #expect(try !taker.slave.hasTaken && said() == [.SLAVE_INITSYNC])
+        #expect(try said() == [.SLAVE_INITSYNC])
+        taker.take(5, .UPDATE, 2, oldest: 4)
+        taker.take(6, .DELETE, 2, oldest: 4)
+        #expect(try taker.slave.hasTaken && said() == [.NACK])
+    }
+
+    /// The begin was heard, but before it was asked for again, as nothing else came for so long.
+    @Test func whatIsHeardFromItsMidstIsNotAll() throws {
+        let taker = try Taker()
+        taker.take(50, .UPDATE, 1, oldest: 50)
+        for turn in 1...2 as ClosedRange<UInt64> {
+            taker.slave.askAgain(now: Self.begin + turn * (SlaveProtocol.silence + 1))
+        }
+        taker.take(56, .UPDATE, 1, oldest: 56, isContinuing: true)
+        taker.take(57, .DELETE, 1, oldest: 56)
+        #expect(!taker.slave.hasTaken)
+        taker.take(58, .UPDATE, 2, oldest: 56)
+        taker.take(59, .UPDATE, 2, oldest: 56, isContinuing: true)
+        taker.take(60, .DELETE, 2, oldest: 56)
+        #expect(taker.slave.hasTaken)
     }
 
     /// Packets of a handover that come once more when the node is asked again are not those of the next.
     @Test func whatComesLateOnceMoreEndsNoOtherHandover() throws {
-        let table = try ReplicaTable(capacity: 16, seed: 1)
-        let slave = try SlaveProtocol(
-            nodeID: 1, table: table, filter: ReplicationFilter(ownAddresses: [], syncNetworks: []),
-            ringSlots: 16, slotByteCount: 1_400)
-        func take(_ sequence: UInt64, _ type: MessageKind.MessageType, _ number: UInt32) {
-            let packet = PacketBytes.sync(
-                sequence, [PacketBytes.bracket(type, number)], from: 2, flags: .handover)
-            slave.receive(
-                packet.span.bytes, from: PacketBytes.peer, now: Self.begin, wallMicroseconds: 0)
-        }
-        func ask() {
-            slave.takeOver(
-                from: MasterClaim(epoch: 100, nodeID: 2), at: PacketBytes.peer,
-                LastWords(donor: .none, own: .none), now: Self.begin)
-        }
-        ask()
-        take(1, .UPDATE, 1)
-        take(2, .DELETE, 1)
-        #expect(slave.hasTaken)
-        ask()
-        take(1, .UPDATE, 1)
-        take(2, .DELETE, 1)
-        #expect(!slave.hasTaken)
-        take(3, .UPDATE, 2)
-        take(4, .DELETE, 2)
-        #expect(slave.hasTaken)
+        let taker = try Taker()
+        taker.take(1, .UPDATE, 1)
+        taker.take(2, .DELETE, 1)
+        #expect(taker.slave.hasTaken)
+        taker.ask()
+        taker.take(1, .UPDATE, 1)
+        taker.take(2, .DELETE, 1)
+        #expect(!taker.slave.hasTaken)
+        taker.take(3, .UPDATE, 2)
+        taker.take(4, .DELETE, 2)
+        #expect(taker.slave.hasTaken)
     }
 }

@@ -18,9 +18,7 @@ import Testing
         private let target = UnsafeMutableRawBufferPointer.allocate(byteCount: 1_400, alignment: 8)
 
         init() throws {
-            slave = try SlaveProtocol(
-                nodeID: 2, table: try ReplicaTable(capacity: 64, seed: 1), filter: .everything,
-                ringSlots: 16, slotByteCount: 1_400)
+            slave = try SlaveProtocol.sample()
             let kernel = ReplicaKernel(Chance(seed: 1))
             entries = try Injector(kernel, kernel)
             expectations = try ExpectationInjector(kernel)

@@ -9,9 +9,7 @@ import Testing
     private static let seed = Chance.anySeed
 
     private static func makeSlave() throws -> SlaveProtocol {
-        let slave = try SlaveProtocol(
-            nodeID: 2, table: try ReplicaTable(capacity: 64, seed: 1), filter: .everything,
-            ringSlots: 16, slotByteCount: 1_400)
+        let slave = try SlaveProtocol.sample()
         // Above the claims of `receive`: whatever passes the checksum there is stale.
         feed(slave, PacketBytes.sync(1, [PacketBytes.bracket(.UPDATE, 1)], epoch: 1_000))
         return slave

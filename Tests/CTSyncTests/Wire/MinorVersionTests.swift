@@ -15,9 +15,7 @@ import Testing
 
         /// - Parameter change: made to each packet.
         init(_ change: ([UInt8]) -> [UInt8] = { $0 }) throws {
-            slave = try SlaveProtocol(
-                nodeID: 2, table: try ReplicaTable(capacity: 64, seed: 1), filter: .everything,
-                ringSlots: 16, slotByteCount: 1_400)
+            slave = try SlaveProtocol.sample()
             receive(change(PacketBytes.announcement(0)))
             receive(change(PacketBytes.sync(1, [PacketBytes.bracket(.UPDATE, 1)])))
             receive(change(PacketBytes.sync(2, [PacketBytes.bracket(.DELETE, 1)])))

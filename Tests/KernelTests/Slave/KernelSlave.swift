@@ -13,10 +13,7 @@ final class KernelSlave {
 
     /// A slave in sync with a master that has these.
     init(_ kernel: any KernelTable = Kernel(), entries: [Entry]) throws {
-        let slave = try SlaveProtocol(
-            nodeID: 2, table: try ReplicaTable(capacity: 4_096, seed: 1),
-            filter: ReplicationFilter(ownAddresses: [], syncNetworks: []), ringSlots: 64,
-            slotByteCount: 1_400)
+        let slave = try SlaveProtocol.sample(capacity: 4_096, ringSlots: 64)
         engine = try SlaveEngine(slave, kernel)
         engine.begin(after: .none, holding: Holding(), now: now)
         receive(PacketBytes.announcement(0))

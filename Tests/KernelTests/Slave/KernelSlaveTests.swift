@@ -141,8 +141,9 @@ import Testing
     @Test func whatCannotBeReadIsNotInSync() throws {
         let entries = Self.entries(2)
         let message = PacketBytes.update(entries[1], bits: MessageKind.new)
+        // One that is shorter than its own head.
         var unreadable = message
-        unreadable[2] = 0xFF
+        (unreadable[0], unreadable[1]) = (0, 3)
         try NetworkNamespace.run(isTracking: true) {
             let slave = try KernelSlave(entries: [entries[0]])
             try #require(slave.reason == nil, "\(slave.reason as Any)")
