@@ -70,9 +70,16 @@ enum Contender: Hashable {
     /// Brings it up on two firewalls that masquerade. What a connection leaves goes after three seconds,
     /// so that ends are measured as well as beginnings.
     func start() throws -> Contest {
-        if case .ctSyncBefore(let binary) = self { setenv("CT_SYNC_BINARY", binary, 1) }
-        defer { unsetenv("CT_SYNC_BINARY") }
-        return try Contest(
+        guard case .ctSyncBefore(let binary) = self else { return try contest() }
+        let variable = "CT_SYNC_BINARY"
+        let named = getenv(variable).map { String(cString: $0) }
+        setenv(variable, binary, 1)
+        defer { if let named { setenv(variable, named, 1) } else { unsetenv(variable) } }
+        return try contest()
+    }
+
+    private func contest() throws -> Contest {
+        try Contest(
             contestant, translation: .masquerade,
             settings: [
                 "net.netfilter.nf_conntrack_tcp_timeout_time_wait": 3,
