@@ -178,7 +178,7 @@ final class SlaveEngine {
     /// What is handed over is a replica already; one of the same tuple in the kernel is none then.
     private func word(of entry: Entry, newerThan handed: Entry) -> Basis? {
         let word = table.lateness(handed.key)
-        let isSame = entry.key == handed.key && entry.reply == handed.reply
+        let isSame = isSame(entry, handed)
         // What packets have passed by is of this term, unless another node has the same: one that knows not how
         // late, as this master itself has told it, says nothing.
         if let donor = slave.donor, !isSame || word == .none,
@@ -201,11 +201,15 @@ final class SlaveEngine {
     /// Whether packets have passed by it since the promotion, or it is another connection that began
     /// since.
     private func isUsed(_ entry: Entry, besides handed: Entry) -> Bool {
-        guard entry.key == handed.key, entry.reply == handed.reply else {
+        guard isSame(entry, handed) else {
             return isOfTerm(entry, isReplica: isReplica(entry))
         }
         return !ReplicaTable.mayBeHeld(entry)
             && !table.isOnHold(entry, now: Self.seconds(slave.lastHeard))
+    }
+
+    private func isSame(_ entry: Entry, _ other: Entry) -> Bool {
+        entry.key == other.key && entry.reply == other.reply
     }
 
     private func isReplica(_ entry: Entry) -> Bool { table.reply(entry.key) == entry.reply }

@@ -242,10 +242,10 @@ final class SlaveProtocol {
         holdings.cutShort(
             here, isFollowing: isFollowing,
             isRecent: lastCurrent != 0 && now < lastCurrent + Self.branchPatience)
-        let heard = header.type == .SYNC ? header.sequence : header.sequence &+ 1
+        var expected = header.type == .SYNC ? header.sequence : header.sequence &+ 1
         // What is heard first may be what another slave has asked for again.
-        let begun = past.map { $0.claim == claim ? $0.sequence &+ 1 : 0 } ?? 0
-        forgetStream(expected: max(heard, begun))
+        if let past, past.claim == claim { expected = max(expected, past.sequence &+ 1) }
+        forgetStream(expected: expected)
         followed.follow(claim)
         wantInitsync(at: now)
         reports.soon(now: now)

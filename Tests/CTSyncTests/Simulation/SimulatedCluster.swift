@@ -537,9 +537,9 @@ final class SimulatedCluster {
     private func trackOwed() throws {
         forgetLost()
         trackForgotten()
-        let masters = nodes.filter { $0.role == .master }
-        let isTaking = masters.contains { $0.daemon?.master.exchange.isWhole == false }
-        if masters.count > 1 || isSplitRecent && isTaking { splitAt = now }
+        if nodes.count(where: { $0.role == .master }) > 1 || isSplitRecent && isTakingOver {
+            splitAt = now
+        }
         for (key, reply) in owed {
             if isLeftOut(key) { leftOut.insert(key) }
             if traffic.live[key] != reply {
@@ -579,6 +579,10 @@ final class SimulatedCluster {
     /// Whether two were master at once a moment ago, or one has begun since to take over what they had: at the
     /// pace of walks, and from each node in turn.
     private var isSplitRecent: Bool { splitAt > 0 && now < splitAt + 10 * Duration.second }
+
+    private var isTakingOver: Bool {
+        nodes.contains { $0.role == .master && $0.daemon?.master.exchange.isWhole == false }
+    }
 
     /// Whether an earlier process left it at a node whose daemon began while a master was at work that was whole
     /// already: that master does not ask for it, as it may have ended long since (docs/limits.md).
