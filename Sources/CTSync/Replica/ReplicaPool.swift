@@ -50,7 +50,8 @@ struct ReplicaPool: ~Copyable {
         let replicaPages = try MappedMemory(byteCount: capacity * MemoryLayout<Replica>.stride)
         let linkPages = try MappedMemory(byteCount: capacity * MemoryLayout<UInt32>.stride)
         let rarityPages = try MappedMemory(byteCount: capacity * MemoryLayout<Rarity>.stride)
-        let cellPages = try MappedMemory(byteCount: cellCount * MemoryLayout<UInt32>.stride)
+        let cellPages = try MappedMemory(
+            byteCount: cellCount * MemoryLayout<UInt32>.stride, inHugePages: true)
         replicas = replicaPages.base.bindMemory(to: Replica.self, capacity: capacity)
         links = linkPages.base.bindMemory(to: UInt32.self, capacity: capacity)
         rarities = rarityPages.base.bindMemory(to: Rarity.self, capacity: capacity)

@@ -36,7 +36,8 @@ struct PacketSlots: ~Copyable {
         precondition(byteCount <= Int(UInt16.max))
         self.count = count
         self.byteCount = byteCount
-        memory = try MappedMemory(byteCount: count * (Self.room + byteCount))
+        memory = try MappedMemory(
+            byteCount: count * (Self.room + byteCount), inHugePages: true)
         contents = .allocate(capacity: count)
         contents.initialize(repeating: Content(), count: count)
     }
