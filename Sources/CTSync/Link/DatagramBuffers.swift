@@ -16,6 +16,9 @@ final class DatagramBuffers {
     private let addresses: UnsafeMutablePointer<sockaddr_in6>
     private let memory: UnsafeMutableRawBufferPointer
     private let byteCount: Int
+    /// Datagrams that were received last.
+    private var filled = 0
+    private static let addressByteCount = socklen_t(MemoryLayout<sockaddr_in6>.size)
 
     /// Takes the memory of a batch.
     ///
@@ -34,6 +37,7 @@ final class DatagramBuffers {
             headers[index].header.msg_iov = vectors + index
             headers[index].header.msg_iovlen = 1
             headers[index].header.msg_name = UnsafeMutableRawPointer(addresses + index)
+            headers[index].header.msg_namelen = Self.addressByteCount
             vectors[index] = iovec(
                 iov_base: memory.baseAddress.map { $0 + index * byteCount }, iov_len: byteCount)
         }
@@ -46,12 +50,19 @@ final class DatagramBuffers {
         memory.deallocate()
     }
 
-    /// Lets the kernel write addresses and datagrams again: it has put the lengths of the last in.
-    func prepareToReceive() {
-        for index in 0..<count {
-            headers[index].header.msg_namelen = socklen_t(MemoryLayout<sockaddr_in6>.size)
-            vectors[index].iov_len = byteCount
+    /// Receives what is there, without waiting.
+    ///
+    /// - Returns: how many datagrams came, 0 when there was none.
+    /// - Throws: `SystemError` of recvmmsg(2).
+    func receive(from descriptor: CInt) throws(SystemError) -> Int {
+        // The kernel has put the lengths of the last addresses in.
+        for index in 0..<filled { headers[index].header.msg_namelen = Self.addressByteCount }
+        filled = 0
+        let received = try retryingNonBlocking("recvmmsg") {
+            ctsync_recvmmsg(descriptor, headers, UInt32(count))
         }
+        filled = Int(received ?? 0)
+        return filled
     }
 
     /// A received datagram and its sender; nil if the sender is of no family we know.

@@ -204,13 +204,9 @@ final class SyncSocket: Sendable {
     /// - Returns: how many datagrams the buffers hold now.
     /// - Throws: `SystemError` of recvmmsg(2).
     func receive(_ buffers: DatagramBuffers) throws(SystemError) -> Int {
-        buffers.prepareToReceive()
         buffers.link = UInt8(place)
         do throws(SystemError) {
-            return Int(
-                try retryingNonBlocking("recvmmsg") {
-                    ctsync_recvmmsg(raw, buffers.headers, UInt32(buffers.count))
-                } ?? 0)
+            return try buffers.receive(from: raw)
         } catch {
             // What an earlier datagram came to (an ICMP error, the device down) says nothing of
             // those to come.
