@@ -71,14 +71,14 @@ final class Contest {
         cluster.close()
     }
 
-    /// conntrackd with room for the entries, for TCP only.
+    /// conntrackd with room for the entries, for TCP and UDP.
     private func start(isDirect: Bool) throws {
         var settings = Conntrackd.Settings()
         settings.isDirect = isDirect
         settings.hash = (131_072, 1_048_576)
         settings.buffer = (8_388_608, 33_554_432)
         settings.filtersFrom = "Kernelspace"
-        settings.protocols = "Protocol Accept { TCP }"
+        settings.protocols = "Protocol Accept { TCP UDP }"
         for node in cluster.firewalls {
             processes.append(try Conntrackd(node, of: cluster, settings).start())
         }
