@@ -31,32 +31,20 @@ struct BareInjection {
     private func measure(_ entries: Int, _ events: Int) throws {
         let cluster = try Cluster()
         defer { cluster.close() }
-        _ = try inject(entries, cluster.firewalls[1].host)
+        try cluster.firewalls[1].host.inside { try Load.fill(0..<entries) }
         // Somebody who listens, in another namespace.
         let listener = try BareListener(in: cluster.firewalls[1].host, pauseMicroseconds: 1_000)
         defer { listener.stop() }
         let host = cluster.firewalls[0].host
         try host.run(["sysctl", "-qw", "net.netfilter.nf_conntrack_events=\(events)"])
-        let nanoseconds = try inject(entries, host)
+        let nanoseconds = try host.inside {
+            let before = Measures.threadNanoseconds()
+            try Load.fill(0..<entries)
+            return Measures.threadNanoseconds() - before
+        }
         let each = Double(nanoseconds) / Double(entries) / 1_000
         print(
             String(
                 format: "%d entries, nf_conntrack_events=%d: %.2f us each", entries, events, each))
-    }
-
-    /// - Returns: the processor time it took.
-    private func inject(_ entries: Int, _ host: Namespace) throws -> UInt64 {
-        try host.inside {
-            let batch = try RequestBatch()
-            let before = Measures.threadNanoseconds()
-            for number in 0..<entries {
-                let entry = Load.entry(number, isEstablished: true)
-                while !batch.create(entry, timeoutSeconds: 36_000, tag: 0) {
-                    try batch.send { _, _ in }
-                }
-            }
-            try batch.send { _, _ in }
-            return Measures.threadNanoseconds() - before
-        }
     }
 }

@@ -65,15 +65,7 @@ struct LargeTables {
     /// Some 60,000 a second, so that no event is lost.
     private func fill(_ entries: Int, in master: Firewall) throws {
         try master.host.inside {
-            let batch = try RequestBatch()
-            for number in Self.first..<Self.first + entries {
-                let entry = Load.entry(number, isEstablished: true)
-                while !batch.create(entry, timeoutSeconds: 36_000, tag: 0) {
-                    try batch.send { _, _ in }
-                    pause(0.02)
-                }
-            }
-            try batch.send { _, _ in }
+            try Load.fill(Self.first..<Self.first + entries, pauseSeconds: 0.02)
         }
     }
 

@@ -38,6 +38,20 @@ struct Load {
         return entry
     }
 
+    /// Makes established connections in the calling thread, which is in the namespace: as many as a request
+    /// takes at a time, and a pause after each. They live for ten hours, longer than anything is measured.
+    static func fill(_ numbers: Range<Int>, pauseSeconds: Double = 0) throws {
+        let batch = try RequestBatch()
+        for number in numbers {
+            let entry = entry(number, isEstablished: true)
+            while !batch.create(entry, timeoutSeconds: 36_000, tag: 0) {
+                try batch.send { _, _ in }
+                if pauseSeconds > 0 { pause(pauseSeconds) }
+            }
+        }
+        try batch.send { _, _ in }
+    }
+
     /// Runs in the calling thread, which is in the namespace; gives how many connections were made, and
     /// the processor time that took.
     ///

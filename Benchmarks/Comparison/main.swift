@@ -78,15 +78,7 @@ func compare(_ contestant: Contestant) throws {
         load.join()
     }
     try contest.master.host.inside {
-        let batch = try RequestBatch()
-        for number in 3_000_000..<3_300_000 {
-            let entry = Load.entry(number, isEstablished: true)
-            while !batch.create(entry, timeoutSeconds: 3_600, tag: 0) {
-                try batch.send { _, _ in }
-                pause(0.02)
-            }
-        }
-        try batch.send { _, _ in }
+        try Load.fill(3_000_000..<3_300_000, pauseSeconds: 0.02)
     }
     pause(5)
     let kilobytes = try contest.pids.map { try Measures.kilobytes($0) }
