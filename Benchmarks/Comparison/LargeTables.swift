@@ -12,8 +12,9 @@ struct LargeTables {
     private static let patience = 120.0
     /// Connections that come and go in the loaded sync.
     private static let perSecond = 3_000
-    /// As somebody has it who has a million entries; here both nodes' are in one hash.
-    static let buckets = 1 << 20
+    /// As many as the kernel has by default for an nf_conntrack_max of 1,048,576, for each of the two nodes
+    /// whose entries are in one hash here.
+    static let buckets = 2 << 20
 
     private let words: MeasureWords
     private let sizes: [Int]
