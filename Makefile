@@ -131,7 +131,8 @@ bench-report:
 	$(SWIFT) build -c release --product bench-comparison
 	@.build/release/bench-comparison report README.md docs/comparison.md \
 		$(foreach measure,connections tables takeovers losses transfers, \
-			$(lastword $(sort $(wildcard Benchmarks/results/$(measure)-*.json))))
+			$(lastword $(sort $(wildcard Benchmarks/results/$(measure)-*.json)))) \
+		runs $(wildcard $(lastword $(sort $(wildcard Benchmarks/results/more-runs-*)))/*.json)
 
 # Looks on both nodes each second, for five minutes, while 20,000 connections/s come and go.
 operators-soak: build

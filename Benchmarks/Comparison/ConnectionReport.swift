@@ -3,27 +3,32 @@
 import Foundation
 
 /// The tables and plots of documents, made from results:
-/// `bench-comparison report DOCUMENT... RESULTS.json...`.
+/// `bench-comparison report DOCUMENT... RESULTS.json... [runs RESULTS.json...]`.
 ///
 /// In each document what stands between the lines of a measure (`BENCH CONNECTIONS: begin` and `end`)
 /// is replaced. The first document gets the connections' rate that is named in the goals, the others
-/// every rate. Plots go into the directory `plots` beside the last document.
+/// every rate. Plots go into the directory `plots` beside the last document. After the word `runs` come
+/// results of more runs, of which only the table of the goals is made.
 struct Report {
     private let documents: [String]
     private let files: [String]
+    private let moreRuns: [String]
 
     init(_ words: [String]) throws {
-        files = words.filter { $0.hasSuffix(".json") }
-        documents = words.filter { !$0.hasSuffix(".json") }
+        let parts = words.split(separator: "runs", maxSplits: 1)
+        let own = parts.first.map(Array.init) ?? []
+        moreRuns = parts.count > 1 ? Array(parts[1]) : []
+        files = own.filter { $0.hasSuffix(".json") }
+        documents = own.filter { !$0.hasSuffix(".json") }
         guard !files.isEmpty, !documents.isEmpty else {
-            throw WrongUse("bench-comparison report DOCUMENT... RESULTS.json...")
+            throw WrongUse(
+                "bench-comparison report DOCUMENT... RESULTS.json... [runs RESULTS.json...]")
         }
     }
 
     func write() throws {
         for file in files {
-            let data = try Data(contentsOf: URL(fileURLWithPath: file))
-            let measure = try JSONDecoder().decode(Kind.self, from: data).measure
+            let measure = try Self.measure(of: file)
             for (place, document) in documents.enumerated() {
                 let text: String
                 switch measure {
@@ -37,6 +42,8 @@ struct Report {
             }
             try draw(measure, file)
         }
+        let goals = try Goals(files + moreRuns).table
+        for document in documents { try replace("goals", by: goals, in: document) }
     }
 
     private func draw(_ measure: String, _ file: String) throws {
@@ -62,8 +69,15 @@ struct Report {
             to: directory.appendingPathComponent("\(name).svg"), atomically: true, encoding: .utf8)
     }
 
-    private struct Kind: Decodable {
-        let measure: String
+    /// Of which measure a file's results are.
+    static func measure(of file: String) throws -> String {
+        struct Kind: Decodable {
+            let measure: String
+        }
+        return try JSONDecoder().decode(
+            Kind.self, from: Data(contentsOf: URL(fileURLWithPath: file))
+        )
+        .measure
     }
 
     private func replace(_ measure: String, by new: String, in document: String) throws {
@@ -91,7 +105,9 @@ struct ConnectionReport {
     }
 
     func text(isShort: Bool) -> String {
-        let rates = isShort ? results.rates.filter { $0 == Self.shortRate } : results.rates
+        // The highest rate, which is 0 here, comes last.
+        let all = results.rates.filter { $0 > 0 } + results.rates.filter { $0 == 0 }
+        let rates = isShort ? all.filter { $0 == Self.shortRate } : all
         var tables = rates.map { isShort ? short(rate: $0) : results.table(rate: $0) }
         if !isShort { tables += rates.map { results.table(rate: $0, .udp) } }
         return origin + tables.filter { $0 != "" }.joined(separator: "\n\n")

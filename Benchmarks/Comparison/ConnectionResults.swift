@@ -85,7 +85,7 @@ struct ConnectionResults: Codable {
     func table(rate: Int, _ transport: Traffic.Transport = .tcp) -> String {
         let all = series.filter { $0.rate == rate && ($0.transport ?? .tcp) == transport }
         guard !all.isEmpty else { return "" }
-        if rate == 0 { return highest(all) }
+        if rate == 0 { return highest(all, transport) }
         let none = all.first { $0.contender == "none" }?.costs
         var lines = [
             "| us a connection at \(rate)/s\(transport == .udp ? ", UDP" : "") | generator and master | master | "
@@ -118,7 +118,7 @@ struct ConnectionResults: Codable {
     }
 
     /// The highest rates, and their ratios to that without anybody, round by round.
-    private func highest(_ all: [Series]) -> String {
+    private func highest(_ all: [Series], _ transport: Traffic.Transport) -> String {
         let none = all.first { $0.contender == "none" }?.costs ?? []
         let lines = all.map { one -> String in
             let rates = Spread(one.costs.compactMap(\.perSecond))
@@ -127,8 +127,9 @@ struct ConnectionResults: Codable {
             return "| \(one.contender) | \(rates.text) | "
                 + String(format: "%.2f (%.2f to %.2f) |", ratios.median, ratios.least, ratios.most)
         }
-        return (["| | most connections a second | of that with none |", "|---|---|---|"] + lines)
-            .joined(separator: "\n")
+        let head =
+            "| | most connections a second\(transport == .udp ? ", UDP" : "") | of that with none |"
+        return ([head, "|---|---|---|"] + lines).joined(separator: "\n")
     }
 }
 
