@@ -40,6 +40,35 @@ extension ClusterTests {
             }
         }
 
+        /// A packet that comes in while a node opens may have its kernel ask for a neighbour's address. What
+        /// is dropped of that is asked again after a second; here after a minute, so that it is seen.
+        @Test(arguments: ["netdev", "tables"], [false, true])
+        func noNeighbourIsAskedInVain(_ backend: String, ipv6: Bool) throws {
+            try scenario(replication: .on, starts: false) { cluster in
+                let (first, second) = (cluster.firewalls[0], cluster.firewalls[1])
+                try cluster.startDaemons(["--l2drop", "1", "--l2drop-backend", backend])
+                try cluster.learnAddresses()
+                try cluster.plug(second)
+                let probe = try ForwardingProbe(
+                    from: cluster.client, to: cluster.server, at: Plan.service(ipv6: ipv6))
+                defer { probe.stop() }
+                try probe.waitForArrivals()
+                for kind in ["ipv4", "ipv6"] {
+                    try second.host.set([
+                        "net.\(kind).neigh.lan0.retrans_time_ms": 60_000,
+                        "net.\(kind).neigh.wan0.retrans_time_ms": 60_000,
+                    ])
+                }
+                try second.host.ip("neigh flush dev lan0\nneigh flush dev wan0\n")
+                first.kill()
+                try first.linksDown()
+                try probe.arm()
+                try second.write("1\n")
+                try second.waitForRole(.master)
+                _ = try probe.firstArrival(within: 20)
+            }
+        }
+
         /// For ten seconds neighbours see nothing of two slaves, one for each backend, whatever they
         /// and the slaves' own programs try, while the sync link and the management ports work;
         /// without the drop, and as master, a slave is seen on each of the devices.

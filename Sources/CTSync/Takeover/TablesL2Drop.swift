@@ -93,15 +93,19 @@ struct TablesL2Drop: L2DropBackend {
 
     /// A rule in front of each chain of ours. Taking rules away costs each program 20 ms, in which
     /// the kernel waits until nobody reads them; adding one costs 5.
+    ///
+    /// The other way round than they are closed: a packet that comes in before ARP, or what the node itself
+    /// sends, is open has the kernel ask for a neighbour in vain, and it asks again after a second only
+    /// (`retrans_time_ms`).
     func open(isFreeing: Bool) throws(L2DropError) {
-        for program in programs {
+        for program in programs.reversed() {
             var text = ""
-            for table in program.tables {
-                let chains = Set(
-                    program.jumps.filter { $0.table == table }
-                        .map { TablesProgram.chain(name, $0.direction) })
+            for table in program.tables.reversed() {
+                let ways = ["-o", "-i"].filter { way in
+                    program.jumps.contains { $0.table == table && $0.direction == way }
+                }
                 text += "*\(table)\n"
-                for chain in chains.sorted() {
+                for chain in ways.map({ TablesProgram.chain(name, $0) }) {
                     if program.canRestore {
                         text += "-I \(chain) 1 -j RETURN\n"
                     } else {
