@@ -62,15 +62,21 @@ struct ConnectionResults: Codable {
     /// The rates, least first.
     var rates: [Int] { Set(series.map(\.rate)).sorted() }
 
+    /// The rounds of a contender at a rate; none if it was not measured there.
+    func costs(
+        of contender: String, rate: Int, _ transport: Traffic.Transport = .tcp
+    ) -> [ConnectionCost] {
+        series.first {
+            $0.contender == contender && $0.rate == rate && ($0.transport ?? .tcp) == transport
+        }?.costs ?? []
+    }
+
     /// What the seal adds to the processor time of both daemons, in hundredths of what they take without
     /// it, from rounds that followed each other; nil if one of the two was not measured.
     func costOfTheKey(rate: Int, _ transport: Traffic.Transport) -> String? {
-        func costs(_ contender: Contender) -> [ConnectionCost]? {
-            series.first {
-                $0.rate == rate && $0.transport == transport && $0.contender == contender.name
-            }?.costs
-        }
-        guard let plain = costs(.ctSync), let sealed = costs(.ctSyncKey) else { return nil }
+        let plain = costs(of: Contender.ctSync.name, rate: rate, transport)
+        let sealed = costs(of: Contender.ctSyncKey.name, rate: rate, transport)
+        guard !plain.isEmpty, !sealed.isEmpty else { return nil }
         let rounds = zip(plain, sealed)
         func added(_ value: (ConnectionCost) -> Double) -> String {
             Spread(rounds.map { (value($1) / value($0) - 1) * 100 }).text

@@ -18,16 +18,13 @@ struct Goals {
 
         var line: String {
             let values = found.map(Self.text).joined(separator: ", ")
-            switch bound {
-            case .atMost(let limit):
-                let isReached = found.allSatisfy { $0 <= limit }
-                return
-                    "| \(name) | at most \(Self.text(limit)) | \(values) | \(isReached ? "yes" : "no") |"
-            case .atLeast(let limit):
-                let isReached = found.allSatisfy { $0 >= limit }
-                return
-                    "| \(name) | at least \(Self.text(limit)) | \(values) | \(isReached ? "yes" : "no") |"
-            }
+            let (words, limit, isReached) =
+                switch bound {
+                case .atMost(let limit): ("at most", limit, found.allSatisfy { $0 <= limit })
+                case .atLeast(let limit): ("at least", limit, found.allSatisfy { $0 >= limit })
+                }
+            return
+                "| \(name) | \(words) \(Self.text(limit)) | \(values) | \(isReached ? "yes" : "no") |"
         }
 
         private static func text(_ value: Double) -> String {
@@ -66,20 +63,13 @@ struct Goals {
     }
 
     private var costs: [Goal] {
-        let bare = connections.compactMap { run in
-            run.contenders.filter { $0.hasPrefix("bare listener") }.compactMap { added(run, $0) }
-                .min()
-        }
-        let best = connections.compactMap { run in
-            Self.conntrackds.compactMap { added(run, $0) }.min()
-        }
-        let own = connections.compactMap { added($0, Contender.ctSync.name) }
-        return [
+        [
             Goal(
                 name: "whole machine, to the bare listener", bound: .atMost(1.3),
-                found: ratios(own, bare)),
+                found: wholeMachine { $0.hasPrefix("bare listener") }),
             Goal(
-                name: "whole machine, to conntrackd", bound: .atMost(0.3), found: ratios(own, best)),
+                name: "whole machine, to conntrackd", bound: .atMost(0.3),
+                found: wholeMachine(to: Self.conntrackds.contains)),
             Goal(
                 name: "master's daemon, to conntrackd's", bound: .atMost(0.15),
                 found: toTheBetter(\.master)),
@@ -185,28 +175,29 @@ struct Goals {
         values.isEmpty ? nil : Spread(values).median
     }
 
-    private func rounds(_ run: ConnectionResults, _ contender: String, rate: Int)
-        -> [ConnectionCost]
-    {
-        run.series.first {
-            $0.contender == contender && $0.rate == rate && $0.transport != .udp
-        }?.costs ?? []
-    }
-
     private func median(
         _ run: ConnectionResults, _ contender: String, rate: Int = rate,
         _ value: (ConnectionCost) -> Double?
     ) -> Double? {
-        Self.median(rounds(run, contender, rate: rate).compactMap(value))
+        Self.median(run.costs(of: contender, rate: rate).compactMap(value))
     }
 
     /// What a contender adds to a connection without it, round by round.
     private func added(_ run: ConnectionResults, _ contender: String) -> Double? {
         Self.median(
             zip(
-                rounds(run, contender, rate: Self.rate),
-                rounds(run, Contender.none.name, rate: Self.rate)
+                run.costs(of: contender, rate: Self.rate),
+                run.costs(of: Contender.none.name, rate: Self.rate)
             ).map { $0.processes - $1.processes })
+    }
+
+    /// What ct_sync adds, to the least that one of the others adds in the same run.
+    private func wholeMachine(to isOther: (String) -> Bool) -> [Double] {
+        connections.compactMap { run in
+            ratio(
+                added(run, Contender.ctSync.name),
+                run.contenders.filter(isOther).compactMap { added(run, $0) }.min())
+        }
     }
 
     /// To conntrackd's better mode of the run.
@@ -230,9 +221,5 @@ struct Goals {
     private func ratio(_ own: Double?, _ other: Double?) -> Double? {
         guard let own, let other, other > 0 else { return nil }
         return own / other
-    }
-
-    private func ratios(_ own: [Double], _ others: [Double]) -> [Double] {
-        zip(own, others).map { $0 / $1 }
     }
 }

@@ -101,11 +101,9 @@ struct TablesL2Drop: L2DropBackend {
         for program in programs.reversed() {
             var text = ""
             for table in program.tables.reversed() {
-                let ways = ["-o", "-i"].filter { way in
-                    program.jumps.contains { $0.table == table && $0.direction == way }
-                }
                 text += "*\(table)\n"
-                for chain in ways.map({ TablesProgram.chain(name, $0) }) {
+                for way in program.directions(of: table).reversed() {
+                    let chain = TablesProgram.chain(name, way)
                     if program.canRestore {
                         text += "-I \(chain) 1 -j RETURN\n"
                     } else {
@@ -163,7 +161,7 @@ struct TablesL2Drop: L2DropBackend {
         var text = ""
         for table in program.tables {
             let jumps = program.jumps.filter { $0.table == table }
-            let directions = ["-i", "-o"].filter { way in jumps.contains { $0.direction == way } }
+            let directions = program.directions(of: table)
             text += "*\(table)\n"
             for way in directions {
                 text += ":\(TablesProgram.chain(name, way)) \(program.newChain)\n"

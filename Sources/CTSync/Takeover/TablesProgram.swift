@@ -60,6 +60,13 @@ struct TablesProgram {
         jumps.reduce(into: []) { if !$0.contains($1.table) { $0.append($1.table) } }
     }
 
+    /// The directions of our chains that a table jumps to, `-i` first.
+    func directions(of table: String) -> [String] {
+        ["-i", "-o"].filter { way in
+            jumps.contains { $0.table == table && $0.direction == way }
+        }
+    }
+
     /// How its -restore is called.
     var restoring: [String] {
         name == "ebtables" ? ["--noflush"] : ["-w", "5", "--noflush"]
