@@ -61,6 +61,29 @@ extension ClusterTests {
             }
         }
 
+        /// A master that has just heard somebody without a seal sends without one for a while: what a slave drops
+        /// of it, as it is strict already, it gets again with a seal.
+        @Test func theSlaveIsStrictBeforeTheMasterSeals() throws {
+            try withCluster { cluster in
+                let files = KeyFiles(cluster: cluster)
+                let (master, slave) = (cluster.firewalls[0], cluster.firewalls[1])
+                try files.startPair([])
+                try Self.underLoad(cluster) { load in
+                    for (node, mode) in [
+                        (master, "permissive"), (slave, "permissive"), (slave, "strict"),
+                    ] {
+                        try files.write([1], mode, for: node)
+                        try files.rekey(node)
+                    }
+                    try eventually("the slave drops what has no seal") {
+                        try slave.bad("unsealed") > 0
+                    }
+                    try load.goesOn(cluster)
+                }
+                #expect(try slave.count("packets_recovered") > 0)
+            }
+        }
+
         /// While connections are made and ended, 2,000 a second if the machine has time for them, a body is run; afterwards the tables are equal, nothing was lost and nobody asked for an initsync.
         private static func underLoad(_ cluster: Cluster, _ body: (Load) throws -> Void) throws {
             let (master, slave) = (cluster.firewalls[0], cluster.firewalls[1])

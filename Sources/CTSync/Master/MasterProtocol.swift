@@ -211,8 +211,10 @@ final class MasterProtocol: Sendable {
             return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
         }
         let consequence = try takeRanges(packet, header, peer, now, &slaves)
-        if let size = try slaves.path.limit(by: packet, header, report, ring) {
-            ring.giveUp(above: size)
+        switch try slaves.path.take(packet, header, report, ring) {
+        case .none: break
+        case .limit(let size): ring.giveUp(above: size)
+        case .giveUp: ring.forgetBacklog()
         }
         return consequence
     }

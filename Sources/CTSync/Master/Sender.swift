@@ -198,7 +198,7 @@ final class Sender: Sendable {
         while next <= ring.lastSent, now() < deadline {
             var (count, total) = (0, 0)
             while next <= ring.lastSent, count < Self.againBatch {
-                if let length = copy(next, term, at: count) {
+                if let length = copy(next, term, at: count, term.sealer) {
                     (count, total) = (count + 1, total + length)
                 }
                 next += 1
@@ -225,10 +225,13 @@ final class Sender: Sendable {
 
     /// Copies a packet of the backlog into a term's memory.
     ///
+    /// - Parameter sealer: seals one that was sent without a seal.
     /// - Returns: its length; nil if it is not kept any more.
-    private func copy(_ sequence: UInt64, _ term: Term, at index: Int) -> Int? {
+    private func copy(
+        _ sequence: UInt64, _ term: Term, at index: Int, _ sealer: Sealer?
+    ) -> Int? {
         let memory = term.copies.own(index)
-        guard let length = ring.copy(sequence, to: memory) else { return nil }
+        guard let length = ring.copy(sequence, to: memory, sealer: sealer) else { return nil }
         term.copies.point(
             index, at: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
         return length
@@ -237,7 +240,8 @@ final class Sender: Sendable {
     private func sendAgain(_ term: Term, _ now: Instant) -> Int {
         var done = 0
         while done < Self.againBatch, let item = master.nextAgain(now: now) {
-            guard let length = copy(item.sequence, term, at: 0) else { continue }
+            let sealer = sealing.value?.sealer(to: item.isForAll ? nil : item.peer, now: now)
+            guard let length = copy(item.sequence, term, at: 0, sealer) else { continue }
             if item.isForAll {
                 send(term.copies, 1, length, over: LinkSet(link: Int(item.peer.link)))
             } else {

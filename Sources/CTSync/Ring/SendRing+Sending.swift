@@ -78,14 +78,29 @@ extension SendRing {
 
     /// Copies a packet of the backlog, as it was sent.
     ///
-    /// - Parameter target: at least `copyByteCount` bytes.
+    /// - Parameters:
+    ///   - target: at least `copyByteCount` bytes.
+    ///   - sealer: seals a packet that was sent without an envelope: who asks for it may not take it without
+    ///     one any more. One that has an envelope keeps it.
     /// - Returns: its length; nil if it has not been sent or is overwritten.
-    func copy(_ sequence: UInt64, to target: UnsafeMutableRawBufferPointer) -> Int? {
+    func copy(
+        _ sequence: UInt64, to target: UnsafeMutableRawBufferPointer, sealer: Sealer? = nil
+    ) -> Int? {
         state.withLock { state in
             guard canCopy(sequence, open: state.open) else { return nil }
             let packet = slots.sent(sequence)
-            target.copyMemory(from: packet)
-            return packet.count
+            guard let sealer, !slots.content(sequence).isSealed else {
+                target.copyMemory(from: packet)
+                return packet.count
+            }
+            let datagram = UnsafeMutableRawBufferPointer(
+                rebasing: target[..<(PacketSlots.room + packet.count)])
+            let copy = UnsafeMutableRawBufferPointer(rebasing: datagram[PacketSlots.room...])
+            copy.copyMemory(from: packet)
+            var bytes = copy.mutableBytes
+            PacketHeader.clearChecksum(of: &bytes)
+            sealer.seal(datagram)
+            return datagram.count
         }
     }
 

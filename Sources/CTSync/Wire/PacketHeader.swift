@@ -124,6 +124,11 @@ struct PacketHeader: Equatable, Sendable, BitwiseCopyable {
         if let checksum { packet.setBig(Place.checksum, checksum.value(of: packet.bytes)) }
     }
 
+    /// Makes a finished packet one that is to be sealed.
+    static func clearChecksum(of packet: inout MutableRawSpan) {
+        packet.setBig(Place.checksum, UInt32(0))
+    }
+
     /// Reads and checks a packet's header.
     ///
     /// - Parameter checksum: nil for a packet that was sealed.

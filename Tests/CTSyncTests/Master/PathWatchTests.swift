@@ -96,6 +96,28 @@ import Testing
         #expect(try announcedOldest() == 10)
     }
 
+    /// Whatever keeps it from the slave: one that is sealed with a key which it has not any more.
+    @Test func whatIsSentAgainInVainIsGivenUp() throws {
+        ask([5], PathWatch.mostAttempts)
+        ask([5], 3 * PathWatch.mostAttempts, silentMilliseconds: 500)
+        #expect(try announcedOldest() == 1)
+        ask([5], 1)
+        #expect(try announcedOldest() == 9 && master.pathLimit == PathLimit())
+        // Each packet, and each slave, for itself.
+        append(1)
+        append(1)
+        send()
+        for _ in 0..<3 * PathWatch.mostAttempts {
+            ask([9], 1)
+            ask([10], 1)
+        }
+        ask([9], PathWatch.mostAttempts)
+        ask([9], PathWatch.mostAttempts, from: 3)
+        #expect(try announcedOldest() == 9)
+        ask([9], 1, from: 3)
+        #expect(try announcedOldest() == 11)
+    }
+
     @Test func otherReasonsAreNoReason() {
         // A large one came: it is loss.
         ask([4, 6, 8], 3 * PathWatch.attempts)

@@ -38,9 +38,9 @@ import Testing
         return packets
     }
 
-    private func copied(_ sequence: UInt64) -> [UInt8]? {
+    private func copied(_ sequence: UInt64, _ sealer: Sealer? = nil) -> [UInt8]? {
         var target = [UInt8](repeating: 0, count: ring.copyByteCount)
-        let length = target.withUnsafeMutableBytes { ring.copy(sequence, to: $0) }
+        let length = target.withUnsafeMutableBytes { ring.copy(sequence, to: $0, sealer: sealer) }
         return length.map { Array(target[..<$0]) }
     }
 
@@ -65,6 +65,23 @@ import Testing
         let packets = send()
         #expect(copied(1) == packets[0] && copied(2) == packets[1])
         #expect(copied(1) == packets[0])
+        #expect(sealer.session.lastCounter == 2)
+    }
+
+    /// A slave that has become strict since asks for it.
+    @Test func whatWasSentWithoutASealIsSealedForWhoSeals() throws {
+        append(1..<5)
+        let unsealed = send(sealed: false)
+        append(5..<9)
+        let sealed = send()
+        let again = try #require(copied(1, sealer))
+        let opened = try SealTests.opened(again, by: opener)
+        let place = PacketChecksum.place..<PacketChecksum.place + 4
+        #expect(opened[place].allSatisfy { $0 == 0 })
+        #expect(opened[..<place.lowerBound] == unsealed[0][..<place.lowerBound])
+        #expect(opened[place.upperBound...] == unsealed[0][place.upperBound...])
+        // What has an envelope is the same bytes, as its number is taken; what is kept has not changed.
+        #expect(copied(2, sealer) == sealed[0] && copied(1) == unsealed[0])
         #expect(sealer.session.lastCounter == 2)
     }
 

@@ -194,6 +194,25 @@ import Testing
         try pair.waitUntilWell()
     }
 
+    /// As one that is sealed with a key which the slave has not any more: it has to do with the table.
+    @Test func aPacketThatNeverArrives() throws {
+        let pair = try ReportedPair()
+        try pair.cluster.order(0, .master)
+        try pair.waitUntilWell()
+        var lost: UInt64?
+        pair.wire.alter = { source, _, packet in
+            guard source == 0, let header = try? PacketHeader.read(packet.span.bytes, nil),
+                header.type == .SYNC, lost ?? header.sequence == header.sequence
+            else { return }
+            lost = header.sequence
+            packet[PacketChecksum.place] ^= 1
+        }
+        try pair.run(Self.limit)
+        #expect(lost != nil && pair.report(1).problem != nil)
+        try pair.waitUntilWell()
+        #expect(pair.statuses[1].counters.lost > 0)
+    }
+
     /// A key of its own, one node with and one without: told with the first packet, on both.
     @Test(
         arguments: [
