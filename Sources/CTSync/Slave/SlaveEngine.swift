@@ -23,7 +23,7 @@ final class SlaveEngine {
 
     /// The most that is injected of what an initsync copies before it is looked for live messages again;
     /// the rest of what has been received waits.
-    static let copiesAtOnce = 256
+    static let copiesAtOnce = 96
 
     /// How often a batch is sent that fails.
     private static let attempts = 3

@@ -24,7 +24,8 @@ extension SlaveProtocol {
         table.kernel.copyCount <= Self.copiesBehind
             ? order.expected : min(reports.reported, order.expected)
     }
-    private static let copiesBehind = 2 * SlaveEngine.copiesAtOnce
+    /// The most copies that the kernel may lack of packets that are told as applied.
+    static let copiesBehind = 512
 
     /// Writes the next packet that is due to the master, if any.
     ///

@@ -8,7 +8,7 @@ import Testing
 @Suite struct CopiesTests {
     /// A slave's engine over a simulated kernel, in the middle of an initsync.
     private final class Bench {
-        static let copyCount = 2 * SlaveEngine.copiesAtOnce + 100
+        static let copyCount = SlaveProtocol.copiesBehind + 50
         let kernel = SimulatedKernel(Chance(seed: 1))
         let slave: SlaveProtocol
         let engine: SlaveEngine
