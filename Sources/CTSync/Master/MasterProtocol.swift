@@ -210,13 +210,15 @@ final class MasterProtocol: Sendable {
             slaves.counters.initsyncRequests += 1
             return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
         }
-        let consequence = try takeRanges(packet, header, peer, now, &slaves)
-        switch try slaves.path.take(packet, header, report, ring) {
-        case .none: break
-        case .limit(let size): ring.giveUp(above: size)
-        case .giveUp: ring.forgetBacklog()
+        // What waits yet was not sent again.
+        if !slaves.retransmission.isWaiting(header.sequence) {
+            switch try slaves.path.take(packet, header, report, ring) {
+            case .none: break
+            case .limit(let size): ring.giveUp(above: size)
+            case .giveUp: ring.forgetBacklog()
+            }
         }
-        return consequence
+        return try takeRanges(packet, header, peer, now, &slaves)
     }
 
     /// For how long after it was last heard a slave is known by its address.

@@ -174,6 +174,11 @@ struct Retransmission: ~Copyable {
         return answer.pointee.peer == peer && now < answer.pointee.at + Self.pause
     }
 
+    /// Whether a packet that was asked for is still to be sent.
+    func isWaiting(_ sequence: UInt64) -> Bool {
+        (0..<count).contains { items[(head + $0) & (Self.capacity - 1)].sequence == sequence }
+    }
+
     /// The next packet to send again; nil if none is due.
     mutating func next(now: Instant) -> Item? {
         guard count > 0, items[head].due <= now else { return nil }
