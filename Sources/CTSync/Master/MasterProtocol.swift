@@ -210,6 +210,7 @@ final class MasterProtocol: Sendable {
             slaves.counters.initsyncRequests += 1
             return slaves.schedule.request(expected: header.sequence) ? .initsync : .none
         }
+        guard header.messageCount > 0 else { return .none }
         // What waits yet was not sent again.
         if !slaves.retransmission.isWaiting(header.sequence) {
             switch try slaves.path.take(packet, header, report, ring) {
@@ -247,7 +248,6 @@ final class MasterProtocol: Sendable {
         _ packet: RawSpan, _ header: PacketHeader, _ peer: PeerAddress, _ now: Instant,
         _ slaves: inout Slaves
     ) throws(WireError) -> Consequence {
-        guard header.messageCount > 0 else { return .none }
         let newest = ring.lastSent
         let kept = UInt64(ring.slotCount)
         let oldest = max(newest > kept ? newest - kept + 1 : 1, ring.oldestWanted)

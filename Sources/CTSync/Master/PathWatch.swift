@@ -20,7 +20,7 @@ struct PathWatch: ~Copyable {
     static let sizes = [1_452, 1_232, 528, SyncSocket.smallestMTU - 48]
 
     /// What a NACK calls for besides its answer.
-    enum Verdict: Equatable {
+    enum Verdict {
         /// Nothing.
         case none
         /// Packets have at most so many bytes from now on; what is larger is to be given up, so that the
@@ -49,11 +49,12 @@ struct PathWatch: ~Copyable {
     /// The next size to be tried; nil if there is none.
     static func size(below byteCount: Int) -> Int? { sizes.first { $0 < byteCount } }
 
-    /// Takes a slave's NACK: packets are to be smaller if it is their size that keeps them from it.
+    /// Takes a slave's NACK that names packets: they are to be smaller if it is their size that keeps them
+    /// from it, and given up if they do not arrive in any case.
     mutating func take(
         _ packet: RawSpan, _ header: PacketHeader, _ report: SlaveReport, _ ring: SendRing
     ) throws(WireError) -> Verdict {
-        guard header.messageCount > 0, report.silentMilliseconds < Self.freshMilliseconds,
+        guard report.silentMilliseconds < Self.freshMilliseconds,
             try SequenceRange.read(packet, index: 0).first == header.sequence,
             let byteCount = ring.byteCount(of: header.sequence)
         else { return .none }

@@ -86,22 +86,26 @@ extension SendRing {
     func copy(
         _ sequence: UInt64, to target: UnsafeMutableRawBufferPointer, sealer: Sealer? = nil
     ) -> Int? {
-        state.withLock { state in
+        let isToSeal = sealer != nil
+        let copied = state.withLock { state -> (end: Int, isSealed: Bool)? in
             guard canCopy(sequence, open: state.open) else { return nil }
             let packet = slots.sent(sequence)
-            guard let sealer, !slots.content(sequence).isSealed else {
-                target.copyMemory(from: packet)
-                return packet.count
-            }
-            let datagram = UnsafeMutableRawBufferPointer(
-                rebasing: target[..<(PacketSlots.room + packet.count)])
-            let copy = UnsafeMutableRawBufferPointer(rebasing: datagram[PacketSlots.room...])
-            copy.copyMemory(from: packet)
-            var bytes = copy.mutableBytes
-            PacketHeader.clearChecksum(of: &bytes)
-            sealer.seal(datagram)
-            return datagram.count
+            let isSealed = slots.content(sequence).isSealed
+            let start = isToSeal && !isSealed ? PacketSlots.room : 0
+            UnsafeMutableRawBufferPointer(rebasing: target[start...]).copyMemory(from: packet)
+            return (start + packet.count, isSealed)
         }
+        guard let copied else { return nil }
+        // The event listener does not wait for it.
+        if let sealer, !copied.isSealed {
+            let datagram = UnsafeMutableRawBufferPointer(rebasing: target[..<copied.end])
+            var packet = UnsafeMutableRawBufferPointer(
+                rebasing: datagram[PacketSlots.room...]
+            ).mutableBytes
+            PacketHeader.clearChecksum(of: &packet)
+            sealer.seal(datagram)
+        }
+        return copied.end
     }
 
     /// Bytes of a packet that was sent and can be sent again, its envelope included; nil if it cannot.

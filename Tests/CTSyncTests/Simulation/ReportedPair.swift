@@ -18,7 +18,7 @@ final class ReportedPair {
         SightingTests.frame(payload: $1)
     }
     private let start: Instant
-    var statuses = [SlaveStatus(), SlaveStatus()]
+    private(set) var statuses = [SlaveStatus(), SlaveStatus()]
     private var judges = [SightingJudge(), SightingJudge()]
     /// What has arrived since a node's last look; nil while it does not look.
     private var frames: [[[UInt8]]?] = [nil, nil]
